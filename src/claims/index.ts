@@ -1,0 +1,16 @@
+/**
+ * claims: what we say about ourselves, each with the measurement that says so. `punctual claim` and
+ * docs/claims.md are drawn from this list and nothing else.
+ */
+import { geb } from "./39-geb.ts";
+import type { Claim } from "./framework.ts";
+import { kernelBandwidth } from "./kernel-bandwidth.ts";
+import { trainingSpeed } from "./training-speed.ts";
+
+export { claimHolds, type Claim, type ClaimContext, type ClaimMode, type ClaimResult, type Measured } from "./framework.ts";
+export { describeMachine, type MachineInfo } from "./machine.ts";
+export { claimsMarkdown, resultText } from "./report.ts";
+export { exitStatus, runClaim, selectClaims, type RunOptions } from "./run.ts";
+
+/** Every claim, in the order in which they are published. */
+export const CLAIMS: readonly Claim[] = [geb, kernelBandwidth, trainingSpeed];

@@ -1,0 +1,150 @@
+/**
+ * What lint cannot see: dead files, borders between modules, undocumented public names, the subpath
+ * export list, dependencies without a written reason.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const read = (path: string): string => readFileSync(join(root, path), "utf8");
+
+function tracked(): string[] {
+  const output = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root });
+  return output.toString().split("\n").filter((path) => path !== "" && existsSync(join(root, path)));
+}
+
+const files = tracked();
+const sources = files.filter((path) => path.startsWith("src/") && path.endsWith(".ts"));
+const compiled = sources.filter((path) => !path.startsWith("src/kernels/assembly/"));
+const production = compiled.filter((path) => !path.endsWith(".test.ts") && !path.endsWith(".conformance.ts"));
+const modules = readdirSync(join(root, "src")).filter((name) => existsSync(join(root, "src", name, "index.ts")));
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Every relative import of a file: static, dynamic and `new URL(…, import.meta.url)`. */
+function importsOf(path: string): Import[] {
+  const text = read(path);
+  const found: Import[] = [];
+  const pattern = /(?:from\s+|import\(\s*|import\s+|new URL\(\s*)["'](\.[^"']+)["']/g;
+  for (const match of text.matchAll(pattern)) {
+    found.push({ from: path, to: normalize(join(dirname(path), match[1]!)).replace(/\.js$/, ".ts") });
+  }
+  return found;
+}
+
+const imports = compiled.flatMap(importsOf);
+
+describe("structure", () => {
+  test("no file is longer than 600 lines, AssemblyScript included", () => {
+    const long = sources.filter((path) => read(path).split("\n").length > 601);
+    expect(long).toEqual([]);
+  });
+
+  test("other modules are reached through their index only", () => {
+    const past = imports.filter(({ from, to }) => {
+      const [, fromModule] = from.split("/");
+      const [top, toModule, ...rest] = to.split("/");
+      if (top !== "src" || toModule === fromModule || from.endsWith(".test.ts")) return false;
+      return rest.join("/") !== "index.ts";
+    });
+    expect(past.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
+  });
+
+  test("no production file is dead", () => {
+    const used = new Set(imports.filter(({ from }) => !from.endsWith(".test.ts")).map(({ to }) => to));
+    for (const path of files.filter((name) => name.startsWith("examples/") || name.startsWith("test/"))) {
+      if (path.endsWith(".ts")) for (const { to } of importsOf(path)) used.add(to);
+    }
+    const entries = new Set([...modules.map((name) => `src/${name}/index.ts`), "src/cli/main.ts"]);
+    const dead = production.filter((path) => !used.has(path) && !entries.has(path));
+    expect(dead).toEqual([]);
+  });
+
+  test("every source file says at its head what it is", () => {
+    const bare = production.filter((path) => !/^(#![^\n]*\n)?\/\*\*/.test(read(path)));
+    expect(bare).toEqual([]);
+  });
+});
+
+describe("package", () => {
+  const manifest = JSON.parse(read("package.json")) as {
+    exports: Record<string, string>;
+    dependencies: Record<string, string>;
+    devDependencies: Record<string, string>;
+  };
+
+  test("subpath exports name public modules that exist", () => {
+    for (const [subpath, target] of Object.entries(manifest.exports)) {
+      if (subpath === "./package.json") continue;
+      const name = subpath.slice(2);
+      expect(modules, subpath).toContain(name);
+      expect(JSON.stringify(target)).toContain(`./dist/${name}/index.js`);
+    }
+  });
+
+  test("each dependency has its paragraph in docs/decisions", () => {
+    const decisions = readdirSync(join(root, "docs/decisions")).map((name) => read(`docs/decisions/${name}`)).join("\n");
+    const names = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.devDependencies)];
+    const silent = names.filter((name) => !decisions.includes(`\`${name}\``));
+    expect(silent).toEqual([]);
+  });
+
+  test("versions are pinned", () => {
+    const loose = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies }).filter(
+      ([, version]) => !/^\d/.test(version),
+    );
+    expect(loose).toEqual([]);
+  });
+
+  test("each module is named in the architecture guide", () => {
+    const guide = read("docs/ARCHITECTURE.md");
+    expect(modules.filter((name) => !guide.includes(`${name}/`))).toEqual([]);
+  });
+});
+
+describe("public names", () => {
+  test("everything exported by an index has a comment", () => {
+    const missing: string[] = [];
+    for (const name of modules) {
+      for (const { specifier, names } of reexports(read(`src/${name}/index.ts`))) {
+        const path = normalize(join("src", name, specifier));
+        if (!existsSync(join(root, path))) continue;
+        const text = read(path);
+        for (const exported of names) if (!isDocumented(text, exported)) missing.push(`${path}: ${exported}`);
+      }
+    }
+    expect(missing).toEqual([]);
+  });
+});
+
+/** `export { a, type B } from "./x.ts"` as pairs. */
+function reexports(text: string): { specifier: string; names: string[] }[] {
+  return Array.from(text.matchAll(/export (?:type )?\{([^}]*)\} from "([^"]+)"/g), (match) => ({
+    specifier: match[2]!,
+    names: match[1]!
+      .split(",")
+      .map((part) => part.trim().replace(/^type /, "").split(" as ")[0]!)
+      .filter((part) => part !== ""),
+  }));
+}
+
+/** A declaration is documented by a comment that ends on the line above it, or sits on its own line. */
+function isDocumented(text: string, name: string): boolean {
+  const lines = text.split("\n");
+  const declaration = new RegExp(
+    `^export (?:declare )?(?:abstract )?(?:async )?(?:function\\*?|class|interface|type|const|let) ${name.replace("$", "\\$")}\\b`,
+  );
+  const at = lines.findIndex((line) => declaration.test(line));
+  if (at < 0) return true; // re-exported from elsewhere: checked there
+  let above = at - 1;
+  // A group of one-line declarations shares the comment above the group.
+  while (above >= 0 && /^export (?:const|type|function) .*[;}]$/.test(lines[above]!)) above -= 1;
+  return above >= 0 && /\*\/\s*$|^\s*\/\//.test(lines[above]!);
+}
+
