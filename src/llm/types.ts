@@ -1,0 +1,132 @@
+/**
+ * The vocabulary of a decoding step. A step is a ragged list of sequences, each advancing by some
+ * tokens; there is no prefill and no decode here. Positions are absolute, counted in tokens from the
+ * start of the sequence; pages are ids in the paged cache, in sequence order.
+ */
+import type { Clock } from "../core/index.ts";
+import type { DecoderConfig } from "./config.ts";
+
+/** One sequence's part of a step. */
+export interface StepRow {
+  /** Tokens to compute now, 1 or more. */
+  readonly tokens: ArrayLike<number>;
+  /** Absolute position of tokens[0]; keys and values of all earlier positions are in `pages` already. */
+  readonly startPosition: number;
+  /** Page ids in order; they cover at least startPosition + tokens.length positions. May be longer. */
+  readonly pages: Int32Array;
+  /** Which of the tokens give scores for their successor. Only the layers below the head are skipped for the others. */
+  readonly wantLogits: "none" | "last" | "all";
+  /** Form of the scores; default: `{ top: true }` at temperature 1. See ScoreForm. */
+  readonly scores?: ScoreForm;
+}
+
+export type StepBatch = readonly StepRow[];
+
+/** What a sampler needs of each distribution (see Sampler.wants). */
+export interface ScoreForm {
+  /** True: the whole row of logits. Otherwise the best `topK` of the executor and a log-sum-exp. */
+  readonly row: boolean;
+  /** The log-sum-exp is of logits times this; default 1. */
+  readonly inverseTemperature?: number;
+}
+
+export interface TopScores {
+  readonly kind: "top";
+  /** Best tokens, by logit descending, then by id ascending. */
+  readonly ids: Int32Array;
+  /** Their logits. */
+  readonly logits: Float32Array;
+  /** log of the sum over the vocabulary of exp(logit * inverseTemperature), to float32. */
+  readonly logSumExp: number;
+  readonly inverseTemperature: number;
+  readonly vocabSize: number;
+}
+
+export interface RowScores {
+  readonly kind: "row";
+  /** One logit per token id. */
+  readonly logits: Float32Array;
+}
+
+/** Scores of the successors of one token. Valid after the step, never overwritten. */
+export type TokenScores = TopScores | RowScores;
+
+export interface StepResult {
+  /** One entry per sequence of the batch: no scores for "none", one for "last", one per token for "all". */
+  readonly scores: readonly (readonly TokenScores[])[];
+}
+
+export type WeightsFormat = "f32" | "int8" | "int4";
+export type KvFormat = "f32" | "int8";
+
+/** Named weights, float32 row-major, by the names of config.ts. */
+export interface WeightSource {
+  /** @throws PunctualError invalid_file when missing or of another shape. */
+  get(name: string, dims: readonly number[]): Float32Array;
+}
+
+export interface KvOptions {
+  readonly format: KvFormat;
+  /** Pages of the cache. */
+  readonly pages: number;
+  /** Tokens per page; a power of two is best, default 16. */
+  readonly pageTokens: number;
+}
+
+export interface StepExecutorOptions {
+  readonly config: DecoderConfig;
+  readonly weights: WeightSource;
+  /** Storage of the linear layers; embedding lookups and norms stay float32. */
+  readonly weightsFormat: WeightsFormat;
+  /** Inputs per quantisation scale, 32 or 128; default: 128 where every layer's width divides, else 32. */
+  readonly blockSize?: 32 | 128;
+  /** Compute threads, 1 or 2. */
+  readonly threads: number;
+  readonly kv: KvOptions;
+  /** Most tokens in one step; default 512. */
+  readonly maxRows?: number;
+  /** Best tokens returned per score, default 64 (at most the vocabulary). */
+  readonly topK?: number;
+  /** Absolute folder of the packed, mapped weight cache; absent: weights stay private to the process. */
+  readonly weightCacheDir?: string;
+  readonly attention?: {
+    /** Chunks of at least this many rows are attended by ONNX Runtime; Infinity: never. Default "calibrate" with a clock, else 32. */
+    readonly ortRowThreshold?: number | "calibrate";
+  };
+  /** Needed for "calibrate" only. */
+  readonly clock?: Clock;
+}
+
+export interface SamplingOptions {
+  /** 0 is greedy; default 1. At most 100. */
+  readonly temperature?: number;
+  /** Only the k best tokens; 0 or absent: all. */
+  readonly topK?: number;
+  /** Only the smallest set of best tokens with at least this share of the probability left by topK and minP; 0..1. */
+  readonly topP?: number;
+  /** Only tokens at least this probable relative to the best; 0..1. */
+  readonly minP?: number;
+  /** Divides positive and multiplies negative logits of tokens seen in prompt or output; 1 is off. */
+  readonly repetitionPenalty?: number;
+  /** Subtracted once from tokens that the output holds. */
+  readonly presencePenalty?: number;
+  /** Subtracted per occurrence in the output. */
+  readonly frequencyPenalty?: number;
+  /** Added to the logits of these token ids. */
+  readonly logitBias?: Readonly<Record<number, number>>;
+  /** Same seed, same text, whatever else runs. */
+  readonly seed?: number;
+  /** Absent: none. Else the chosen token's log-probability and those of the n best (0: only the chosen). */
+  readonly logprobs?: number;
+}
+
+/** Log-probabilities are the model's own: temperature 1, before penalties, bias and cuts. */
+export interface TokenLogprobs {
+  readonly logprob: number;
+  readonly top: readonly { readonly id: number; readonly logprob: number }[];
+}
+
+export interface SampledToken {
+  readonly id: number;
+  readonly logprobs: TokenLogprobs | null;
+}
