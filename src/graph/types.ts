@@ -6,7 +6,7 @@
 
 export type DType = "float32" | "float64" | "float16" | "int64" | "int32" | "int8" | "uint8" | "bool";
 
-/** A known size, or the name of one that is known only when the graph runs. */
+/** A known size, or the name of one that is known only when the graph runs; "" is one without a name. */
 export type Dim = number | string;
 export type Shape = readonly Dim[];
 
@@ -68,8 +68,10 @@ export interface Initializer {
   readonly name: string;
   readonly dtype: DType;
   readonly dims: readonly number[];
-  /** Exactly one of `data` and `external` is set. */
+  /** Exactly one of `data`, `load` and `external` is set. */
   readonly data?: TensorArray;
+  /** Makes the data when it is needed and keeps nothing, so that a model may be larger than free memory. */
+  readonly load?: () => TensorArray;
   readonly external?: ExternalLocation;
 }
 

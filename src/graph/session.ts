@@ -1,0 +1,398 @@
+/**
+ * A loaded network that runs. The only file that knows onnxruntime-node, which it loads on first use, so
+ * that everything else works (and starts fast) without the native library.
+ *
+ * Rules, each held by a test in session.test.ts:
+ * - Every session sets force_spinning_stop: its threads spin inside a run and stop at the end of it.
+ * - A run blocks its thread, also `await session.run(...)`: sessions belong into worker threads. Never
+ *   terminate such a worker while it is inside a run, that aborts the whole process: ask it to stop.
+ * - Inputs are used in place, without a copy. Outputs are always fresh copies (0.4 ms per MB): fetch few.
+ * - Memory shared between threads (SharedArrayBuffer) cannot be fed; ORT refuses it, we say so first.
+ */
+import { fail, PunctualError } from "../core/index.ts";
+import { DTYPES, describeCode, dtypeOfCode, elementCount } from "./onnx/dtypes.ts";
+import { encodeOnnx } from "./onnx/encode.ts";
+import type { DType, GraphModel, Shape, TensorArray, TensorData, ValueInfo } from "./types.ts";
+
+export interface SessionOptions {
+  /** Compute threads of a run, the caller's included. Default: ORT's own, one per core. */
+  readonly threads?: number;
+  /** Folder that external initializers of a GraphModel are relative to. */
+  readonly externalDir?: string;
+  /** How far ORT rewrites the graph when it loads it. Default "all". */
+  readonly optimization?: "disabled" | "basic" | "extended" | "all";
+  /** Per-kernel times are written to `${filePrefix}_<time>.json` when the session ends. */
+  readonly profile?: { readonly filePrefix: string };
+  /** "direct" (default) calls the native object itself; "public" goes through the package's own API. */
+  readonly call?: "direct" | "public";
+}
+
+export type Feeds = Readonly<Record<string, TensorData>>;
+export type Fetched = Record<string, TensorData>;
+
+export interface Session extends AsyncDisposable {
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  /**
+   * Runs the graph and returns the outputs named in `fetches` (default all). Blocks the thread.
+   * Throws `shape_mismatch` for a feed that does not fit, `invalid_request` for one that is missing or unknown,
+   * `unsupported` for shared memory, `engine_failed` when ORT fails.
+   */
+  run(feeds: Feeds, fetches?: readonly string[]): Promise<Fetched>;
+  /** The same without leaving the call. Throws `unsupported` where the native object is not reachable. */
+  runSync(feeds: Feeds, fetches?: readonly string[]): Fetched;
+  /** Frees the native session. A second call does nothing; a run afterwards throws `invalid_request`. */
+  release(): Promise<void>;
+}
+
+/** A tensor as the binding takes and gives it; the package's Tensor class has the same fields. */
+interface NativeTensor {
+  readonly type: string;
+  readonly dims: readonly number[];
+  readonly data: TensorArray;
+  readonly location: "cpu";
+}
+
+interface NativeMetadata {
+  readonly name: string;
+  readonly isTensor: boolean;
+  readonly type: number;
+  /** -1 where the size has a name or none. */
+  readonly shape: readonly number[];
+  readonly symbolicDimensions: readonly string[];
+}
+
+type NativeOptions = Readonly<Record<string, unknown>>;
+
+interface NativeSession {
+  loadModel(path: string, options: NativeOptions): void;
+  loadModel(buffer: ArrayBufferLike, byteOffset: number, byteLength: number, options: NativeOptions): void;
+  readonly inputMetadata: readonly NativeMetadata[];
+  readonly outputMetadata: readonly NativeMetadata[];
+  run(
+    feeds: Readonly<Record<string, NativeTensor>>,
+    fetches: Readonly<Record<string, null>>,
+    options: NativeOptions,
+  ): Record<string, NativeTensor>;
+  endProfiling(): void;
+  dispose(): void;
+}
+
+/** What onnxruntime-node/dist/binding.js exports. */
+interface NativeBinding {
+  readonly binding: { readonly InferenceSession: new () => NativeSession };
+  initOrt(): void;
+}
+
+type Ort = typeof import("onnxruntime-node");
+
+interface Native {
+  readonly ort: Ort;
+  /** Undefined where the package's inner file is not where 1.30 has it. */
+  readonly direct: NativeBinding | undefined;
+}
+
+let loading: Promise<Native> | undefined;
+
+/** Loads the native library once per thread. Throws `missing_dependency`. */
+function loadNative(): Promise<Native> {
+  loading ??= importNative();
+  return loading;
+}
+
+async function importNative(): Promise<Native> {
+  let ort: Ort;
+  try {
+    ort = await import("onnxruntime-node");
+  } catch (cause) {
+    fail(
+      "missing_dependency",
+      "onnxruntime-node could not be loaded: reinstall with onnxruntime-node-install=skip in .npmrc",
+      {
+        cause,
+      },
+    );
+  }
+  try {
+    const module = (await import("onnxruntime-node/dist/binding.js")) as unknown as NativeBinding & {
+      readonly default?: NativeBinding;
+    };
+    const direct = module.default ?? module;
+    direct.initOrt();
+    return { ort, direct };
+  } catch {
+    // Another version of the package may keep the file elsewhere: everything but runSync still works.
+    return { ort, direct: undefined };
+  }
+}
+
+/** Loads a model, given as a graph or as an .onnx file. Blocks the thread while ORT optimises and packs it. */
+export async function createSession(
+  model: GraphModel | { readonly path: string },
+  options: SessionOptions = {},
+): Promise<Session> {
+  const native = await loadNative();
+  const source = "path" in model ? model.path : encodeOnnx(model);
+  const nativeOptions = sessionOptions(options);
+  try {
+    if (native.direct !== undefined && options.call !== "public") {
+      const session = new native.direct.binding.InferenceSession();
+      if (typeof source === "string") session.loadModel(source, nativeOptions);
+      else session.loadModel(source.buffer, source.byteOffset, source.byteLength, nativeOptions);
+      return new DirectSession(session);
+    }
+    const session =
+      typeof source === "string"
+        ? await native.ort.InferenceSession.create(source, nativeOptions)
+        : await native.ort.InferenceSession.create(source, nativeOptions);
+    return new PublicSession(native.ort, session);
+  } catch (cause) {
+    throw fromOrt(cause, "invalid_graph", "path" in model ? model.path : model.name);
+  }
+}
+
+function sessionOptions(options: SessionOptions): NativeOptions {
+  const session: Record<string, unknown> = { force_spinning_stop: "1" };
+  if (options.externalDir !== undefined) {
+    session["model_external_initializers_file_folder_path"] = options.externalDir;
+  }
+  return {
+    executionProviders: ["cpu"],
+    executionMode: "sequential",
+    graphOptimizationLevel: options.optimization ?? "all",
+    // Errors only: at lower levels ORT writes notes about the graph to standard error.
+    logSeverityLevel: 3,
+    ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+    ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile.filePrefix }),
+    extra: { session },
+  };
+}
+
+/** ORT's errors are plain Errors with a long text; out of memory is worth telling apart. */
+function fromOrt(cause: unknown, code: "invalid_graph" | "engine_failed", what: string): PunctualError {
+  if (cause instanceof PunctualError) return cause;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const memory = /bad_alloc|bad allocation|Failed to allocate|out of memory/i.test(message);
+  return new PunctualError(memory ? "out_of_memory" : code, `${what}: ${message}`, { cause });
+}
+
+/** Feed checking and the life of a session, common to both ways of calling ORT. */
+abstract class CheckedSession implements Session {
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  readonly #allOutputs: readonly string[];
+  readonly #outputNames: ReadonlySet<string>;
+  protected released = false;
+
+  constructor(inputs: readonly ValueInfo[], outputs: readonly ValueInfo[]) {
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.#allOutputs = outputs.map((output) => output.name);
+    this.#outputNames = new Set(this.#allOutputs);
+  }
+
+  abstract run(feeds: Feeds, fetches?: readonly string[]): Promise<Fetched>;
+  abstract runSync(feeds: Feeds, fetches?: readonly string[]): Fetched;
+  abstract release(): Promise<void>;
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+
+  /** The names to fetch, checked. */
+  protected checkFetches(fetches: readonly string[] | undefined): readonly string[] {
+    if (this.released) fail("invalid_request", "this session has been released");
+    if (fetches === undefined) return this.#allOutputs;
+    for (const name of fetches) {
+      if (!this.#outputNames.has(name)) {
+        fail("invalid_request", `no output ${name}; there are ${this.#allOutputs.join(", ")}`, { param: name });
+      }
+    }
+    return fetches;
+  }
+
+  protected checkFeeds(feeds: Feeds): void {
+    const sizes = new Map<string, number>();
+    for (const input of this.inputs) {
+      const feed = feeds[input.name];
+      if (feed === undefined) fail("invalid_request", `input ${describe(input)} is missing`, { param: input.name });
+      checkFeed(input, feed, sizes);
+    }
+    let count = 0;
+    for (const name in feeds) {
+      count += 1;
+      if (count > this.inputs.length) this.#failUnknown(feeds, name);
+    }
+  }
+
+  /** Every input has a feed and there are more feeds than inputs: name the one that is too many. */
+  #failUnknown(feeds: Feeds, last: string): never {
+    const known = new Set(this.inputs.map((input) => input.name));
+    const extra = Object.keys(feeds).find((name) => !known.has(name)) ?? last;
+    fail("invalid_request", `no input ${extra}; there are ${[...known].join(", ")}`, { param: extra });
+  }
+}
+
+function checkFeed(input: ValueInfo, feed: TensorData, sizes: Map<string, number>): void {
+  if (feed.dtype !== input.dtype || !fits(input.shape, feed.dims, sizes)) {
+    const named = input.shape
+      .filter((dim) => typeof dim === "string" && sizes.has(dim))
+      .map((dim) => `${dim}=${sizes.get(String(dim))}`);
+    const bound = named.length === 0 ? "" : ` (${named.join(", ")} by the inputs before it)`;
+    fail(
+      "shape_mismatch",
+      `input ${input.name}: expected ${describe(input)}${bound}, got ${feed.dtype}[${feed.dims.join(", ")}]`,
+      {
+        param: input.name,
+      },
+    );
+  }
+  if (!(feed.data instanceof DTYPES[feed.dtype].array) || feed.data.length !== elementCount(feed.dims)) {
+    const { array } = DTYPES[feed.dtype];
+    fail(
+      "shape_mismatch",
+      `input ${input.name}: ${feed.dtype}[${feed.dims.join(", ")}] needs a ${array.name} of ${elementCount(feed.dims)} ` +
+        `elements, got a ${feed.data.constructor.name} of ${feed.data.length}`,
+      { param: input.name },
+    );
+  }
+  if (feed.data.buffer instanceof SharedArrayBuffer) {
+    fail("unsupported", `input ${input.name} lies in a SharedArrayBuffer, which ORT cannot read: copy it first`, {
+      param: input.name,
+    });
+  }
+}
+
+/** Whether concrete sizes fit a shape; a named size must be the same wherever it occurs in one call. */
+function fits(shape: Shape, dims: readonly number[], sizes: Map<string, number>): boolean {
+  if (shape.length !== dims.length) return false;
+  for (let axis = 0; axis < dims.length; axis++) {
+    const expected = shape[axis];
+    const actual = dims[axis]!;
+    if (typeof expected === "number") {
+      if (expected !== actual) return false;
+    } else if (expected !== undefined && expected !== "") {
+      const bound = sizes.get(expected);
+      if (bound === undefined) sizes.set(expected, actual);
+      else if (bound !== actual) return false;
+    }
+  }
+  return true;
+}
+
+function describe(info: ValueInfo): string {
+  return `${info.dtype}[${info.shape.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]`;
+}
+
+/** Calls the package's own native object: synchronous, and 3 µs a call cheaper than the public way. */
+class DirectSession extends CheckedSession {
+  readonly #native: NativeSession;
+
+  constructor(native: NativeSession) {
+    super(native.inputMetadata.map(fromMetadata), native.outputMetadata.map(fromMetadata));
+    this.#native = native;
+  }
+
+  async run(feeds: Feeds, fetches?: readonly string[]): Promise<Fetched> {
+    return this.runSync(feeds, fetches);
+  }
+
+  runSync(feeds: Feeds, fetches?: readonly string[]): Fetched {
+    const names = this.checkFetches(fetches);
+    this.checkFeeds(feeds);
+    const tensors: Record<string, NativeTensor> = {};
+    for (const { name } of this.inputs) {
+      const { dtype, dims, data } = feeds[name]!;
+      tensors[name] = { type: dtype, dims, data, location: "cpu" };
+    }
+    const wanted: Record<string, null> = {};
+    for (const name of names) wanted[name] = null;
+    try {
+      return fromNative(this.#native.run(tensors, wanted, {}), names);
+    } catch (cause) {
+      throw fromOrt(cause, "engine_failed", "run");
+    }
+  }
+
+  async release(): Promise<void> {
+    if (this.released) return;
+    this.released = true;
+    this.#native.dispose();
+  }
+}
+
+type OrtSession = Awaited<ReturnType<Ort["InferenceSession"]["create"]>>;
+
+/** The documented API, for versions of the package whose inner object cannot be reached. */
+class PublicSession extends CheckedSession {
+  readonly #ort: Ort;
+  readonly #session: OrtSession;
+  /** The public run starts on a later tick, so a release has to wait for it. */
+  #pending: Promise<unknown> = Promise.resolve();
+
+  constructor(ort: Ort, session: OrtSession) {
+    super(session.inputMetadata.map(fromPublicMetadata), session.outputMetadata.map(fromPublicMetadata));
+    this.#ort = ort;
+    this.#session = session;
+  }
+
+  async run(feeds: Feeds, fetches?: readonly string[]): Promise<Fetched> {
+    const names = this.checkFetches(fetches);
+    this.checkFeeds(feeds);
+    const { Tensor } = this.#ort;
+    const tensors: Record<string, InstanceType<typeof Tensor>> = {};
+    for (const { name } of this.inputs) {
+      const { dtype, dims, data } = feeds[name]!;
+      tensors[name] = new Tensor(dtype, data as Float32Array, dims);
+    }
+    const running = this.#session.run(tensors, names);
+    this.#pending = Promise.allSettled([this.#pending, running]);
+    try {
+      return fromNative((await running) as unknown as Record<string, NativeTensor>, names);
+    } catch (cause) {
+      throw fromOrt(cause, "engine_failed", "run");
+    }
+  }
+
+  runSync(): never {
+    fail("unsupported", "this onnxruntime-node cannot be called synchronously");
+  }
+
+  async release(): Promise<void> {
+    if (this.released) return;
+    this.released = true;
+    await this.#pending;
+    await this.#session.release();
+  }
+}
+
+function fromNative(results: Readonly<Record<string, NativeTensor>>, names: readonly string[]): Fetched {
+  const fetched: Fetched = {};
+  for (const name of names) {
+    const { type, dims, data } = results[name]!;
+    const dtype = type as DType;
+    const { array } = DTYPES[dtype];
+    // Later Node versions have a Float16Array and get one; ours is its bits.
+    const own = data instanceof array ? data : new array((data as TensorArray).buffer, 0, elementCount(dims));
+    fetched[name] = { dtype, dims, data: own };
+  }
+  return fetched;
+}
+
+function fromMetadata(metadata: NativeMetadata): ValueInfo {
+  const dtype = metadata.isTensor ? dtypeOfCode(metadata.type) : undefined;
+  if (dtype === undefined) {
+    const what = metadata.isTensor ? describeCode(metadata.type) : "not a tensor";
+    fail("unsupported", `${metadata.name}: ${what} cannot cross into JavaScript`, { param: metadata.name });
+  }
+  const shape = metadata.shape.map((dim, axis) => (dim >= 0 ? dim : (metadata.symbolicDimensions[axis] ?? "")));
+  return { name: metadata.name, dtype, shape };
+}
+
+function fromPublicMetadata(metadata: OrtSession["inputMetadata"][number]): ValueInfo {
+  if (!metadata.isTensor || !(metadata.type in DTYPES)) {
+    const what = metadata.isTensor ? metadata.type : "not a tensor";
+    fail("unsupported", `${metadata.name}: ${what} cannot cross into JavaScript`, { param: metadata.name });
+  }
+  return { name: metadata.name, dtype: metadata.type as DType, shape: metadata.shape };
+}
