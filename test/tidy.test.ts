@@ -13,7 +13,10 @@ const read = (path: string): string => readFileSync(join(root, path), "utf8");
 
 function tracked(): string[] {
   const output = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root });
-  return output.toString().split("\n").filter((path) => path !== "" && existsSync(join(root, path)));
+  return output
+    .toString()
+    .split("\n")
+    .filter((path) => path !== "" && existsSync(join(root, path)));
 }
 
 const files = tracked();
@@ -89,7 +92,9 @@ describe("package", () => {
   });
 
   test("each dependency has its paragraph in docs/decisions", () => {
-    const decisions = readdirSync(join(root, "docs/decisions")).map((name) => read(`docs/decisions/${name}`)).join("\n");
+    const decisions = readdirSync(join(root, "docs/decisions"))
+      .map((name) => read(`docs/decisions/${name}`))
+      .join("\n");
     const names = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.devDependencies)];
     const silent = names.filter((name) => !decisions.includes(`\`${name}\``));
     expect(silent).toEqual([]);
@@ -129,7 +134,13 @@ function reexports(text: string): { specifier: string; names: string[] }[] {
     specifier: match[2]!,
     names: match[1]!
       .split(",")
-      .map((part) => part.trim().replace(/^type /, "").split(" as ")[0]!)
+      .map(
+        (part) =>
+          part
+            .trim()
+            .replace(/^type /, "")
+            .split(" as ")[0]!,
+      )
       .filter((part) => part !== ""),
   }));
 }
@@ -147,4 +158,3 @@ function isDocumented(text: string, name: string): boolean {
   while (above >= 0 && /^export (?:const|type|function) .*[;}]$/.test(lines[above]!)) above -= 1;
   return above >= 0 && /\*\/\s*$|^\s*\/\//.test(lines[above]!);
 }
-
