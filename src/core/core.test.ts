@@ -57,7 +57,8 @@ describe("RandomStream", () => {
   test("shuffled keeps the elements", () => {
     fc.assert(
       fc.property(fc.array(fc.integer()), fc.integer(), (items, seed) => {
-        expect(createRandom(seed).shuffled(items).toSorted()).toEqual(items.toSorted());
+        const ascending = (list: number[]): number[] => list.toSorted((a, b) => a - b);
+        expect(ascending(createRandom(seed).shuffled(items))).toEqual(ascending(items));
       }),
       { seed: 1 },
     );
