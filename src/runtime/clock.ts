@@ -1,0 +1,61 @@
+/**
+ * The live clock, and the only timers below cli/.
+ *
+ * `performance.now()` counts from each thread's own start, so its values cannot cross threads. The live
+ * clock adds the thread's offset to `process.hrtime`, the monotonic clock that all threads of a process
+ * share: times taken on the main thread and in an engine worker compare directly. They mean nothing in
+ * another process.
+ */
+import type { Clock } from "../core/index.ts";
+
+/** hrtime minus performance.now for this thread, from the tightest of a few readings. */
+function measureOffsetMs(): number {
+  let best = 0;
+  let narrowest = Infinity;
+  for (let i = 0; i < 8; i++) {
+    const before = performance.now();
+    const shared = Number(process.hrtime.bigint()) / 1e6;
+    const after = performance.now();
+    if (after - before < narrowest) {
+      narrowest = after - before;
+      best = shared - (before + after) / 2;
+    }
+  }
+  return best;
+}
+
+const offsetMs = measureOffsetMs();
+
+/** Monotonic milliseconds, the same origin in every thread of this process. */
+export const liveClock: Clock = { nowMs: () => performance.now() + offsetMs };
+
+/** Resolves after that many milliseconds, or as soon as the signal fires. Keeps the process alive meanwhile. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) {
+      resolve();
+      return;
+    }
+    const done = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}
+
+/** Calls back once after that many milliseconds; does not keep the process alive. Returns the undo. */
+export function after(ms: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, ms);
+  timer.unref();
+  return () => clearTimeout(timer);
+}
+
+/** Lets everything else that is ready on this thread run once. */
+export function yieldThread(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,0 +1,32 @@
+/** A whole stream as one record, for callers that do not stream. */
+import { present } from "../core/index.ts";
+import type { FinishEvent, GenerateEvent, Section } from "./types.ts";
+
+export interface Completion {
+  /** Visible text, without thinking and calls. */
+  readonly text: string;
+  readonly thinking: string;
+  /** One string per call section. */
+  readonly calls: readonly string[];
+  /** Every generated token id. */
+  readonly tokens: readonly number[];
+  readonly finish: FinishEvent;
+}
+
+/** Reads a stream to its end. @throws what the stream throws. */
+export async function collect(stream: AsyncIterable<GenerateEvent>): Promise<Completion> {
+  const parts: Record<Exclude<Section, "call">, string> = { text: "", thinking: "" };
+  const calls: string[] = [];
+  const tokens: number[] = [];
+  let previous: Section | null = null;
+  let finish: FinishEvent | null = null;
+  for await (const event of stream) {
+    if (event.kind === "token") tokens.push(event.id);
+    else finish = event;
+    if (event.section !== "call") parts[event.section] += event.text;
+    else if (previous !== "call") calls.push(event.text);
+    else calls[calls.length - 1] += event.text;
+    previous = event.section;
+  }
+  return { ...parts, calls, tokens, finish: present(finish, "the finish event") };
+}

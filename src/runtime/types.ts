@@ -1,0 +1,230 @@
+/**
+ * The runtime's public vocabulary: what is asked of an engine, what streams back, and what it reports
+ * about itself. Plain data only, because everything here crosses a thread border.
+ */
+import type { DecoderConfig, KvFormat, SamplingOptions, TokenLogprobs, WeightsFormat } from "../llm/index.ts";
+import type { Slo, SloOutcome } from "../sched/index.ts";
+
+/** A model folder: config.json, tokenizer.json, weights. */
+export interface ModelSource {
+  readonly dir: string;
+}
+
+/** A decoder with seeded random weights and the byte tokenizer: for tests and measurements. */
+export interface RandomModelSource {
+  readonly random: DecoderConfig;
+  readonly seed: number;
+}
+
+export interface EngineOptions {
+  readonly model: ModelSource | RandomModelSource;
+  /** Name in stats and metrics; "model" when absent. */
+  readonly name?: string;
+  /** How linear layers are stored and computed; "f32" when absent. */
+  readonly weights?: WeightsFormat;
+  /** Compute threads, 1 or 2; 1 when absent. */
+  readonly threads?: 1 | 2;
+  /** KV cache size in pages, or in bytes. Default: 16 full contexts, at most 512 MiB. */
+  readonly kvPages?: number;
+  readonly kvBytes?: number;
+  readonly kvFormat?: KvFormat;
+  /** Tokens per KV page; 16 when absent. */
+  readonly pageTokens?: number;
+  /** Most sequences computed at once; 32 when absent. */
+  readonly maxRunning?: number;
+  /** Most requests queued; the next one is refused with `queue_full`. 256 when absent. */
+  readonly maxWaiting?: number;
+  /** Most tokens in one step; calibrated at start when absent. */
+  readonly budgetTokens?: number;
+  /** Most tokens of one sequence in one step; the budget when absent. */
+  readonly maxChunk?: number;
+  /** What a step should last at most when the budget is calibrated, milliseconds; 25 when absent. */
+  readonly targetStepMs?: number;
+  /** Scheduling policy by name; "fifo" when absent. */
+  readonly policy?: string;
+  /** Reuse KV of equal prefixes; true when absent. */
+  readonly prefixCache?: boolean;
+  /** Objective of requests that bring none; best effort when absent. */
+  readonly defaultSlo?: Slo;
+  /** Unread events of one stream before its sequence is paused; 256 when absent. */
+  readonly streamBuffer?: number;
+  /** How long a stream may stay paused unread before it is aborted, milliseconds; 30 000 when absent. */
+  readonly stallMs?: number;
+  /** Keep the last N scheduling decisions for `engine.decisions()`; 0 (none) when absent. */
+  readonly recordDecisions?: number;
+  /** Check every invariant after each step, not only when idle. For tests. */
+  readonly checkEachStep?: boolean;
+  /** Absolute folder for packed, mapped weights shared by sessions and processes. */
+  readonly weightCacheDir?: string;
+}
+
+export interface GenerateRequest {
+  /** Appears in logs; made up when absent. */
+  readonly id?: string;
+  /** At least one token. */
+  readonly promptTokens: readonly number[];
+  /** When the request reached the server, in `liveClock` milliseconds; the moment of submit when absent. */
+  readonly arrivalMs?: number;
+  /** Most tokens to generate, at least 1; clipped to what the context has room for. */
+  readonly maxTokens: number;
+  /** The end token is barred before that many tokens; 0 when absent. */
+  readonly minTokens?: number;
+  readonly sampling?: SamplingOptions;
+  /** Generation ends before the first of these strings; they are not part of the text. */
+  readonly stop?: readonly string[];
+  readonly slo?: Slo;
+  /** Most tokens inside a thinking section; when used up the engine closes the section itself. */
+  readonly thinkingBudget?: number;
+  /** Do not stop at the end token. */
+  readonly ignoreEos?: boolean;
+}
+
+export type Section = "text" | "thinking" | "call";
+
+export interface TokenEvent {
+  readonly kind: "token";
+  readonly id: number;
+  /** 0 for the first generated token. */
+  readonly index: number;
+  /** "" while bytes of a character or a possible stop string are held back, and for section marks. */
+  readonly text: string;
+  readonly section: Section;
+  readonly logprobs?: TokenLogprobs;
+  /** When the step that made it ended, in `liveClock` milliseconds. */
+  readonly atMs: number;
+}
+
+/** Why generation ended: the end token, a stop string, the token limit, or the deadline (onMiss "cut"). */
+export type FinishCause = "end" | "stop" | "max_tokens" | "deadline";
+
+export interface FinishEvent {
+  readonly kind: "finish";
+  readonly reason: "stop" | "length";
+  readonly cause: FinishCause;
+  /** Text that was held back and turned out to be no stop string; belongs after the last token's. */
+  readonly text: string;
+  readonly section: Section;
+  /** The stop string that ended it. */
+  readonly stop?: string;
+  readonly usage: Usage;
+  readonly atMs: number;
+}
+
+export type GenerateEvent = TokenEvent | FinishEvent;
+
+export interface Usage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Prompt tokens whose KV came from the prefix cache. */
+  readonly cachedTokens: number;
+  /** Generated tokens inside thinking sections. */
+  readonly reasoningTokens: number;
+  readonly slo: SloOutcome;
+}
+
+export type EngineState = "starting" | "ready" | "restarting" | "stopped";
+
+export interface HistogramSnapshot {
+  readonly bounds: readonly number[];
+  /** Cumulative, one per bound and one for +Inf. */
+  readonly cumulative: readonly number[];
+  readonly sum: number;
+  readonly count: number;
+}
+
+/** Histograms by vLLM's names without prefix; times in seconds. */
+export const HISTOGRAM_NAMES = [
+  "time_to_first_token_seconds",
+  "inter_token_latency_seconds",
+  "request_time_per_output_token_seconds",
+  "e2e_request_latency_seconds",
+  "request_queue_time_seconds",
+  "request_prefill_time_seconds",
+  "request_decode_time_seconds",
+  "request_inference_time_seconds",
+  "iteration_tokens_total",
+  "iteration_seconds",
+  "request_prompt_tokens",
+  "request_generation_tokens",
+] as const;
+export type HistogramName = (typeof HISTOGRAM_NAMES)[number];
+
+/** Requests by how they ended. */
+export type RequestEnd = "stop" | "length" | "abort" | "error" | "expired" | "rejected";
+
+export interface SloCount {
+  readonly class: string;
+  readonly metric: "ttft" | "tpot" | "deadline" | "all";
+  readonly attained: number;
+  readonly missed: number;
+}
+
+/** What was measured at start, and the budget chosen from it. */
+export interface Calibration {
+  readonly budgetTokens: number;
+  /** Median step time by number of tokens in the step. */
+  readonly points: readonly { readonly tokens: number; readonly stepMs: number }[];
+  readonly targetStepMs: number;
+  readonly tookMs: number;
+}
+
+/** A snapshot; counters only grow, also over restarts. */
+export interface EngineStats {
+  readonly name: string;
+  readonly state: EngineState;
+  readonly running: number;
+  readonly waiting: number;
+  /** Sequences set aside because their reader is slow. */
+  readonly paused: number;
+  readonly kv: {
+    readonly pagesUsed: number;
+    readonly pagesTotal: number;
+    readonly pageTokens: number;
+    /** 0..1. */
+    readonly usage: number;
+  };
+  readonly counters: {
+    readonly promptTokens: number;
+    readonly generationTokens: number;
+    readonly preemptions: number;
+    /** Prompt tokens looked up in the prefix cache, and found. */
+    readonly prefixQueries: number;
+    readonly prefixHits: number;
+    readonly requests: Readonly<Record<RequestEnd, number>>;
+    readonly steps: number;
+    readonly restarts: number;
+    /** Generated tokens of requests that attained their whole objective. */
+    readonly goodputTokens: number;
+  };
+  readonly slo: readonly SloCount[];
+  readonly histograms: Readonly<Record<HistogramName, HistogramSnapshot>>;
+  readonly limits: { readonly maxRunning: number; readonly maxWaiting: number; readonly budgetTokens: number };
+  readonly calibration: Calibration | null;
+  readonly lastError: string | null;
+}
+
+/** Facts about the loaded model. */
+export interface EngineInfo {
+  readonly name: string;
+  readonly vocabSize: number;
+  /** Most tokens of prompt and answer together. */
+  readonly contextTokens: number;
+  readonly weights: WeightsFormat;
+  readonly threads: number;
+  readonly kvPages: number;
+  readonly pageTokens: number;
+}
+
+/**
+ * The events of one request. Iterate it once. It ends after the finish event, or throws one
+ * PunctualError: `cancelled`, `deadline_expired`, `deadline_unattainable`, `request_timeout` (its
+ * reader stalled), `shutting_down`, `engine_failed`. Leaving the loop early cancels the request.
+ */
+export interface TokenStream extends AsyncIterableIterator<GenerateEvent>, AsyncDisposable {
+  readonly id: string;
+  /** Stops within one step; the iterator then throws `cancelled`. No effect after the end. */
+  cancel(): void;
+  next(): Promise<IteratorResult<GenerateEvent, undefined>>;
+  return(): Promise<IteratorResult<GenerateEvent, undefined>>;
+  [Symbol.asyncIterator](): TokenStream;
+}

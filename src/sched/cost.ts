@@ -1,0 +1,68 @@
+/**
+ * What a step costs, learnt from the steps themselves: an exponential mean of measured milliseconds in
+ * bins of token counts (powers of two and halfway between), joined by straight lines.
+ *
+ * It knows nothing of context length or hardware; a deadline-driven policy that needs more brings its
+ * own CostEstimate.
+ */
+import { assert } from "../core/index.ts";
+import type { CostEstimate } from "./types.ts";
+
+/** Plain data, so that a decision log can carry the estimate a decision was based on. */
+export type CostPoints = readonly (readonly [tokens: number, stepMs: number])[];
+
+/** Straight lines through the points, flat before the first, proportional after the last; 0 without points. */
+export function costFromPoints(points: CostPoints): CostEstimate {
+  return { stepMs: (tokens) => interpolate(points, tokens) };
+}
+
+function interpolate(points: CostPoints, tokens: number): number {
+  if (points.length === 0) return 0;
+  let previous = points[0]!;
+  if (tokens <= previous[0]) return previous[1];
+  for (const point of points) {
+    if (tokens <= point[0]) {
+      const share = point[0] === previous[0] ? 1 : (tokens - previous[0]) / (point[0] - previous[0]);
+      return previous[1] + (point[1] - previous[1]) * share;
+    }
+    previous = point;
+  }
+  return (previous[1] * tokens) / previous[0];
+}
+
+/** The live estimate. Deterministic: the same observations in the same order give the same points. */
+export class StepCost implements CostEstimate {
+  readonly #weight: number;
+  readonly #bins = new Map<number, { tokens: number; stepMs: number }>();
+  #points: CostPoints = [];
+
+  /** @param weight share of a new observation in the mean, above 0 and at most 1. */
+  constructor(weight = 0.1) {
+    assert(weight > 0 && weight <= 1, "the weight of an observation is in (0, 1]");
+    this.#weight = weight;
+  }
+
+  observe(tokens: number, stepMs: number): void {
+    if (tokens < 1 || !(stepMs >= 0)) return;
+    const key = Math.round(Math.log2(tokens) * 2);
+    const bin = this.#bins.get(key);
+    if (bin === undefined) {
+      this.#bins.set(key, { tokens, stepMs });
+    } else {
+      bin.tokens += (tokens - bin.tokens) * this.#weight;
+      bin.stepMs += (stepMs - bin.stepMs) * this.#weight;
+    }
+    this.#points = Array.from(this.#bins.values(), (b) => [b.tokens, b.stepMs] as const).toSorted(
+      (a, b) => a[0] - b[0],
+    );
+  }
+
+  stepMs(tokens: number): number {
+    return interpolate(this.#points, tokens);
+  }
+
+  /** The estimate as data, ascending by tokens. */
+  points(): CostPoints {
+    return this.#points;
+  }
+}

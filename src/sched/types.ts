@@ -1,0 +1,119 @@
+/**
+ * The vocabulary of scheduling as plain data: what a request asks for (`Slo`), what a policy sees
+ * (`SchedulerView`) and what it decides (`StepPlan`).
+ *
+ * There is no prefill phase and no decode phase, only tokens a sequence still has to catch up on
+ * (vLLM V1's idea): `pendingTokens` above one is a prompt or a recomputation, one is a decode. A plan
+ * says how many of them each sequence advances in the next step. Nothing here executes anything: the
+ * live runtime and a simulator carry out the same plans.
+ */
+
+export type SloClass = "latency" | "deadline" | "compound" | "best-effort";
+
+/** What happens when the deadline is missed: end late but marked, stop there, or refuse beforehand. */
+export type OnMiss = "finish" | "cut" | "reject";
+
+/** A service-level objective. All times are milliseconds counted from arrival at the server. */
+export interface Slo {
+  readonly class: SloClass;
+  /** Time to the first token, above 0. */
+  readonly ttftMs?: number;
+  /** Mean time per output token after the first, above 0. */
+  readonly tpotMs?: number;
+  /** Time to the last token, above 0. */
+  readonly deadlineMs?: number;
+  readonly onMiss: OnMiss;
+}
+
+/** One sequence as a policy sees it. Ids are the runtime's own and unique within one engine. */
+export interface SequenceView {
+  readonly id: number;
+  readonly arrivalMs: number;
+  readonly promptTokens: number;
+  /** Tokens whose KV is in place. */
+  readonly computedTokens: number;
+  /** Known tokens not computed yet: above 1 a prefill or recomputation, 1 a decode. */
+  readonly pendingTokens: number;
+  readonly generatedTokens: number;
+  readonly maxTokens: number;
+  /** A guess at the final number of generated tokens, at most maxTokens; maxTokens when absent. */
+  readonly expectedTokens?: number;
+  readonly firstTokenMs: number | null;
+  readonly slo: Slo;
+  /** KV pages held, shared ones included. */
+  readonly pages: number;
+  /** Of those, pages nobody else holds: what a preemption gives back. Equal to `pages` when absent. */
+  readonly ownPages?: number;
+  /** Arrival order; the tie-breaker, and what FIFO means. Kept through a preemption. */
+  readonly order: number;
+}
+
+export interface SchedulerLimits {
+  /** Most sequences running at once. */
+  readonly maxRunning: number;
+  /** Most tokens in one step, over all sequences. */
+  readonly budgetTokens: number;
+  /** Most tokens of one sequence in one step. */
+  readonly maxChunk: number;
+}
+
+/** What a step costs, learnt from measured steps. */
+export interface CostEstimate {
+  /** Expected milliseconds of a step that advances that many tokens in total. */
+  stepMs(tokens: number): number;
+}
+
+export interface SchedulerView {
+  readonly nowMs: number;
+  /** Not holding pages: never admitted, or preempted. In `order`. */
+  readonly waiting: readonly SequenceView[];
+  /** Holding pages. In `order`. */
+  readonly running: readonly SequenceView[];
+  /** Pages that can be taken now, evictable cached ones included. */
+  readonly freePages: number;
+  readonly pageTokens: number;
+  readonly totalPages: number;
+  readonly limits: SchedulerLimits;
+  /** Leading tokens of a waiting sequence found in the prefix cache: whole pages, fewer than its tokens. */
+  cachedTokens(id: number): number;
+  /** Of the pages behind `cachedTokens(id)`, those counted in `freePages` (nobody holds them now). All when absent. */
+  cachedFreePages?(id: number): number;
+  readonly cost?: CostEstimate;
+}
+
+export interface Advance {
+  readonly id: number;
+  /** At least 1, at most the sequence's pending tokens. */
+  readonly tokens: number;
+}
+
+export interface Rejection {
+  readonly id: number;
+  /** Why it cannot be met, for the error message. */
+  readonly reason: string;
+  /** When trying again may help, milliseconds from now. */
+  readonly retryAfterMs?: number;
+}
+
+/**
+ * One step's decisions. Carried out in this order: expire, reject and cut leave; preempt gives pages
+ * back; admit takes cached pages; advance takes new pages and computes. `advance` may name sequences
+ * admitted by the same plan, never preempted, cut, expired or rejected ones.
+ */
+export interface StepPlan {
+  readonly advance: readonly Advance[];
+  readonly admit: readonly number[];
+  readonly preempt: readonly number[];
+  /** Never ran and their deadline has passed: not run. */
+  readonly expire: readonly number[];
+  /** Reached their deadline with onMiss "cut": end with what they have. */
+  readonly cut: readonly number[];
+  /** Never ran, onMiss "reject", and the estimate says the objective cannot be met. */
+  readonly reject: readonly Rejection[];
+}
+
+/** A scheduling policy: a pure function of the view. Same view, same plan. */
+export interface BatchPolicy {
+  readonly name: string;
+  plan(view: SchedulerView): StepPlan;
+}
