@@ -9,6 +9,7 @@
  * - Inputs are used in place, without a copy. Outputs are always fresh copies (0.4 ms per MB): fetch few.
  * - Memory shared between threads (SharedArrayBuffer) cannot be fed; ORT refuses it, we say so first.
  */
+import type * as OrtModule from "onnxruntime-node";
 import { fail, PunctualError } from "../core/index.ts";
 import { DTYPES, describeCode, dtypeOfCode, elementCount } from "./onnx/dtypes.ts";
 import { encodeOnnx } from "./onnx/encode.ts";
@@ -84,7 +85,7 @@ interface NativeBinding {
   initOrt(): void;
 }
 
-type Ort = typeof import("onnxruntime-node");
+type Ort = typeof OrtModule;
 
 interface Native {
   readonly ort: Ort;

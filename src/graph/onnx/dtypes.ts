@@ -75,6 +75,7 @@ export function bytesOf(data: TensorArray): Uint8Array {
 /** A typed array over bytes: a view where alignment allows it, else a copy. */
 export function arrayFromBytes(dtype: DType, bytes: Uint8Array): TensorArray {
   const { array, bytes: size } = DTYPES[dtype];
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  // The constructor copies; slice() would not, on a Node Buffer.
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   return new array(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
 }

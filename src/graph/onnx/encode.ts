@@ -81,9 +81,13 @@ function checkTensor(tensor: TensorData, name: string): void {
   }
   const count = elementCount(tensor.dims);
   if (tensor.data.length !== count) {
-    fail("invalid_graph", `tensor ${name}: [${tensor.dims}] is ${count} elements, the data has ${tensor.data.length}`, {
-      param: name,
-    });
+    fail(
+      "invalid_graph",
+      `tensor ${name}: [${tensor.dims.join(", ")}] is ${count} elements, the data has ${tensor.data.length}`,
+      {
+        param: name,
+      },
+    );
   }
 }
 

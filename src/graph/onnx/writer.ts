@@ -4,11 +4,12 @@
  *
  * Not a general serialiser: no groups, and only the field kinds that onnx.proto uses.
  */
-import { assert } from "../../core/index.ts";
+import { assert, fail } from "../../core/index.ts";
 import { WIRE } from "./schema.ts";
 
 /** Byte strings from this size on are referenced, not copied, while a message is being put together. */
 const REFERENCE_BYTES = 1024;
+const INT64_END = 2 ** 63;
 const utf8 = new TextEncoder();
 
 export class ProtoWriter {
@@ -21,11 +22,17 @@ export class ProtoWriter {
     return this.#flushedBytes + this.#used;
   }
 
-  /** An int64, int32 or enum field; negative values take ten bytes, as the format demands. */
-  int(field: number, value: number | bigint): void {
+  /**
+   * An int64, int32 or enum field; negative values take ten bytes, as the format demands. 2^63 and -2^63 stand
+   * for the ends of the int64 range, which ONNX uses for "no bound" and a number cannot hold.
+   */
+  int(field: number, value: number): void {
+    if (!Number.isSafeInteger(value) && Math.abs(value) !== INT64_END) {
+      fail("invalid_graph", `${value} is no exact integer`);
+    }
     this.#tag(field, WIRE.varint);
-    if (typeof value === "number" && value >= 0 && value < 2 ** 31) this.#smallVarint(value);
-    else this.#bigVarint(BigInt.asUintN(64, BigInt(value)));
+    if (value >= 0 && value < INT64_END) this.#smallVarint(value);
+    else this.#bigVarint(value === INT64_END ? 2n ** 63n - 1n : BigInt.asUintN(64, BigInt(value)));
   }
 
   float(field: number, value: number): void {
