@@ -44,6 +44,8 @@ export const ERROR_CODES = {
   unsupported: kind(400, "unsupported", false),
   // Environment
   missing_dependency: kind(500, "environment_error", false),
+  address_in_use: kind(500, "environment_error", true),
+  insecure_address: kind(500, "environment_error", false),
   out_of_memory: kind(503, "environment_error", true),
   training_diverged: kind(500, "training_error", false),
 } as const satisfies Record<string, ErrorKind>;

@@ -1,0 +1,264 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { ERROR_CODES, PunctualError, type ErrorCode } from "../core/index.ts";
+import {
+  chatRequestSchema,
+  decodeJson,
+  errorBodySchema,
+  jsonDepth,
+  LIMITS,
+  parseChatRequest,
+  parseCompletionRequest,
+  readSlo,
+  toWireError,
+} from "./index.ts";
+import { formatPath } from "./parse.ts";
+
+function failure(action: () => unknown): PunctualError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof PunctualError) return error;
+    throw error;
+  }
+  throw new Error("expected a PunctualError");
+}
+
+const chat = (extra: Record<string, unknown> = {}): Record<string, unknown> => ({
+  model: "m",
+  messages: [{ role: "user", content: "hi" }],
+  ...extra,
+});
+const text = (extra: Record<string, unknown> = {}): Record<string, unknown> => ({ model: "m", prompt: "hi", ...extra });
+const bytes = (value: string): Uint8Array => new TextEncoder().encode(value);
+
+describe("chat requests", () => {
+  test("keeps what it knows and drops what nobody knows", () => {
+    const request = parseChatRequest(chat({ temperature: 0.5, stop: "x", flavour: "mint", top_k: -1, user: null }));
+    expect(request).toMatchObject({ model: "m", temperature: 0.5, stop: "x", top_k: -1, user: null });
+    expect(request).not.toHaveProperty("flavour");
+  });
+
+  test("joins text parts and reads an absent assistant content as empty", () => {
+    const messages = [
+      {
+        role: "developer",
+        content: [
+          { type: "text", text: "be " },
+          { type: "text", text: "brief" },
+        ],
+      },
+      { role: "assistant", content: null },
+      { role: "user", content: "hi", name: "ann" },
+    ];
+    const request = parseChatRequest(chat({ messages }));
+    expect(request.messages.map((message) => message.content)).toEqual(["be brief", "", "hi"]);
+  });
+
+  test.each([
+    ["tools", [{ type: "function" }], "tools"],
+    ["tool_choice", "auto", "tool_choice"],
+    ["response_format", { type: "json_object" }, "response_format"],
+    ["audio", { voice: "x" }, "audio"],
+    ["modalities", ["text", "audio"], "modalities"],
+    ["guided_json", {}, "guided_json"],
+    ["logits_processors", [], "logits_processors"],
+    ["messages", [{ role: "user", content: [{ type: "image_url" }] }], "messages[0].content[0].type"],
+    [
+      "messages",
+      [
+        { role: "user", content: "a" },
+        { role: "assistant", tool_calls: [{}] },
+      ],
+      "messages[1].tool_calls",
+    ],
+    ["messages", [{ role: "tool", content: "a", tool_call_id: "1" }], "messages[0].role"],
+  ])("refuses %s = %j as unsupported, naming it", (field, value, param) => {
+    const error = failure(() => parseChatRequest(chat({ [field]: value })));
+    expect([error.code, error.param, error.status]).toEqual(["unsupported_parameter", param, 400]);
+  });
+
+  test.each([
+    ["tools", []],
+    ["tools", null],
+    ["tool_choice", "none"],
+    ["response_format", { type: "text" }],
+    ["modalities", ["text"]],
+    ["parallel_tool_calls", true],
+  ])("accepts %s = %j, which asks for nothing", (field, value) => {
+    expect(parseChatRequest(chat({ [field]: value })).model).toBe("m");
+  });
+
+  test.each([
+    ["model", 7, "model"],
+    ["messages", [], "messages"],
+    ["messages", "hi", "messages"],
+    ["messages", [{ role: "king", content: "hi" }], "messages[0].role"],
+    ["messages", [{ role: "user" }], "messages[0].content"],
+    ["messages", [{ role: "user", content: [] }], "messages[0].content"],
+    ["messages", [{ role: "user", content: [{ type: "text", text: 3 }] }], "messages[0].content"],
+    ["temperature", 2.5, "temperature"],
+    ["temperature", "hot", "temperature"],
+    ["top_p", 0, "top_p"],
+    ["n", 9, "n"],
+    ["n", 0, "n"],
+    ["max_tokens", 0, "max_tokens"],
+    ["max_completion_tokens", 1.5, "max_completion_tokens"],
+    ["stop", ["a", "b", "c", "d", "e"], "stop"],
+    ["stop", "", "stop"],
+    ["logit_bias", { cat: 1 }, "logit_bias.cat"],
+    ["logit_bias", { 5: 101 }, "logit_bias.5"],
+    ["top_logprobs", 3, "top_logprobs"],
+    ["seed", 0.5, "seed"],
+    ["stream", "yes", "stream"],
+    ["service_tier", "gold", "service_tier"],
+    ["slo", { ttft_ms: -1 }, "slo.ttft_ms"],
+    ["slo", { class: "soon" }, "slo.class"],
+    ["min_p", 2, "min_p"],
+    ["thinking_budget", -1, "thinking_budget"],
+    ["metadata", { a: 1 }, "metadata.a"],
+  ])("refuses %s = %j and says where", (field, value, param) => {
+    const error = failure(() => parseChatRequest(chat({ [field]: value })));
+    expect([error.code, error.param]).toEqual(["invalid_request", param]);
+    expect(error.message.length).toBeLessThan(400);
+  });
+
+  test("bounds sizes", () => {
+    const bias = Object.fromEntries(Array.from({ length: LIMITS.logitBiasEntries + 1 }, (_, i) => [String(i), 1]));
+    expect(failure(() => parseChatRequest(chat({ logit_bias: bias }))).param).toBe("logit_bias");
+    const messages = Array.from({ length: LIMITS.messages + 1 }, () => ({ role: "user", content: "a" }));
+    expect(failure(() => parseChatRequest(chat({ messages }))).param).toBe("messages");
+    const long = "a".repeat(LIMITS.textCharacters + 1);
+    expect(failure(() => parseChatRequest(chat({ messages: [{ role: "user", content: long }] }))).param).toBe(
+      "messages[0].content",
+    );
+  });
+
+  test("any JSON is either a request or a typed error", () => {
+    const value = fc.oneof(
+      fc.jsonValue(),
+      fc.record({ model: fc.string(), messages: fc.jsonValue(), stop: fc.jsonValue(), slo: fc.jsonValue() }),
+    );
+    fc.assert(
+      fc.property(value, (body) => {
+        try {
+          chatRequestSchema.parse(parseChatRequest(body));
+        } catch (error) {
+          expect(error).toBeInstanceOf(PunctualError);
+        }
+      }),
+      { seed: 11, numRuns: 400 },
+    );
+  });
+});
+
+describe("completion requests", () => {
+  test.each([
+    ["hi", ["hi"]],
+    [
+      ["a", "b"],
+      ["a", "b"],
+    ],
+    [[1, 2], [[1, 2]]],
+    [
+      [[1], [2, 3]],
+      [[1], [2, 3]],
+    ],
+  ])("reads prompt %j as a list of prompts", (prompt, expected) => {
+    expect(parseCompletionRequest(text({ prompt })).prompt).toEqual(expected);
+  });
+
+  test.each([
+    ["suffix", "end", "unsupported_parameter"],
+    ["echo", true, "unsupported_parameter"],
+    ["best_of", 2, "unsupported_parameter"],
+    ["prompt", [], "invalid_request"],
+    ["prompt", [1, "a"], "invalid_request"],
+    ["prompt", {}, "invalid_request"],
+    ["logprobs", 21, "invalid_request"],
+    ["n", 9, "invalid_request"],
+  ])("refuses %s = %j with %s", (field, value, code) => {
+    const error = failure(() => parseCompletionRequest(text({ [field]: value })));
+    expect([error.code, error.param]).toEqual([code, field]);
+  });
+
+  test("bounds prompts times n", () => {
+    const prompt = Array.from({ length: 5 }, () => "a");
+    expect(failure(() => parseCompletionRequest(text({ prompt, n: 8 }))).param).toBe("n");
+  });
+});
+
+describe("deadlines", () => {
+  const headers = (values: Record<string, string>) => (name: string) => values[name];
+
+  test("reads headers, and lets the body win field by field", () => {
+    const slo = readSlo(headers({ "x-slo-ttft-ms": "200", "x-slo-class": "latency" }), { ttft_ms: 50 });
+    expect(slo).toMatchObject({ class: "latency", ttft_ms: 50 });
+  });
+
+  test.each([
+    ["x-slo-deadline-ms", "soon"],
+    ["x-slo-deadline-ms", "0"],
+    ["x-slo-class", "fast"],
+    ["x-slo-on-miss", "cry"],
+  ])("refuses %s: %s", (name, value) => {
+    expect(failure(() => readSlo(headers({ [name]: value }), null)).param).toBe(name);
+  });
+});
+
+describe("JSON bodies", () => {
+  test.each([
+    ["", /empty/],
+    ["{", /JSON/],
+    [`${"[".repeat(40)}${"]".repeat(40)}`, /nest/],
+  ])("types the failure of %j", (body, pattern) => {
+    const error = failure(() => decodeJson(bytes(body)));
+    expect(error.code).toBe("invalid_request");
+    expect(error.message).toMatch(pattern);
+  });
+
+  test("refuses what is not UTF-8", () => {
+    expect(failure(() => decodeJson(Uint8Array.of(0x22, 0xff, 0x22))).message).toMatch(/UTF-8/);
+  });
+
+  test("depth counts brackets outside strings only", () => {
+    expect(jsonDepth(bytes('{"a[[[": "\\"[[", "b": [[1]]}'))).toBe(3);
+  });
+
+  test("depth is that of the value, for any value", () => {
+    const depthOf = (value: unknown): number =>
+      typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 6 }), (value) => {
+        expect(jsonDepth(bytes(JSON.stringify(value)))).toBe(depthOf(value));
+      }),
+      { seed: 12, numRuns: 300 },
+    );
+  });
+});
+
+describe("errors on the wire", () => {
+  test.each(Object.keys(ERROR_CODES) as ErrorCode[])("%s has OpenAI's form and its own status", (code) => {
+    const wire = toWireError(new PunctualError(code, "Expected x.", { param: "p" }));
+    expect(errorBodySchema.parse(wire.body).error).toMatchObject({ message: "Expected x.", code, param: "p" });
+    expect(wire.status).toBe(ERROR_CODES[code].status);
+    expect("retry-after" in wire.headers).toBe(
+      (wire.status === 429 || wire.status === 503) && ERROR_CODES[code].retryable,
+    );
+  });
+
+  test("rounds Retry-After up and keeps the milliseconds", () => {
+    const wire = toWireError(new PunctualError("queue_full", "Full.", { retryAfterMs: 1200.4 }));
+    expect(wire.headers).toEqual({ "retry-after": "2", "retry-after-ms": "1201" });
+  });
+
+  test("does not tell a bug's text", () => {
+    const wire = toWireError(new Error("secret path /home"));
+    expect(wire.status).toBe(500);
+    expect(wire.body.error.message).not.toContain("secret");
+  });
+
+  test("writes paths as people do", () => {
+    expect(formatPath(["messages", 0, "content", 2, "type"])).toBe("messages[0].content[2].type");
+  });
+});
