@@ -1,2 +1,32 @@
-/** nn: what networks are made of and trained with, over graph/ tensors. */
+/**
+ * nn: what networks are made of and trained with, over graph/ tensors.
+ *
+ *   const optimizer = new AdamW(parameters, { emaDecay: 0.999 });
+ *   await runTraining({ parameters, run: (step) => ... }, plan, optimizer, { clock });
+ *   await writeFileAtomically("model.safetensors", encodeSafetensors(tensors));
+ */
+export { AdamW, DEFAULT_ADAMW, globalNorm, type AdamWOptions, type Parameter } from "./adamw.ts";
+export { causalPattern, groupedAttention, segmentMask, type GroupedAttentionOptions } from "./attention.ts";
+export { loadCheckpoint, saveCheckpoint, writeFileAtomically, type RunCounters } from "./checkpoint.ts";
+export { bfloat16ToFloat32, float32ToHalf, halfToFloat32 } from "./half.ts";
 export { applyRotary, rotaryTables, type Rotary, type RotaryTables } from "./rotary.ts";
+export {
+  asFloat32,
+  decodeSafetensors,
+  encodeSafetensors,
+  parseSafetensorsHeader,
+  SafetensorsFile,
+  type SafetensorsEntry,
+  type SafetensorsHeader,
+} from "./safetensors.ts";
+export { learningRate, type Schedule } from "./schedule.ts";
+export {
+  runTraining,
+  type StepOutcome,
+  type StepRecord,
+  type TrainingPlan,
+  type TrainingPorts,
+  type TrainingProgress,
+  type TrainingResult,
+  type TrainingTask,
+} from "./training-loop.ts";

@@ -1,0 +1,34 @@
+/** Learning rates as pure functions of the step, counted from 0. */
+import { assert } from "../core/index.ts";
+
+export type Schedule =
+  /** Linear warmup to `peak`, then half a cosine down to `floor` at the last step. */
+  | { readonly kind: "cosine"; readonly peak: number; readonly floor: number; readonly warmupSteps: number }
+  /** Warmup, stable, decay (Hu et al. 2024): flat until the last `decaySteps`, then linear to `floor`. */
+  | {
+      readonly kind: "wsd";
+      readonly peak: number;
+      readonly floor: number;
+      readonly warmupSteps: number;
+      readonly decaySteps: number;
+    };
+
+/** The learning rate of step `step` in a run of `totalSteps`. */
+export function learningRate(schedule: Schedule, step: number, totalSteps: number): number {
+  assert(step >= 0 && step < totalSteps, "a step lies inside its run");
+  const { peak, floor, warmupSteps } = schedule;
+  if (step < warmupSteps) return (peak * (step + 1)) / warmupSteps;
+  switch (schedule.kind) {
+    case "cosine": {
+      const progress = (step - warmupSteps) / Math.max(1, totalSteps - 1 - warmupSteps);
+      return floor + (peak - floor) * 0.5 * (1 + Math.cos(Math.PI * progress));
+    }
+    case "wsd": {
+      const decayStart = totalSteps - schedule.decaySteps;
+      if (step < decayStart) return peak;
+      return peak + (floor - peak) * ((step - decayStart + 1) / schedule.decaySteps);
+    }
+    default:
+      return schedule satisfies never;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Items of tokens packed into rows, several to a row, as the training graph wants them: next-token
+ * targets, positions that restart in each item, and a segment number so that attention stays inside.
+ *
+ *   row:      [ item 1 ........ ][ item 2 .... ][ padding ]
+ *   segment:    1 1 1 1 1 1 1 1    2 2 2 2 2 2    0 0 0 0
+ */
+import { assert } from "../core/index.ts";
+import { IGNORED_TARGET, type PackedShape } from "../llm/index.ts";
+import type { TensorData } from "../graph/index.ts";
+
+/** One training sequence: `lossMask[i]` says whether predicting tokens[i] counts. */
+export interface TokenItem {
+  readonly tokens: readonly number[];
+  readonly lossMask: readonly boolean[];
+}
+
+/** A batch under construction; all arrays are [batch, length], row-major. */
+export class PackedBatch {
+  readonly shape: PackedShape;
+  readonly #ids: BigInt64Array;
+  readonly #targets: BigInt64Array;
+  readonly #positions: BigInt64Array;
+  readonly #segments: BigInt64Array;
+  readonly #used: Int32Array;
+  readonly #items: Int32Array;
+  #targetCount = 0;
+
+  constructor(shape: PackedShape) {
+    const size = shape.batch * shape.length;
+    this.shape = shape;
+    this.#ids = new BigInt64Array(size);
+    this.#targets = new BigInt64Array(size).fill(BigInt(IGNORED_TARGET));
+    this.#positions = new BigInt64Array(size);
+    this.#segments = new BigInt64Array(size);
+    this.#used = new Int32Array(shape.batch);
+    this.#items = new Int32Array(shape.batch);
+  }
+
+  /** Targets that count in the loss. */
+  get targetCount(): number {
+    return this.#targetCount;
+  }
+
+  /** Tokens of items, without padding. */
+  get usedTokens(): number {
+    return this.#used.reduce((sum, used) => sum + used, 0);
+  }
+
+  /** Puts the item into the fullest row with room; false, and nothing changed, when no row has any. */
+  add(item: TokenItem): boolean {
+    assert(item.tokens.length === item.lossMask.length, "a mask entry for each token");
+    const inputs = item.tokens.length - 1; // the last token is only a target
+    const row = this.#fullestWithRoom(inputs);
+    if (row < 0) return false;
+    const start = row * this.shape.length + this.#used[row]!;
+    const segment = BigInt((this.#items[row]! += 1));
+    for (let i = 0; i < inputs; i++) {
+      this.#ids[start + i] = BigInt(item.tokens[i]!);
+      this.#positions[start + i] = BigInt(i);
+      this.#segments[start + i] = segment;
+      if (item.lossMask[i + 1] !== true) continue;
+      this.#targets[start + i] = BigInt(item.tokens[i + 1]!);
+      this.#targetCount += 1;
+    }
+    this.#used[row]! += inputs;
+    return true;
+  }
+
+  #fullestWithRoom(tokens: number): number {
+    let best = -1;
+    for (let row = 0; row < this.shape.batch; row++) {
+      if (this.#used[row]! + tokens > this.shape.length) continue;
+      if (best < 0 || this.#used[row]! > this.#used[best]!) best = row;
+    }
+    return best;
+  }
+
+  /** The graph's feeds. */
+  feeds(): Record<"ids" | "targets" | "positions" | "segments", TensorData> {
+    const dims = [this.shape.batch, this.shape.length];
+    const tensor = (data: BigInt64Array): TensorData => ({ dtype: "int64", dims, data });
+    return {
+      ids: tensor(this.#ids),
+      targets: tensor(this.#targets),
+      positions: tensor(this.#positions),
+      segments: tensor(this.#segments),
+    };
+  }
+}
+
+/** Items in a row that may fail to fit before a batch counts as full. */
+const MISFITS = 6;
+
+/** A batch filled from `draw`. Items longer than a row are dropped; they count as misfits. */
+export function packBatch(shape: PackedShape, draw: () => TokenItem): PackedBatch {
+  const batch = new PackedBatch(shape);
+  let misfits = 0;
+  while (misfits < MISFITS) misfits = batch.add(draw()) ? 0 : misfits + 1;
+  return batch;
+}
