@@ -4,7 +4,7 @@
  * emits): the tests use it, and the type check of its own reports them.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -35,7 +35,7 @@ function newest(folder) {
   return Math.max(...readdirSync(folder).map((name) => statSync(join(folder, name)).mtimeMs));
 }
 
-/** One .wasm per file in assembly/ that is an entry: listed in assembly/asconfig.json under "targets". */
+/** One .wasm per *.entry.ts in assembly/; it appears whole (by rename), because another build may be reading it. */
 function compileAssemblyScript() {
   const folder = join(root, "src/kernels/assembly");
   const config = join(folder, "asconfig.json");
@@ -52,8 +52,9 @@ function compileAssemblyScript() {
       "--config",
       config,
       "--outFile",
-      out,
+      `${out}.${process.pid}`,
     ]);
+    renameSync(`${out}.${process.pid}`, out);
   }
 }
 

@@ -1,0 +1,4 @@
+/** kernels: compute that neither V8 nor ONNX Runtime does well, as WebAssembly SIMD, each with a plain twin. */
+export { kvPageBytes, type AttentionOptions, type KvLayout } from "./geometry.ts";
+export { PagedAttention, type PagedAttentionOptions } from "./paged-attention.ts";
+export type { AttentionSequence } from "./schedule.ts";

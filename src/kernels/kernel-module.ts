@@ -1,0 +1,46 @@
+/** Finds, compiles and instantiates the WebAssembly that scripts/build.mjs puts into dist/kernels/. */
+import { readFile } from "node:fs/promises";
+import { fail } from "../core/index.ts";
+
+/** The functions of paged-attention.wasm; addresses and counts are 32-bit. */
+export interface KernelExports {
+  writeRows(layer: number, keys: number, values: number, slots: number, rows: number): void;
+  widenPage(layer: number, page: number, tokens: number, keys: number, values: number): void;
+  copyPage(from: number, to: number): void;
+  runAlone(items: number): void;
+  /** False when the second thread died in the middle of the job. */
+  runShared(items: number): number;
+  serve(thread: number): void;
+  exp2All(at: number, count: number): void;
+}
+
+/** A built file of this module. From src/ (tests) it is the one in dist/, beside which the .wasm files lie. */
+export function builtFile(name: string): URL {
+  const here = import.meta.url;
+  const source = here.lastIndexOf("/src/kernels/");
+  return new URL(name, source < 0 ? here : `${here.slice(0, source)}/dist/kernels/`);
+}
+
+export async function loadKernelModule(): Promise<WebAssembly.Module> {
+  const file = builtFile("paged-attention.wasm");
+  try {
+    return await WebAssembly.compile(await readFile(file));
+  } catch (cause) {
+    return fail("missing_dependency", `expected the compiled kernel at ${file.pathname}: run the build`, { cause });
+  }
+}
+
+export function instantiateKernel(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  return exports as unknown as KernelExports;
+}
+
+/** A memory of that size that never grows; out_of_memory when the system refuses. */
+export function reserveMemory(bytes: number): WebAssembly.Memory {
+  const pages = Math.ceil(bytes / 65536);
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  } catch (cause) {
+    return fail("out_of_memory", `expected ${pages * 65536} bytes of shared memory, the system refused`, { cause });
+  }
+}
