@@ -15,3 +15,73 @@ export type {
 } from "./types.ts";
 export { encodeOnnx } from "./onnx/encode.ts";
 export { createSession, type Feeds, type Fetched, type Session, type SessionOptions } from "./session.ts";
+export { GraphBuilder, type ExternalInitializer } from "./builder.ts";
+export type { Operand, Tensor } from "./tensor.ts";
+export { gradients } from "./autodiff.ts";
+export { OPS, type OpName, type OpRule } from "./table.ts";
+export {
+  abs,
+  add,
+  and,
+  cast,
+  cos,
+  div,
+  equal,
+  erf,
+  exp,
+  gelu,
+  greater,
+  greaterOrEqual,
+  less,
+  lessOrEqual,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  not,
+  or,
+  pow,
+  reciprocal,
+  relu,
+  rsqrt,
+  sigmoid,
+  sign,
+  silu,
+  sin,
+  sqrt,
+  stopGradient,
+  sub,
+  tanh,
+  where,
+} from "./ops/elementwise.ts";
+export {
+  concat,
+  expand,
+  expandDims,
+  full,
+  pad,
+  range,
+  reshape,
+  shapeOf,
+  slice,
+  split,
+  squeeze,
+  transpose,
+  zerosLike,
+} from "./ops/layout.ts";
+export {
+  logSoftmax,
+  logSumExp,
+  reduceMax,
+  reduceMean,
+  reduceMin,
+  reduceSum,
+  softmax,
+  sumTo,
+  type ReduceOptions,
+} from "./ops/reduce.ts";
+export { matmul, type MatmulOptions } from "./ops/linear.ts";
+export { embedding, gather, gatherElements, scatterAdd, scatterElementsAdd, topK } from "./ops/indexing.ts";
+export { layerNorm, rmsNorm } from "./ops/normalise.ts";
+export { crossEntropy, type CrossEntropyOptions } from "./ops/loss.ts";
