@@ -15,12 +15,40 @@
 export {
   checkConfig,
   countParameters,
+  EMBEDDING_NAME,
+  FINAL_NORM_NAME,
   fromHuggingFaceConfig,
+  HEAD_NAME,
+  layerName,
   parameterSpecs,
   toHuggingFaceConfig,
   type DecoderConfig,
   type ParameterSpec,
 } from "./config.ts";
+export {
+  decoderAfterAttention,
+  decoderEmbed,
+  decoderHead,
+  decoderQkv,
+  type ParameterSource,
+  type Qkv,
+} from "./decoder.ts";
+export { forwardGraph, gradientName, IGNORED_TARGET, trainingGraph, type PackedShape } from "./training-graph.ts";
+export {
+  readTokenizer,
+  SPECIAL_TOKENS,
+  Tokenizer,
+  trainBpe,
+  writeTokenizer,
+  type StreamDecoder,
+  type TrainBpeOptions,
+} from "./tokenizer/index.ts";
+export { KvPages, SequencePages, type KvPagesOptions } from "./kv-pages.ts";
+export { StepExecutor } from "./executor.ts";
+export { checkSampling, Sampler, samplingStream, type SamplerOptions } from "./sampler.ts";
+export { StopStrings, type StopScan } from "./stop-strings.ts";
+export { loadModel, randomModel, type LoadedModel } from "./model.ts";
+export { randomWeights, weightsOf } from "./weights.ts";
 export type {
   KvFormat,
   KvOptions,

@@ -153,7 +153,7 @@ const tokenList = (minLength: number) => fc.array(fc.nat(1), { minLength, maxLen
 const commands = [
   tokenList(1).map(
     (tokens) =>
-      new Action(`open ${tokens}`, (model, real) => {
+      new Action(`open ${tokens.join()}`, (model, real) => {
         const cached = real.pages.cachedTokens(tokens);
         const sequence = real.pages.open(tokens);
         expect(sequence.cachedTokens).toBe(cached);
@@ -168,7 +168,7 @@ const commands = [
   ),
   fc.tuple(fc.nat(), tokenList(1)).map(
     ([pick, more]) =>
-      new Action(`extend ${pick} ${more}`, (model, real) => {
+      new Action(`extend ${pick} ${more.join()}`, (model, real) => {
         const entry = model.open[pick % Math.max(1, model.open.length)];
         if (entry === undefined) return;
         const tokens = [...entry.tokens, ...more];

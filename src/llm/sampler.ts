@@ -1,0 +1,297 @@
+/**
+ * Chooses tokens. One Sampler belongs to one request: its options, its random stream, the tokens it
+ * has seen. Nothing here depends on the batch, and every token takes exactly one draw, so the same seed
+ * gives the same text whatever else runs.
+ *
+ * Order: repetition, presence and frequency penalties and bias; end tokens out before minTokens; temperature;
+ * topK and minP; topP over what they leave; one draw. Ties go to the lower id.
+ *
+ * Whole rows of logits are expensive to fetch (0.4 ms per MB), so a sampler works from the best tokens
+ * and a log-sum-exp where that is exact, and says null where it is not (for example when the draw lands
+ * outside them): give it the row then. Both ways choose the same token, because every decision is made on
+ * an interval around the total mass and is taken only when the whole interval agrees.
+ */
+import { assert, createRandom, fail, type RandomStream } from "../core/index.ts";
+import {
+  bestOfRow,
+  candidatesOfTop,
+  HEAD_CANDIDATES,
+  LARGEST_VOCABULARY,
+  massOfRow,
+  sortRow,
+  type Candidates,
+} from "./candidates.ts";
+import type { SampledToken, SamplingOptions, ScoreForm, TokenLogprobs, TokenScores } from "./types.ts";
+
+export interface SamplerOptions {
+  readonly sampling: SamplingOptions;
+  /** The request's own stream; see `samplingStream`. */
+  readonly random: RandomStream;
+  readonly vocabSize: number;
+  /** Tokens that end the output; suppressed until minTokens are there. */
+  readonly endTokens?: readonly number[];
+  readonly minTokens?: number;
+  /** For the repetition penalty. */
+  readonly promptTokens?: ArrayLike<number>;
+  /** How many best tokens the executor returns (StepExecutor.topK); default 64. */
+  readonly topScores?: number;
+}
+
+/** The stream of a request with that seed. */
+export function samplingStream(seed: number): RandomStream {
+  return createRandom(seed, "sampling");
+}
+
+const RANGES: readonly [keyof SamplingOptions, number, number][] = [
+  ["temperature", 0, 100],
+  ["topP", 0, 1],
+  ["minP", 0, 1],
+  ["repetitionPenalty", 0.01, 100],
+  ["presencePenalty", -100, 100],
+  ["frequencyPenalty", -100, 100],
+];
+
+/** Fails with invalid_request, naming the field, when an option is out of range. */
+export function checkSampling(options: SamplingOptions, vocabSize: number): void {
+  for (const [field, low, high] of RANGES) {
+    const value = options[field];
+    if (value === undefined) continue;
+    if (typeof value !== "number" || !(value >= low && value <= high)) {
+      fail("invalid_request", `${field} must be between ${low} and ${high}, got ${JSON.stringify(value)}`, {
+        param: field,
+      });
+    }
+  }
+  for (const field of ["topK", "logprobs"] as const) {
+    const value = options[field];
+    if (value !== undefined && !(Number.isInteger(value) && value >= 0)) {
+      fail("invalid_request", `${field} must be an integer of at least 0, got ${value}`, { param: field });
+    }
+  }
+  for (const [id, bias] of Object.entries(options.logitBias ?? {})) {
+    if (!(Number(id) >= 0 && Number(id) < vocabSize && Number.isInteger(Number(id))) || Number.isNaN(bias)) {
+      fail("invalid_request", `logitBias: ${id} is not a token id below ${vocabSize}`, { param: "logitBias" });
+    }
+  }
+}
+
+const NOTHING: ReadonlySet<number> = new Set();
+
+export class Sampler {
+  readonly #options: SamplingOptions;
+  readonly #random: RandomStream;
+  readonly #temperature: number;
+  /** 0: no cut. */
+  readonly #topK: number;
+  readonly #minP: number;
+  readonly #topP: number;
+  readonly #bias: readonly (readonly [number, number])[];
+  /** Penalties or bias: they can lift any token, so only a whole row will do. */
+  readonly #rewrites: boolean;
+  readonly #endTokens: ReadonlySet<number>;
+  readonly #minTokens: number;
+  readonly #prompt: ReadonlySet<number>;
+  readonly #topScores: number;
+  readonly #counts = new Map<number, number>();
+  #generated = 0;
+  /** The draw of the token at hand, kept when the first attempt ended with null. */
+  #draw: number | null = null;
+  #attempts = 0;
+  #misses = 0;
+
+  constructor(options: SamplerOptions) {
+    const { sampling, vocabSize } = options;
+    checkSampling(sampling, vocabSize);
+    if (vocabSize > LARGEST_VOCABULARY) fail("unsupported", `vocabularies above ${LARGEST_VOCABULARY} tokens`);
+    this.#options = sampling;
+    this.#random = options.random;
+    this.#temperature = sampling.temperature ?? 1;
+    this.#topK = (sampling.topK ?? 0) >= vocabSize ? 0 : (sampling.topK ?? 0);
+    this.#minP = sampling.minP ?? 0;
+    this.#topP = sampling.topP ?? 1;
+    this.#bias = Object.entries(sampling.logitBias ?? {}).map(([id, bias]) => [Number(id), bias] as const);
+    const repeats = (sampling.repetitionPenalty ?? 1) !== 1;
+    const counted = (sampling.presencePenalty ?? 0) !== 0 || (sampling.frequencyPenalty ?? 0) !== 0;
+    this.#rewrites = repeats || counted || this.#bias.length > 0;
+    this.#endTokens = new Set(options.endTokens ?? []);
+    this.#minTokens = options.minTokens ?? 0;
+    this.#prompt = repeats ? new Set(Array.from(options.promptTokens ?? [])) : NOTHING;
+    this.#topScores = options.topScores ?? HEAD_CANDIDATES;
+  }
+
+  /** Tokens sampled so far. */
+  get generated(): number {
+    return this.#generated;
+  }
+
+  /** The form of scores that the next token should come from. Any form is right; this one is cheapest. */
+  wants(): ScoreForm {
+    const { logprobs } = this.#options;
+    const usesTotal = this.#temperature > 0 && this.#topK === 0 && this.#minP === 0;
+    const missesOften = this.#misses * 2 > this.#attempts + 3;
+    const row =
+      this.#rewrites ||
+      this.#topK > this.#topScores ||
+      (logprobs ?? 0) > this.#topScores ||
+      // One log-sum-exp cannot serve two temperatures.
+      (logprobs !== undefined && usesTotal && this.#temperature !== 1) ||
+      missesOften;
+    return { row, inverseTemperature: usesTotal ? 1 / this.#temperature : 1 };
+  }
+
+  /** The next token, or null when these scores cannot decide it: call again with the whole row. */
+  sample(scores: TokenScores): SampledToken | null {
+    this.#draw ??= this.#random.uniform();
+    const id = scores.kind === "row" ? this.#fromRow(scores.logits) : this.#fromTop(scores);
+    if (id === null) return null;
+    const logprobs = this.#options.logprobs === undefined ? null : logprobsOf(scores, id, this.#options.logprobs);
+    if (this.#options.logprobs !== undefined && logprobs === null) return null;
+    this.#draw = null;
+    this.#generated += 1;
+    this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
+    return { id, logprobs };
+  }
+
+  #suppressed(): ReadonlySet<number> {
+    return this.#generated < this.#minTokens ? this.#endTokens : NOTHING;
+  }
+
+  #fromTop(scores: TokenScores & { readonly kind: "top" }): number | null {
+    if (this.#rewrites) return null;
+    this.#attempts += 1;
+    const temperature = this.#temperature;
+    const candidates = candidatesOfTop(scores, temperature === 0 ? 1 : temperature, this.#suppressed());
+    const usable = candidates !== null && (!this.#usesTotal() || this.#totalFits(scores.inverseTemperature));
+    const index = usable ? this.#choose(candidates) : null;
+    if (index === null) this.#misses += 1;
+    return index === null ? null : candidates!.ids[index]!;
+  }
+
+  #usesTotal(): boolean {
+    return this.#temperature > 0 && this.#topK === 0 && this.#minP === 0;
+  }
+
+  /** Whether a log-sum-exp at that inverse temperature is the one this request needs. */
+  #totalFits(inverseTemperature: number): boolean {
+    return Math.abs(inverseTemperature * this.#temperature - 1) < 1e-6;
+  }
+
+  #fromRow(raw: Float32Array): number {
+    const row = this.#rewritten(raw);
+    const head = bestOfRow(row, Math.min(HEAD_CANDIDATES, row.length));
+    if (head.ids.length === 0) fail("invalid_request", "every token is suppressed", { param: "logitBias" });
+    if (this.#temperature === 0) return head.ids[0]!;
+    const total = massOfRow(row, head.logits[0]!, this.#temperature);
+    const totals = { totalLow: total, totalHigh: total };
+    const complete = head.ids.length < HEAD_CANDIDATES || head.ids.length === row.length;
+    const index = this.#choose({ ...head, count: head.ids.length, complete, ...totals });
+    if (index !== null) return head.ids[index]!;
+    if (this.#usesTotal() && this.#topP >= 1) return this.#drawFromTail(row, head.ids, head.logits[0]!, total);
+    const all = sortRow(row);
+    const chosen = this.#choose({ ...all, count: all.ids.length, complete: true, ...totals });
+    assert(chosen !== null, "a whole sorted row decides");
+    return all.ids[chosen]!;
+  }
+
+  /** Without cuts the rest of the vocabulary follows the head by id: no sort needed. */
+  #drawFromTail(row: Float32Array, head: Int32Array, best: number, total: number): number {
+    const inHead = new Set(head);
+    const target = this.#draw! * total;
+    let sum = 0;
+    for (const id of head) sum += Math.exp((row[id]! - best) / this.#temperature);
+    let last = head[0]!;
+    for (let id = 0; id < row.length; id++) {
+      if (row[id] === -Infinity || inHead.has(id)) continue;
+      sum += Math.exp((row[id]! - best) / this.#temperature);
+      last = id;
+      if (sum > target) break;
+    }
+    return last;
+  }
+
+  /** Logits after penalties, bias and suppression; the row itself when there is nothing to do. */
+  #rewritten(raw: Float32Array): Float32Array {
+    const suppressed = this.#suppressed();
+    if (!this.#rewrites && suppressed.size === 0) return raw;
+    const row = raw.slice();
+    const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = this.#options;
+    if (repetitionPenalty !== 1) {
+      const repeat = (id: number): void => {
+        row[id] = row[id]! > 0 ? row[id]! / repetitionPenalty : row[id]! * repetitionPenalty;
+      };
+      for (const id of this.#prompt) repeat(id);
+      for (const id of this.#counts.keys()) if (!this.#prompt.has(id)) repeat(id);
+    }
+    for (const [id, count] of this.#counts) row[id]! -= presencePenalty + frequencyPenalty * count;
+    for (const [id, bias] of this.#bias) row[id]! += bias;
+    for (const id of suppressed) row[id] = -Infinity;
+    return row;
+  }
+
+  /** Index of the chosen candidate; null when more of the vocabulary or a sharper total is needed. */
+  #choose(candidates: Candidates): number | null {
+    if (this.#temperature === 0) return 0;
+    const { logits, complete } = candidates;
+    const best = logits[0]!;
+    let limit = candidates.count;
+    let low = Math.max(candidates.totalLow, 0);
+    let high = candidates.totalHigh;
+    if (!this.#usesTotal()) {
+      limit = this.#cut(candidates);
+      if (limit === candidates.count && limit !== this.#topK && !complete) return null;
+    }
+    // sums[i] is the mass of candidates 0..i
+    const sums = new Float64Array(limit);
+    for (let i = 0, sum = 0; i < limit; i++) sums[i] = sum += Math.exp((logits[i]! - best) / this.#temperature);
+    if (!this.#usesTotal()) low = high = sums[limit - 1]!;
+    if (this.#topP < 1) {
+      const kept = firstReaching(sums, this.#topP * low, this.#topP * high, false);
+      if (kept === null && !(complete && low === high)) return null;
+      limit = (kept ?? limit - 1) + 1;
+      low = high = sums[limit - 1]!;
+    }
+    const chosen = firstReaching(sums.subarray(0, limit), this.#draw! * low, this.#draw! * high, true);
+    // A draw next to 1 may pass the last sum by rounding only; with more tokens beyond it may be theirs.
+    const closed = (complete && low === high) || low === sums[limit - 1];
+    return chosen ?? (closed ? limit - 1 : null);
+  }
+
+  /** How many candidates topK and minP leave, at least one. */
+  #cut({ logits, count }: Candidates): number {
+    let limit = this.#topK > 0 ? Math.min(this.#topK, count) : count;
+    if (this.#minP > 0) {
+      const floor = logits[0]! + Math.log(this.#minP) * this.#temperature;
+      let kept = 1;
+      while (kept < limit && logits[kept]! >= floor) kept += 1;
+      limit = kept;
+    }
+    return limit;
+  }
+}
+
+/** First index whose sum reaches (or passes, when strict) the threshold, if all thresholds between low and high agree. */
+function firstReaching(sums: Float64Array, low: number, high: number, strict: boolean): number | null {
+  const index = sums.findIndex((sum) => (strict ? sum > high : sum >= high));
+  if (index < 0) return null;
+  const agrees = index === 0 || (strict ? sums[index - 1]! <= low : sums[index - 1]! < low);
+  return agrees ? index : null;
+}
+
+/** Log-probabilities at temperature 1, or null when top scores do not carry them. */
+function logprobsOf(scores: TokenScores, id: number, count: number): TokenLogprobs | null {
+  if (scores.kind === "row") {
+    const best = bestOfRow(scores.logits, Math.max(count, 1));
+    const sum = best.logits[0]! + Math.log(massOfRow(scores.logits, best.logits[0]!, 1));
+    return {
+      logprob: scores.logits[id]! - sum,
+      top: Array.from(best.ids.subarray(0, count), (other) => ({ id: other, logprob: scores.logits[other]! - sum })),
+    };
+  }
+  const at = scores.ids.indexOf(id);
+  if (at < 0 || scores.inverseTemperature !== 1 || count > scores.ids.length) return null;
+  const logprob = (index: number): number => scores.logits[index]! - scores.logSumExp;
+  return {
+    logprob: logprob(at),
+    top: Array.from({ length: count }, (_, i) => ({ id: scores.ids[i]!, logprob: logprob(i) })),
+  };
+}

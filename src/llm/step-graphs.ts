@@ -1,0 +1,115 @@
+/**
+ * The decoder cut where attention is, one graph per layer boundary:
+ *
+ *   boundary 0        ids                  -> next x, q, k, v of layer 0
+ *   boundary i        attended, x          -> x, q, k, v of layer i      (rest of layer i-1, start of layer i)
+ *   boundary layers   attended, x          -> best tokens, log-sum-exp, whole rows
+ *
+ * All rows are packed tokens `[rows, ...]`; nothing in here knows sequences. The last boundary gets only
+ * the rows that want scores, so neither its feed-forward nor the head runs for the rest of a prompt.
+ */
+import { fail } from "../core/index.ts";
+import { gather, GraphBuilder, logSumExp, matmul, mul, topK, type GraphModel, type Tensor } from "../graph/index.ts";
+import type { DecoderConfig } from "./config.ts";
+import { decoderAfterAttention, decoderEmbed, decoderHead, decoderQkv, type ParameterSource } from "./decoder.ts";
+import type { WeightsFormat, WeightSource } from "./types.ts";
+
+/** Weights as initializers of one graph; each is declared once. */
+function initializersOf(builder: GraphBuilder, weights: WeightSource): ParameterSource {
+  const known = new Map<string, Tensor>();
+  const get = (name: string, dims: readonly number[]): Tensor => {
+    const tensor =
+      known.get(name) ?? builder.initializer(name, { dtype: "float32", dims, data: weights.get(name, dims) });
+    known.set(name, tensor);
+    return tensor;
+  };
+  return {
+    get,
+    linear: (x, name, inFeatures, outFeatures) => matmul(x, get(name, [outFeatures, inFeatures]), { transB: true }), // [rows, outFeatures]
+  };
+}
+
+function rotaryInputs(builder: GraphBuilder, headDim: number): { cos: Tensor; sin: Tensor } {
+  return {
+    cos: builder.input("cos", "float32", ["rows", 1, headDim]),
+    sin: builder.input("sin", "float32", ["rows", 1, headDim]),
+  };
+}
+
+function outputQkv(builder: GraphBuilder, x: Tensor, qkv: { q: Tensor; k: Tensor; v: Tensor }): void {
+  builder.output("next", x); // not "x": that is the input
+  builder.output("q", qkv.q);
+  builder.output("k", qkv.k);
+  builder.output("v", qkv.v);
+}
+
+/** Boundary 0: ids int64 [rows] -> x [rows, hidden], q, k, v. */
+function firstGraph(config: DecoderConfig, weights: WeightSource): GraphModel {
+  const builder = new GraphBuilder("decoder-0");
+  const params = initializersOf(builder, weights);
+  const x = decoderEmbed(config, params, builder.input("ids", "int64", ["rows"]));
+  outputQkv(builder, x, decoderQkv(config, params, 0, x, rotaryInputs(builder, config.headDim)));
+  return builder.build();
+}
+
+function residualInputs(builder: GraphBuilder, config: DecoderConfig): { attended: Tensor; x: Tensor } {
+  return {
+    attended: builder.input("attended", "float32", ["rows", config.heads * config.headDim]),
+    x: builder.input("x", "float32", ["rows", config.hidden]),
+  };
+}
+
+/** Boundary `layer`: the rest of layer-1 and the start of `layer`. */
+function middleGraph(config: DecoderConfig, weights: WeightSource, layer: number): GraphModel {
+  const builder = new GraphBuilder(`decoder-${layer}`);
+  const params = initializersOf(builder, weights);
+  const { attended, x } = residualInputs(builder, config);
+  const next = decoderAfterAttention(config, params, layer - 1, x, attended);
+  outputQkv(builder, next, decoderQkv(config, params, layer, next, rotaryInputs(builder, config.headDim)));
+  return builder.build();
+}
+
+/**
+ * The last boundary. Inputs besides the rows: topRows int64 [tops] and inverseTemperature [tops, 1] for
+ * values, indices [tops, k] and logSumExp [tops]; wholeRows int64 [wholes] for logits [wholes, vocab].
+ */
+function lastGraph(config: DecoderConfig, weights: WeightSource, k: number): GraphModel {
+  const builder = new GraphBuilder(`decoder-${config.layers}`);
+  const params = initializersOf(builder, weights);
+  const { attended, x } = residualInputs(builder, config);
+  const topRows = builder.input("topRows", "int64", ["tops"]);
+  const inverseTemperature = builder.input("inverseTemperature", "float32", ["tops", 1]);
+  const wholeRows = builder.input("wholeRows", "int64", ["wholes"]);
+  const last = decoderAfterAttention(config, params, config.layers - 1, x, attended);
+  const logits = decoderHead(config, params, last); // [rows, vocab]
+  const considered = gather(logits, topRows);
+  const best = topK(considered, k);
+  builder.output("values", best.values);
+  builder.output("indices", best.indices);
+  builder.output("logSumExp", logSumExp(mul(considered, inverseTemperature), { axes: [1] }));
+  builder.output("logits", gather(logits, wholeRows));
+  return builder.build();
+}
+
+/** The widest block that divides the inputs of every linear layer, for packed formats. */
+export function defaultBlockSize(config: DecoderConfig): 32 | 128 {
+  const widths = [config.hidden, config.ffn, config.heads * config.headDim];
+  return widths.every((width) => width % 128 === 0) ? 128 : 32;
+}
+
+/** Graph of one boundary, 0..layers, with its weights packed as asked. */
+export function boundaryGraph(
+  boundary: number,
+  config: DecoderConfig,
+  weights: WeightSource,
+  options: { readonly format: WeightsFormat; readonly blockSize: 32 | 128; readonly topK: number },
+): GraphModel {
+  const graph =
+    boundary === 0
+      ? firstGraph(config, weights)
+      : boundary < config.layers
+        ? middleGraph(config, weights, boundary)
+        : lastGraph(config, weights, options.topK);
+  if (options.format === "f32") return graph;
+  return fail("unsupported", `weights as ${options.format}`, { param: "weightsFormat" });
+}

@@ -1,0 +1,137 @@
+/**
+ * Turns a batch into the arrays that the graphs and the kernel eat. All memory is allocated once, for
+ * maxRows packed rows; a step writes into its front. Rows of a sequence are adjacent, sequences in
+ * batch order.
+ */
+import { fail } from "../core/index.ts";
+import type { AttentionSequence } from "../kernels/index.ts";
+import { rotaryTables, type RotaryTables } from "../nn/index.ts";
+import type { DecoderConfig } from "./config.ts";
+import type { StepBatch, StepRow } from "./types.ts";
+
+export interface StepLimits {
+  readonly maxRows: number;
+  readonly pages: number;
+  readonly pageTokens: number;
+}
+
+/** A row of the step whose successor is scored. */
+export interface ScoredRow {
+  /** Index into the packed rows. */
+  readonly row: number;
+  readonly sequence: number;
+  readonly whole: boolean;
+  readonly inverseTemperature: number;
+}
+
+export class StepPlan {
+  readonly #config: DecoderConfig;
+  readonly #limits: StepLimits;
+  readonly #rotary: RotaryTables;
+  /** Token ids; written through a 32-bit view, for BigInts would be allocated one by one. */
+  readonly #ids: BigInt64Array;
+  readonly #idWords: Int32Array;
+  readonly #cos: Float32Array;
+  readonly #sin: Float32Array;
+  readonly #slots: Int32Array;
+
+  /** Packed rows of the step at hand. */
+  rows = 0;
+  /** What every layer but the last attends. */
+  readonly sequences: AttentionSequence[] = [];
+  /** What the last layer attends: only rows that are scored. */
+  readonly lastSequences: AttentionSequence[] = [];
+  readonly scored: ScoredRow[] = [];
+
+  constructor(config: DecoderConfig, limits: StepLimits) {
+    this.#config = config;
+    this.#limits = limits;
+    this.#rotary = rotaryTables(config.maxPositions, config.headDim, config.ropeTheta);
+    this.#ids = new BigInt64Array(limits.maxRows);
+    this.#idWords = new Int32Array(this.#ids.buffer);
+    this.#cos = new Float32Array(limits.maxRows * config.headDim);
+    this.#sin = new Float32Array(limits.maxRows * config.headDim);
+    this.#slots = new Int32Array(limits.maxRows);
+  }
+
+  get ids(): BigInt64Array {
+    return this.#ids.subarray(0, this.rows);
+  }
+
+  /** [rows, 1, headDim] */
+  get cos(): Float32Array {
+    return this.#cos.subarray(0, this.rows * this.#config.headDim);
+  }
+
+  get sin(): Float32Array {
+    return this.#sin.subarray(0, this.rows * this.#config.headDim);
+  }
+
+  /** Where each row's keys and values go: page * pageTokens + offset. */
+  get slots(): Int32Array {
+    return this.#slots.subarray(0, this.rows);
+  }
+
+  /** Fails with invalid_request, and leaves nothing half done, when the batch does not fit. */
+  prepare(batch: StepBatch): void {
+    this.rows = 0;
+    this.sequences.length = 0;
+    this.lastSequences.length = 0;
+    this.scored.length = 0;
+    for (const [index, row] of batch.entries()) {
+      this.#check(index, row);
+      this.#place(index, row);
+    }
+  }
+
+  #place(index: number, row: StepRow): void {
+    const { tokens, startPosition, pages } = row;
+    const { pageTokens } = this.#limits;
+    const { headDim } = this.#config;
+    const first = this.rows;
+    const contextLength = startPosition + tokens.length;
+    for (let i = 0; i < tokens.length; i++) {
+      const at = first + i;
+      const position = startPosition + i;
+      this.#idWords[at * 2] = tokens[i]!;
+      this.#slots[at] = pages[Math.floor(position / pageTokens)]! * pageTokens + (position % pageTokens);
+    }
+    const table = startPosition * headDim;
+    this.#cos.set(this.#rotary.cos.subarray(table, table + tokens.length * headDim), first * headDim);
+    this.#sin.set(this.#rotary.sin.subarray(table, table + tokens.length * headDim), first * headDim);
+    this.rows += tokens.length;
+    this.sequences.push({ queryStart: first, queryRows: tokens.length, contextLength, pages });
+    if (row.wantLogits === "none") return;
+    const wanted = row.wantLogits === "all" ? tokens.length : 1;
+    const queryStart = this.rows - wanted;
+    this.lastSequences.push({ queryStart, queryRows: wanted, contextLength, pages });
+    const { row: whole = false, inverseTemperature = 1 } = row.scores ?? {};
+    for (let i = 0; i < wanted; i++) {
+      this.scored.push({ row: queryStart + i, sequence: index, whole, inverseTemperature });
+    }
+  }
+
+  #check(index: number, { tokens, startPosition, pages }: StepRow): void {
+    const { maxRows, pageTokens } = this.#limits;
+    const end = startPosition + tokens.length;
+    const refuse = (message: string, param: string): never =>
+      fail("invalid_request", `sequence ${index} of the step: ${message}`, { param });
+    if (tokens.length < 1) refuse("expected at least one token", "tokens");
+    if (this.rows + tokens.length > maxRows) refuse(`a step holds at most ${maxRows} tokens`, "tokens");
+    if (!Number.isInteger(startPosition) || startPosition < 0) {
+      refuse(`startPosition must be a position, got ${startPosition}`, "startPosition");
+    }
+    if (end > this.#config.maxPositions) {
+      fail("context_length_exceeded", `position ${end} is beyond the model's ${this.#config.maxPositions}`);
+    }
+    if (pages.length * pageTokens < end) refuse(`${pages.length} pages do not hold ${end} tokens`, "pages");
+    for (let i = 0; i < Math.ceil(end / pageTokens); i++) {
+      if (!(pages[i]! >= 0 && pages[i]! < this.#limits.pages)) refuse(`there is no page ${pages[i]}`, "pages");
+    }
+    for (let i = 0; i < tokens.length; i++) {
+      const id = tokens[i]!;
+      if (!(id >= 0 && id < this.#config.vocabSize && Number.isInteger(id)))
+        refuse(`there is no token ${id}`, "tokens");
+    }
+  }
+}
