@@ -84,4 +84,5 @@ export {
 export { matmul, type MatmulOptions } from "./ops/linear.ts";
 export { embedding, gather, gatherElements, scatterAdd, scatterElementsAdd, topK } from "./ops/indexing.ts";
 export { layerNorm, rmsNorm } from "./ops/normalise.ts";
+export { softmaxMatmul } from "./ops/attention.ts";
 export { crossEntropy, type CrossEntropyOptions } from "./ops/loss.ts";

@@ -2,6 +2,7 @@
  * The one table of operators: for each its ONNX name and domain, its shape rule and its gradient rule.
  * It is total by type: an op without a gradient rule (or without saying "none") does not compile.
  */
+import { attentionGradients } from "./gradients/attention.ts";
 import { elementwiseGradients } from "./gradients/elementwise.ts";
 import { indexingGradients } from "./gradients/indexing.ts";
 import { layoutGradients } from "./gradients/layout.ts";
@@ -10,6 +11,7 @@ import { lossGradients } from "./gradients/loss.ts";
 import { normaliseGradients } from "./gradients/normalise.ts";
 import { reduceGradients } from "./gradients/reduce.ts";
 import type { GradientRule, RulesFor } from "./gradients/rule.ts";
+import { attention } from "./ops/attention.ts";
 import { elementwise } from "./ops/elementwise.ts";
 import { indexing } from "./ops/indexing.ts";
 import { layout } from "./ops/layout.ts";
@@ -19,7 +21,16 @@ import { normalise } from "./ops/normalise.ts";
 import { reduce } from "./ops/reduce.ts";
 import type { OpDefinition } from "./tensor.ts";
 
-export const DEFINITIONS = { ...elementwise, ...layout, ...reduce, ...linear, ...indexing, ...normalise, ...loss };
+export const DEFINITIONS = {
+  ...elementwise,
+  ...layout,
+  ...reduce,
+  ...linear,
+  ...indexing,
+  ...normalise,
+  ...loss,
+  ...attention,
+};
 
 export type OpName = keyof typeof DEFINITIONS;
 type ParamsOf<K extends OpName> = (typeof DEFINITIONS)[K] extends OpDefinition<infer P> ? P : never;
@@ -32,6 +43,7 @@ const GRADIENTS: RulesFor<typeof DEFINITIONS> = {
   ...indexingGradients,
   ...normaliseGradients,
   ...lossGradients,
+  ...attentionGradients,
 };
 
 export interface OpRule<P> {

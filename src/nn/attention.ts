@@ -15,7 +15,7 @@ import {
   matmul,
   mul,
   reshape,
-  softmax,
+  softmaxMatmul,
   transpose,
   where,
   type GraphBuilder,
@@ -66,9 +66,13 @@ export function groupedAttention(q: Tensor, k: Tensor, v: Tensor, options: Group
   );
   const byKvHead = (x: Tensor): Tensor => transpose(reshape(x, [batch, length, kvHeads, headDim]), [0, 2, 1, 3]);
   const scores = matmul(queries, byKvHead(k), { transB: true }); // [batch, kvHeads, group * length, length]
-  const perHead = reshape(scores, [batch, heads, length, length]);
-  const shares = softmax(mask === undefined ? perHead : add(perHead, mask), -1);
-  const mixed = matmul(reshape(shares, [batch, kvHeads, group * length, length]), byKvHead(v));
+  const masked = mask === undefined ? scores : hide(scores, mask, options);
+  const mixed = softmaxMatmul(masked, byKvHead(v)); // the shape of queries
   const back = transpose(reshape(mixed, [batch, kvHeads, group, length, headDim]), [0, 3, 1, 2, 4]);
   return reshape(back, [batch * length, heads * headDim]);
+}
+
+/** Adds a mask of [batch, heads or 1, length, length] to scores [batch, kvHeads, group * length, length]. */
+function hide(scores: Tensor, mask: Tensor, { batch, heads, length }: GroupedAttentionOptions): Tensor {
+  return reshape(add(reshape(scores, [batch, heads, length, length]), mask), scores.shape);
 }
