@@ -18,15 +18,13 @@ export async function collect(stream: AsyncIterable<GenerateEvent>): Promise<Com
   const parts: Record<Exclude<Section, "call">, string> = { text: "", thinking: "" };
   const calls: string[] = [];
   const tokens: number[] = [];
-  let previous: Section | null = null;
   let finish: FinishEvent | null = null;
   for await (const event of stream) {
     if (event.kind === "token") tokens.push(event.id);
     else finish = event;
     if (event.section !== "call") parts[event.section] += event.text;
-    else if (previous !== "call") calls.push(event.text);
+    else if (calls.length === 0 || (event.kind === "token" && event.mark === "open")) calls.push(event.text);
     else calls[calls.length - 1] += event.text;
-    previous = event.section;
   }
   return { ...parts, calls, tokens, finish: present(finish, "the finish event") };
 }

@@ -8,7 +8,7 @@
  *   }
  */
 export { liveClock } from "./clock.ts";
-// (Engine follows)
+export { Engine } from "./engine.ts";
 export { collect, type Completion } from "./collect.ts";
 export {
   HISTOGRAM_NAMES,

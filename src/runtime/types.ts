@@ -44,6 +44,12 @@ export interface EngineOptions {
   readonly policy?: string;
   /** Reuse KV of equal prefixes; true when absent. */
   readonly prefixCache?: boolean;
+  /**
+   * Attend every chunk with the kernel whose bits do not depend on chunking: the same seed then gives
+   * the same text bit by bit whatever else runs. Otherwise long chunks take the faster path, within
+   * 1e-6 on logits. False when absent.
+   */
+  readonly exact?: boolean;
   /** Objective of requests that bring none; best effort when absent. */
   readonly defaultSlo?: Slo;
   /** Unread events of one stream before its sequence is paused; 256 when absent. */
@@ -89,6 +95,8 @@ export interface TokenEvent {
   /** "" while bytes of a character or a possible stop string are held back, and for section marks. */
   readonly text: string;
   readonly section: Section;
+  /** This token is a mark that opens or closes `section`; it has no text of its own. */
+  readonly mark?: "open" | "close";
   readonly logprobs?: TokenLogprobs;
   /** When the step that made it ended, in `liveClock` milliseconds. */
   readonly atMs: number;
@@ -122,7 +130,8 @@ export interface Usage {
   readonly slo: SloOutcome;
 }
 
-export type EngineState = "starting" | "ready" | "restarting" | "stopped";
+/** "stopping": refuses new work and finishes what it has. */
+export type EngineState = "starting" | "ready" | "restarting" | "stopping" | "stopped";
 
 export interface HistogramSnapshot {
   readonly bounds: readonly number[];

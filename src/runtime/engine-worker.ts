@@ -1,0 +1,155 @@
+/**
+ * The worker thread of an engine: loads the model, then runs the step loop as long as there is work.
+ *
+ * The inbox is drained synchronously before every step, so a cancellation takes effect within one
+ * step. An exception here is a bug: it ends the worker, and the main thread starts another. A worker is
+ * never terminated from outside, because ending a thread inside ONNX Runtime aborts the process; it is
+ * asked to stop. (An abort inside ONNX Runtime itself takes the whole process: only a process boundary
+ * would help.)
+ */
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { present, toErrorRecord } from "../core/index.ts";
+import { KvPages, StepExecutor } from "../llm/index.ts";
+import { createPolicy, StepCost } from "../sched/index.ts";
+import { calibrate } from "./calibrate.ts";
+import { liveClock, yieldThread } from "./clock.ts";
+import { loadFacts, loadWeights } from "./load-model.ts";
+import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
+import { planEngine, type EnginePlan } from "./plan.ts";
+import { StepLoop } from "./step-loop.ts";
+import { createVocabulary } from "./text-assembler.ts";
+import type { Calibration } from "./types.ts";
+
+const port = present(parentPort, "the parent port of an engine worker");
+const send = (message: FromWorker): void => port.postMessage(message);
+
+interface Parts {
+  readonly loop: StepLoop;
+  readonly executor: StepExecutor;
+  readonly plan: EnginePlan;
+  readonly calibration: Calibration | null;
+}
+
+async function load({ options, name }: WorkerSetup): Promise<Parts> {
+  const { config, tokenizer, endTokens } = await loadFacts(options.model);
+  const plan = planEngine(options, config, name);
+  const { info } = plan;
+  const executor = await StepExecutor.create({
+    config,
+    weights: await loadWeights(options.model, config),
+    weightsFormat: info.weights,
+    threads: info.threads,
+    kv: { format: options.kvFormat ?? "f32", pages: info.kvPages, pageTokens: info.pageTokens },
+    maxRows: plan.maxRows,
+    clock: liveClock,
+    ...(options.exact === true ? { attention: { ortRowThreshold: Infinity } } : {}),
+    ...(options.weightCacheDir === undefined ? {} : { weightCacheDir: options.weightCacheDir }),
+  });
+  const pages = new KvPages({ pages: info.kvPages, pageTokens: info.pageTokens });
+  const cost = new StepCost();
+  const calibration =
+    plan.budgetTokens === null ? await calibrate(executor, pages, liveClock, cost, plan.calibration) : null;
+  const budgetTokens = plan.budgetTokens ?? present(calibration, "a calibration").budgetTokens;
+  const loop = new StepLoop({
+    executor,
+    pages,
+    cost,
+    vocabulary: createVocabulary(tokenizer, endTokens, config.vocabSize),
+    policy: createPolicy(options.policy ?? "fifo"),
+    limits: { maxRunning: plan.maxRunning, budgetTokens, maxChunk: options.maxChunk ?? budgetTokens },
+    clock: liveClock,
+    prefixCache: options.prefixCache ?? true,
+    recordDecisions: options.recordDecisions ?? 0,
+    checkEachStep: options.checkEachStep ?? false,
+  });
+  return { loop, executor, plan, calibration };
+}
+
+class WorkerLife {
+  readonly #parts: Parts;
+  #stopping = false;
+  #wake: (() => void) | null = null;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async run(): Promise<void> {
+    const { loop } = this.#parts;
+    port.on("message", (message: ToWorker) => {
+      this.#handle(message);
+      this.#wake?.();
+    });
+    while (!this.#stopping) {
+      this.#drain();
+      if (!loop.hasWork) {
+        if (loop.hasEvents) send(loop.flush());
+        loop.checkIntegrity();
+        await this.#message();
+        continue;
+      }
+      const report = await loop.step();
+      if (report.tokens > 0 || report.events.length > 0) send(report);
+      // Nothing could run: everybody waits for a reader or a message. Let messages in.
+      else await yieldThread();
+    }
+  }
+
+  /** Messages that came while a step ran. */
+  #drain(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(port) as { message: ToWorker } | undefined;
+      if (received === undefined) return;
+      this.#handle(received.message);
+    }
+  }
+
+  /** Resolves with the next message. */
+  async #message(): Promise<void> {
+    if (this.#stopping) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = null;
+  }
+
+  #handle(message: ToWorker): void {
+    const { loop } = this.#parts;
+    switch (message.kind) {
+      case "submit":
+        return loop.submit(message.spec);
+      case "cancel":
+        return loop.cancel(message.seq);
+      case "pause":
+        return loop.pause(message.seq);
+      case "resume":
+        return loop.resume(message.seq);
+      case "decisions":
+        return send({ kind: "decisions", ticket: message.ticket, entries: loop.decisions() });
+      case "stop":
+        this.#stopping = true;
+        return;
+      case "crash":
+        if (message.how === "exit") process.exit(70);
+        throw new Error("crashed on request");
+      default:
+        message satisfies never;
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  let parts: Parts;
+  try {
+    parts = await load(workerData as WorkerSetup);
+  } catch (error) {
+    send({ kind: "failed", error: toErrorRecord(error) });
+    return;
+  }
+  send({ kind: "ready", info: parts.plan.info, calibration: parts.calibration });
+  await new WorkerLife(parts).run();
+  await parts.executor.dispose();
+  port.close();
+}
+
+await main();

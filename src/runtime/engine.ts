@@ -1,0 +1,349 @@
+/**
+ * The main thread's side of an engine: checks requests, hands them to the worker, feeds their streams,
+ * keeps the books, and starts a new worker when one dies. It never computes.
+ *
+ *   starting -> ready <-> restarting;  any -> stopping -> stopped
+ *
+ * A worker that dies ends every open stream with one `engine_failed`; nothing is retried behind the
+ * caller's back, because tokens may have been seen already. Restarts back off (0.1 s doubling to 10 s).
+ */
+import { createRandom, fail, fromErrorRecord, PunctualError, type RandomStream } from "../core/index.ts";
+import { checkSampling, type DecoderConfig, type Tokenizer } from "../llm/index.ts";
+import { BEST_EFFORT, checkSlo, type DecisionLogEntry } from "../sched/index.ts";
+import { after, liveClock, sleep } from "./clock.ts";
+import { loadFacts, type ModelFacts } from "./load-model.ts";
+import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
+import { EngineMetrics } from "./metrics.ts";
+import { LiveStream } from "./stream.ts";
+import type {
+  Calibration,
+  EngineInfo,
+  EngineOptions,
+  EngineState,
+  EngineStats,
+  GenerateRequest,
+  TokenStream,
+} from "./types.ts";
+import { WorkerLink, type Ready } from "./worker-link.ts";
+
+const DEFAULT_MAX_WAITING = 256;
+const DEFAULT_STREAM_BUFFER = 256;
+const DEFAULT_STALL_MS = 30_000;
+const DEFAULT_GRACE_MS = 10_000;
+const FIRST_BACKOFF_MS = 100;
+const LAST_BACKOFF_MS = 10_000;
+const IDLE: Gauges = { running: 0, waiting: 0, paused: 0, pagesUsed: 0 };
+
+interface Open {
+  readonly stream: LiveStream;
+  /** Not taken from the queue yet. */
+  queued: boolean;
+}
+
+export class Engine implements AsyncDisposable {
+  /** Encodes prompts and decodes ids of this model. */
+  readonly tokenizer: Tokenizer;
+  readonly config: DecoderConfig;
+  /** Ids that end an answer. */
+  readonly endTokens: readonly number[];
+  readonly #options: EngineOptions;
+  readonly #name: string;
+  readonly #metrics = new EngineMetrics();
+  readonly #seeds: RandomStream;
+  readonly #open = new Map<number, Open>();
+  #link: WorkerLink;
+  #info: EngineInfo;
+  #calibration: Calibration | null;
+  #state: EngineState = "ready";
+  #gauges: Gauges = IDLE;
+  #queued = 0;
+  #nextSeq = 0;
+  #failures = 0;
+  #lastError: string | null = null;
+  #cancelRestart: (() => void) | null = null;
+  /** Mean time between two requests leaving the queue, for Retry-After. */
+  #admitGapMs = 1000;
+  #lastAdmitMs: number | null = null;
+  #onDrained: (() => void) | null = null;
+  #stopped: Promise<void> | null = null;
+
+  private constructor(options: EngineOptions, name: string, facts: ModelFacts, link: WorkerLink, ready: Ready) {
+    this.#options = options;
+    this.#name = name;
+    this.tokenizer = facts.tokenizer;
+    this.config = facts.config;
+    this.endTokens = facts.endTokens;
+    this.#seeds = createRandom(`${liveClock.nowMs()}`, "seeds");
+    this.#link = link;
+    this.#info = ready.info;
+    this.#calibration = ready.calibration;
+  }
+
+  /**
+   * Loads a model in a worker of its own and measures what a step costs.
+   * @throws PunctualError invalid_request (an option), invalid_file (the model), engine_failed.
+   */
+  static async start(options: EngineOptions): Promise<Engine> {
+    if (options.defaultSlo !== undefined) checkSlo(options.defaultSlo, "defaultSlo");
+    const name = options.name ?? "model";
+    const facts = await loadFacts(options.model);
+    let onStep = (_: StepReport): void => undefined; // no request, no step
+    const link = new WorkerLink({ options, name }, (report) => onStep(report));
+    const engine = new Engine(options, name, facts, link, await link.ready);
+    onStep = (report) => engine.#onStep(report);
+    engine.#watch(link);
+    return engine;
+  }
+
+  get info(): EngineInfo {
+    return this.#info;
+  }
+
+  get state(): EngineState {
+    return this.#state;
+  }
+
+  /**
+   * Queues a request and answers its stream at once. Aborting the signal cancels it within one step.
+   * @throws PunctualError invalid_request, context_length_exceeded, queue_full, shutting_down, engine_failed.
+   */
+  submit(request: GenerateRequest, options: { readonly signal?: AbortSignal } = {}): TokenStream {
+    this.#checkOpenForWork();
+    const spec = this.#check(request);
+    const maxWaiting = this.#options.maxWaiting ?? DEFAULT_MAX_WAITING;
+    if (this.#queued >= maxWaiting) {
+      this.#metrics.ended("rejected");
+      return fail("queue_full", `${maxWaiting} requests are waiting already`, {
+        retryAfterMs: Math.ceil(Math.min(60_000, Math.max(50, this.#admitGapMs))),
+      });
+    }
+    const { seq } = spec;
+    const stream = new LiveStream(
+      request.id ?? `${this.#name}-${seq}`,
+      {
+        pause: () => this.#link.send({ kind: "pause", seq }),
+        resume: () => this.#link.send({ kind: "resume", seq }),
+        abandon: () => this.#abandon(seq),
+      },
+      {
+        limit: this.#options.streamBuffer ?? DEFAULT_STREAM_BUFFER,
+        stallMs: this.#options.stallMs ?? DEFAULT_STALL_MS,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      },
+    );
+    this.#open.set(seq, { stream, queued: true });
+    this.#queued += 1;
+    this.#link.send({ kind: "submit", spec });
+    if (options.signal?.aborted === true) stream.cancel();
+    return stream;
+  }
+
+  stats(): EngineStats {
+    const { kvPages, pageTokens } = this.#info;
+    const { running, waiting, paused, pagesUsed } = this.#gauges;
+    const { maxRunning = 32, maxWaiting = DEFAULT_MAX_WAITING, budgetTokens } = this.#options;
+    return {
+      name: this.#name,
+      state: this.#state,
+      running,
+      waiting: Math.max(waiting, this.#queued),
+      paused,
+      kv: { pagesUsed, pagesTotal: kvPages, pageTokens, usage: pagesUsed / kvPages },
+      counters: this.#metrics.counters(),
+      slo: this.#metrics.slo(),
+      histograms: this.#metrics.histograms(),
+      limits: { maxRunning, maxWaiting, budgetTokens: budgetTokens ?? this.#calibration?.budgetTokens ?? 0 },
+      calibration: this.#calibration,
+      lastError: this.#lastError,
+    };
+  }
+
+  /** The last scheduling decisions, oldest first; see `recordDecisions`. */
+  decisions(): Promise<readonly DecisionLogEntry[]> {
+    return this.#link.decisions();
+  }
+
+  /** For tests of recovery: makes the worker fail as a bug would, or exit as if killed. */
+  crashWorker(how: "throw" | "exit"): void {
+    this.#link.send({ kind: "crash", how });
+  }
+
+  /**
+   * Refuses new work, lets open requests finish for `graceMs` (10 s when absent), ends the others with
+   * `shutting_down`, and resolves when the worker has left. Further calls wait for the first.
+   */
+  stop(options: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#stopped ??= this.#stop(options.graceMs ?? DEFAULT_GRACE_MS);
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop({ graceMs: 0 });
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    this.#state = "stopping";
+    this.#cancelRestart?.();
+    if (this.#open.size > 0 && graceMs > 0 && this.#link.alive) {
+      const drained = new AbortController();
+      this.#onDrained = () => drained.abort();
+      await sleep(graceMs, drained.signal);
+      this.#onDrained = null;
+    }
+    for (const [seq, { stream }] of this.#open) {
+      this.#link.send({ kind: "cancel", seq });
+      stream.fail(new PunctualError("shutting_down", "the engine is stopping"));
+    }
+    this.#open.clear();
+    this.#queued = 0;
+    // A worker that is still loading reads this when it is done.
+    this.#link.send({ kind: "stop" });
+    await this.#link.gone;
+    this.#gauges = IDLE;
+    this.#state = "stopped";
+  }
+
+  #checkOpenForWork(): void {
+    switch (this.#state) {
+      case "ready":
+        return;
+      case "stopping":
+      case "stopped":
+        return fail("shutting_down", "the engine is stopping");
+      case "starting":
+      case "restarting":
+        return fail("engine_failed", "the engine is restarting", { retryAfterMs: 1000 });
+      default:
+        this.#state satisfies never;
+    }
+  }
+
+  /** A request with defaults, or the error that says what is wrong with it. */
+  #check(request: GenerateRequest): SequenceSpec {
+    const { promptTokens, maxTokens, minTokens = 0, thinkingBudget } = request;
+    const { contextTokens, vocabSize } = this.#info;
+    const count = (value: number, least: number, param: string): void => {
+      if (Number.isInteger(value) && value >= least) return;
+      fail("invalid_request", `${param}: expected an integer of at least ${least}, got ${value}`, { param });
+    };
+    count(maxTokens, 1, "maxTokens");
+    count(minTokens, 0, "minTokens");
+    if (thinkingBudget !== undefined) count(thinkingBudget, 0, "thinkingBudget");
+    if (promptTokens.length === 0) fail("invalid_request", "the prompt is empty", { param: "promptTokens" });
+    const wrong = promptTokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+    if (wrong !== undefined) {
+      fail("invalid_request", `token id ${wrong} is not in 0..${vocabSize - 1}`, { param: "promptTokens" });
+    }
+    const room = contextTokens - promptTokens.length;
+    if (room < 1) {
+      fail("context_length_exceeded", `the prompt has ${promptTokens.length} tokens, the context ${contextTokens}`, {
+        param: "promptTokens",
+      });
+    }
+    const sampling = request.sampling ?? {};
+    checkSampling(sampling, vocabSize);
+    return {
+      seq: this.#nextSeq++,
+      arrivalMs: request.arrivalMs ?? liveClock.nowMs(),
+      promptTokens,
+      maxTokens: Math.min(maxTokens, room),
+      minTokens: Math.min(minTokens, maxTokens, room),
+      sampling: { ...sampling, seed: sampling.seed ?? this.#seeds.uint32() },
+      stop: request.stop ?? [],
+      slo: request.slo === undefined ? (this.#options.defaultSlo ?? BEST_EFFORT) : checkSlo(request.slo),
+      thinkingBudget: thinkingBudget ?? null,
+      ignoreEos: request.ignoreEos ?? false,
+    };
+  }
+
+  #onStep(report: StepReport): void {
+    this.#metrics.step(report);
+    this.#gauges = report.gauges;
+    this.#failures = 0;
+    for (const event of report.events) this.#deliver(event, report.atMs);
+  }
+
+  #deliver(event: SequenceEvent, atMs: number): void {
+    if (event.kind === "admit") {
+      this.#admitted(event.seq, atMs);
+      return;
+    }
+    const open = this.#open.get(event.seq);
+    if (open === undefined) return; // cancelled meanwhile
+    if (event.kind === "token") {
+      open.stream.push(event.token);
+      return;
+    }
+    this.#close(event.seq);
+    if (event.kind === "finish") open.stream.push(event.finish);
+    else open.stream.fail(fromErrorRecord(event.error));
+  }
+
+  #admitted(seq: number, atMs: number): void {
+    const open = this.#open.get(seq);
+    if (open?.queued === true) {
+      open.queued = false;
+      this.#queued -= 1;
+    }
+    if (this.#lastAdmitMs !== null) this.#admitGapMs += (atMs - this.#lastAdmitMs - this.#admitGapMs) * 0.1;
+    this.#lastAdmitMs = atMs;
+  }
+
+  /** The reader has left: free everything. */
+  #abandon(seq: number): void {
+    this.#link.send({ kind: "cancel", seq });
+    this.#close(seq);
+  }
+
+  #close(seq: number): void {
+    if (this.#open.get(seq)?.queued === true) this.#queued -= 1;
+    this.#open.delete(seq);
+    if (this.#open.size === 0) this.#onDrained?.();
+  }
+
+  /** Waits for the worker's end and, unless that was asked for, recovers from it. */
+  #watch(link: WorkerLink): void {
+    void link.gone.then((error) => {
+      if (this.#link === link) this.#onGone(error);
+    });
+  }
+
+  #onGone(error: Error | null): void {
+    this.#lastError = error?.message ?? this.#lastError;
+    for (const { stream } of this.#open.values()) {
+      this.#metrics.ended("error");
+      stream.fail(new PunctualError("engine_failed", "the engine worker died", error === null ? {} : { cause: error }));
+    }
+    this.#open.clear();
+    this.#queued = 0;
+    this.#gauges = IDLE;
+    this.#onDrained?.();
+    if (this.#state === "stopping" || this.#state === "stopped") return;
+    this.#state = "restarting";
+    const backoffMs = Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
+    this.#failures += 1;
+    this.#cancelRestart = after(backoffMs, () => this.#restart());
+  }
+
+  #restart(): void {
+    this.#cancelRestart = null;
+    const link = new WorkerLink({ options: this.#options, name: this.#name }, (report) => {
+      if (this.#link === link) this.#onStep(report);
+    });
+    this.#link = link;
+    this.#watch(link);
+    this.#metrics.restarted();
+    link.ready.then(
+      (ready) => {
+        if (this.#state !== "restarting") return;
+        this.#info = ready.info;
+        this.#calibration = ready.calibration;
+        this.#state = "ready";
+      },
+      (error: unknown) => {
+        // The thread's end, which follows, schedules the next attempt.
+        this.#lastError = error instanceof Error ? error.message : String(error);
+      },
+    );
+  }
+}

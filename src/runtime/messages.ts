@@ -1,0 +1,94 @@
+/**
+ * What crosses between the main thread and an engine worker: plain data, one message per step from the
+ * worker however many sequences it advanced. All times are `liveClock` milliseconds, which both sides
+ * share; sequence numbers are given by the main thread.
+ */
+import type { ErrorRecord } from "../core/index.ts";
+import type { DecisionLogEntry, Slo, SloOutcome } from "../sched/index.ts";
+import type { SamplingOptions } from "../llm/index.ts";
+import type { Calibration, EngineInfo, EngineOptions, FinishEvent, RequestEnd, TokenEvent } from "./types.ts";
+
+/** A checked request with every default filled in. */
+export interface SequenceSpec {
+  readonly seq: number;
+  readonly arrivalMs: number;
+  readonly promptTokens: readonly number[];
+  /** Already clipped to the context. */
+  readonly maxTokens: number;
+  readonly minTokens: number;
+  readonly sampling: SamplingOptions;
+  readonly stop: readonly string[];
+  readonly slo: Slo;
+  readonly thinkingBudget: number | null;
+  readonly ignoreEos: boolean;
+}
+
+export type ToWorker =
+  | { readonly kind: "submit"; readonly spec: SequenceSpec }
+  | { readonly kind: "cancel"; readonly seq: number }
+  /** The reader is slow: give the pages back and wait. */
+  | { readonly kind: "pause"; readonly seq: number }
+  | { readonly kind: "resume"; readonly seq: number }
+  | { readonly kind: "decisions"; readonly ticket: number }
+  /** Finish the current step, release everything, exit. */
+  | { readonly kind: "stop" }
+  /** For tests of recovery: fail as a bug would, or exit as if killed. */
+  | { readonly kind: "crash"; readonly how: "throw" | "exit" };
+
+/** The moments of a sequence's life; null for what it never reached. */
+export interface Timing {
+  readonly arrivalMs: number;
+  /** Last time it was taken from the queue before its first token. */
+  readonly scheduledMs: number | null;
+  readonly firstTokenMs: number | null;
+  readonly lastTokenMs: number | null;
+  readonly endMs: number;
+}
+
+/** How a sequence ended, for the books. */
+export interface SequenceEnd {
+  readonly end: RequestEnd;
+  readonly timing: Timing;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly slo: Slo;
+  readonly outcome: SloOutcome;
+}
+
+export type SequenceEvent =
+  | { readonly kind: "admit"; readonly seq: number; readonly queries: number; readonly hits: number }
+  | { readonly kind: "token"; readonly seq: number; readonly token: TokenEvent; readonly gapMs: number | null }
+  | { readonly kind: "finish"; readonly seq: number; readonly finish: FinishEvent; readonly end: SequenceEnd }
+  | { readonly kind: "error"; readonly seq: number; readonly error: ErrorRecord; readonly end: SequenceEnd };
+
+/** The engine's occupancy after a step, or after something changed between steps. */
+export interface Gauges {
+  readonly running: number;
+  readonly waiting: number;
+  readonly paused: number;
+  readonly pagesUsed: number;
+}
+
+export type FromWorker =
+  | { readonly kind: "ready"; readonly info: EngineInfo; readonly calibration: Calibration | null }
+  /** Could not start; the worker ends by itself. */
+  | { readonly kind: "failed"; readonly error: ErrorRecord }
+  | {
+      readonly kind: "step";
+      readonly atMs: number;
+      /** 0 when nothing was computed (a cancellation or expiry only). */
+      readonly tokens: number;
+      readonly stepMs: number;
+      readonly preemptions: number;
+      readonly gauges: Gauges;
+      readonly events: readonly SequenceEvent[];
+    }
+  | { readonly kind: "decisions"; readonly ticket: number; readonly entries: readonly DecisionLogEntry[] };
+
+export type StepReport = Extract<FromWorker, { kind: "step" }>;
+
+/** `workerData` of an engine worker. */
+export interface WorkerSetup {
+  readonly options: EngineOptions;
+  readonly name: string;
+}

@@ -1,0 +1,97 @@
+/** Options with every default filled in and every range checked, for both sides of the thread border. */
+import { fail } from "../core/index.ts";
+import type { DecoderConfig } from "../llm/index.ts";
+import { POLICY_NAMES } from "../sched/index.ts";
+import type { CalibrationPlan } from "./calibrate.ts";
+import type { EngineInfo, EngineOptions } from "./types.ts";
+
+const DEFAULT_PAGE_TOKENS = 16;
+const DEFAULT_MAX_RUNNING = 32;
+const DEFAULT_TARGET_STEP_MS = 25;
+const DEFAULT_KV_BYTES = 512 * 1024 * 1024;
+const DEFAULT_CONTEXTS = 16;
+/** Larger steps would outgrow the executor's scratch memory. */
+const LARGEST_STEP_TOKENS = 512;
+const CALIBRATION_LIMIT_MS = 350;
+
+export interface EnginePlan {
+  readonly info: EngineInfo;
+  readonly maxRunning: number;
+  readonly maxRows: number;
+  /** Null: calibrate. */
+  readonly budgetTokens: number | null;
+  readonly calibration: CalibrationPlan;
+}
+
+/** @throws PunctualError invalid_request naming the option. */
+export function planEngine(options: EngineOptions, config: DecoderConfig, name: string): EnginePlan {
+  checkOptions(options);
+  const pageTokens = options.pageTokens ?? DEFAULT_PAGE_TOKENS;
+  const kvPages = options.kvPages ?? pagesWithin(options, config, pageTokens);
+  const maxRunning = options.maxRunning ?? DEFAULT_MAX_RUNNING;
+  const maxRows = Math.max(LARGEST_STEP_TOKENS, options.budgetTokens ?? 0, maxRunning);
+  const info: EngineInfo = {
+    name,
+    vocabSize: config.vocabSize,
+    contextTokens: Math.min(config.maxPositions, kvPages * pageTokens),
+    weights: options.weights ?? "f32",
+    threads: options.threads ?? 1,
+    kvPages,
+    pageTokens,
+  };
+  const calibration: CalibrationPlan = {
+    targetStepMs: options.targetStepMs ?? DEFAULT_TARGET_STEP_MS,
+    maxTokens: maxRows,
+    minTokens: maxRunning,
+    limitMs: CALIBRATION_LIMIT_MS,
+    vocabSize: config.vocabSize,
+  };
+  return { info, maxRunning, maxRows, budgetTokens: options.budgetTokens ?? null, calibration };
+}
+
+/** Bytes of one token's keys and values over all layers; int8 has a scale per head. */
+function kvBytesPerToken(config: DecoderConfig, format: "f32" | "int8"): number {
+  const perHead = format === "f32" ? config.headDim * 4 : config.headDim + 4;
+  return 2 * config.layers * config.kvHeads * perHead;
+}
+
+function pagesWithin(options: EngineOptions, config: DecoderConfig, pageTokens: number): number {
+  const perPage = kvBytesPerToken(config, options.kvFormat ?? "f32") * pageTokens;
+  if (options.kvBytes !== undefined) return Math.max(1, Math.floor(options.kvBytes / perPage));
+  const wanted = Math.ceil(config.maxPositions / pageTokens) * DEFAULT_CONTEXTS;
+  return Math.max(1, Math.min(wanted, Math.floor(DEFAULT_KV_BYTES / perPage)));
+}
+
+const COUNTS = [
+  "kvPages",
+  "kvBytes",
+  "pageTokens",
+  "maxRunning",
+  "maxWaiting",
+  "budgetTokens",
+  "maxChunk",
+  "streamBuffer",
+] as const;
+
+function checkOptions(options: EngineOptions): void {
+  for (const field of COUNTS) {
+    const value = options[field];
+    if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
+      fail("invalid_request", `${field}: expected an integer of at least 1, got ${value}`, { param: field });
+    }
+  }
+  if (options.threads !== undefined && ![1, 2].includes(options.threads)) {
+    fail("invalid_request", `threads: expected 1 or 2, got ${String(options.threads)}`, { param: "threads" });
+  }
+  if (options.policy !== undefined && !POLICY_NAMES.includes(options.policy)) {
+    fail("invalid_request", `policy: expected one of ${POLICY_NAMES.join(", ")}, got "${options.policy}"`, {
+      param: "policy",
+    });
+  }
+  for (const field of ["targetStepMs", "stallMs"] as const) {
+    const value = options[field];
+    if (value !== undefined && !(value > 0)) {
+      fail("invalid_request", `${field}: expected milliseconds above 0, got ${value}`, { param: field });
+    }
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * One request inside the engine worker: its tokens, its place in the KV cache, its sampler, and the
+ * text that comes out of it. It decides nothing about scheduling and runs no model.
+ *
+ *   known     prompt and generated tokens so far
+ *   computed  how many of them have KV in place; the rest is pending
+ */
+import { assert } from "../core/index.ts";
+import { Sampler, samplingStream, type SampledToken, type SequencePages } from "../llm/index.ts";
+import { sloOutcome, type SequenceView } from "../sched/index.ts";
+import type { SequenceEnd, SequenceSpec, Timing } from "./messages.ts";
+import { TextAssembler, type Vocabulary } from "./text-assembler.ts";
+import type { FinishCause, FinishEvent, RequestEnd, TokenEvent, Usage } from "./types.ts";
+
+export interface Accepted {
+  readonly event: TokenEvent;
+  /** Since the token before; null for the first. */
+  readonly gapMs: number | null;
+  /** Why it was the last token, or null. */
+  readonly cause: FinishCause | null;
+}
+
+export class LiveSequence {
+  readonly spec: SequenceSpec;
+  readonly sampler: Sampler;
+  readonly #text: TextAssembler;
+  readonly #vocabulary: Vocabulary;
+  #tokens: Int32Array;
+  #known: number;
+  #pages: SequencePages | null = null;
+  #cachedTokens: number | null = null;
+  #scheduledMs: number | null = null;
+  #firstTokenMs: number | null = null;
+  #lastTokenMs: number | null = null;
+  /** KV in place for this many of the known tokens. */
+  computed = 0;
+  /** Pages nobody else holds, as counted for the last view. */
+  ownPages = 0;
+
+  constructor(spec: SequenceSpec, vocabulary: Vocabulary, topScores: number) {
+    this.spec = spec;
+    this.#vocabulary = vocabulary;
+    this.#text = new TextAssembler(spec, vocabulary);
+    this.#known = spec.promptTokens.length;
+    this.#tokens = new Int32Array(this.#known + Math.min(spec.maxTokens, 64));
+    this.#tokens.set(spec.promptTokens);
+    this.sampler = new Sampler({
+      sampling: spec.sampling,
+      random: samplingStream(spec.sampling.seed ?? spec.seq),
+      vocabSize: vocabulary.vocabSize,
+      endTokens: vocabulary.endTokens,
+      minTokens: spec.minTokens,
+      promptTokens: spec.promptTokens,
+      topScores,
+    });
+  }
+
+  get generated(): number {
+    return this.#known - this.spec.promptTokens.length;
+  }
+
+  get pending(): number {
+    return this.#known - this.computed;
+  }
+
+  get pages(): SequencePages {
+    assert(this.#pages !== null, "a running sequence holds pages");
+    return this.#pages;
+  }
+
+  get holdsPages(): boolean {
+    return this.#pages !== null;
+  }
+
+  /** Every known token; a view until the next one is added. */
+  get known(): Int32Array {
+    return this.#tokens.subarray(0, this.#known);
+  }
+
+  /** Takes its place in the cache. True the first time: then prefix statistics count. */
+  admit(pages: SequencePages, nowMs: number): boolean {
+    assert(this.#pages === null, "a sequence is admitted once at a time");
+    this.#pages = pages;
+    this.computed = pages.cachedTokens;
+    if (this.#firstTokenMs === null) this.#scheduledMs = nowMs;
+    if (this.#cachedTokens !== null) return false;
+    this.#cachedTokens = this.computed;
+    return true;
+  }
+
+  /** Gives its pages back; full ones stay in the prefix cache. It recomputes when admitted again. */
+  release(): void {
+    this.#pages?.release();
+    this.#pages = null;
+    this.computed = 0;
+  }
+
+  /** The token that must come next instead of a sampled one: the end of a used-up thinking section. */
+  forced(): SampledToken | null {
+    const id = this.#text.forcedToken();
+    return id === null ? null : { id, logprobs: null };
+  }
+
+  /** Takes the next token. */
+  accept(sampled: SampledToken, nowMs: number): Accepted {
+    const index = this.generated;
+    this.#append(sampled.id);
+    const gapMs = this.#lastTokenMs === null ? null : nowMs - this.#lastTokenMs;
+    this.#firstTokenMs ??= nowMs;
+    this.#lastTokenMs = nowMs;
+    const piece = this.#text.push(sampled.id);
+    const event: TokenEvent = {
+      kind: "token",
+      id: sampled.id,
+      index,
+      text: piece.text,
+      section: piece.section,
+      ...(piece.mark === null ? {} : { mark: piece.mark }),
+      ...(sampled.logprobs === null ? {} : { logprobs: sampled.logprobs }),
+      atMs: nowMs,
+    };
+    return { event, gapMs, cause: this.#causeAfter(sampled.id, piece.stop) };
+  }
+
+  /** The last event of a sequence that ended well, or at its deadline. */
+  finish(cause: FinishCause, nowMs: number): { readonly event: FinishEvent; readonly end: SequenceEnd } {
+    const reason = cause === "end" || cause === "stop" ? "stop" : "length";
+    const rest = this.#text.end();
+    const end = this.end(reason, nowMs, cause !== "deadline");
+    const usage: Usage = {
+      promptTokens: this.spec.promptTokens.length,
+      completionTokens: this.generated,
+      cachedTokens: this.#cachedTokens ?? 0,
+      reasoningTokens: this.#text.thinkingTokens,
+      slo: end.outcome,
+    };
+    const stop = this.#text.stop;
+    const event: FinishEvent = {
+      kind: "finish",
+      reason,
+      cause,
+      text: rest.text,
+      section: rest.section,
+      ...(stop === null ? {} : { stop }),
+      usage,
+      atMs: nowMs,
+    };
+    return { event, end };
+  }
+
+  /** For the books, however it ended. */
+  end(end: RequestEnd, nowMs: number, complete = false): SequenceEnd {
+    const { slo, arrivalMs, promptTokens } = this.spec;
+    const lastMs = complete ? (this.#lastTokenMs ?? nowMs) : nowMs;
+    const timing: Timing = {
+      arrivalMs,
+      scheduledMs: this.#scheduledMs,
+      firstTokenMs: this.#firstTokenMs,
+      lastTokenMs: this.#lastTokenMs,
+      endMs: nowMs,
+    };
+    return {
+      end,
+      timing,
+      promptTokens: promptTokens.length,
+      completionTokens: this.generated,
+      slo,
+      outcome: sloOutcome(slo, arrivalMs, this.#firstTokenMs, lastMs, this.generated, complete),
+    };
+  }
+
+  /** What a policy sees. @param expectedTokens a guess at the final length, at most maxTokens. */
+  view(expectedTokens: number): SequenceView {
+    const { seq, arrivalMs, promptTokens, maxTokens, slo } = this.spec;
+    return {
+      id: seq,
+      arrivalMs,
+      promptTokens: promptTokens.length,
+      computedTokens: this.computed,
+      pendingTokens: this.pending,
+      generatedTokens: this.generated,
+      maxTokens,
+      expectedTokens: Math.max(this.generated, Math.min(maxTokens, expectedTokens)),
+      firstTokenMs: this.#firstTokenMs,
+      slo,
+      pages: this.#pages?.pages.length ?? 0,
+      ownPages: this.ownPages,
+      order: seq,
+    };
+  }
+
+  #causeAfter(id: number, stop: string | null): FinishCause | null {
+    if (stop !== null) return "stop";
+    if (!this.spec.ignoreEos && this.#vocabulary.endTokens.includes(id)) return "end";
+    return this.generated >= this.spec.maxTokens ? "max_tokens" : null;
+  }
+
+  #append(id: number): void {
+    if (this.#known === this.#tokens.length) {
+      const grown = new Int32Array(Math.ceil(this.#known * 1.5) + 16);
+      grown.set(this.#tokens);
+      this.#tokens = grown;
+    }
+    this.#tokens[this.#known++] = id;
+  }
+}

@@ -1,0 +1,345 @@
+/**
+ * The engine's inner loop without its thread: asks the policy for a plan, carries it out on the
+ * executor and the page manager, samples, and reports what happened. It owns every sequence and page.
+ *
+ * It is driven from outside (`step()`, once for every step) and reads time from the clock it is given,
+ * so tests run it on the main thread under a fake clock; engine-worker.ts runs it for real.
+ *
+ * Invariant: a sequence is in exactly one of waiting (no pages), running (pages) and paused (no pages).
+ */
+import { assert, PunctualError, toErrorRecord, type Clock, type ErrorCode } from "../core/index.ts";
+import type { KvPages, SampledToken, StepBatch, StepExecutor, TokenScores } from "../llm/index.ts";
+import {
+  recordView,
+  StepCost,
+  type BatchPolicy,
+  type DecisionLogEntry,
+  type SchedulerLimits,
+  type SchedulerView,
+  type StepPlan,
+} from "../sched/index.ts";
+import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
+import { LiveSequence } from "./sequence.ts";
+import type { Vocabulary } from "./text-assembler.ts";
+import type { FinishCause, RequestEnd } from "./types.ts";
+
+export interface StepLoopOptions {
+  /** What of a StepExecutor the loop uses. */
+  readonly executor: Pick<StepExecutor, "step" | "wholeRow" | "topK">;
+  readonly pages: KvPages;
+  readonly vocabulary: Vocabulary;
+  readonly policy: BatchPolicy;
+  readonly limits: SchedulerLimits;
+  readonly clock: Clock;
+  readonly prefixCache: boolean;
+  /** Cost of steps known beforehand, from calibration. */
+  readonly cost?: StepCost;
+  /** Keep that many decisions. */
+  readonly recordDecisions: number;
+  readonly checkEachStep: boolean;
+}
+
+export class StepLoop {
+  readonly #options: StepLoopOptions;
+  readonly #cost: StepCost;
+  readonly #waiting = new Map<number, LiveSequence>();
+  readonly #running = new Map<number, LiveSequence>();
+  readonly #paused = new Map<number, LiveSequence>();
+  /** Holders of each page, for `ownPages`. */
+  readonly #holders: Int32Array;
+  readonly #decisions: DecisionLogEntry[] = [];
+  #events: SequenceEvent[] = [];
+  #steps = 0;
+  #preemptions = 0;
+  /** Exponential mean of answer lengths; what a policy may expect of a new request. */
+  #meanAnswerTokens: number | null = null;
+
+  constructor(options: StepLoopOptions) {
+    this.#options = options;
+    this.#cost = options.cost ?? new StepCost();
+    this.#holders = new Int32Array(options.pages.pages);
+  }
+
+  /** True when a step may do something. Paused sequences wait for their reader, not for a step. */
+  get hasWork(): boolean {
+    return this.#waiting.size + this.#running.size > 0;
+  }
+
+  /** True when there is something to report besides a step. */
+  get hasEvents(): boolean {
+    return this.#events.length > 0;
+  }
+
+  get gauges(): Gauges {
+    return {
+      running: this.#running.size,
+      waiting: this.#waiting.size,
+      paused: this.#paused.size,
+      pagesUsed: this.#options.pages.usedPages,
+    };
+  }
+
+  submit(spec: SequenceSpec): void {
+    const { vocabulary, executor } = this.#options;
+    this.#waiting.set(spec.seq, new LiveSequence(spec, vocabulary, executor.topK));
+  }
+
+  /** Frees everything of a sequence at once; unknown numbers are of sequences that just ended. */
+  cancel(seq: number): void {
+    const sequence = this.#find(seq);
+    if (sequence !== null) this.#fail(sequence, "abort", "cancelled", "the request was cancelled");
+  }
+
+  /** Sets a sequence aside: its pages go back (full ones stay cached) until `resume`. */
+  pause(seq: number): void {
+    const sequence = this.#waiting.get(seq) ?? this.#running.get(seq);
+    if (sequence === undefined) return;
+    this.#drop(sequence);
+    this.#paused.set(seq, sequence);
+  }
+
+  resume(seq: number): void {
+    const sequence = this.#paused.get(seq);
+    if (sequence === undefined) return;
+    this.#paused.delete(seq);
+    this.#enqueue(sequence);
+  }
+
+  /** The last decisions, oldest first. */
+  decisions(): readonly DecisionLogEntry[] {
+    return this.#decisions;
+  }
+
+  /** Plans and carries out one step. Answers what to report, also when nothing was computed. */
+  async step(): Promise<StepReport> {
+    const { clock, policy } = this.#options;
+    const startMs = clock.nowMs();
+    const watched = this.#options.recordDecisions > 0;
+    const recorded = watched ? recordView(this.#view(startMs), this.#cost.points()) : null;
+    const plan = policy.plan(recorded?.view ?? this.#view(startMs));
+    const record = recorded?.record();
+    this.#leave(plan, startMs);
+    for (const id of plan.preempt) this.#preempt(id);
+    for (const id of plan.admit) this.#admit(id, startMs);
+    const batch = this.#batch(plan);
+    const tokens = batch.reduce((sum, { row }) => sum + row.tokens.length, 0);
+    if (batch.length > 0) await this.#advance(batch);
+    const endMs = clock.nowMs();
+    if (tokens > 0) this.#cost.observe(tokens, endMs - startMs);
+    if (record !== undefined) {
+      this.#log({ step: this.#steps, policy: policy.name, view: record, plan, stepMs: endMs - startMs });
+    }
+    this.#steps += 1;
+    if (this.#options.checkEachStep) this.checkIntegrity();
+    return this.#report(endMs, tokens, endMs - startMs);
+  }
+
+  /** What happened outside steps, to be reported when no step follows. */
+  flush(): StepReport {
+    return this.#report(this.#options.clock.nowMs(), 0, 0);
+  }
+
+  /** @throws AssertionError when sequences and pages disagree. */
+  checkIntegrity(): void {
+    const { pages } = this.#options;
+    pages.checkIntegrity();
+    const holders = new Set<number>();
+    for (const sequence of this.#running.values()) {
+      assert(sequence.holdsPages, "a running sequence holds pages");
+      assert(sequence.pending > 0, "a running sequence has something to compute");
+      assert(sequence.pages.capacityTokens >= sequence.computed, "computed tokens have pages");
+      for (const page of sequence.pages.pages) holders.add(page);
+    }
+    for (const sequence of [...this.#waiting.values(), ...this.#paused.values()]) {
+      assert(!sequence.holdsPages, "only running sequences hold pages");
+      assert(!this.#running.has(sequence.spec.seq), "a sequence is in one place");
+    }
+    assert(holders.size === pages.usedPages, "every used page belongs to a running sequence");
+  }
+
+  #report(atMs: number, tokens: number, stepMs: number): StepReport {
+    const events = this.#events;
+    const preemptions = this.#preemptions;
+    this.#events = [];
+    this.#preemptions = 0;
+    return { kind: "step", atMs, tokens, stepMs, preemptions, gauges: this.gauges, events };
+  }
+
+  #view(nowMs: number): SchedulerView {
+    const { pages, limits, prefixCache } = this.#options;
+    this.#countHolders();
+    const expected = this.#meanAnswerTokens ?? Infinity;
+    const known = (id: number): Int32Array | null => (prefixCache ? (this.#waiting.get(id)?.known ?? null) : null);
+    return {
+      nowMs,
+      waiting: Array.from(this.#waiting.values(), (sequence) => sequence.view(expected)),
+      running: Array.from(this.#running.values(), (sequence) => sequence.view(expected)).toSorted(
+        (a, b) => a.order - b.order,
+      ),
+      freePages: pages.availablePages,
+      pageTokens: pages.pageTokens,
+      totalPages: pages.pages,
+      limits,
+      cachedTokens: (id) => {
+        const tokens = known(id);
+        return tokens === null ? 0 : pages.cachedTokens(tokens);
+      },
+      cachedFreePages: (id) => {
+        const tokens = known(id);
+        return tokens === null ? 0 : this.#countRevived(tokens);
+      },
+      cost: this.#cost,
+    };
+  }
+
+  /** How many available pages a sequence would take over from the cache. */
+  #countRevived(tokens: Int32Array): number {
+    const { pages } = this.#options;
+    const before = pages.availablePages;
+    const probe = pages.open(tokens);
+    const revived = before - pages.availablePages;
+    probe.release();
+    return revived;
+  }
+
+  #countHolders(): void {
+    this.#holders.fill(0);
+    for (const sequence of this.#running.values()) {
+      for (const page of sequence.pages.pages) this.#holders[page]! += 1;
+    }
+    for (const sequence of this.#running.values()) {
+      let own = 0;
+      for (const page of sequence.pages.pages) own += this.#holders[page] === 1 ? 1 : 0;
+      sequence.ownPages = own;
+    }
+  }
+
+  #leave(plan: StepPlan, nowMs: number): void {
+    for (const id of plan.expire) {
+      this.#fail(this.#mustFind(id), "expired", "deadline_expired", "the deadline passed while the request was queued");
+    }
+    for (const { id, reason, retryAfterMs } of plan.reject) {
+      this.#fail(this.#mustFind(id), "rejected", "deadline_unattainable", reason, retryAfterMs);
+    }
+    for (const id of plan.cut) this.#finish(this.#mustFind(id), "deadline", nowMs);
+  }
+
+  #preempt(id: number): void {
+    const sequence = this.#running.get(id);
+    assert(sequence !== undefined, "only a running sequence is preempted");
+    this.#drop(sequence);
+    this.#enqueue(sequence);
+    this.#preemptions += 1;
+  }
+
+  #admit(id: number, nowMs: number): void {
+    const { pages, prefixCache } = this.#options;
+    const sequence = this.#waiting.get(id);
+    assert(sequence !== undefined, "only a waiting sequence is admitted");
+    this.#waiting.delete(id);
+    this.#running.set(id, sequence);
+    const first = sequence.admit(prefixCache ? pages.open(sequence.known) : pages.open(), nowMs);
+    if (!first) return;
+    const queries = prefixCache ? sequence.spec.promptTokens.length : 0;
+    this.#events.push({ kind: "admit", seq: id, queries, hits: sequence.computed });
+  }
+
+  #batch(plan: StepPlan): { sequence: LiveSequence; row: StepBatch[number] }[] {
+    return plan.advance.map(({ id, tokens }) => {
+      const sequence = this.#running.get(id);
+      assert(sequence !== undefined, "only a running sequence advances");
+      const count = Math.min(tokens, sequence.pending);
+      const start = sequence.computed;
+      assert(sequence.pages.reserve(start + count), "a plan stays within the free pages");
+      const complete = count === sequence.pending;
+      const row: StepBatch[number] = {
+        tokens: sequence.known.subarray(start, start + count),
+        startPosition: start,
+        pages: sequence.pages.pages,
+        wantLogits: complete ? "last" : "none",
+        ...(complete ? { scores: sequence.sampler.wants() } : {}),
+      };
+      return { sequence, row };
+    });
+  }
+
+  async #advance(batch: readonly { sequence: LiveSequence; row: StepBatch[number] }[]): Promise<void> {
+    const { executor, clock, prefixCache } = this.#options;
+    const { scores } = await executor.step(batch.map(({ row }) => row));
+    const sampled: (SampledToken | null)[] = [];
+    for (const [index, { sequence, row }] of batch.entries()) {
+      sequence.computed += row.tokens.length;
+      if (prefixCache) sequence.pages.commit(sequence.known.subarray(0, sequence.computed));
+      const [own] = scores[index]!;
+      sampled.push(own === undefined ? null : (sequence.forced() ?? (await this.#sample(sequence, own, index))));
+    }
+    const nowMs = clock.nowMs();
+    for (const [index, { sequence }] of batch.entries()) {
+      const token = sampled[index];
+      if (token !== null && token !== undefined) this.#accept(sequence, token, nowMs);
+    }
+  }
+
+  async #sample(sequence: LiveSequence, scores: TokenScores, index: number): Promise<SampledToken> {
+    const token = sequence.sampler.sample(scores);
+    if (token !== null) return token;
+    const second = sequence.sampler.sample(await this.#options.executor.wholeRow(index, 0));
+    assert(second !== null, "a whole row always decides");
+    return second;
+  }
+
+  #accept(sequence: LiveSequence, token: SampledToken, nowMs: number): void {
+    const { event, gapMs, cause } = sequence.accept(token, nowMs);
+    this.#events.push({ kind: "token", seq: sequence.spec.seq, token: event, gapMs });
+    if (cause !== null) this.#finish(sequence, cause, nowMs);
+  }
+
+  #finish(sequence: LiveSequence, cause: FinishCause, nowMs: number): void {
+    const { event, end } = sequence.finish(cause, nowMs);
+    const mean = this.#meanAnswerTokens;
+    if (cause !== "deadline") {
+      this.#meanAnswerTokens = mean === null ? sequence.generated : mean + (sequence.generated - mean) * 0.1;
+    }
+    this.#drop(sequence);
+    this.#events.push({ kind: "finish", seq: sequence.spec.seq, finish: event, end });
+  }
+
+  #fail(sequence: LiveSequence, end: RequestEnd, code: ErrorCode, message: string, retryAfterMs?: number): void {
+    const error = toErrorRecord(new PunctualError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs }));
+    this.#drop(sequence);
+    const { seq } = sequence.spec;
+    this.#events.push({ kind: "error", seq, error, end: sequence.end(end, this.#options.clock.nowMs()) });
+  }
+
+  #drop(sequence: LiveSequence): void {
+    const { seq } = sequence.spec;
+    sequence.release();
+    this.#waiting.delete(seq);
+    this.#running.delete(seq);
+    this.#paused.delete(seq);
+  }
+
+  /** Back into the queue at its place by arrival. */
+  #enqueue(sequence: LiveSequence): void {
+    const rest = [...this.#waiting.values(), sequence].toSorted((a, b) => a.spec.seq - b.spec.seq);
+    this.#waiting.clear();
+    for (const other of rest) this.#waiting.set(other.spec.seq, other);
+  }
+
+  #find(seq: number): LiveSequence | null {
+    return this.#running.get(seq) ?? this.#waiting.get(seq) ?? this.#paused.get(seq) ?? null;
+  }
+
+  #mustFind(seq: number): LiveSequence {
+    const sequence = this.#find(seq);
+    assert(sequence !== null, "a plan names sequences of its view");
+    return sequence;
+  }
+
+  #log(entry: DecisionLogEntry): void {
+    this.#decisions.push(entry);
+    // Trimmed in blocks: shifting one by one would be quadratic.
+    const limit = this.#options.recordDecisions;
+    if (this.#decisions.length >= limit * 2) this.#decisions.splice(0, this.#decisions.length - limit);
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * One engine worker as the main thread sees it: started, ready, gone. It does not restart anything.
+ * A worker is asked to stop and leaves by itself; nothing here terminates one.
+ */
+import { Worker } from "node:worker_threads";
+import { fromErrorRecord, PunctualError } from "../core/index.ts";
+import type { DecisionLogEntry } from "../sched/index.ts";
+import type { FromWorker, StepReport, ToWorker, WorkerSetup } from "./messages.ts";
+
+export type Ready = Extract<FromWorker, { kind: "ready" }>;
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function deferred<T>(): Deferred<T> {
+  const parts: { resolve?: (value: T) => void; reject?: (error: unknown) => void } = {};
+  const promise = new Promise<T>((resolve, reject) => Object.assign(parts, { resolve, reject }));
+  return { promise, resolve: (value) => parts.resolve?.(value), reject: (error) => parts.reject?.(error) };
+}
+
+/** Compiled workers run from dist/; sources (under a test runner) find theirs there too. */
+function workerUrl(): URL {
+  const here = import.meta.url;
+  if (!here.endsWith(".ts")) return new URL("./engine-worker.js", here);
+  return new URL("../../dist/runtime/engine-worker.js", here);
+}
+
+export class WorkerLink {
+  /** Resolves when the worker serves; rejects when it cannot start. */
+  readonly ready: Promise<Ready>;
+  /** Resolves when the thread has ended, with the exception that ended it, if any. */
+  readonly gone: Promise<Error | null>;
+  readonly #worker: Worker;
+  readonly #tickets = new Map<number, (entries: readonly DecisionLogEntry[]) => void>();
+  #nextTicket = 0;
+  #alive = true;
+  #error: Error | null = null;
+
+  constructor(setup: WorkerSetup, onStep: (report: StepReport) => void) {
+    this.#worker = new Worker(workerUrl(), { workerData: setup, name: `punctual-engine-${setup.name}` });
+    const ready = deferred<Ready>();
+    const gone = deferred<Error | null>();
+    this.ready = ready.promise;
+    this.gone = gone.promise;
+    this.#worker.on("message", (message: FromWorker) => {
+      if (message.kind === "step") onStep(message);
+      else if (message.kind === "ready") ready.resolve(message);
+      else if (message.kind === "failed") ready.reject(fromErrorRecord(message.error));
+      else this.#answer(message.ticket, message.entries);
+    });
+    this.#worker.on("error", (error: unknown) => {
+      this.#error = error instanceof Error ? error : new Error(String(error));
+    });
+    this.#worker.on("exit", (code) => {
+      this.#alive = false;
+      const error = this.#error ?? (code === 0 ? null : new Error(`the engine worker exited with status ${code}`));
+      for (const ticket of this.#tickets.keys()) this.#answer(ticket, []);
+      ready.reject(new PunctualError("engine_failed", "the engine worker ended while starting", { cause: error }));
+      gone.resolve(error);
+    });
+    // Whoever waits for `ready` sees the rejection; nobody may be waiting when a ready worker exits.
+    ready.promise.catch(() => undefined);
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  send(message: ToWorker): void {
+    if (this.#alive) this.#worker.postMessage(message);
+  }
+
+  /** The decisions that the worker has kept; none when it is gone. */
+  decisions(): Promise<readonly DecisionLogEntry[]> {
+    if (!this.#alive) return Promise.resolve([]);
+    const ticket = this.#nextTicket++;
+    return new Promise((resolve) => {
+      this.#tickets.set(ticket, resolve);
+      this.send({ kind: "decisions", ticket });
+    });
+  }
+
+  #answer(ticket: number, entries: readonly DecisionLogEntry[]): void {
+    this.#tickets.get(ticket)?.(entries);
+    this.#tickets.delete(ticket);
+  }
+}
