@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+/**
+ * The command line. Each command is a file that declares its options and imports what it needs only
+ * when it runs, so that `--help` loads neither a model nor the native runtime.
+ *
+ * Exit codes: 0 done, 1 failed, 2 wrong usage or nothing to work with. `claim` has codes of its own.
+ */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { addChat } from "./chat.ts";
+import { addClaim } from "./claim.ts";
+import { addDoctor } from "./doctor.ts";
+import { addServe } from "./serve.ts";
+import { reportFailure } from "./terminal.ts";
+import { addTrain } from "./train.ts";
+
+function packageVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  return manifest.version;
+}
+
+function createProgram(): Command {
+  const program = new Command("punctual")
+    .description("A real-time AI runtime: every request has a deadline, and the runtime keeps it.")
+    .version(packageVersion())
+    .showHelpAfterError("(try punctual --help)")
+    .exitOverride();
+  for (const add of [addServe, addChat, addTrain, addDoctor, addClaim]) add(program);
+  for (const command of program.commands) command.exitOverride();
+  return program;
+}
+
+async function main(): Promise<void> {
+  try {
+    await createProgram().parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+    else process.exitCode = reportFailure(error);
+  }
+}
+
+await main();

@@ -1,0 +1,31 @@
+/** Reads a request body within a limit: a declared length is judged before a byte is read, an undeclared one on the way. */
+import { fail } from "../core/index.ts";
+import { decodeJson } from "../protocol/index.ts";
+
+/**
+ * The JSON value of a request's body.
+ * Errors: `payload_too_large` beyond `limitBytes`, `invalid_request` for anything that is not JSON.
+ */
+export async function readJson(request: Request, limitBytes: number): Promise<unknown> {
+  const declared = Number(request.headers.get("content-length") ?? Number.NaN);
+  if (declared > limitBytes) refuse(limitBytes);
+  // Node has checked that the bytes are as many as declared.
+  const bytes = Number.isNaN(declared) ? await readBounded(request, limitBytes) : await request.arrayBuffer();
+  return decodeJson(new Uint8Array(bytes));
+}
+
+async function readBounded(request: Request, limitBytes: number): Promise<Uint8Array> {
+  if (request.body === null) return new Uint8Array(0);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body as ReadableStream<Uint8Array>) {
+    size += chunk.byteLength;
+    if (size > limitBytes) refuse(limitBytes);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, size);
+}
+
+function refuse(limitBytes: number): never {
+  fail("payload_too_large", `Expected a request body of at most ${limitBytes} bytes.`);
+}

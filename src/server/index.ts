@@ -1,0 +1,14 @@
+/**
+ * server: OpenAI's HTTP interface over running engines.
+ *
+ *   const engine = await Engine.start({ model: { dir: "models/punctual-base" }, name: "punctual-base" });
+ *   const server = createServer({ engines: [engine] });
+ *   const { url } = await server.listen({ port: 8080 });
+ *   // POST {url}/v1/chat/completions, /v1/completions; GET /v1/models, /health, /metrics, /
+ *   await server.close({ graceMs: 5000 });
+ *   await engine.stop();
+ */
+export type { ServerApp } from "./app.ts";
+export type { ServerLog } from "./context.ts";
+export { ReplyShaper, type ReplyPiece } from "./openai/reply.ts";
+export { createServer, type Listening, type ListenOptions, type PunctualServer, type ServerOptions } from "./server.ts";

@@ -1,0 +1,129 @@
+/**
+ * The life of a generation request, the same for both endpoints: read, prepare, submit, wait for the
+ * first event (so that a refusal still has an HTTP status), then stream or gather. Whatever ends it,
+ * the engine's slots are given back within a step.
+ */
+import type { Tokenizer } from "../../llm/index.ts";
+import { toWireError, type GenerationFields } from "../../protocol/index.ts";
+import { readJson } from "../body.ts";
+import { findEngine, unixSeconds, type OpenRequest, type ServerContext } from "../context.ts";
+import { sseData, SSE_HEADERS, sseStream } from "../sse.ts";
+import { generateRequests, mergeStreams, submitAll, type ChoiceEvent } from "./generate.ts";
+
+/** Fields that every answer and every chunk starts with. */
+export interface AnswerHead {
+  readonly id: string;
+  readonly created: number;
+  readonly model: string;
+  readonly system_fingerprint: string;
+}
+
+/** What an endpoint reads out of its request. */
+export interface PreparedRequest {
+  readonly prompts: readonly (readonly number[])[];
+  readonly maxTokens: number | undefined;
+  readonly logprobs: number | undefined;
+  readonly thinkingBudget: number | undefined;
+}
+
+/** Events to the text of server-sent events; "" when an event shows nothing. */
+export interface StreamWriter {
+  push(event: ChoiceEvent): string;
+  /** After the last event of the last choice. */
+  end(): string;
+}
+
+/** Events to one answer. */
+export interface AnswerCollector {
+  push(event: ChoiceEvent): void;
+  /** After the last event of the last choice. */
+  answer(): unknown;
+}
+
+/** How one endpoint differs from the other. */
+export interface Endpoint<R extends GenerationFields> {
+  readonly idPrefix: string;
+  /** The field that holds the prompt. */
+  readonly promptField: string;
+  parse(body: unknown): R;
+  prepare(request: R, tokenizer: Tokenizer): PreparedRequest;
+  writer(request: R, tokenizer: Tokenizer, head: AnswerHead, promptTokens: readonly number[]): StreamWriter;
+  collector(request: R, tokenizer: Tokenizer, head: AnswerHead): AnswerCollector;
+}
+
+/** One request as the server hands it over. */
+export interface IncomingGeneration {
+  readonly request: Request;
+  readonly requestId: string;
+  readonly arrivalMs: number;
+  readonly header: (name: string) => string | undefined;
+}
+
+/** Answers one request. Throws PunctualError as long as no byte of an answer was sent. */
+export async function answerGeneration<R extends GenerationFields>(
+  context: ServerContext,
+  endpoint: Endpoint<R>,
+  incoming: IncomingGeneration,
+): Promise<Response> {
+  const open = context.requests.open(incoming.request.signal);
+  let handedOver = false;
+  try {
+    const body = endpoint.parse(await readJson(incoming.request, context.bodyLimitBytes));
+    const engine = findEngine(context, body.model);
+    const { tokenizer } = engine;
+    const prepared = endpoint.prepare(body, tokenizer);
+    const requests = generateRequests(engine, body, prepared.prompts, {
+      ...prepared,
+      ...incoming,
+      promptField: endpoint.promptField,
+      contextTokens: context.contextTokens,
+    });
+    const events = mergeStreams(await submitAll(engine, requests, open.signal), open.signal);
+    const head: AnswerHead = {
+      id: `${endpoint.idPrefix}-${incoming.requestId}`,
+      created: unixSeconds(context),
+      model: body.model,
+      system_fingerprint: `punctual-${engine.info.weights}`,
+    };
+    if (body.stream !== true) return Response.json(await gather(events, endpoint.collector(body, tokenizer, head)));
+    const counts = prepared.prompts.map((prompt) => prompt.length);
+    const writer = endpoint.writer(body, tokenizer, head, counts);
+    const first = await events.next(); // a refusal or an early failure is thrown here
+    const parts = streamParts(context, open, first, events, writer);
+    handedOver = true;
+    return new Response(
+      sseStream(parts, () => open.abort()),
+      { headers: SSE_HEADERS },
+    );
+  } finally {
+    if (!handedOver) open.done();
+  }
+}
+
+async function gather(events: AsyncIterable<ChoiceEvent>, collector: AnswerCollector): Promise<unknown> {
+  for await (const event of events) collector.push(event);
+  return collector.answer();
+}
+
+/** The stream's text. A failure is told in the stream and ends it without [DONE]; it never throws. */
+async function* streamParts(
+  context: ServerContext,
+  open: OpenRequest,
+  first: IteratorResult<ChoiceEvent, void>,
+  events: AsyncGenerator<ChoiceEvent, void>,
+  writer: StreamWriter,
+): AsyncGenerator<string, void> {
+  try {
+    for (let next = first; next.done !== true; next = await events.next()) yield writer.push(next.value);
+    yield writer.end();
+  } catch (error) {
+    const { body } = toWireError(error);
+    if (body.error.code !== "cancelled") {
+      context.log.error({ code: body.error.code, reason: String(error) }, "stream failed");
+      yield sseData(body);
+    }
+  } finally {
+    await events.return();
+    open.done();
+  }
+}

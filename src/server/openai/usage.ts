@@ -1,0 +1,65 @@
+/** Token counts and deadlines of one HTTP request, which may be several generations (n, or several prompts). */
+import type { SloReport, UsageBody } from "../../protocol/index.ts";
+import type { Usage } from "../../runtime/index.ts";
+
+/** A finished generation and the prompt it belongs to: a prompt is counted once however many answers it got. */
+export interface FinishedChoice {
+  readonly prompt: number;
+  readonly usage: Usage;
+}
+
+/** The running counts of one choice, for `continuous_usage_stats`; by vLLM's convention its own tokens only. */
+export function runningUsage(promptTokens: number, completionTokens: number, reasoningTokens: number): UsageBody {
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: 0 },
+    completion_tokens_details: { reasoning_tokens: reasoningTokens },
+  };
+}
+
+/** The whole request's usage; `choices` holds at least one. */
+export function combineUsage(choices: readonly FinishedChoice[]): UsageBody {
+  const firsts = choices.filter(({ prompt }, i) => choices.findIndex((other) => other.prompt === prompt) === i);
+  const sum = (list: readonly FinishedChoice[], of: (usage: Usage) => number): number =>
+    list.reduce((total, { usage }) => total + of(usage), 0);
+  const promptTokens = sum(firsts, (usage) => usage.promptTokens);
+  const completionTokens = sum(choices, (usage) => usage.completionTokens);
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: sum(firsts, (usage) => usage.cachedTokens) },
+    completion_tokens_details: { reasoning_tokens: sum(choices, (usage) => usage.reasoningTokens) },
+    slo: worstOutcome(choices.map(({ usage }) => usage.slo)),
+  };
+}
+
+/** A request is as late as its latest answer. */
+function worstOutcome(outcomes: readonly SloReport[]): SloReport {
+  return {
+    attained: outcomes.every((outcome) => outcome.attained),
+    ttft_ms: extreme(
+      outcomes.map((outcome) => outcome.ttft_ms),
+      Math.max,
+    ),
+    tpot_ms: extreme(
+      outcomes.map((outcome) => outcome.tpot_ms),
+      Math.max,
+    ),
+    e2e_ms: extreme(
+      outcomes.map((outcome) => outcome.e2e_ms),
+      Math.max,
+    ),
+    slack_ms: extreme(
+      outcomes.map((outcome) => outcome.slack_ms),
+      Math.min,
+    ),
+  };
+}
+
+function extreme(values: readonly (number | null)[], pick: (...values: number[]) => number): number | null {
+  const known = values.filter((value) => value !== null);
+  return known.length === 0 ? null : pick(...known);
+}
