@@ -180,7 +180,8 @@ export function rsqrt(x: Tensor): Tensor {
 /** x * sigmoid(x) */
 export function silu(x: Tensor): Tensor {
   return x.builder.compose(elementwise.silu, [x], NONE, () => {
-    const gate = sigmoid(x);
+    // The runtime fuses x * sigmoid(x) to a kernel that only float32 has, and then fails on other types.
+    const gate = x.dtype === "float32" ? sigmoid(x) : reciprocal(add(exp(neg(x)), 1));
     return { inner: [mul(x, gate)], saved: [gate] };
   });
 }
