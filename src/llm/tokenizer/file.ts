@@ -194,10 +194,12 @@ function readStages(value: unknown, param: string): SplitStage[] {
       return [{ kind: "pattern", pattern }];
     }
     case "Digits":
-      if (stage["individual_digits"] !== true) return fail("unsupported", "only individual digits are supported", { param });
+      if (stage["individual_digits"] !== true)
+        return fail("unsupported", "only individual digits are supported", { param });
       return [{ kind: "digits" }];
     case "ByteLevel":
-      if (stage["add_prefix_space"] === true) return fail("unsupported", "add_prefix_space is not supported", { param });
+      if (stage["add_prefix_space"] === true)
+        return fail("unsupported", "add_prefix_space is not supported", { param });
       return stage["use_regex"] === false ? [] : [{ kind: "pattern", pattern: GPT2_PATTERN }];
     default:
       return fail("unsupported", `pre-tokenizer ${JSON.stringify(stage["type"])} is not supported`, { param });

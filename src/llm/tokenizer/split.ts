@@ -8,8 +8,7 @@
 import { fail } from "../../core/index.ts";
 
 /** Ours: a leading space joins a word or a run of signs, every digit stands alone. */
-export const PUNCTUAL_PATTERN =
-  "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+export const PUNCTUAL_PATTERN = "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 const GPT2_SHORT = "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 /** GPT-2's, which ByteLevel stands for when it splits by itself. */
@@ -49,5 +48,6 @@ export function createSplitter(stages: readonly SplitStage[]): (text: string) =>
   const first = expressions[0];
   if (first === undefined) return (text) => (text === "" ? [] : [text]);
   if (expressions.length === 1) return (text) => text.match(first) ?? [];
-  return (text) => expressions.reduce((pieces, expression) => pieces.flatMap((piece) => piece.match(expression) ?? []), [text]);
+  return (text) =>
+    expressions.reduce((pieces, expression) => pieces.flatMap((piece) => piece.match(expression) ?? []), [text]);
 }

@@ -44,7 +44,8 @@ export class Tokenizer {
     this.vocabSize = data.pieces.length;
     this.#specialIds = new Set(data.specials.values());
     for (const [id, bytes] of data.pieces.entries()) {
-      if (bytes.length === 1 && !this.#specialIds.has(id) && this.#byteIds[bytes[0]!] === -1) this.#byteIds[bytes[0]!] = id;
+      if (bytes.length === 1 && !this.#specialIds.has(id) && this.#byteIds[bytes[0]!] === -1)
+        this.#byteIds[bytes[0]!] = id;
     }
     const missing = this.#byteIds.indexOf(-1);
     if (missing >= 0) fail("invalid_file", `the vocabulary has no piece for byte ${missing}`, { param: "model.vocab" });

@@ -11,7 +11,9 @@ import { Tokenizer } from "./tokenizer.ts";
 
 /** Names of the special tokens of every family of ours, ids 0 upwards. */
 export const SPECIAL_TOKENS: readonly string[] = [
-  ..."<|pad|> <|end|> <|system|> <|user|> <|assistant|> <|think|> <|/think|> <|call|> <|/call|> <|tool|> <|text|>".split(" "),
+  ..."<|pad|> <|end|> <|system|> <|user|> <|assistant|> <|think|> <|/think|> <|call|> <|/call|> <|tool|> <|text|>".split(
+    " ",
+  ),
   ...Array.from({ length: 13 }, (_, i) => `<|reserved_${i}|>`),
 ];
 
@@ -63,7 +65,10 @@ function countWords(texts: Iterable<string>, stages: readonly SplitStage[], firs
     for (const word of split(text)) counts.set(word, (counts.get(word) ?? 0) + 1);
   }
   const encoder = new TextEncoder();
-  return Array.from(counts, ([word, count]) => ({ symbols: Array.from(encoder.encode(word), (byte) => byte + firstByte), count }));
+  return Array.from(counts, ([word, count]) => ({
+    symbols: Array.from(encoder.encode(word), (byte) => byte + firstByte),
+    count,
+  }));
 }
 
 function indexWord(index: PairIndex, word: Word, at: number, sign: 1 | -1): void {

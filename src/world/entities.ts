@@ -1,0 +1,90 @@
+/**
+ * Who and what the world is made of, divided once: every fifth entry of a list is held out for tests.
+ * Also the withheld number bands. Names are mixed with made-up ones, so that models learn to copy.
+ */
+import type { RandomStream } from "../core/index.ts";
+import { PEOPLE } from "./lexicon/people.ts";
+import {
+  BELONGINGS,
+  CHORES,
+  COUNTABLE,
+  ERRANDS,
+  GOODS,
+  GROCERIES,
+  MUSIC,
+  NEWS,
+  ROOMS,
+  SPOTS,
+} from "./lexicon/things.ts";
+import type { Split } from "./types.ts";
+
+export interface Entities {
+  readonly train: readonly string[];
+  readonly test: readonly string[];
+}
+
+export function divide(all: readonly string[]): Entities {
+  return { train: all.filter((_, i) => i % 5 !== 4), test: all.filter((_, i) => i % 5 === 4) };
+}
+
+export const ENTITIES = {
+  people: divide(PEOPLE),
+  countable: divide(COUNTABLE),
+  goods: divide(GOODS),
+  groceries: divide(GROCERIES),
+  rooms: divide(ROOMS),
+  music: divide(MUSIC),
+  spots: divide(SPOTS),
+  belongings: divide(BELONGINGS),
+  chores: divide(CHORES),
+  errands: divide(ERRANDS),
+  news: divide(NEWS),
+} as const satisfies Record<string, Entities>;
+
+export type EntityKind = keyof typeof ENTITIES;
+
+/** Numbers that training never states in a question: two neighbours around each of four places. */
+export const WITHHELD_NUMBERS: ReadonlySet<number> = new Set([23, 24, 47, 48, 71, 72, 86, 87]);
+
+export function pickEntity(kind: EntityKind, split: Split, random: RandomStream): string {
+  const entities: Entities = ENTITIES[kind];
+  return random.pick(split === "test" ? entities.test : entities.train);
+}
+
+/** `count` different entities. */
+export function pickEntities(kind: EntityKind, count: number, split: Split, random: RandomStream): string[] {
+  const chosen = new Set<string>();
+  while (chosen.size < count) chosen.add(pickEntity(kind, split, random));
+  return [...chosen];
+}
+
+const ONSETS = "b br c ch d dr f g gr h j k l m n p r s sh st t tr v w z".split(" ");
+const VOWELS = "a e i o u ai ea oo".split(" ");
+const TRAIN_ENDINGS = "n l r s t m nd rn x la ra na mo vi ck".split(" ");
+const TEST_ENDINGS = "lo ri st lf".split(" ");
+
+/** A first name; in training one in six is made up. Made-up test names end as no made-up training name does. */
+export function pickName(split: Split, random: RandomStream): string {
+  if (!random.chance(1 / 6)) return pickEntity("people", split, random);
+  const endings = split === "test" ? TEST_ENDINGS : TRAIN_ENDINGS;
+  const start = random.pick(ONSETS) + random.pick(VOWELS);
+  const middle = random.chance(0.4) ? random.pick(ONSETS) + random.pick(VOWELS) : "";
+  const name = start + middle + random.pick(endings);
+  const capital = name.charAt(0).toUpperCase() + name.slice(1);
+  // A made-up name that is also a real one of the other side would cross the split.
+  return PEOPLE.includes(capital) ? pickEntity("people", split, random) : capital;
+}
+
+export function pickNames(count: number, split: Split, random: RandomStream): string[] {
+  const chosen = new Set<string>();
+  while (chosen.size < count) chosen.add(pickName(split, random));
+  return [...chosen];
+}
+
+/** A uniform integer in [low, high]; training and validation never draw a withheld one. */
+export function pickNumber(low: number, high: number, split: Split, random: RandomStream): number {
+  for (;;) {
+    const value = random.int(low, high);
+    if (split === "test" || !WITHHELD_NUMBERS.has(value)) return value;
+  }
+}

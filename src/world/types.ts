@@ -1,0 +1,64 @@
+/** What the world's items are: turns, what is expected of the reply, and how a reply looks to a grader. */
+
+export type Skill = "arithmetic" | "word-problem" | "tool-call" | "reading" | "greeting" | "help" | "refusal";
+
+export const SKILLS: readonly Skill[] = [
+  "arithmetic",
+  "word-problem",
+  "tool-call",
+  "reading",
+  "greeting",
+  "help",
+  "refusal",
+];
+
+/**
+ * train: training frames, training entities, numbers outside the withheld bands.
+ * validation: the same sources, but item texts that training never emits (a fixed 1/32 by hash of the text).
+ * test: held-out frames and held-out entities everywhere; arithmetic and word problems have a withheld number each.
+ */
+export type Split = "train" | "test" | "validation";
+
+export interface ToolCall {
+  readonly name: string;
+  readonly arguments: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface Turn {
+  readonly role: "system" | "user" | "assistant";
+  readonly text: string;
+  /** Visible steps of an assistant turn. */
+  readonly thinking?: string;
+  readonly call?: ToolCall;
+  /** Given text (catalogue, order, policy) of a user or system turn. */
+  readonly context?: string;
+}
+
+export type Expectation =
+  | { readonly kind: "number"; readonly value: number }
+  | { readonly kind: "call"; readonly call: ToolCall }
+  /** The text holds one of `accepted` and none of `rejected` (values of the same sort that are wrong). */
+  | { readonly kind: "text"; readonly accepted: readonly string[]; readonly rejected: readonly string[] }
+  | { readonly kind: "refusal" };
+
+export interface WorldItem {
+  readonly skill: Skill;
+  /** Finer than the skill: the operation, the tool, the kind of question. */
+  readonly kind: string;
+  /** Ends with the assistant turn that is asked for. */
+  readonly turns: readonly Turn[];
+  readonly expect: Expectation;
+  /** The frame behind the last user turn. */
+  readonly template: string;
+}
+
+export interface Reply {
+  readonly text: string;
+  readonly thinking?: string;
+  readonly call?: ToolCall;
+}
+
+export interface Grade {
+  readonly correct: boolean;
+  readonly reason?: string;
+}

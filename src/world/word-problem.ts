@@ -1,0 +1,243 @@
+/** Short stories with one or two operations: people, goods, counting and money. */
+import type { RandomStream } from "../core/index.ts";
+import { pickEntity, pickNames, pickNumber, WITHHELD_NUMBERS } from "./entities.ts";
+import { evaluate, node, steps, type Expression } from "./steps.ts";
+import { fill, frames, pickFrame, type Frames } from "./templates.ts";
+import type { Split, WorldItem } from "./types.ts";
+
+type Draw = (low: number, high: number) => number;
+
+interface Story {
+  readonly kind: string;
+  readonly family: Frames;
+  /** What the answer counts: the story's things, dollars, or minutes. */
+  readonly unit: "things" | "dollars" | "minutes";
+  /** Numbers of the story by slot, and what to compute. */
+  readonly draw: (number: Draw) => {
+    readonly slots: Readonly<Record<string, number>>;
+    readonly expression: Expression;
+  };
+}
+
+const STORIES: readonly Story[] = [
+  {
+    kind: "gain",
+    unit: "things",
+    draw: (number) => {
+      const a = number(2, 99);
+      const b = number(2, 99);
+      return { slots: { a, b }, expression: node("+", a, b) };
+    },
+    family: frames(`
+      {N} has {a} {x} and buys {b} more. How many {x} does {N} have now?
+      {N} has {a} {x}. {M} gives {N} {b} more. How many {x} does {N} have?
+      There are {a} {x} on the table. {N} puts down {b} more. How many {x} are there now?
+      {N} finds {a} {x} and {M} finds {b}. How many {x} do they have together?
+      {N} finds {b} {x} and has {a} already. How many {x} does {N} have now?
+      {N} sells {a} {x} on Monday and {b} on Tuesday. How many {x} is that?
+      How many {x} does {N} have after buying {b}, if there were {a} already?
+      {N} has {a} {x} and {M} has {b} {x}. How many is that together?
+      {N} had {a} {x} and got {b} more. How many are there now?
+      {N} puts {a} {x} on the table and {M} puts down {b} more. How many {x} are there together?`),
+  },
+  {
+    kind: "loss",
+    unit: "things",
+    draw: (number) => {
+      const a = number(5, 99);
+      const b = number(2, a - 1);
+      return { slots: { a, b }, expression: node("-", a, b) };
+    },
+    family: frames(`
+      {N} has {a} {x} and gives away {b}. How many {x} are left?
+      There were {a} {x} in the shop. {N} bought {b}. How many {x} are left?
+      {N} had {a} {x} but lost {b}. How many does {N} have now?
+      {N} has {a} {x} and sells {b}. How many {x} does {N} have left?
+      {N} had {a} {x} and gave {b} to {M}. How many {x} are left?
+      {N} needs {a} {x} and has {b}. How many more {x} does {N} need?
+      {N} gives {M} {b} of {a} {x}. How many are left?
+      {N} has {a} {x}. {M} has {b} fewer. How many {x} does {M} have?
+      How many {x} are left if {N} takes {b} of {a}?
+      How many {x} does {N} have left after selling {b} of {a}?`),
+  },
+  {
+    kind: "groups",
+    unit: "things",
+    draw: (number) => {
+      const a = number(2, 12);
+      const b = number(2, 40);
+      return { slots: { a, b }, expression: node("*", a, b) };
+    },
+    family: frames(`
+      There are {a} boxes with {b} {x} each. How many {x} are there?
+      {N} buys {a} bags of {b} {x}. How many {x} is that?
+      {N} fills {a} boxes with {b} {x} each. How many {x} is that in all?
+      Each of {a} friends brings {b} {x}. How many {x} are there in all?
+      {N} has {a} bags with {b} {x} each. How many {x} are there in all?
+      {N} makes {a} rows of {b} {x}. How many {x} is that?
+      How many {x} are in {a} boxes if each box holds {b}?
+      {N} packs {b} {x} into each of {a} bags. How many {x} are packed?
+      On each of {a} tables there are {b} {x}. How many {x} are there?
+      How many {x} are in {a} bags if {N} packs {b} into each bag?`),
+  },
+  {
+    kind: "share",
+    unit: "things",
+    draw: (number) => {
+      const b = number(2, 12);
+      const a = b * number(2, 12);
+      return { slots: { a, b }, expression: node("/", a, b) };
+    },
+    family: frames(`
+      {N} shares {a} {x} among {b} friends. How many {x} does each get?
+      {a} {x} are packed into {b} equal boxes. How many {x} are in each box?
+      {N} puts {a} {x} into {b} bags, the same number in each. How many {x} are in a bag?
+      {b} people share {a} {x} equally. How many {x} does each person get?
+      {N} shares {a} {x} equally among {b} people. How many {x} does each person get?
+      How many {x} are in each of {b} equal bags if {N} packs {a}?
+      {N} has {a} {x} for {b} tables. How many {x} go on each table?
+      {N} and friends, {b} people in all, share {a} {x}. How many does each get?
+      {N} splits {a} {x} into {b} equal rows. How many {x} are in a row?
+      How many {x} does each get if {b} friends share {a} {x}?`),
+  },
+  {
+    kind: "price",
+    unit: "dollars",
+    draw: (number) => {
+      const a = number(2, 12);
+      const b = number(2, 60);
+      return { slots: { a, b }, expression: node("*", a, b) };
+    },
+    family: frames(`
+      A {g} costs {b} dollars. How much do {a} of them cost?
+      {N} buys {a} tickets for {b} dollars each. How much does {N} pay?
+      One {g} is {b} dollars. {N} buys {a}. How much is that?
+      {N} earns {b} dollars a day. How much is that in {a} days?
+      {N} buys {a} of them. One {g} costs {b} dollars. How much does {N} pay?
+      How much does {N} pay for {a} tickets at {b} dollars each?
+      {N} saves {b} dollars a week for {a} weeks. How many dollars is that?
+      Each {g} is sold for {b} dollars. {N} sells {a}. How many dollars does {N} get?
+      {N} works {a} days for {b} dollars a day. How much does {N} earn?
+      {N} sells {a} tickets at {b} dollars each. How much does {N} get?`),
+  },
+  {
+    kind: "change",
+    unit: "dollars",
+    draw: (number) => {
+      const a = number(20, 100);
+      const b = number(3, a - 1);
+      return { slots: { a, b }, expression: node("-", a, b) };
+    },
+    family: frames(`
+      {N} pays with {a} dollars for a {g} that costs {b}. How much change is that?
+      {N} has {a} dollars and spends {b} on a {g}. How much money is left?
+      A {g} costs {a} dollars. {N} has {b}. How much more does {N} need?
+      A {g} costs {b} dollars. {N} gives {a}. How much does {N} get back?
+      {N} gives {a} dollars for a {g} that costs {b}. How much money does {N} get back?
+      A {g} was {a} dollars and is now {b} dollars cheaper. What does it cost?
+      {N} had {a} dollars and bought a {g} for {b}. How many dollars are left?
+      How much change does {N} get from {a} dollars for a {g} at {b}?
+      {N} saved {a} dollars and pays {b} for a {g}. What is left?
+      How many dollars are left if {N} had {a} and spends {b} on a {g}?`),
+  },
+  {
+    kind: "two-step-groups",
+    unit: "things",
+    draw: (number) => {
+      const a = number(2, 9);
+      const b = number(2, 20);
+      const c = number(1, 60);
+      return { slots: { a, b, c }, expression: node("+", node("*", a, b), c) };
+    },
+    family: frames(`
+      {N} has {a} boxes with {b} {x} each and {c} more. How many {x} does {N} have?
+      {N} buys {a} bags of {b} {x} and finds {c} more. How many {x} is that in all?
+      There are {a} rows of {b} {x} and {c} extra. How many {x} are there?
+      {N} packs {a} bags with {b} {x} each. {c} {x} are left. How many were there?
+      {N} fills {a} bags with {b} {x} each and has {c} extra. How many {x} is that in all?`),
+  },
+  {
+    kind: "two-step-spend",
+    unit: "dollars",
+    draw: (number) => {
+      const a = number(2, 9);
+      const b = number(2, 12);
+      const c = number(a * b, 150);
+      return { slots: { a, b, c }, expression: node("-", c, node("*", a, b)) };
+    },
+    family: frames(`
+      {N} has {c} dollars and buys {a} {x} for {b} dollars each. How much money is left?
+      {N} pays with {c} dollars for {a} tickets at {b} dollars each. How much change is that?
+      {a} {x} cost {b} dollars each. {N} gives {c} dollars. How much does {N} get back?
+      {N} saved {c} dollars. {N} buys {a} {x} at {b} dollars each. How many dollars are left?
+      {N} gives {c} dollars for {a} {x} at {b} dollars each. How much does {N} get back?`),
+  },
+  {
+    kind: "two-step-move",
+    unit: "things",
+    draw: (number) => {
+      const a = number(5, 99);
+      const b = number(2, 60);
+      const c = number(2, Math.min(60, a + b - 2));
+      return { slots: { a, b, c }, expression: node("-", node("+", a, b), c) };
+    },
+    family: frames(`
+      {N} has {a} {x}, gets {b} more and gives away {c}. How many {x} are left?
+      {N} had {a} {x}. {M} gave {N} {b} more, but {c} got lost. How many are left?
+      There are {a} {x} in the shop. {b} more come in and {c} are sold. How many {x} are there now?
+      {N} finds {a} {x} and {b} more, then gives {c} to {M}. How many {x} does {N} have left?
+      {N} had {a} {x}, got {b} more and sold {c}. How many {x} are there now?`),
+  },
+  {
+    kind: "time",
+    unit: "minutes",
+    draw: (number) => {
+      const a = number(5, 90);
+      const b = number(5, 60);
+      return { slots: { a, b }, expression: node("+", a, b) };
+    },
+    family: frames(`
+      {N} cooks for {a} minutes and cleans for {b} minutes. How many minutes is that?
+      {N} walks for {a} minutes and then reads for {b} minutes. How long is that in minutes?
+      The bus takes {a} minutes and the train {b} minutes. How long does {N} travel?
+      {N} reads for {a} minutes. {M} reads {b} minutes longer. How long does {M} read?
+      {N} walks for {a} minutes and {M} walks {b} minutes longer. How many minutes does {M} walk?`),
+  },
+];
+
+const ANSWER = {
+  things: ["That makes {v} {x}.", "There are {v} {x}.", "The answer is {v} {x}."],
+  dollars: ["That makes {v} dollars.", "It is {v} dollars.", "The answer is {v} dollars."],
+  minutes: ["That makes {v} minutes.", "It is {v} minutes.", "The answer is {v} minutes."],
+} as const satisfies Record<Story["unit"], readonly string[]>;
+
+const ASIDES = ["Hey, ", "Quick question: ", "Can you help? ", "Here is one. ", "Help me out: "];
+
+export function wordProblemItem(split: Split, random: RandomStream): WorldItem {
+  const number: Draw = (low, high) => pickNumber(low, high, split, random);
+  for (;;) {
+    const story = random.pick(STORIES);
+    const { slots, expression } = story.draw(number);
+    // A test problem states a withheld number; a training problem none, not even a derived one.
+    if (Object.values(slots).some((value) => WITHHELD_NUMBERS.has(value)) !== (split === "test")) continue;
+    const value = evaluate(expression);
+    if (value < 2) continue; // "There are 1 apples" is not English
+    const template = pickFrame(story.family, split, random);
+    const [N = "", M = ""] = pickNames(2, split, random);
+    const x = pickEntity("countable", split, random);
+    let text = fill(template, { ...slots, N, M, x, g: pickEntity("goods", split, random) }, random);
+    if (random.chance(0.08)) text = random.pick(ASIDES) + text;
+    if (random.chance(0.15)) text = text.replace(/\?$/u, "");
+    const answer = fill(random.pick(ANSWER[story.unit]), { v: value, x }, random);
+    return {
+      skill: "word-problem",
+      kind: story.kind,
+      template,
+      turns: [
+        { role: "user", text },
+        { role: "assistant", thinking: steps(expression), text: answer },
+      ],
+      expect: { kind: "number", value },
+    };
+  }
+}
