@@ -43,6 +43,16 @@ export {
   type StreamDecoder,
   type TrainBpeOptions,
 } from "./tokenizer/index.ts";
+export {
+  chatPrompt,
+  encodeChat,
+  parseReply,
+  type ChatCall,
+  type ChatTurn,
+  type EncodedChat,
+  type ParsedReply,
+  type ThinkingForm,
+} from "./chat.ts";
 export { KvPages, SequencePages, type KvPagesOptions } from "./kv-pages.ts";
 export { StepExecutor } from "./executor.ts";
 export { checkSampling, Sampler, samplingStream, type SamplerOptions } from "./sampler.ts";

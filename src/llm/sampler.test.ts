@@ -78,7 +78,7 @@ const samplingArbitrary: fc.Arbitrary<SamplingOptions> = fc.record(
     repetitionPenalty: fc.constantFrom(1, 1, 1.3),
     presencePenalty: fc.constantFrom(0, 0, 0.7),
     frequencyPenalty: fc.constantFrom(0, 0, 0.4),
-    logitBias: fc.constantFrom({}, {}, { 3: 4, 7: -100 }),
+    logitBias: fc.constantFrom<Record<number, number>>({}, {}, { 3: 4, 7: -100 }),
     logprobs: fc.constantFrom(0, 3),
   },
   { requiredKeys: [] },
