@@ -14,7 +14,18 @@ export type {
   ValueInfo,
 } from "./types.ts";
 export { encodeOnnx } from "./onnx/encode.ts";
-export { createSession, type Feeds, type Fetched, type Session, type SessionOptions } from "./session.ts";
+export { DECODE_LIMITS, decodeOnnx, type DecodeLimits } from "./onnx/decode.ts";
+export { readModelFile, writeModelFiles } from "./onnx/files.ts";
+export {
+  availableProviders,
+  createSession,
+  ortVersion,
+  type Feeds,
+  type Fetched,
+  type ModelOrPath,
+  type Session,
+  type SessionOptions,
+} from "./session.ts";
 export { GraphBuilder, type ExternalInitializer } from "./builder.ts";
 export type { Operand, Tensor } from "./tensor.ts";
 export { gradients } from "./autodiff.ts";

@@ -9,17 +9,34 @@
  * - Inputs are used in place, without a copy. Outputs are always fresh copies (0.4 ms per MB): fetch few.
  * - Memory shared between threads (SharedArrayBuffer) cannot be fed; ORT refuses it, we say so first.
  */
+import { mkdtemp, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type * as OrtModule from "onnxruntime-node";
 import { fail, PunctualError } from "../core/index.ts";
 import { DTYPES, describeCode, dtypeOfCode, elementCount } from "./onnx/dtypes.ts";
 import { encodeOnnx } from "./onnx/encode.ts";
+import { initializerBytes, readModelFile, resolveExternal, WEIGHTS_FILE, writeModelFiles } from "./onnx/files.ts";
 import type { DType, GraphModel, Shape, TensorArray, TensorData, ValueInfo } from "./types.ts";
+import { cacheKey, dropCached, modelHash, openCached, SAVED_FILE, WEIGHT_CACHE_BYTES_DEFAULT } from "./weight-cache.ts";
+
+/** From here on a model goes through files: encoding it would need its size twice, and 2 GiB is the format's end. */
+const IN_MEMORY_BYTES_MAX = 1.5 * 1024 ** 3;
 
 export interface SessionOptions {
   /** Compute threads of a run, the caller's included. Default: ORT's own, one per core. */
   readonly threads?: number;
   /** Folder that external initializers of a GraphModel are relative to. */
   readonly externalDir?: string;
+  /**
+   * Absolute path of a folder for packed weights (weight-cache.ts): the first load packs and keeps them, every
+   * later one, in any worker or process, maps them and needs little memory of its own. Models with subgraphs or
+   * with element types that GraphModel lacks are loaded as if this were not set.
+   */
+  readonly weightCacheDir?: string;
+  /** Size of that folder beyond which entries not used for long are removed. Default 32 GiB. */
+  readonly weightCacheBytes?: number;
   /** How far ORT rewrites the graph when it loads it. Default "all". */
   readonly optimization?: "disabled" | "basic" | "extended" | "all";
   /** Per-kernel times are written to `${filePrefix}_<time>.json` when the session ends. */
@@ -127,46 +144,149 @@ async function importNative(): Promise<Native> {
   }
 }
 
-/** Loads a model, given as a graph or as an .onnx file. Blocks the thread while ORT optimises and packs it. */
-export async function createSession(
-  model: GraphModel | { readonly path: string },
-  options: SessionOptions = {},
-): Promise<Session> {
-  const native = await loadNative();
-  const source = "path" in model ? model.path : encodeOnnx(model);
-  const nativeOptions = sessionOptions(options);
+/** The version of onnxruntime-node, without loading it. Throws `missing_dependency`. */
+export function ortVersion(): string {
   try {
-    if (native.direct !== undefined && options.call !== "public") {
-      const session = new native.direct.binding.InferenceSession();
-      if (typeof source === "string") session.loadModel(source, nativeOptions);
-      else session.loadModel(source.buffer, source.byteOffset, source.byteLength, nativeOptions);
-      return new DirectSession(session);
-    }
-    const session =
-      typeof source === "string"
-        ? await native.ort.InferenceSession.create(source, nativeOptions)
-        : await native.ort.InferenceSession.create(source, nativeOptions);
-    return new PublicSession(native.ort, session);
+    const manifest = createRequire(import.meta.url)("onnxruntime-node/package.json") as { readonly version: string };
+    return manifest.version;
   } catch (cause) {
-    throw fromOrt(cause, "invalid_graph", "path" in model ? model.path : model.name);
+    fail("missing_dependency", "onnxruntime-node is not installed", { cause });
   }
 }
 
-function sessionOptions(options: SessionOptions): NativeOptions {
-  const session: Record<string, unknown> = { force_spinning_stop: "1" };
-  if (options.externalDir !== undefined) {
-    session["model_external_initializers_file_folder_path"] = options.externalDir;
+/** The execution providers of the installed library, e.g. `{ name: "cpu", bundled: true }`; loads it. */
+export async function availableProviders(): Promise<readonly { readonly name: string; readonly bundled: boolean }[]> {
+  const { ort } = await loadNative();
+  return ort.listSupportedBackends().map(({ name, bundled }) => ({ name, bundled }));
+}
+
+export type ModelOrPath = GraphModel | { readonly path: string };
+
+/**
+ * Loads a model, given as a graph or as an .onnx file. Blocks the thread while ORT optimises and packs it.
+ * Throws `invalid_graph` when ORT refuses it, `out_of_memory`, `missing_dependency`, and `unsupported` for inputs
+ * or outputs that cannot cross into JavaScript.
+ */
+export async function createSession(model: ModelOrPath, options: SessionOptions = {}): Promise<Session> {
+  const native = await loadNative();
+  if (options.weightCacheDir !== undefined) {
+    const session = await openThroughCache(native, model, options, options.weightCacheDir);
+    if (session !== null) return session;
   }
+  return openModel(native, model, options, nativeOptions(options));
+}
+
+/** Null for a model that cannot be kept. */
+async function openThroughCache(
+  native: Native,
+  model: ModelOrPath,
+  options: SessionOptions,
+  dir: string,
+): Promise<Session | null> {
+  const cache = { dir, limitBytes: options.weightCacheBytes ?? WEIGHT_CACHE_BYTES_DEFAULT };
+  const save = async (folder: string): Promise<void> => {
+    const saving = await openModel(native, model, options, savingOptions(options, folder));
+    await saving.release();
+  };
+  try {
+    const key = cacheKey(modelHash(await withData(model, options)), ortVersion(), optimizationOf(options));
+    // What ORT saved is optimised already.
+    const mapped = nativeOptions({ ...options, optimization: "disabled" });
+    const path = await openCached(cache, key, save);
+    try {
+      return await openSource(native, path, options, mapped);
+    } catch (error) {
+      if (!(error instanceof PunctualError) || error.code !== "invalid_graph") throw error;
+      // Whole and still refused, or removed by another process in between: once more from the model itself.
+      await dropCached(cache, key);
+      return await openSource(native, await openCached(cache, key, save), options, mapped);
+    }
+  } catch (error) {
+    if (error instanceof PunctualError && error.code === "unsupported") return null;
+    throw error;
+  }
+}
+
+/** The model with every initializer loadable, for hashing. */
+async function withData(model: ModelOrPath, options: SessionOptions): Promise<GraphModel> {
+  if ("path" in model) return readModelFile(model.path);
+  return options.externalDir === undefined ? model : resolveExternal(model, options.externalDir);
+}
+
+async function openModel(
+  native: Native,
+  model: ModelOrPath,
+  options: SessionOptions,
+  ortOptions: NativeOptions,
+): Promise<Session> {
+  if ("path" in model) return openSource(native, model.path, options, ortOptions);
+  let weightBytes = 0;
+  for (const initializer of model.initializers) {
+    if (initializer.external === undefined) weightBytes += initializerBytes(initializer);
+  }
+  if (weightBytes < IN_MEMORY_BYTES_MAX) return openSource(native, encodeOnnx(model), options, ortOptions);
+  const folder = await mkdtemp(join(tmpdir(), "punctual-model-"));
+  try {
+    const whole = options.externalDir === undefined ? model : resolveExternal(model, options.externalDir);
+    return await openSource(native, await writeModelFiles(whole, folder), options, ortOptions);
+  } finally {
+    // ORT has the weights mapped, which keeps them until the session ends.
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function openSource(
+  native: Native,
+  source: string | Uint8Array,
+  options: SessionOptions,
+  ortOptions: NativeOptions,
+): Promise<Session> {
+  try {
+    if (native.direct !== undefined && options.call !== "public") {
+      const session = new native.direct.binding.InferenceSession();
+      if (typeof source === "string") session.loadModel(source, ortOptions);
+      else session.loadModel(source.buffer, source.byteOffset, source.byteLength, ortOptions);
+      return new DirectSession(session);
+    }
+    const { InferenceSession } = native.ort;
+    // One call by type: the package's overloads do not take a union.
+    const session =
+      typeof source === "string"
+        ? await InferenceSession.create(source, ortOptions)
+        : await InferenceSession.create(source, ortOptions);
+    return new PublicSession(native.ort, session);
+  } catch (cause) {
+    throw fromOrt(cause, "invalid_graph", typeof source === "string" ? source : "the model");
+  }
+}
+
+function optimizationOf(options: SessionOptions): NonNullable<SessionOptions["optimization"]> {
+  return options.optimization ?? "all";
+}
+
+function nativeOptions(options: SessionOptions, extra: Readonly<Record<string, string>> = {}): NativeOptions {
+  const external =
+    options.externalDir === undefined ? {} : { model_external_initializers_file_folder_path: options.externalDir };
   return {
     executionProviders: ["cpu"],
     executionMode: "sequential",
-    graphOptimizationLevel: options.optimization ?? "all",
+    graphOptimizationLevel: optimizationOf(options),
     // Errors only: at lower levels ORT writes notes about the graph to standard error.
     logSeverityLevel: 3,
     ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
     ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile.filePrefix }),
-    extra: { session },
+    extra: { session: { force_spinning_stop: "1", ...external, ...extra } },
   };
+}
+
+/** Makes ORT write the optimised model, raw weights and packed ones, while it loads. */
+function savingOptions(options: SessionOptions, folder: string): NativeOptions {
+  const extra = {
+    optimized_model_external_initializers_file_name: WEIGHTS_FILE,
+    optimized_model_external_initializers_min_size_in_bytes: "1024",
+    save_external_prepacked_constant_initializers: "1",
+  };
+  return { ...nativeOptions({ ...options, profile: undefined }, extra), optimizedModelFilePath: join(folder, SAVED_FILE) };
 }
 
 /** ORT's errors are plain Errors with a long text; out of memory is worth telling apart. */

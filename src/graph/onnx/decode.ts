@@ -19,13 +19,13 @@ import type {
   ValueInfo,
 } from "../types.ts";
 import { arrayFromBytes, describeCode, DTYPES, dtypeOfCode } from "./dtypes.ts";
+import { readEntry, wholeNumber } from "./entries.ts";
 import { ProtoReader } from "./reader.ts";
 import {
   ATTRIBUTE,
   ATTRIBUTE_TYPE,
   DATA_LOCATION_EXTERNAL,
   DIMENSION,
-  ENTRY,
   GRAPH,
   MODEL,
   NODE,
@@ -91,17 +91,6 @@ function readOpset(reader: ProtoReader, opsets: Map<string, number>): void {
   }
   // Two spellings of the standard domain.
   opsets.set(domain === "ai.onnx" ? "" : domain, version);
-}
-
-function readEntry(reader: ProtoReader): [key: string, value: string] {
-  let key = "";
-  let value = "";
-  while (reader.next()) {
-    if (reader.field === ENTRY.key) key = reader.string("key");
-    else if (reader.field === ENTRY.value) value = reader.string("value");
-    else reader.skip();
-  }
-  return [key, value];
 }
 
 function readGraph(reader: ProtoReader, limits: DecodeLimits): Graph {
@@ -401,16 +390,10 @@ function externalLocation(
   if (/^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|[\0*]/.test(location)) {
     reader.invalid(`${JSON.stringify(location)} leaves the model's folder`, "external_data");
   }
-  const offset = wholeNumber(reader, entries.get("offset") ?? "0", "offset");
-  const length = wholeNumber(reader, entries.get("length") ?? String(expected), "length");
+  const offset = wholeNumber(reader, entries.get("offset") ?? "0");
+  const length = wholeNumber(reader, entries.get("length") ?? String(expected));
   if (length !== expected) reader.invalid(`the data has ${length} bytes, not ${expected}`, "external_data");
   return { location, offset, length };
-}
-
-function wholeNumber(reader: ProtoReader, text: string, key: string): number {
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
-  if (!Number.isSafeInteger(value)) reader.invalid(`${key} is ${JSON.stringify(text)}, not a number`, "external_data");
-  return value;
 }
 
 function readValueInfo(reader: ProtoReader, limits: DecodeLimits): ValueInfo {

@@ -79,8 +79,11 @@ export async function readModelFile(path: string, limits: Partial<DecodeLimits> 
   } catch (cause) {
     fail("not_found", `cannot read ${path}`, { cause, param: path });
   }
-  const model = decodeOnnx(bytes, limits);
-  const dir = dirname(path);
+  return resolveExternal(decodeOnnx(bytes, limits), dirname(path));
+}
+
+/** The model with its external initializers made loadable from files in `dir`. Throws `invalid_file`. */
+export function resolveExternal(model: GraphModel, dir: string): GraphModel {
   return { ...model, initializers: model.initializers.map((initializer) => withLoader(initializer, dir)) };
 }
 

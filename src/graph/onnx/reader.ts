@@ -31,6 +31,7 @@ export class ProtoReader {
   #low = 0;
   #high = 0;
   #at: number;
+  #fieldStart = 0;
   readonly #end: number;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -87,6 +88,7 @@ export class ProtoReader {
   /** Advances to the next field; false at the end of the message. */
   next(): boolean {
     if (this.#at === this.#end) return false;
+    this.#fieldStart = this.#at;
     this.#varint("");
     const tag = this.#high * TWO_32 + this.#low;
     // Field numbers have 29 bits, so a tag has 32.
@@ -114,6 +116,12 @@ export class ProtoReader {
       default:
         this.invalid(`field ${this.field} has wire type ${this.wire}, which ONNX does not use`);
     }
+  }
+
+  /** The current field as it stands, tag included, to be copied. */
+  raw(): Uint8Array {
+    this.skip();
+    return this.#bytes.subarray(this.#fieldStart, this.#at);
   }
 
   /** A signed 64-bit integer as a number. The two ends of the range, used as "no bound", survive; others must be exact. */

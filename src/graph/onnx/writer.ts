@@ -52,6 +52,11 @@ export class ProtoWriter {
     this.#append(value);
   }
 
+  /** A field that is already encoded, tag included. */
+  raw(field: Uint8Array): void {
+    this.#append(field);
+  }
+
   /** A nested message, written by `fill`. */
   message(field: number, fill: (writer: ProtoWriter) => void): void {
     const inner = new ProtoWriter();
