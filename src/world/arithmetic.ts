@@ -1,7 +1,7 @@
 /** Arithmetic: one to three operations in signs or words, or told as a chain ("add 5 to 9, then double it"). */
 import type { RandomStream } from "../core/index.ts";
 import { pickNumber, WITHHELD_NUMBERS } from "./entities.ts";
-import { evaluate, node, operands, render, steps, type Expression, type Operation } from "./steps.ts";
+import { evaluate, inReadingOrder, node, operands, render, steps, type Expression, type Operation } from "./steps.ts";
 import { frames, pickFrame, say } from "./templates.ts";
 import type { Split, WorldItem } from "./types.ts";
 
@@ -81,7 +81,7 @@ const SINGLE = {
     What do you get if you divide {a} by {b}?
     How many times does {b} go into {a}?
     !Split {a} into {b} equal parts.
-    How much is one part if I split {a} into {b} parts?
+    How much is each part if {a} are split into {b}?
     !Tell me how often {b} goes into {a}.
     How much is each part if I split {a} into {b} equal parts?`),
 } as const satisfies Record<Operation, unknown>;
@@ -222,8 +222,9 @@ function drawChain(split: Split, random: RandomStream): Asked {
   const b = pickNumber(kind.endsWith("multiply") || kind.startsWith("add") ? 1 : 2, wide ? 39 : 9, split, random);
   const c = pickNumber(2, kind === "multiply-then-add" || wide ? 30 : 9, split, random);
   const template = pickFrame(family, split, random);
-  const text = say(template, { a, b, c, s: a + b }, random);
-  return { kind, expression: make(a, b, c), template, text };
+  const slots = { a, b, c, s: a + b };
+  const expression = inReadingOrder(make(a, b, c), template, slots);
+  return { kind, expression, template, text: say(template, slots, random) };
 }
 
 function drawAsked(split: Split, random: RandomStream): Asked {
@@ -232,7 +233,9 @@ function drawAsked(split: Split, random: RandomStream): Asked {
   if (typeof expression !== "number" && typeof expression.left === "number" && typeof expression.right === "number") {
     if (random.chance(0.35)) {
       const template = pickFrame(SINGLE[expression.op], split, random);
-      return { kind, expression, template, text: say(template, { a: expression.left, b: expression.right }, random) };
+      const slots = { a: expression.left, b: expression.right };
+      const read = inReadingOrder(expression, template, slots);
+      return { kind, expression: read, template, text: say(template, slots, random) };
     }
   }
   const template = pickFrame(ASK, split, random);

@@ -8,6 +8,9 @@ import { COLORS, DAYS, ORDER_STATES } from "./lexicon/things.ts";
 import { fill, frames, pickFrame, say, type Frames } from "./templates.ts";
 import type { Split, Turn, WorldItem } from "./types.ts";
 
+/** A question about a text that is drawn already; each call asks another one. */
+type Ask = () => Question;
+
 /** A question before it is put into a turn. */
 interface Question {
   readonly kind: string;
@@ -116,9 +119,13 @@ function catalogue(random: RandomStream, products: readonly Product[]): string {
     .join(" ");
 }
 
-function productQuestion(split: Split, random: RandomStream): Question {
+function productText(split: Split, random: RandomStream): Ask {
   const products = drawProducts(random.int(3, 4), split, random);
   const context = catalogue(random, products);
+  return () => productQuestion(products, context, random);
+}
+
+function productQuestion(products: readonly Product[], context: string, random: RandomStream): Question {
   const product = random.pick(products);
   const others = products.filter((other) => other !== product);
   const slots = { g: product.name };
@@ -224,7 +231,7 @@ const ORDER_CONTENT = frames(`
   Order {o}, what does it contain?
   Which product does order {o} contain?`);
 
-function orderQuestion(split: Split, random: RandomStream): Question {
+function orderText(split: Split, random: RandomStream): Ask {
   const count = random.int(2, 3);
   const names = pickNames(count, split, random);
   const goods = pickEntities("goods", count, split, random);
@@ -247,6 +254,18 @@ function orderQuestion(split: Split, random: RandomStream): Question {
         : `Order ${o} is for ${name}. Product: ${good}. Status: ${state}. Day: ${day}.`,
     )
     .join(" ");
+  return () => orderQuestion(orders, context, random);
+}
+
+interface Order {
+  readonly o: number;
+  readonly name: string;
+  readonly good: string;
+  readonly day: string;
+  readonly state: string;
+}
+
+function orderQuestion(orders: readonly Order[], context: string, random: RandomStream): Question {
   const asked = random.pick(orders);
   const others = orders.filter((other) => other !== asked);
   const { o } = asked;
@@ -372,11 +391,11 @@ const POLICIES: readonly {
       How long does the warranty last?
       What is the warranty?
       How many months does the warranty last?
-      !Tell me how long the warranty is.
+      !Tell me how long the warranty lasts.
       What warranty do I get?
       How much warranty is there?
       How many months is the warranty?
-      !Tell me how long the warranty lasts.`),
+      !Tell me how long the warranty is.`),
   },
   {
     kind: "contact",
@@ -414,22 +433,18 @@ const POLICIES: readonly {
   },
 ];
 
-function policyQuestion(split: Split, random: RandomStream): Question {
+function policyText(split: Split, random: RandomStream): Ask {
   const chosen = random.shuffled(POLICIES).slice(0, random.int(3, 5));
   const values = chosen.map((policy) => policy.draw(split, random));
   const facts = chosen.map((policy, i) => fill(policy.fact, { v: values[i]! }, random));
-  const at = random.int(0, chosen.length - 1);
-  const { kind, family, answer } = chosen[at]!;
-  const value = values[at]!;
-  const rejected = values.filter((other, i) => i !== at && other !== value);
-  return {
-    kind,
-    family,
-    slots: {},
-    context: facts.join(" "),
-    answer: fill(answer, { v: value }, random),
-    accepted: [value],
-    rejected,
+  const context = facts.join(" ");
+  return () => {
+    const at = random.int(0, chosen.length - 1);
+    const { kind, family, answer: form } = chosen[at]!;
+    const value = values[at]!;
+    const answer = fill(form, { v: value }, random);
+    const rejected = values.filter((other, i) => i !== at && other !== value);
+    return { kind, family, slots: {}, context, answer, accepted: [value], rejected };
   };
 }
 
@@ -448,8 +463,8 @@ const WHO = frames(`
   Who {c}?
   !Tell me who {c}.
   Which person {c}?
-  Who is it that {c}?
   I want to know who {c}.
+  Which of them {c}?
   Do you know who {c}?
   Who of them {c}?
   What is the name of the person who {c}?
@@ -462,12 +477,12 @@ const CHORE_OF = frames(`
   Which job does {n} have?
   What job does {n} have?
   What does {n} do at home?
-  {n}, what is the job?
+  {n} has which job?
   !Tell me the job of {n}.
   Which job does {n} do?
   !Tell me which job {n} has.`);
 
-function notesQuestion(split: Split, random: RandomStream): Question {
+function notesText(split: Split, random: RandomStream): Ask {
   const count = random.int(2, 3);
   const things = pickEntities("belongings", count, split, random);
   const spots = pickEntities("spots", count, split, random);
@@ -478,7 +493,13 @@ function notesQuestion(split: Split, random: RandomStream): Question {
     ...names.map((name, i) => `${name} ${chores[i]}.`),
   ];
   const context = random.shuffled(facts).join(" ");
-  const at = random.int(0, count - 1);
+  return () => notesQuestion({ things, spots, names, chores }, context, random);
+}
+
+type Notes = Readonly<Record<"things" | "spots" | "names" | "chores", readonly string[]>>;
+
+function notesQuestion({ things, spots, names, chores }: Notes, context: string, random: RandomStream): Question {
+  const at = random.int(0, things.length - 1);
   const except = (values: readonly string[]): string[] => values.filter((_, i) => i !== at);
   switch (random.int(0, 3)) {
     case 0:
@@ -508,7 +529,7 @@ function notesQuestion(split: Split, random: RandomStream): Question {
   }
 }
 
-const KINDS = [productQuestion, productQuestion, orderQuestion, policyQuestion, notesQuestion] as const;
+const TEXTS = [productText, productText, orderText, policyText, notesText] as const;
 
 /** The same question with what it asks about replaced by something the text does not have. */
 function notMentioned(question: Question, split: Split, random: RandomStream): Question | null {
@@ -529,7 +550,7 @@ const ABSTAIN = { answer: NOT_MENTIONED, accepted: ["not mentioned"] } as const;
 
 /** A policy question over a text without that policy. */
 function withoutPolicy(question: Question, split: Split, random: RandomStream): Question | null {
-  const other = policyQuestion(split, random);
+  const other = policyText(split, random)();
   const policy = POLICIES.find((candidate) => candidate.kind === question.kind)!;
   const opening = policy.fact.slice(1).split("]")[0]!.split("|");
   if (opening.some((phrase) => other.context.includes(phrase))) return null;
@@ -538,16 +559,28 @@ function withoutPolicy(question: Question, split: Split, random: RandomStream): 
 
 const SYSTEM_TEXTS = ["Answer from the text.", "Use the text to answer.", "Here is what you know."];
 
+/** Share of items with a second question about the same text. */
+const TWO_QUESTIONS = 0.3;
+
 export function readingItem(split: Split, random: RandomStream): WorldItem {
-  let question = random.pick(KINDS)(split, random);
-  if (random.chance(0.1)) question = notMentioned(question, split, random) ?? question;
+  const ask = random.pick(TEXTS)(split, random);
+  const first = ask();
+  let question = random.chance(TWO_QUESTIONS) ? ask() : first;
+  const two = question.answer !== first.answer;
+  if (!two && random.chance(0.12)) question = notMentioned(question, split, random) ?? question;
+  const { context } = question;
   const template = pickFrame(question.family, split, random);
-  const text = say(template, question.slots, random);
-  const answer: Turn = { role: "assistant", text: question.answer };
-  const inSystem = random.chance(0.2);
-  const turns: Turn[] = inSystem
-    ? [{ role: "system", text: random.pick(SYSTEM_TEXTS), context: question.context }, { role: "user", text }, answer]
-    : [{ role: "user", text, context: question.context }, answer];
+  const turns: Turn[] = [];
+  if (two) {
+    const opening = say(pickFrame(first.family, split, random), first.slots, random);
+    turns.push({ role: "user", text: opening }, { role: "assistant", text: first.answer });
+  }
+  turns.push(
+    { role: "user", text: say(template, question.slots, random) },
+    { role: "assistant", text: question.answer },
+  );
+  if (random.chance(0.2)) turns.unshift({ role: "system", text: random.pick(SYSTEM_TEXTS), context });
+  else turns[0] = { ...turns[0]!, context };
   const expect = { kind: "text", accepted: question.accepted, rejected: question.rejected } as const;
   return { skill: "reading", kind: question.kind, template, turns, expect };
 }

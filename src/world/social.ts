@@ -152,11 +152,11 @@ export const SITUATIONS: readonly Situation[] = [
       Tell me your name.
       Who am I talking to?
       Tell me who you are.
-      What do people call you?
+      What should people call you?
       Are you a robot?
       What should I call you?
       Are you a person?
-      Are you human?
+      Are you human or not?
       Who is there?
       Are you a machine?
       Are you a robot or a person?`),
@@ -183,7 +183,7 @@ export const SITUATIONS: readonly Situation[] = [
     answers: ["I am glad to hear that!", "Thank you, I am glad."],
     family: frames(`
       You are great
-      Well done
+      You did well
       Good job
       You are very helpful
       You did a good job

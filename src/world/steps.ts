@@ -132,3 +132,22 @@ export function steps(expression: Expression): string {
   visit(expression);
   return lines.join(";");
 }
+
+/** The expression with the two numbers of a sum or product in the order in which a frame names them. */
+export function inReadingOrder(
+  expression: Expression,
+  frame: string,
+  slots: Readonly<Record<string, string | number>>,
+): Expression {
+  if (typeof expression === "number") return expression;
+  const { op, left, right } = expression;
+  if (typeof left !== "number" || typeof right !== "number") {
+    return node(op, inReadingOrder(left, frame, slots), inReadingOrder(right, frame, slots));
+  }
+  const place = (value: number): number => {
+    const name = Object.keys(slots).find((slot) => slots[slot] === value);
+    return name === undefined ? -1 : frame.indexOf(`{${name}}`);
+  };
+  const swapped = (op === "+" || op === "*") && place(right) >= 0 && place(left) > place(right);
+  return swapped ? node(op, right, left) : expression;
+}

@@ -43,7 +43,7 @@ export function fill(frame: string, slots: Readonly<Record<string, string | numb
 const OPENERS = "Hey, |Hi, |Okay, |Hello, |So, |Well, |Punctual, |Hey Punctual, |Quick question: |Now, ".split("|");
 const WRAPPERS =
   "Can you |Could you |Please |Would you |Will you please |I want you to |I need you to |Can you please ".split("|");
-const CLOSERS = " please|, please| now| for me| right now|, thanks".split("|");
+const CLOSERS = " please|, please|, thanks".split("|");
 
 /** A frame filled and said the way people say it: sometimes polite, sloppy, or in lower case. */
 export function say(frame: string, slots: Readonly<Record<string, string | number>>, random: RandomStream): string {

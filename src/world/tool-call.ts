@@ -439,7 +439,7 @@ export const COMMANDS: readonly Command[] = [
       !Check if the {item} is in stock.
       Is there a {item} in stock?
       How many of the {item} are in stock?
-      Is the {item} sold out?
+      Is there still a {item}?
       Do you still have the {item}?
       Do you still have a {item} in stock?
       !Check if you have a {item}.`),
@@ -452,7 +452,7 @@ export const COMMANDS: readonly Command[] = [
       !Add {what} to my cart.
       !Put {what} in the cart.
       I want to order {what}.
-      I will take {what}.
+      I would like {what} in my cart.
       !Put {what} in my cart.
       {what} in the cart.
       !Order {what}.

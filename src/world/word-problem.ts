@@ -1,7 +1,7 @@
 /** Short stories with one or two operations: people, goods, counting and money. */
 import type { RandomStream } from "../core/index.ts";
 import { pickEntity, pickNames, pickNumber, WITHHELD_NUMBERS } from "./entities.ts";
-import { evaluate, node, steps, type Expression } from "./steps.ts";
+import { evaluate, inReadingOrder, node, steps, type Expression } from "./steps.ts";
 import { fill, frames, pickFrame, type Frames } from "./templates.ts";
 import type { Split, WorldItem } from "./types.ts";
 
@@ -57,7 +57,7 @@ const STORIES: readonly Story[] = [
       {N} needs {a} {x} and has {b}. How many more {x} does {N} need?
       {N} gives {M} {b} of {a} {x}. How many are left?
       {N} has {a} {x}. {M} has {b} fewer. How many {x} does {M} have?
-      How many {x} are left if {N} takes {b} of {a}?
+      How many {x} are left after selling {b} of {a}?
       How many {x} does {N} have left after selling {b} of {a}?`),
   },
   {
@@ -200,7 +200,7 @@ const STORIES: readonly Story[] = [
       {N} cooks for {a} minutes and cleans for {b} minutes. How many minutes is that?
       {N} walks for {a} minutes and then reads for {b} minutes. How long is that in minutes?
       The bus takes {a} minutes and the train {b} minutes. How long does {N} travel?
-      {N} reads for {a} minutes. {M} reads {b} minutes longer. How long does {M} read?
+      {N} walks for {a} minutes. {M} walks {b} minutes longer. How long does {M} walk?
       {N} walks for {a} minutes and {M} walks {b} minutes longer. How many minutes does {M} walk?`),
   },
 ];
@@ -217,10 +217,10 @@ export function wordProblemItem(split: Split, random: RandomStream): WorldItem {
   const number: Draw = (low, high) => pickNumber(low, high, split, random);
   for (;;) {
     const story = random.pick(STORIES);
-    const { slots, expression } = story.draw(number);
+    const { slots, expression: meaning } = story.draw(number);
     // A test problem states a withheld number; a training problem none, not even a derived one.
     if (Object.values(slots).some((value) => WITHHELD_NUMBERS.has(value)) !== (split === "test")) continue;
-    const value = evaluate(expression);
+    const value = evaluate(meaning);
     if (value < 2) continue; // "There are 1 apples" is not English
     const template = pickFrame(story.family, split, random);
     const [N = "", M = ""] = pickNames(2, split, random);
@@ -235,7 +235,7 @@ export function wordProblemItem(split: Split, random: RandomStream): WorldItem {
       template,
       turns: [
         { role: "user", text },
-        { role: "assistant", thinking: steps(expression), text: answer },
+        { role: "assistant", thinking: steps(inReadingOrder(meaning, template, slots)), text: answer },
       ],
       expect: { kind: "number", value },
     };

@@ -22,7 +22,7 @@ You start it with npm start. | npm start
 How do I start Punctual?
 How do I run Punctual?
 What is the command to start Punctual?
-How can I start the server?
+What starts the server?
 What command starts the server?
 
 You install it with npm ci. | npm ci
@@ -57,7 +57,7 @@ It has the MIT licence. | MIT
 What licence does Punctual have?
 Is Punctual open source?
 What is the licence of Punctual?
-May I use Punctual for free?
+Under which licence is it?
 What licence is Punctual under?
 
 The server listens on port 8080. | 8080
@@ -98,7 +98,7 @@ Where do I set a deadline for a request?
 The request is cut, finished late, or rejected, as you choose. | finished late
 What happens when a deadline is missed?
 What if a request is late?
-What happens to a late request?
+What if a request misses its deadline?
 What does Punctual do if a deadline is missed?
 What happens if a request misses its deadline?
 
@@ -127,13 +127,13 @@ A token is a small piece of text. | piece of text
 What is a token?
 What does token mean?
 Explain what a token is.
-How long is a token?
+Explain what token means.
 Tell me what a token means.
 
 You train a built-in model with punctual train. | punctual train
 How do I train a model?
 What is the command to train a model?
-Can I train my own model?
+What trains a model?
 How are the models trained?
 What command trains a model?
 
