@@ -74,6 +74,18 @@ function dtypeOf(array: TensorArray): DType {
   return found[1];
 }
 
+/**
+ *     const builder = new GraphBuilder("line");
+ *     const x = builder.input("x", "float32", ["rows", 3]);
+ *     const w = builder.input("w", "float32", [1, 3]);
+ *     const loss = reduceMean(matmul(x, w, { transB: true }));
+ *     builder.output("loss", loss);
+ *     builder.output("dw", gradients(loss, [w])[0]!);
+ *     const session = await createSession(builder.build());
+ *
+ * Collects a network. Each op function adds nodes to the builder of its operands; build() returns what the
+ * declared outputs need. Throws invalid_graph for names used twice and for tensors of another builder.
+ */
 export class GraphBuilder {
   readonly name: string;
   readonly #names = new Set<string>();

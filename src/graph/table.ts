@@ -32,6 +32,7 @@ export const DEFINITIONS = {
   ...attention,
 };
 
+/** Names of all operators. */
 export type OpName = keyof typeof DEFINITIONS;
 type ParamsOf<K extends OpName> = (typeof DEFINITIONS)[K] extends OpDefinition<infer P> ? P : never;
 
@@ -46,11 +47,13 @@ const GRADIENTS: RulesFor<typeof DEFINITIONS> = {
   ...attentionGradients,
 };
 
+/** A row of the table. */
 export interface OpRule<P> {
   readonly definition: OpDefinition<P>;
   readonly gradient: GradientRule<P>;
 }
 
+/** The table of operators. */
 export const OPS = Object.fromEntries(
   Object.entries(DEFINITIONS).map(([name, definition]) => [name, { definition, gradient: GRADIENTS[name as OpName] }]),
 ) as unknown as { readonly [K in OpName]: OpRule<ParamsOf<K>> };

@@ -6,6 +6,7 @@
 import type { GraphBuilder } from "./builder.ts";
 import type { AttributeValue, DType, Shape } from "./types.ts";
 
+/** A value of a graph under construction; it belongs to one builder. */
 export interface Tensor {
   readonly builder: GraphBuilder;
   readonly name: string;
@@ -18,11 +19,13 @@ export interface Tensor {
 /** Where a tensor is wanted a number will do: it becomes a scalar of the other operand's type. */
 export type Operand = Tensor | number;
 
+/** What a shape rule says of one output. */
 export interface TensorType {
   readonly dtype: DType;
   readonly shape: Shape;
 }
 
+/** What authoring knows of an operator whose parameters are P. */
 export interface OpDefinition<P> {
   readonly name: string;
   /** The ONNX operator, or null for an op that is written as other ops but has its own gradient rule. */

@@ -4,6 +4,7 @@
  * ONNX bytes and back, a session runs it.
  */
 
+/** Element types, by their ONNX names. */
 export type DType = "float32" | "float64" | "float16" | "int64" | "int32" | "int8" | "uint8" | "bool";
 
 /** A known size, or the name of one that is known only when the graph runs; "" is one without a name. */
@@ -21,6 +22,7 @@ export interface TypedArrayOf {
   uint8: Uint8Array;
   bool: Uint8Array;
 }
+/** The array behind a tensor of any element type. */
 export type TensorArray = TypedArrayOf[DType];
 
 /** A concrete tensor: row-major data with its sizes. */
@@ -30,6 +32,7 @@ export interface TensorData {
   readonly data: TensorArray;
 }
 
+/** A parameter of a node, fixed when the graph is written. */
 export type AttributeValue =
   | { readonly kind: "int"; readonly value: number }
   | { readonly kind: "float"; readonly value: number }
@@ -39,6 +42,7 @@ export type AttributeValue =
   | { readonly kind: "strings"; readonly value: readonly string[] }
   | { readonly kind: "tensor"; readonly value: TensorData };
 
+/** One operator applied to named values. */
 export interface GraphNode {
   readonly op: string;
   /** "" is the ONNX domain; "com.microsoft" holds ORT's own operators. */
@@ -50,6 +54,7 @@ export interface GraphNode {
   readonly attributes: Readonly<Record<string, AttributeValue>>;
 }
 
+/** Name and type of a value of the graph. */
 export interface ValueInfo {
   readonly name: string;
   readonly dtype: DType;
@@ -64,6 +69,7 @@ export interface ExternalLocation {
   readonly length: number;
 }
 
+/** A constant or weight of the graph. */
 export interface Initializer {
   readonly name: string;
   readonly dtype: DType;
@@ -75,6 +81,7 @@ export interface Initializer {
   readonly external?: ExternalLocation;
 }
 
+/** A whole network: what the codec writes and a session runs. */
 export interface GraphModel {
   readonly name: string;
   readonly irVersion: number;

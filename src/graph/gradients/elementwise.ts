@@ -66,10 +66,13 @@ const powRule: GradientRule<None> = binary(
   (grad, a, _b, y) => mul(grad, mul(y, log(a))),
 );
 
-/** dx = dy s (1 + x (1 - s)) = dy (s + y (1 - s)) */
-const siluRule: GradientRule<None> = ({ grad, inputs: [x], saved: [gate] }) => {
-  return [() => mul(mul(grad, gate!), add(mul(x!, sub(1, gate!)), 1))];
-};
+/** dx = dy s (1 + x (1 - s)) = h + h (x - y) with h = dy s: four passes. */
+const siluRule: GradientRule<None> = ({ grad, inputs: [x], outputs: [y], saved: [gate] }) => [
+  () => {
+    const h = mul(grad, gate!);
+    return add(h, mul(h, sub(x!, y!)));
+  },
+];
 
 export const elementwiseGradients: RulesFor<typeof elementwise> = {
   neg: unary((_x, _y, grad) => neg(grad)),

@@ -136,6 +136,7 @@ const binary =
     return left.builder.emit(definition, [left, right], NONE)[0]!;
   };
 
+/** Functions of one element. */
 export const neg = unary(elementwise.neg);
 export const exp = unary(elementwise.exp);
 /** Natural logarithm. */
@@ -153,6 +154,7 @@ export const erf = unary(elementwise.erf);
 export const sigmoid = unary(elementwise.sigmoid);
 export const relu = unary(elementwise.relu);
 export const not = unary(elementwise.not);
+/** a + b and its kin; one operand may be a number. */
 export const add = binary(elementwise.add);
 export const sub = binary(elementwise.sub);
 export const mul = binary(elementwise.mul);

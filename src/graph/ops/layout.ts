@@ -362,6 +362,7 @@ export function full(builder: GraphBuilder, shape: Shape, value: number, dtype: 
   return expand(builder.constant(value, dtype, []), shape);
 }
 
+/** Zeros of the shape and element type of x. */
 export const zerosLike = (x: Tensor): Tensor => full(x.builder, x.shape, 0, x.dtype);
 
 /** 0, 1, ..., size - 1 as int64 [size]. */

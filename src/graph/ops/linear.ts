@@ -16,6 +16,7 @@ import type { DType, Shape } from "../types.ts";
 import { mul } from "./elementwise.ts";
 import { transpose } from "./layout.ts";
 
+/** How the operands of a product are stored. */
 export interface MatmulOptions {
   /** Exchange the last two axes of a. */
   readonly transA?: boolean;

@@ -29,6 +29,7 @@ const crossEntropyRule: OpDefinition<None> = {
 
 export const loss = { crossEntropy: crossEntropyRule };
 
+/** Which rows count, and how much. */
 export interface CrossEntropyOptions {
   /** Rows with this target do not count. */
   readonly ignoreIndex?: number;

@@ -7,6 +7,7 @@ import { intAttribute, type OpDefinition, type Tensor } from "../tensor.ts";
 import type { DType, Shape } from "../types.ts";
 import { reshape } from "./layout.ts";
 
+/** Which axes to reduce, and whether they stay. */
 export interface ReduceOptions {
   /** Negative axes count from the end; all axes by default. */
   readonly axes?: readonly number[];
@@ -71,6 +72,7 @@ const alongAxis =
   (x: Tensor, axis = -1): Tensor =>
     x.builder.emit(definition, [x], { axis: resolveAxis(definition.name, x, axis) })[0]!;
 
+/** The sum, and the mean, over axes. */
 export const reduceSum = reduction(reduce.reduceSum);
 export const reduceMean = reduction(reduce.reduceMean);
 /** The largest element; where several are largest they share the gradient. */
