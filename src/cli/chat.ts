@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { PunctualError, type Clock } from "../core/index.ts";
 import type { Engine, FinishEvent, GenerateEvent } from "../runtime/index.ts";
+import type { PlainMessage } from "../server/index.ts";
 import { decimal, wholeNumber } from "./arguments.ts";
 import { addEngineOptions, chosenModels, startEngines, type EngineFlags } from "./models.ts";
 import { bold, dim, formatMs, write } from "./terminal.ts";
@@ -15,11 +16,6 @@ interface ChatFlags extends EngineFlags {
   readonly thinkingBudget?: number;
   readonly seed?: number;
   readonly json?: boolean;
-}
-
-interface Message {
-  readonly role: "system" | "user" | "assistant";
-  readonly content: string;
 }
 
 /** One answered question, as `--json` prints it. */
@@ -91,7 +87,7 @@ class Conversation {
   readonly #engine: Engine;
   readonly #flags: ChatFlags;
   readonly #clock: Clock;
-  #messages: Message[] = [];
+  #messages: PlainMessage[] = [];
 
   constructor(engine: Engine, flags: ChatFlags, clock: Clock) {
     this.#engine = engine;
@@ -147,10 +143,10 @@ class Conversation {
 
   /** The conversation's tokens; the oldest exchanges are forgotten when they leave no room for an answer. */
   async #promptThatFits(): Promise<readonly number[]> {
-    const { chatPrompt } = await import("../llm/index.ts");
+    const { conversationPrompt } = await import("../server/index.ts");
     const { contextTokens } = this.#engine.info;
     for (;;) {
-      const tokens = chatPrompt(this.#engine.tokenizer, this.#messages);
+      const tokens = conversationPrompt(this.#engine.tokenizer, this.#messages);
       if (tokens.length < contextTokens * 0.75) return tokens;
       const oldest = this.#messages.findIndex((message) => message.role === "assistant");
       if (oldest === -1) return tokens; // one question alone is too long: the engine says so

@@ -19,7 +19,7 @@ export const modelListSchema = z.object({ object: z.literal("list"), data: z.arr
 export type ModelList = z.infer<typeof modelListSchema>;
 
 /** Where a model's engine is in its life. */
-export const engineStateSchema = z.enum(["starting", "ready", "restarting", "stopped"]);
+export const engineStateSchema = z.enum(["starting", "ready", "restarting", "stopping", "stopped"]);
 
 /** 200 when every model is ready, else 503: a load balancer needs only the status. */
 export const healthSchema = z.object({

@@ -117,7 +117,7 @@ function metrics(c: Context<AppEnv>, context: ServerContext): Response {
 function health(context: ServerContext): [Health, 200 | 503] {
   const states = [...context.engines.values()].map((engine) => engine.state);
   const models = Object.fromEntries([...context.engines].map(([name, engine]) => [name, engine.state]));
-  const worst = (["stopped", "restarting", "starting"] as const).find((state) => states.includes(state));
+  const worst = (["stopped", "stopping", "restarting", "starting"] as const).find((state) => states.includes(state));
   const status = context.requests.draining ? "stopping" : (worst ?? "ready");
   return [{ status, models }, status === "ready" ? 200 : 503];
 }

@@ -10,5 +10,6 @@
  */
 export type { ServerApp } from "./app.ts";
 export type { ServerLog } from "./context.ts";
+export { conversationPrompt, type PlainMessage } from "./openai/conversation.ts";
 export { ReplyShaper, type ReplyPiece } from "./openai/reply.ts";
 export { createServer, type Listening, type ListenOptions, type PunctualServer, type ServerOptions } from "./server.ts";

@@ -1,5 +1,5 @@
 /** POST /v1/chat/completions, streamed and not. */
-import { chatPrompt, type Tokenizer } from "../../llm/index.ts";
+import type { Tokenizer } from "../../llm/index.ts";
 import {
   parseChatRequest,
   type ChatChunk,
@@ -13,6 +13,7 @@ import {
 } from "../../protocol/index.ts";
 import type { GenerateEvent } from "../../runtime/index.ts";
 import { SSE_DONE, sseData } from "../sse.ts";
+import { conversationPrompt } from "./conversation.ts";
 import { finishReason, usedTier, type ChoiceEvent } from "./generate.ts";
 import type { AnswerHead, Endpoint, PreparedRequest, StreamWriter, AnswerCollector } from "./endpoint.ts";
 import { chatLogprob } from "./logprobs.ts";
@@ -27,7 +28,7 @@ export const chatEndpoint: Endpoint<ChatRequest> = {
   prepare(request, tokenizer): PreparedRequest {
     const logprobs = request.logprobs === true ? (request.top_logprobs ?? 0) : undefined;
     return {
-      prompts: [chatPrompt(tokenizer, request.messages)],
+      prompts: [conversationPrompt(tokenizer, request.messages)],
       maxTokens: request.max_completion_tokens ?? request.max_tokens ?? undefined,
       logprobs,
       thinkingBudget: thinkingBudget(request),

@@ -1,0 +1,59 @@
+/** A real engine over a small random model, and a real server on a free port, for tests. */
+import OpenAI from "openai";
+import { Engine, type EngineOptions } from "../../src/runtime/index.ts";
+import { createServer, type PunctualServer, type ServerOptions } from "../../src/server/index.ts";
+import type { DecoderConfig } from "../../src/llm/index.ts";
+
+/** The smallest shape that exercises grouped queries and more than one layer. */
+export const TINY: DecoderConfig = {
+  vocabSize: 320,
+  hidden: 32,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 8,
+  ffn: 64,
+  ropeTheta: 10_000,
+  normEps: 1e-5,
+  tiedEmbeddings: true,
+  maxPositions: 512,
+};
+
+/** An engine with random weights; the budget is given, so that no time goes into measuring it. */
+export function startTinyEngine(options: Partial<EngineOptions> = {}): Promise<Engine> {
+  return Engine.start({ model: { random: TINY, seed: 7 }, name: "tiny", budgetTokens: 64, kvPages: 256, ...options });
+}
+
+export interface TestServer {
+  readonly engine: Engine;
+  readonly server: PunctualServer;
+  readonly url: string;
+  readonly client: OpenAI;
+  stop(): Promise<void>;
+}
+
+/** An engine and a server on 127.0.0.1; the client does not retry, so that a test sees each failure. */
+export async function startTestServer(
+  engineOptions: Partial<EngineOptions> = {},
+  serverOptions: Partial<ServerOptions> = {},
+): Promise<TestServer> {
+  const engine = await startTinyEngine(engineOptions);
+  const server = createServer({ engines: [engine], ...serverOptions });
+  const { url } = await server.listen({ port: 0 });
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 });
+  const stop = async (): Promise<void> => {
+    await server.close({ graceMs: 0 });
+    await engine.stop({ graceMs: 0 });
+  };
+  return { engine, server, url, client, stop };
+}
+
+/** Waits until a condition holds, looking every few milliseconds. */
+export async function until(condition: () => boolean | Promise<boolean>, withinMs = 5000): Promise<number> {
+  const startMs = performance.now();
+  while (!(await condition())) {
+    if (performance.now() - startMs > withinMs) throw new Error(`not within ${withinMs} ms: ${condition.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return performance.now() - startMs;
+}
