@@ -9,10 +9,10 @@ import { assert } from "../core/index.ts";
 import { IGNORED_TARGET, type PackedShape } from "../llm/index.ts";
 import type { TensorData } from "../graph/index.ts";
 
-/** One training sequence: `lossMask[i]` says whether predicting tokens[i] counts. */
+/** One training sequence: `lossMask[i]` is 1 where predicting tokens[i] counts, else 0. */
 export interface TokenItem {
   readonly tokens: readonly number[];
-  readonly lossMask: readonly boolean[];
+  readonly lossMask: ArrayLike<number>;
 }
 
 /** A batch under construction; all arrays are [batch, length], row-major. */
@@ -59,7 +59,7 @@ export class PackedBatch {
       this.#ids[start + i] = BigInt(item.tokens[i]!);
       this.#positions[start + i] = BigInt(i);
       this.#segments[start + i] = segment;
-      if (item.lossMask[i + 1] !== true) continue;
+      if (item.lossMask[i + 1] !== 1) continue;
       this.#targets[start + i] = BigInt(item.tokens[i + 1]!);
       this.#targetCount += 1;
     }

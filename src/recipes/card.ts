@@ -1,0 +1,69 @@
+/** The card of a model: what it is, how it was made, what it scored, what it can and cannot do. Markdown. */
+import type { SetScore } from "./evaluate.ts";
+import type { LogEnd, LogHeader } from "./train-log.ts";
+import type { DecoderRecipe } from "./types.ts";
+
+export interface CardFacts {
+  readonly recipe: DecoderRecipe;
+  readonly header: LogHeader;
+  readonly end: LogEnd;
+  /** Bytes of model.safetensors. */
+  readonly fileBytes: number;
+  readonly scores: readonly SetScore[];
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+
+function scoreRow({ name, items, share, interval95: [low, high] }: SetScore): string {
+  return `| ${name} | ${items} | ${percent(share)} | ${percent(low)} to ${percent(high)} |`;
+}
+
+/** Kinds of items that it gets wrong more often than one time in ten. */
+function weakKinds(scores: readonly SetScore[]): string[] {
+  return scores.flatMap(({ name, kinds }) =>
+    Object.entries(kinds)
+      .filter(([, { share, items }]) => share < 0.9 && items >= 20)
+      .map(([kind, { share, items }]) => `- ${name}, ${kind}: ${percent(share)} of ${items}`),
+  );
+}
+
+export function renderCard({ recipe, header, end, fileBytes, scores }: CardFacts): string {
+  const { config } = recipe;
+  const weak = weakKinds(scores);
+  const minutes = (end.trainingSeconds / 60).toFixed(0);
+  return `# ${recipe.name}
+
+${recipe.summary}
+
+| | |
+|---|---|
+| Parameters | ${header.parameters.toLocaleString("en")} (${config.layers} layers, hidden ${config.hidden}, ${config.heads} query and ${config.kvHeads} key heads of ${config.headDim}, feed-forward ${config.ffn}, tied embeddings) |
+| Vocabulary | ${config.vocabSize} byte-level pieces, digits single; shared by the family |
+| Context | ${config.maxPositions} tokens |
+| File | model.safetensors, half precision, ${(fileBytes / 2 ** 20).toFixed(1)} MiB |
+| Recipe | \`punctual train ${recipe.name}\`, seed ${recipe.seed}, identity ${header.identity} |
+| Training | ${end.stepsTaken.toLocaleString("en")} steps, ${(end.tokens / 1e6).toFixed(1)} M tokens, ${minutes} minutes on ${header.machine.cores} cores (${header.machine.cpu}), shared with other work |
+| Source | ${header.revision ?? "not recorded"} |
+
+## Scores on the test split
+
+Sentence frames and entities of the test split are in no training item; numbers of its arithmetic lie in withheld
+bands. Replies are greedy, graded exactly, weights as in the file; intervals are 95 % after Wilson.
+
+| Skill | Items | Correct | 95 % interval |
+|---|---|---|---|
+${scores.map(scoreRow).join("\n")}
+
+## What it can do
+
+English, one small household-and-shop world: arithmetic and short word problems with visible steps, commands as one
+JSON tool call with a spoken confirmation, questions over a catalogue, order or policy given in the prompt, greetings,
+help about Punctual. Everything else it declines politely.
+
+## What it cannot do
+
+It knows nothing about the world beyond its generator, does not follow instructions about style or format, does not write
+prose or code, and has not seen other languages. Numbers beyond a thousand, chains of more than three operations and
+prompts longer than ${config.maxPositions} tokens are outside its training.
+${weak.length === 0 ? "" : `\nKinds of test items that it gets wrong more often than one time in ten:\n\n${weak.join("\n")}\n`}`;
+}

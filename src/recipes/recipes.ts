@@ -1,0 +1,86 @@
+/**
+ * The recipes of the built-in models. A record here decides the weights to the last bit (on one kind of
+ * machine); the shipped files are what these records made, steps and all.
+ */
+import { fail } from "../core/index.ts";
+import type { DecoderConfig } from "../llm/index.ts";
+import type { DecoderRecipe, Mixture, Recipe, TokenizerRecipe } from "./types.ts";
+
+const VOCABULARY = 1536;
+const CONTEXT = 512;
+
+/** What is common to the family. */
+const FAMILY = {
+  vocabSize: VOCABULARY,
+  ropeTheta: 10_000,
+  normEps: 1e-5,
+  tiedEmbeddings: true,
+  maxPositions: CONTEXT,
+} as const satisfies Partial<DecoderConfig>;
+
+/** Single exchanges, and some conversations that are short enough for the short rows. */
+const MIXTURE: Mixture = {
+  skills: {
+    arithmetic: 28,
+    "word-problem": 15,
+    "tool-call": 20,
+    reading: 22,
+    greeting: 3,
+    help: 4,
+    refusal: 8,
+  },
+  conversations: 0.06,
+};
+/** The last steps are for conversations and long given texts, which need the long rows. */
+const LONG_MIXTURE: Mixture = { ...MIXTURE, conversations: 0.4 };
+
+const TOKENIZER: TokenizerRecipe = {
+  kind: "tokenizer",
+  name: "tokenizer",
+  summary: "The vocabulary of the Punctual family: byte-level pieces learned from the world's training texts.",
+  seed: 1,
+  vocabSize: VOCABULARY,
+  items: 30_000,
+  mixture: MIXTURE,
+};
+
+const SMALL: DecoderRecipe = {
+  kind: "decoder",
+  name: "punctual-small",
+  summary: "The small model of the Punctual family, for tests, drafts and devices with little memory.",
+  seed: 1,
+  config: { ...FAMILY, hidden: 128, layers: 5, heads: 4, kvHeads: 2, headDim: 32, ffn: 384 },
+  phases: [
+    { steps: 4000, batch: 16, length: 128, mixture: MIXTURE },
+    { steps: 400, batch: 4, length: 512, mixture: LONG_MIXTURE },
+  ],
+  schedule: { kind: "cosine", peak: 4e-3, floor: 2e-4, warmupSteps: 200 },
+  adamw: { weightDecay: 0.1, emaDecay: 0.998 },
+  threads: 2,
+};
+
+const BASE: DecoderRecipe = {
+  kind: "decoder",
+  name: "punctual-base",
+  summary: "The standard model of the Punctual family.",
+  seed: 1,
+  config: { ...FAMILY, hidden: 256, layers: 5, heads: 8, kvHeads: 2, headDim: 32, ffn: 704 },
+  phases: [
+    { steps: 8000, batch: 16, length: 128, mixture: MIXTURE },
+    { steps: 800, batch: 4, length: 512, mixture: LONG_MIXTURE },
+  ],
+  schedule: { kind: "cosine", peak: 2.5e-3, floor: 1.25e-4, warmupSteps: 200 },
+  adamw: { weightDecay: 0.1, emaDecay: 0.999 },
+  threads: 2,
+};
+
+export const RECIPES: readonly Recipe[] = [TOKENIZER, SMALL, BASE];
+
+/** The recipe of that name; `not_found` lists the names there are. */
+export function findRecipe(name: string): Recipe {
+  const recipe = RECIPES.find((candidate) => candidate.name === name);
+  if (recipe !== undefined) return recipe;
+  return fail("not_found", `no recipe ${name}; there are ${RECIPES.map((each) => each.name).join(", ")}`, {
+    param: name,
+  });
+}

@@ -1,0 +1,52 @@
+/** What a recipe declares: everything that decides the weights, as plain data. */
+import type { DecoderConfig } from "../llm/index.ts";
+import type { AdamWOptions, Schedule } from "../nn/index.ts";
+import type { MixtureWeights } from "../world/index.ts";
+
+/** What is drawn for training. */
+export interface Mixture {
+  /** Relative weights of the skills. */
+  readonly skills: MixtureWeights;
+  /** Share of items that hold two or three exchanges, 0..1. */
+  readonly conversations: number;
+}
+
+/** A stretch of steps with one shape of batch. */
+export interface Phase {
+  readonly steps: number;
+  /** Rows of a batch. */
+  readonly batch: number;
+  /** Tokens of a row. */
+  readonly length: number;
+  readonly mixture: Mixture;
+}
+
+export interface DecoderRecipe {
+  readonly kind: "decoder";
+  readonly name: string;
+  readonly summary: string;
+  readonly seed: number;
+  readonly config: DecoderConfig;
+  readonly phases: readonly Phase[];
+  readonly schedule: Schedule;
+  readonly adamw: Partial<AdamWOptions>;
+  /** Compute threads; part of the recipe because it may decide the last bits. */
+  readonly threads: number;
+}
+
+export interface TokenizerRecipe {
+  readonly kind: "tokenizer";
+  readonly name: string;
+  readonly summary: string;
+  readonly seed: number;
+  readonly vocabSize: number;
+  /** Training items whose texts are counted. */
+  readonly items: number;
+  readonly mixture: Mixture;
+}
+
+export type Recipe = DecoderRecipe | TokenizerRecipe;
+
+export function totalSteps(recipe: DecoderRecipe): number {
+  return recipe.phases.reduce((sum, { steps }) => sum + steps, 0);
+}
