@@ -87,7 +87,7 @@ export class Engine implements AsyncDisposable {
     if (options.defaultSlo !== undefined) checkSlo(options.defaultSlo, "defaultSlo");
     const name = options.name ?? "model";
     const facts = await loadFacts(options.model);
-    let onStep = (_: StepReport): void => undefined; // no request, no step
+    let onStep: (report: StepReport) => void = () => undefined; // no request, no step
     const link = new WorkerLink({ options, name }, (report) => onStep(report));
     const engine = new Engine(options, name, facts, link, await link.ready);
     onStep = (report) => engine.#onStep(report);
