@@ -49,6 +49,9 @@ const ARRAY_DTYPES: readonly (readonly [new (length: number) => TensorArray, DTy
 ];
 
 function arrayOf(values: readonly number[], dtype: DType): TensorArray {
+  const whole = dtype !== "float32" && dtype !== "float64" && dtype !== "float16";
+  const broken = whole ? values.find((value) => !Number.isInteger(value)) : undefined;
+  if (broken !== undefined) fail("invalid_graph", `constant: ${broken} is not a value of ${dtype}`);
   switch (dtype) {
     case "float32":
       return Float32Array.from(values);

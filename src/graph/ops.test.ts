@@ -240,6 +240,7 @@ describe("errors name the op and print the shapes", () => {
     expect(() => g.add(x(b, 2), wide)).toThrow(
       invalid("add: element types float32 and float64 differ; cast one of them"),
     );
+    expect(() => g.mul(ints(b, 4), 0.5)).toThrow(invalid("constant: 0.5 is not a value of int64"));
     expect(() => g.sqrt(ints(b, 4))).toThrow(invalid("sqrt: expected float32 or float64 or float16, got int64 [1]"));
     expect(() => b.input("wide", "float64", [2])).toThrow(invalid('value "wide" is defined twice in graph one'));
     expect(() => g.add(wide, new GraphBuilder("two").input("y", "float64", [2]))).toThrow(
