@@ -17,6 +17,17 @@ export { encodeOnnx } from "./onnx/encode.ts";
 export { DECODE_LIMITS, decodeOnnx, type DecodeLimits } from "./onnx/decode.ts";
 export { readModelFile, writeModelFiles } from "./onnx/files.ts";
 export {
+  BLOCK_SIZES,
+  packInt4,
+  packInt8,
+  unpackInt4,
+  unpackInt8,
+  type BlockSize,
+  type PackBits,
+  type PackedWeights,
+} from "./passes/pack.ts";
+export { packLinear, type PackLinearOptions } from "./passes/pack-linear.ts";
+export {
   availableProviders,
   createSession,
   ortVersion,
