@@ -1,10 +1,11 @@
 /**
  * The live clock, and the only timers below cli/.
  *
- * `performance.now()` counts from each thread's own start, so its values cannot cross threads. The live
- * clock adds the thread's offset to `process.hrtime`, the monotonic clock that all threads of a process
- * share: times taken on the main thread and in an engine worker compare directly. They mean nothing in
- * another process.
+ * By the standard `performance.now()` counts from each thread's own start (Node 20 happens to share one
+ * origin, later versions need not), so its values must not cross threads. The live clock adds this
+ * thread's offset to `process.hrtime`, the monotonic clock that all threads of a process read: times
+ * taken on the main thread and in an engine worker compare directly. They mean nothing in another
+ * process.
  */
 import type { Clock } from "../core/index.ts";
 
