@@ -7,7 +7,14 @@ import type { Claim } from "./framework.ts";
 import { kernelBandwidth } from "./kernel-bandwidth.ts";
 import { trainingSpeed } from "./training-speed.ts";
 
-export { claimHolds, type Claim, type ClaimContext, type ClaimMode, type ClaimResult, type Measured } from "./framework.ts";
+export {
+  claimHolds,
+  type Claim,
+  type ClaimContext,
+  type ClaimMode,
+  type ClaimResult,
+  type Measured,
+} from "./framework.ts";
 export { describeMachine, type MachineInfo } from "./machine.ts";
 export { claimsMarkdown, resultText } from "./report.ts";
 export { exitStatus, runClaim, selectClaims, type RunOptions } from "./run.ts";

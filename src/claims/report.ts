@@ -47,7 +47,12 @@ export function resultText(claim: Claim, result: ClaimResult): string {
   if (result.error !== undefined) return `${head}\n${result.error}`;
   const rows = [HEADINGS, ...result.measured.map(cells)];
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const table = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd());
+  const table = rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join("  ")
+      .trimEnd(),
+  );
   return [head, `  ${claim.headline}`, ...table.map((row) => `  ${row}`), `  ${result.seconds} s`].join("\n");
 }
 

@@ -12,6 +12,7 @@
  *   sequence.commit(promptTokens);                        // full pages become shareable
  *   const token = sampler.sample(scores[0][0]) ?? sampler.sample(await executor.wholeRow(0, 0));
  */
+export { builtInModelDir, builtInModels, DEFAULT_MODEL, type ModelFolder } from "./built-in.ts";
 export {
   checkConfig,
   countParameters,
