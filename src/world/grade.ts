@@ -33,9 +33,14 @@ function gradeNumber(value: number, reply: Reply): Grade {
 
 function gradeText(expect: Extract<Expectation, { kind: "text" }>, reply: Reply): Grade {
   const text = normalise(reply.text);
-  // A wrong value may be a word of the right one: only what is left without the right one counts against it.
+  // The right value may be a word of a wrong one ("clock", "alarm clock") …
+  const longer = expect.rejected.find(
+    (phrase) => holds(text, phrase) && expect.accepted.some((right) => holds(normalise(phrase), right)),
+  );
+  if (longer !== undefined) return wrong(`says ${JSON.stringify(longer)}`);
   const accepted = expect.accepted.find((phrase) => holds(text, phrase));
   if (accepted === undefined) return wrong(`expected one of ${JSON.stringify(expect.accepted)}`);
+  // … and the other way round: only what is left without the right one counts against the reply.
   const rest = ` ${text} `.replaceAll(` ${normalise(accepted)} `, " | ");
   const named = expect.rejected.find((phrase) => rest.includes(` ${normalise(phrase)} `));
   return named === undefined ? RIGHT : wrong(`also says ${JSON.stringify(named)}`);
