@@ -20,6 +20,7 @@ export {
   BLOCK_SIZES,
   packInt4,
   packInt8,
+  ROW_EXACT_BLOCKS,
   unpackInt4,
   unpackInt8,
   type BlockSize,

@@ -9,10 +9,10 @@
  * - Inputs are used in place, without a copy. Outputs are always fresh copies (0.4 ms per MB): fetch few.
  * - Memory shared between threads (SharedArrayBuffer) cannot be fed; ORT refuses it, we say so first.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type * as OrtModule from "onnxruntime-node";
 import { fail, PunctualError } from "../core/index.ts";
 import { DTYPES, describeCode, dtypeOfCode, elementCount } from "./onnx/dtypes.ts";
@@ -39,7 +39,7 @@ export interface SessionOptions {
   readonly weightCacheBytes?: number;
   /** How far ORT rewrites the graph when it loads it. Default "all". */
   readonly optimization?: "disabled" | "basic" | "extended" | "all";
-  /** Per-kernel times are written to `${filePrefix}_<time>.json` when the session ends. */
+  /** Measures kernels; the record goes to `${filePrefix}_<time>.json` (an absolute path) and to endProfile(). */
   readonly profile?: { readonly filePrefix: string };
   /** "direct" (default) calls the native object itself; "public" goes through the package's own API. */
   readonly call?: "direct" | "public";
@@ -47,6 +47,13 @@ export interface SessionOptions {
 
 export type Feeds = Readonly<Record<string, TensorData>>;
 export type Fetched = Record<string, TensorData>;
+
+/** One execution of one node. */
+export interface KernelTime {
+  readonly op: string;
+  readonly node: string;
+  readonly ms: number;
+}
 
 export interface Session extends AsyncDisposable {
   readonly inputs: readonly ValueInfo[];
@@ -59,6 +66,8 @@ export interface Session extends AsyncDisposable {
   run(feeds: Feeds, fetches?: readonly string[]): Promise<Fetched>;
   /** The same without leaving the call. Throws `unsupported` where the native object is not reachable. */
   runSync(feeds: Feeds, fetches?: readonly string[]): Fetched;
+  /** Ends the profile that the options asked for: the time of every kernel, run after run. */
+  endProfile(): Promise<readonly KernelTime[]>;
   /** Frees the native session. A second call does nothing; a run afterwards throws `invalid_request`. */
   release(): Promise<void>;
 }
@@ -246,7 +255,7 @@ async function openSource(
       const session = new native.direct.binding.InferenceSession();
       if (typeof source === "string") session.loadModel(source, ortOptions);
       else session.loadModel(source.buffer, source.byteOffset, source.byteLength, ortOptions);
-      return new DirectSession(session);
+      return new DirectSession(session, options);
     }
     const { InferenceSession } = native.ort;
     // One call by type: the package's overloads do not take a union.
@@ -254,7 +263,7 @@ async function openSource(
       typeof source === "string"
         ? await InferenceSession.create(source, ortOptions)
         : await InferenceSession.create(source, ortOptions);
-    return new PublicSession(native.ort, session);
+    return new PublicSession(native.ort, session, options);
   } catch (cause) {
     throw fromOrt(cause, "invalid_graph", typeof source === "string" ? source : "the model");
   }
@@ -286,7 +295,10 @@ function savingOptions(options: SessionOptions, folder: string): NativeOptions {
     optimized_model_external_initializers_min_size_in_bytes: "1024",
     save_external_prepacked_constant_initializers: "1",
   };
-  return { ...nativeOptions({ ...options, profile: undefined }, extra), optimizedModelFilePath: join(folder, SAVED_FILE) };
+  return {
+    ...nativeOptions({ ...options, profile: undefined }, extra),
+    optimizedModelFilePath: join(folder, SAVED_FILE),
+  };
 }
 
 /** ORT's errors are plain Errors with a long text; out of memory is worth telling apart. */
@@ -303,9 +315,11 @@ abstract class CheckedSession implements Session {
   readonly outputs: readonly ValueInfo[];
   readonly #allOutputs: readonly string[];
   readonly #outputNames: ReadonlySet<string>;
+  readonly #filePrefix: string | undefined;
   protected released = false;
 
-  constructor(inputs: readonly ValueInfo[], outputs: readonly ValueInfo[]) {
+  constructor(inputs: readonly ValueInfo[], outputs: readonly ValueInfo[], options: SessionOptions) {
+    this.#filePrefix = options.profile?.filePrefix;
     this.inputs = inputs;
     this.outputs = outputs;
     this.#allOutputs = outputs.map((output) => output.name);
@@ -315,6 +329,13 @@ abstract class CheckedSession implements Session {
   abstract run(feeds: Feeds, fetches?: readonly string[]): Promise<Fetched>;
   abstract runSync(feeds: Feeds, fetches?: readonly string[]): Fetched;
   abstract release(): Promise<void>;
+  protected abstract stopProfiling(): void;
+
+  async endProfile(): Promise<readonly KernelTime[]> {
+    if (this.#filePrefix === undefined || this.released) fail("invalid_request", "this session keeps no profile");
+    this.stopProfiling();
+    return readProfile(this.#filePrefix);
+  }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
@@ -409,8 +430,8 @@ function describe(info: ValueInfo): string {
 class DirectSession extends CheckedSession {
   readonly #native: NativeSession;
 
-  constructor(native: NativeSession) {
-    super(native.inputMetadata.map(fromMetadata), native.outputMetadata.map(fromMetadata));
+  constructor(native: NativeSession, options: SessionOptions) {
+    super(native.inputMetadata.map(fromMetadata), native.outputMetadata.map(fromMetadata), options);
     this.#native = native;
   }
 
@@ -435,6 +456,10 @@ class DirectSession extends CheckedSession {
     }
   }
 
+  protected stopProfiling(): void {
+    this.#native.endProfiling();
+  }
+
   async release(): Promise<void> {
     if (this.released) return;
     this.released = true;
@@ -451,8 +476,8 @@ class PublicSession extends CheckedSession {
   /** The public run starts on a later tick, so a release has to wait for it. */
   #pending: Promise<unknown> = Promise.resolve();
 
-  constructor(ort: Ort, session: OrtSession) {
-    super(session.inputMetadata.map(fromPublicMetadata), session.outputMetadata.map(fromPublicMetadata));
+  constructor(ort: Ort, session: OrtSession, options: SessionOptions) {
+    super(session.inputMetadata.map(fromPublicMetadata), session.outputMetadata.map(fromPublicMetadata), options);
     this.#ort = ort;
     this.#session = session;
   }
@@ -479,12 +504,38 @@ class PublicSession extends CheckedSession {
     fail("unsupported", "this onnxruntime-node cannot be called synchronously");
   }
 
+  protected stopProfiling(): void {
+    this.#session.endProfiling();
+  }
+
   async release(): Promise<void> {
     if (this.released) return;
     this.released = true;
     await this.#pending;
     await this.#session.release();
   }
+}
+
+/** ORT's profile is a list of trace events; those of kernels have their time in microseconds. */
+async function readProfile(filePrefix: string): Promise<KernelTime[]> {
+  const dir = dirname(filePrefix);
+  const names = (await readdir(dir)).filter((name) => name.startsWith(basename(filePrefix)) && name.endsWith(".json"));
+  const newest = names.toSorted().at(-1);
+  if (newest === undefined) fail("internal", `ORT wrote no profile to ${filePrefix}`);
+  const events = JSON.parse(await readFile(join(dir, newest), "utf8")) as readonly TraceEvent[];
+  const kernels: KernelTime[] = [];
+  for (const { cat, name, dur, args } of events) {
+    if (cat !== "Node" || !name.endsWith("_kernel_time")) continue;
+    kernels.push({ op: args.op_name ?? "", node: name.slice(0, -"_kernel_time".length), ms: dur / 1000 });
+  }
+  return kernels;
+}
+
+interface TraceEvent {
+  readonly cat: string;
+  readonly name: string;
+  readonly dur: number;
+  readonly args: { readonly op_name?: string };
 }
 
 function fromNative(results: Readonly<Record<string, NativeTensor>>, names: readonly string[]): Fetched {
