@@ -19,7 +19,7 @@ afterAll(async () => {
 });
 
 async function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
-  const text = typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body);
+  const text = typeof body === "string" || body instanceof Uint8Array ? (body as BodyInit) : JSON.stringify(body);
   return server.app.request(path, {
     method: "POST",
     body: text,
