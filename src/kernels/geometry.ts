@@ -76,6 +76,9 @@ const TABLE_ENTRIES = 1 << 18;
 /** One WebAssembly page short of 4 GiB, so that the end of an address range never wraps to 0. */
 const MEMORY_BYTES_MAX = 65535 * 65536;
 
+/** Room behind the last page for a look-ahead that reads past its end. */
+const TAIL_BYTES = 256;
+
 const aligned = (bytes: number, to = 64): number => Math.ceil(bytes / to) * to;
 
 function checkCount(value: number, param: string, low = 1, high = 2 ** 31 - 1): void {
@@ -150,7 +153,7 @@ export function planGeometry(options: AttentionOptions): Geometry {
   const perSequence = options.maxPagesPerSequence ?? layout.pages;
   const tableEntries = Math.max(perSequence, Math.min(maxRows * perSequence, TABLE_ENTRIES), maxRows);
   const headBytes = layout.headDim * 4;
-  const scratchBytes = aligned(ITEM_VECTORS * (2 * headBytes + 4 + 16) + 128, 4096);
+  const scratchBytes = aligned(ITEM_VECTORS * (2 * headBytes + 4 + 16 + 64) + 64, 4096);
   let end = CONTROL + CONTROL_BYTES;
   const region = (bytes: number, to?: number): number => {
     const at = aligned(end, to);
@@ -172,7 +175,7 @@ export function planGeometry(options: AttentionOptions): Geometry {
     stagedAt: region(layout.format === "int8" ? 2 * layout.kvHeads * layout.pageTokens * headBytes : 0),
     scratchBytes,
     scratchAt: region(2 * scratchBytes, 4096),
-    pagesAt: region(layout.pages * pageBytes, 4096),
+    pagesAt: region(layout.pages * pageBytes + TAIL_BYTES, 4096),
   };
   if (end > MEMORY_BYTES_MAX) {
     fail("out_of_memory", `expected up to ${MEMORY_BYTES_MAX} bytes of cache and scratch, got ${end}`, {

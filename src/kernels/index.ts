@@ -1,4 +1,11 @@
 /** kernels: compute that neither V8 nor ONNX Runtime does well, as WebAssembly SIMD, each with a plain twin. */
 export { kvPageBytes, type AttentionOptions, type KvLayout } from "./geometry.ts";
-export { PagedAttention, type PagedAttentionOptions } from "./paged-attention.ts";
+export { PagedAttention, THREAD_THRESHOLD_BYTES, type PagedAttentionOptions } from "./paged-attention.ts";
 export type { AttentionSequence } from "./schedule.ts";
+export {
+  measureKvBandwidth,
+  measureStreamBandwidth,
+  type Bandwidth,
+  type BandwidthOptions,
+  type KvBandwidthOptions,
+} from "./measure.ts";

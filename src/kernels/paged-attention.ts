@@ -8,16 +8,22 @@
  *
  * Not here: which page belongs to whom, and when it is free (llm/ keeps that), and matrix products.
  */
-import { fail } from "../core/index.ts";
+import { fail, type Clock } from "../core/index.ts";
 import * as control from "./assembly/control.ts";
+import { sharingWins, smallestWinner } from "./calibrate.ts";
 import { checkOptions, planGeometry, type AttentionOptions, type Geometry } from "./geometry.ts";
-import { instantiateKernel, loadKernelModule, reserveMemory, type KernelExports } from "./kernel-module.ts";
+import { KernelRunner } from "./runner.ts";
 import { WorkPlan, type AttentionSequence } from "./schedule.ts";
 
 export interface PagedAttentionOptions extends AttentionOptions {
   /** 2 adds a second thread, used for calls that cost more than the threshold; 1 if absent. */
   readonly threads?: 1 | 2;
+  /** With two threads: calibrates the threshold at create (some 100 ms); without a clock it is THREAD_THRESHOLD_BYTES. */
+  readonly clock?: Clock;
 }
+
+/** KV bytes of a call above which waking the second thread pays, on the reference machine. */
+export const THREAD_THRESHOLD_BYTES = 1 << 20;
 
 /** Writes the geometry into the control block, where the kernel of every thread reads it. */
 function writeControl(buffer: ArrayBufferLike, options: AttentionOptions, geometry: Geometry): void {
@@ -65,17 +71,15 @@ export class PagedAttention {
   readonly pageBytes: number;
   readonly options: PagedAttentionOptions;
   readonly #geometry: Geometry;
-  readonly #kernel: KernelExports;
+  readonly #runner: KernelRunner;
   readonly #plan: WorkPlan;
-  readonly #words: Int32Array;
   readonly #queries: Float32Array;
   readonly #outputs: Float32Array;
   readonly #table: Int32Array;
-  #disposed = false;
+  #thresholdBytes = THREAD_THRESHOLD_BYTES;
 
-  private constructor(options: PagedAttentionOptions, module: WebAssembly.Module) {
-    const geometry = planGeometry(options);
-    const memory = reserveMemory(geometry.totalBytes);
+  private constructor(options: PagedAttentionOptions, geometry: Geometry, runner: KernelRunner) {
+    const { memory } = runner;
     const { buffer } = memory;
     writeControl(buffer, options, geometry);
     const rowFloats = options.maxRows * options.heads * options.layout.headDim;
@@ -84,9 +88,8 @@ export class PagedAttention {
     this.pageBytes = geometry.pageBytes;
     this.options = options;
     this.#geometry = geometry;
-    this.#kernel = instantiateKernel(module, memory);
+    this.#runner = runner;
     this.#plan = new WorkPlan(options, geometry, buffer);
-    this.#words = new Int32Array(buffer, control.CONTROL, control.CONTROL_BYTES / 4);
     this.#queries = new Float32Array(buffer, geometry.queriesAt, rowFloats);
     this.#outputs = new Float32Array(buffer, geometry.outputsAt, rowFloats);
     this.#table = new Int32Array(buffer, geometry.tableAt, geometry.tableEntries);
@@ -98,7 +101,53 @@ export class PagedAttention {
    */
   static async create(options: PagedAttentionOptions): Promise<PagedAttention> {
     checkOptions(options);
-    return new PagedAttention(options, await loadKernelModule());
+    const geometry = planGeometry(options);
+    const runner = await KernelRunner.create(geometry.totalBytes, options.threads ?? 1);
+    const attention = new PagedAttention(options, geometry, runner);
+    if (options.clock !== undefined) attention.calibrateThreadThreshold(options.clock);
+    return attention;
+  }
+
+  /** Calls that cost more KV bytes than this use both threads; Infinity when two never win. */
+  get threadThresholdBytes(): number {
+    return this.#thresholdBytes;
+  }
+
+  /** Sets the threshold by hand: 0 shares every call, Infinity none. */
+  set threadThresholdBytes(bytes: number) {
+    if (!(bytes >= 0))
+      fail("invalid_request", `expected a threshold of at least 0 bytes, got ${bytes}`, {
+        param: "threadThresholdBytes",
+      });
+    this.#thresholdBytes = bytes;
+  }
+
+  /**
+   * Measures from which size two threads beat one, sets it and returns it. Attends over the pages as they
+   * are, and keeps the results to itself. Of interest on an idle machine only; without a second thread: Infinity.
+   */
+  calibrateThreadThreshold(clock: Clock): number {
+    const { layout, heads, window } = this.options;
+    this.#thresholdBytes = Infinity;
+    if (this.#runner.threads === 1) return Infinity;
+    const ids = Int32Array.from(
+      { length: Math.min(layout.pages, this.options.maxPagesPerSequence ?? layout.pages) },
+      (_, i) => i,
+    );
+    const q = new Float32Array(heads * layout.headDim);
+    const out = new Float32Array(q.length);
+    const reachable = window === undefined || window === 0 ? Infinity : window;
+    const longest = Math.min(ids.length * layout.pageTokens, reachable);
+    const attend = (contextLength: number, thresholdBytes: number): void => {
+      this.#thresholdBytes = thresholdBytes;
+      this.attend(0, q, [{ queryStart: 0, queryRows: 1, contextLength, pages: ids }], out);
+    };
+    const tokens = smallestWinner(longest, (contextLength) =>
+      sharingWins(clock, (bytes) => attend(contextLength, bytes)),
+    );
+    this.#thresholdBytes =
+      tokens * 2 * this.#geometry.tokenBytes * layout.kvHeads * Math.max(1, this.#geometry.group / 4);
+    return this.#thresholdBytes;
   }
 
   /**
@@ -122,7 +171,7 @@ export class PagedAttention {
     this.#outputs.set(v);
     this.#table.set(slots);
     const { queriesAt, outputsAt, tableAt } = this.#geometry;
-    this.#kernel.writeRows(layer, queriesAt, outputsAt, tableAt, rows);
+    this.#runner.kernel.writeRows(layer, queriesAt, outputsAt, tableAt, rows);
   }
 
   /**
@@ -144,10 +193,11 @@ export class PagedAttention {
     checkLength(out, q.length, "out");
     this.#plan.check(sequences, rows);
     this.#queries.set(q);
-    this.#words[control.LAYER / 4] = layer;
+    this.#runner.words[control.LAYER / 4] = layer;
     for (let next = 0; next < sequences.length;) {
-      next = this.#plan.prepare(sequences, next, 1);
-      this.#kernel.runAlone(this.#plan.itemCount);
+      next = this.#plan.prepare(sequences, next, this.#runner.threads);
+      const shared = this.#runner.threads === 2 && this.#plan.costBytes > this.#thresholdBytes;
+      this.#runner.run(this.#plan.itemCount, shared);
     }
     this.#copyRows(sequences, rowFloats, out);
   }
@@ -194,7 +244,7 @@ export class PagedAttention {
     const { pagesAt, pageBytes, layerBytes, stagedAt } = this.#geometry;
     const floats = kvHeads * pageTokens * headDim;
     const at = format === "f32" ? pagesAt + page * pageBytes + layer * layerBytes : stagedAt;
-    if (format === "int8") this.#kernel.widenPage(layer, page, tokens, stagedAt, stagedAt + floats * 4);
+    if (format === "int8") this.#runner.kernel.widenPage(layer, page, tokens, stagedAt, stagedAt + floats * 4);
     const both = new Float32Array(this.memory.buffer, at, 2 * floats);
     return [both.subarray(0, floats), both.subarray(floats)];
   }
@@ -204,11 +254,11 @@ export class PagedAttention {
     this.#checkAlive();
     this.#checkPage(from, "from");
     this.#checkPage(to, "to");
-    this.#kernel.copyPage(from, to);
+    this.#runner.kernel.copyPage(from, to);
   }
 
   #checkAlive(): void {
-    if (this.#disposed) fail("invalid_request", "expected a live PagedAttention, this one is disposed");
+    if (this.#runner.disposed) fail("invalid_request", "expected a live PagedAttention, this one is disposed");
   }
 
   #checkPage(page: number, param: string): void {
@@ -226,7 +276,7 @@ export class PagedAttention {
 
   /** Ends the second thread, if there is one. Every later call throws. */
   async dispose(): Promise<void> {
-    this.#disposed = true;
+    await this.#runner.dispose();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -10,7 +10,8 @@ export function quantiseTwin(row: Float32Array): Float32Array {
   const largest = row.reduce((top, x) => Math.max(top, Math.abs(x)), 0);
   if (largest === 0) return new Float32Array(row.length);
   const scale = Math.fround(largest / 127);
-  return row.map((x) => roundHalfEven(Math.fround(x * Math.fround(127 / largest))) * scale);
+  // + 0: an integer has no -0
+  return row.map((x) => (roundHalfEven(Math.fround(x * Math.fround(127 / largest))) + 0) * scale);
 }
 
 function roundHalfEven(x: number): number {

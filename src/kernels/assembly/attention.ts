@@ -7,7 +7,11 @@
  * only. Keys it may not see score -inf, hence weigh exactly 0 and leave every bit as it was; so a row is
  * bitwise the same alone, in a chunk, in a batch, on either thread and with any page ids.
  *
- * Scratch of a thread: queries [vectors, headDim] f32 | outputs, alike | m f32 | l v128 | weights.
+ * A block goes by in three sweeps, all heads' keys, then softmax, then all heads' values, so that memory is
+ * read in two long runs instead of many short ones.
+ *
+ * Scratch of a thread: queries [vectors, headDim] f32 | outputs, alike | m f32 | l v128 | weights [vectors, 16]
+ * | sink of touch.
  */
 import { scoresOne, scoresTwo, valuesOne, valuesTwo } from "./blocks-f32";
 import { scoresOneInt8, scoresTwoInt8, valuesOneInt8, valuesTwoInt8 } from "./blocks-int8";
@@ -47,6 +51,8 @@ import { exp2, maxLane, sumLanes } from "./simd";
 
 /** Stands for "no key seen yet": finite, so that differences with it never make a NaN. */
 const NOTHING: f32 = -3e38;
+/** Scores or weights of one query vector for one block: 16 floats. */
+const WEIGHT_BYTES: usize = 64;
 
 // @ts-ignore: decorator
 @inline
@@ -54,19 +60,50 @@ export function word(offset: usize): i32 {
   return load<i32>(<usize>CONTROL + offset);
 }
 
-/** Copies the scaled queries of an item into scratch, kv head by kv head, and clears its state. */
-function begin(item: usize, row: i32, queries: usize, outputs: usize, maxima: usize, sums: usize): void {
-  const group = word(GROUP);
-  const headBytes = <usize>word(HEAD_DIM) << 2;
-  const rowBytes = <usize>(word(KV_HEADS) * group) * headBytes;
+// The item at hand. A thread has its own instance of the module, hence its own globals.
+let int8: bool = false;
+let group: i32 = 0; // query heads per kv head
+let rows: i32 = 0;
+let heads: i32 = 0; // kv heads of the item, from firstHead
+let firstHead: i32 = 0;
+let headVectors: i32 = 0; // rows x group: query vectors of one kv head, row by row
+let position: i32 = 0; // absolute, of the first row
+let block: i32 = 0;
+let window: i32 = 0;
+let vectorBytes: usize = 0; // a query or output vector, f32
+let tokenBytes: usize = 0; // a key or a value, as stored
+let queries: usize = 0;
+let outputs: usize = 0;
+let maxima: usize = 0;
+let sums: usize = 0;
+let weights: usize = 0;
+
+function enter(item: usize, sequence: usize, scratch: usize): void {
+  int8 = word(FORMAT) === 1;
+  group = word(GROUP);
+  rows = load<i32>(item, ITEM_ROWS);
+  heads = load<i32>(item, ITEM_HEADS);
+  firstHead = load<i32>(item, ITEM_HEAD);
+  headVectors = rows * group;
+  position = load<i32>(sequence, SEQUENCE_FIRST_POSITION) + load<i32>(item, ITEM_ROW);
+  block = word(BLOCK_TOKENS);
+  window = word(WINDOW);
+  vectorBytes = <usize>word(HEAD_DIM) << 2;
+  tokenBytes = int8 ? vectorBytes >> 2 : vectorBytes;
+  queries = scratch;
+  outputs = queries + <usize>ITEM_VECTORS * vectorBytes;
+  maxima = outputs + <usize>ITEM_VECTORS * vectorBytes;
+  sums = maxima + <usize>ITEM_VECTORS * 4;
+  weights = sums + <usize>ITEM_VECTORS * 16;
+}
+
+/** Copies the scaled queries into scratch, kv head by kv head, and clears the state. `source`: the item's first row. */
+function begin(source: usize, rowBytes: usize): void {
   const scale = f32x4.splat(load<f32>(CONTROL + QUERY_SCALE));
-  const rows = load<i32>(item, ITEM_ROWS);
-  const heads = load<i32>(item, ITEM_HEADS);
-  const source = <usize>word(QUERIES_AT) + <usize>row * rowBytes;
-  const bytes = <usize>group * headBytes;
+  const bytes = <usize>group * vectorBytes;
   let to = queries;
   for (let head = 0; head < heads; head++) {
-    let from = source + <usize>(load<i32>(item, ITEM_HEAD) + head) * bytes;
+    let from = source + <usize>(firstHead + head) * bytes;
     for (let r = 0; r < rows; r++) {
       for (let d: usize = 0; d < bytes; d += 16) v128.store(to + d, f32x4.mul(v128.load(from + d), scale));
       to += bytes;
@@ -74,66 +111,123 @@ function begin(item: usize, row: i32, queries: usize, outputs: usize, maxima: us
     }
   }
   for (let d: usize = 0; d < to - queries; d += 16) v128.store(outputs + d, f32x4.splat(0));
-  const vectors = heads * rows * group;
-  for (let i = 0; i < vectors; i++) {
+  for (let i = 0; i < heads * headVectors; i++) {
     store<f32>(maxima + (<usize>i << 2), NOTHING);
     v128.store(sums + (<usize>i << 4), f32x4.splat(0));
   }
 }
 
-/** Normalises and writes the item's rows. */
-function finish(item: usize, row: i32, outputs: usize, sums: usize): void {
-  const group = word(GROUP);
-  const headBytes = <usize>word(HEAD_DIM) << 2;
-  const rowBytes = <usize>(word(KV_HEADS) * group) * headBytes;
-  const rows = load<i32>(item, ITEM_ROWS);
-  const heads = load<i32>(item, ITEM_HEADS);
-  const target = <usize>word(OUTPUTS_AT) + <usize>row * rowBytes;
+/** Normalises and writes the item's rows, the first to `target`. */
+function finish(target: usize, rowBytes: usize): void {
+  let from = outputs;
+  let sum = sums;
   for (let head = 0; head < heads; head++) {
     for (let r = 0; r < rows; r++) {
-      let to = target + <usize>r * rowBytes + <usize>((load<i32>(item, ITEM_HEAD) + head) * group) * headBytes;
+      let to = target + <usize>r * rowBytes + <usize>((firstHead + head) * group) * vectorBytes;
       for (let g = 0; g < group; g++) {
-        const factor = f32x4.splat(1 / sumLanes(v128.load(sums)));
+        const factor = f32x4.splat(1 / sumLanes(v128.load(sum)));
         // Adding +0 turns a -0 (a rescaled underflow) into +0, whatever masked keys were added after it.
-        for (let d: usize = 0; d < headBytes; d += 16) {
-          v128.store(to + d, f32x4.add(f32x4.mul(v128.load(outputs + d), factor), f32x4.splat(0)));
+        for (let d: usize = 0; d < vectorBytes; d += 16) {
+          v128.store(to + d, f32x4.add(f32x4.mul(v128.load(from + d), factor), f32x4.splat(0)));
         }
-        outputs += headBytes;
-        to += headBytes;
-        sums += 16;
+        from += vectorBytes;
+        to += vectorBytes;
+        sum += 16;
       }
     }
   }
 }
 
-/** -inf in the lanes outside [low, high): keys this row may not see. */
+/** First key, within the block that starts at `start`, that query vector i of a head sees. */
 // @ts-ignore: decorator
 @inline
-function masked(scores: v128, lane: i32, low: i32, high: i32): v128 {
-  const position = i32x4.add(i32x4.splat(lane), i32x4(0, 1, 2, 3));
-  const seen = v128.and(i32x4.ge_s(position, i32x4.splat(low)), i32x4.lt_s(position, i32x4.splat(high)));
-  return v128.bitselect(scores, f32x4.splat(-Infinity), seen);
+function lowOf(i: i32, start: i32): i32 {
+  return window === 0 ? 0 : max(0, position + i / group - window + 1 - start);
 }
 
-function rescale(output: usize, bytes: usize, factor: v128): void {
-  for (let d: usize = 0; d < bytes; d += 16) v128.store(output + d, f32x4.mul(v128.load(output + d), factor));
+/** One past the last key it sees; 0 or less when it sees none. */
+// @ts-ignore: decorator
+@inline
+function highOf(i: i32, start: i32): i32 {
+  return min(block, position + i / group + 1 - start);
+}
+
+/** Scores of one kv head's vectors, in pairs, against `count` keys. */
+function scoreHead(head: i32, keys: usize, count: i32): void {
+  const groups = (count + 3) >> 2;
+  let i = 0;
+  let at = head * headVectors;
+  for (; i + 2 <= headVectors; i += 2) {
+    const q = queries + <usize>at * vectorBytes;
+    const to = weights + <usize>at * WEIGHT_BYTES;
+    if (int8) scoresTwoInt8(q, keys, tokenBytes, groups, to);
+    else scoresTwo(q, keys, tokenBytes, groups, to);
+    at += 2;
+  }
+  if (i === headVectors) return;
+  const q = queries + <usize>at * vectorBytes;
+  const to = weights + <usize>at * WEIGHT_BYTES;
+  if (int8) scoresOneInt8(q, keys, tokenBytes, groups, to);
+  else scoresOne(q, keys, tokenBytes, groups, to);
+}
+
+/** Adds the weighted values of one kv head to its outputs, in pairs. */
+function addHead(head: i32, values: usize, start: i32): void {
+  for (let i = 0; i < headVectors; i += 2) {
+    const two = i + 1 < headVectors;
+    const at = <usize>(head * headVectors + i);
+    const low = lowOf(i, start);
+    // Neither vector looks past its own sequence: what lies there may be another's, even NaN.
+    const high = highOf(two ? i + 1 : i, start);
+    const from = weights + at * WEIGHT_BYTES;
+    const to = outputs + at * vectorBytes;
+    if (two) {
+      if (int8) valuesTwoInt8(from, values, tokenBytes, low, high, to);
+            else valuesTwo(from, values, tokenBytes, low, high, to);
+    } else {
+      if (int8) valuesOneInt8(from, values, tokenBytes, low, high, to);
+            else valuesOne(from, values, tokenBytes, low, high, to);
+    }
+  }
+}
+
+/** -inf in the lanes outside [low, high): keys this row may not see. */
+function mask(scores: usize, groups: i32, low: i32, high: i32): void {
+  let lanes = i32x4(0, 1, 2, 3);
+  for (let g = 0; g < groups; g++) {
+    const seen = v128.and(i32x4.ge_s(lanes, i32x4.splat(low)), i32x4.lt_s(lanes, i32x4.splat(high)));
+    v128.store(scores, v128.bitselect(v128.load(scores), f32x4.splat(-Infinity), seen));
+    lanes = i32x4.add(lanes, i32x4.splat(4));
+    scores += 16;
+  }
+}
+
+function rescale(output: usize, factor: v128): void {
+  for (let d: usize = 0; d < vectorBytes; d += 16) {
+    v128.store(output + d, f32x4.mul(v128.load(output + d), factor));
+  }
+}
+
+/** at[i] x= scales[i]: how int8 scales enter, once per token instead of once per element. */
+// @ts-ignore: decorator
+@inline
+function applyScales(at: usize, scales: usize, groups: i32): void {
+  for (let i: usize = 0; i < <usize>groups << 4; i += 16) {
+    v128.store(at + i, f32x4.mul(v128.load(at + i), v128.load(scales + i)));
+  }
 }
 
 /**
- * Turns the scores of one vector into weights, in place: 2^(score - m) of the keys [low, high), 0 for
- * the others. Updates m and l, and rescales the output when m grows.
+ * Turns the scores of vector i (of the whole item) into weights, in place: 2^(score - m). Updates m and l,
+ * and rescales the output when m grows.
  */
-function weigh(weights: usize, groups: i32, low: i32, high: i32, maximum: usize, sum: usize, output: usize, bytes: usize): void {
-  const end = weights + (<usize>groups << 4);
-  let largest = f32x4.splat(-Infinity);
-  if (low > 0 || high < groups << 2) {
-    let lane = 0;
-    for (let w = weights; w < end; w += 16) {
-      v128.store(w, masked(v128.load(w), lane, low, high));
-      lane += 4;
-    }
-  }
-  for (let w = weights; w < end; w += 16) largest = f32x4.max(largest, v128.load(w));
+function weigh(i: i32, groups: i32): void {
+  const from = weights + <usize>i * WEIGHT_BYTES;
+  const end = from + (<usize>groups << 4);
+  let largest = v128.load(from);
+  for (let w = from + 16; w < end; w += 16) largest = f32x4.max(largest, v128.load(w));
+  const maximum = maxima + (<usize>i << 2);
+  const sum = sums + (<usize>i << 4);
   let m = load<f32>(maximum);
   let l = v128.load(sum);
   const blockMaximum = maxLane(largest);
@@ -142,10 +236,10 @@ function weigh(weights: usize, groups: i32, low: i32, high: i32, maximum: usize,
     m = blockMaximum;
     store<f32>(maximum, m);
     l = f32x4.mul(l, factor);
-    rescale(output, bytes, factor);
+    rescale(outputs + <usize>i * vectorBytes, factor);
   }
   const shift = f32x4.splat(m);
-  for (let w = weights; w < end; w += 16) {
+  for (let w = from; w < end; w += 16) {
     const p = exp2(f32x4.sub(v128.load(w), shift));
     l = f32x4.add(l, p);
     v128.store(w, p);
@@ -153,123 +247,67 @@ function weigh(weights: usize, groups: i32, low: i32, high: i32, maximum: usize,
   v128.store(sum, l);
 }
 
-/** weights[i] x= scales[i]: how int8 scales enter, once per token instead of once per element. */
-// @ts-ignore: decorator
-@inline
-function applyScales(weights: usize, scales: usize, groups: i32): void {
-  for (let i: usize = 0; i < <usize>groups << 4; i += 16) {
-    v128.store(weights + i, f32x4.mul(v128.load(weights + i), v128.load(scales + i)));
+/** Softmax of one kv head's vectors over the `count` keys of the block from `start`. */
+function weighHead(head: i32, start: i32, count: i32, keyScales: usize, valueScales: usize): void {
+  const groups = (count + 3) >> 2;
+  for (let i = 0; i < headVectors; i++) {
+    const at = head * headVectors + i;
+    const from = weights + <usize>at * WEIGHT_BYTES;
+    const low = lowOf(i, start);
+    const high = highOf(i, start);
+    if (int8) applyScales(from, keyScales, groups);
+    if (low > 0 || high < groups << 2) mask(from, groups, low, high);
+    weigh(at, groups);
+    if (int8) applyScales(from, valueScales, groups);
   }
 }
 
-/** One kv head of one block: every query vector of the item, in pairs, against the same 8 or 16 keys. */
-function attendBlock(
-  keys: usize,
-  values: usize,
-  keyScales: usize,
-  valueScales: usize,
-  start: i32,
-  position: i32,
-  rows: i32,
-  queries: usize,
-  outputs: usize,
-  maxima: usize,
-  sums: usize,
-  weights: usize,
-): void {
-  const int8 = word(FORMAT) === 1;
-  const block = word(BLOCK_TOKENS);
-  const group = word(GROUP);
-  const headDim = <usize>word(HEAD_DIM);
-  const bytes = headDim << 2;
-  const stride = int8 ? headDim : bytes;
-  const window = word(WINDOW);
-  const vectors = rows * group;
-  for (let i = 0; i < vectors; i += 2) {
-    const two = i + 1 < vectors;
-    const at = position + i / group;
-    const last = two ? position + (i + 1) / group : at;
-    const high = min(block, at - start + 1);
-    const lastHigh = min(block, last - start + 1);
-    const low = window === 0 ? 0 : max(0, at - window + 1 - start);
-    const lastLow = window === 0 ? 0 : max(0, last - window + 1 - start);
-    if (lastHigh <= 0 || low >= block) continue;
-    const groups = (lastHigh + 3) >> 2;
-    const offset = <usize>i * bytes;
-    if (two) {
-      if (int8) {
-        scoresTwoInt8(queries + offset, keys, stride, groups, weights);
-        applyScales(weights, keyScales, groups);
-        applyScales(weights + 64, keyScales, groups);
-      } else scoresTwo(queries + offset, keys, stride, groups, weights);
-      const m = maxima + (<usize>i << 2);
-      const l = sums + (<usize>i << 4);
-      weigh(weights, groups, low, high, m, l, outputs + offset, bytes);
-      weigh(weights + 64, groups, lastLow, lastHigh, m + 4, l + 16, outputs + offset + bytes, bytes);
-      if (int8) {
-        applyScales(weights, valueScales, groups);
-        applyScales(weights + 64, valueScales, groups);
-        valuesTwoInt8(weights, values, stride, low, lastHigh, outputs + offset);
-      } else valuesTwo(weights, values, stride, low, lastHigh, outputs + offset);
-    } else {
-      if (int8) {
-        scoresOneInt8(queries + offset, keys, stride, groups, weights);
-        applyScales(weights, keyScales, groups);
-      } else scoresOne(queries + offset, keys, stride, groups, weights);
-      weigh(weights, groups, low, high, maxima + (<usize>i << 2), sums + (<usize>i << 4), outputs + offset, bytes);
-      if (int8) {
-        applyScales(weights, valueScales, groups);
-        valuesOneInt8(weights, values, stride, low, high, outputs + offset);
-      } else valuesOne(weights, values, stride, low, high, outputs + offset);
-    }
+/**
+ * Loads one number of every cache line of a region (in steps of 256 bytes: it may look up to 192 bytes past
+ * the end, hence the tail behind the last page). A burst of independent loads
+ * keeps many misses in flight; the arithmetic that follows could keep only a few, because its own
+ * instructions fill the window between them. Measured: 21 GB/s from memory instead of 10.
+ */
+function touch(at: usize, bytes: usize): void {
+  let a = i32x4.splat(0);
+  const end = at + bytes;
+  for (; at < end; at += 256) {
+    a = v128.xor(a, v128.xor(v128.xor(v128.load(at), v128.load(at, 64)), v128.xor(v128.load(at, 128), v128.load(at, 192))));
   }
+  v128.store(weights + <usize>ITEM_VECTORS * WEIGHT_BYTES, a); // else the loads would be dead
 }
 
 /** Attends one item; `scratch` belongs to the calling thread. */
 export function attendItem(item: usize, scratch: usize): void {
-  const int8 = word(FORMAT) === 1;
-  const bytes = <usize>word(HEAD_DIM) << 2;
-  const outputs = scratch + <usize>ITEM_VECTORS * bytes;
-  const maxima = outputs + <usize>ITEM_VECTORS * bytes;
-  const sums = maxima + <usize>ITEM_VECTORS * 4;
-  const weights = sums + <usize>ITEM_VECTORS * 16;
   const sequence = <usize>word(SEQUENCES_AT) + <usize>load<i32>(item, ITEM_SEQUENCE) * SEQUENCE_BYTES;
-  const rows = load<i32>(item, ITEM_ROWS);
-  const head = load<i32>(item, ITEM_HEAD);
-  const heads = load<i32>(item, ITEM_HEADS);
-  const row = load<i32>(sequence, SEQUENCE_QUERY_START) + load<i32>(item, ITEM_ROW);
-  const position = load<i32>(sequence, SEQUENCE_FIRST_POSITION) + load<i32>(item, ITEM_ROW);
+  enter(item, sequence, scratch);
+  const rowBytes = <usize>(word(KV_HEADS) * group) * vectorBytes;
+  const row = <usize>(load<i32>(sequence, SEQUENCE_QUERY_START) + load<i32>(item, ITEM_ROW)) * rowBytes;
   const table = <usize>word(TABLE_AT) + (<usize>load<i32>(sequence, SEQUENCE_TABLE) << 2);
   const layer = <usize>word(PAGES_AT) + <usize>word(LAYER) * <usize>word(LAYER_BYTES);
   const pageTokens = word(PAGE_TOKENS);
-  const block = word(BLOCK_TOKENS);
-  const window = word(WINDOW);
-  const tokenBytes = int8 ? bytes >> 2 : bytes;
-  const headVectors = rows * word(GROUP);
+  const valuesAt = <usize>word(VALUES_AT);
+  const headBytes = <usize>pageTokens * tokenBytes;
 
-  begin(item, row, scratch, outputs, maxima, sums);
+  begin(<usize>word(QUERIES_AT) + row, rowBytes);
   const lowest = window === 0 ? 0 : max(0, position - window + 1);
-  for (let start = lowest - (lowest % block); start < position + rows; start += block) {
-    const page = load<i32>(table + (<usize>(start / pageTokens) << 2));
-    const keys = layer + <usize>page * <usize>word(PAGE_BYTES);
+  const end = position + rows;
+  for (let start = lowest - (lowest % block); start < end; start += block) {
+    const page = <usize>load<i32>(table + (<usize>(start / pageTokens) << 2)) * <usize>word(PAGE_BYTES);
+    const token = <usize>(firstHead * pageTokens + (start % pageTokens));
+    const keys = layer + page + token * tokenBytes;
+    const scales = layer + page + (token << 2);
+    const count = min(block, end - start);
+    // A page that is only begun is left out: most of it is not needed.
+    const fresh = start % pageTokens === 0 && count === block;
+    if (fresh) touch(keys, <usize>heads * headBytes);
+    for (let h = 0; h < heads; h++) scoreHead(h, keys + <usize>h * headBytes, count);
     for (let h = 0; h < heads; h++) {
-      const token = <usize>((head + h) * pageTokens + (start % pageTokens));
-      const first = <usize>(h * headVectors);
-      attendBlock(
-        keys + token * tokenBytes,
-        keys + <usize>word(VALUES_AT) + token * tokenBytes,
-        keys + <usize>word(KEY_SCALES_AT) + (token << 2),
-        keys + <usize>word(VALUE_SCALES_AT) + (token << 2),
-        start,
-        position,
-        rows,
-        scratch + first * bytes,
-        outputs + first * bytes,
-        maxima + (first << 2),
-        sums + (first << 4),
-        weights,
-      );
+      const at = scales + (<usize>(h * pageTokens) << 2);
+      weighHead(h, start, count, at + <usize>word(KEY_SCALES_AT), at + <usize>word(VALUE_SCALES_AT));
     }
+    if (fresh) touch(keys + valuesAt, <usize>heads * headBytes);
+    for (let h = 0; h < heads; h++) addHead(h, keys + valuesAt + <usize>h * headBytes, start);
   }
-  finish(item, row, outputs, sums);
+  finish(<usize>word(OUTPUTS_AT) + row, rowBytes);
 }
