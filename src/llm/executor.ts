@@ -22,7 +22,7 @@ import {
   type AttentionExecutor,
 } from "./attention.ts";
 import { checkConfig, type DecoderConfig } from "./config.ts";
-import { boundaryGraph, defaultBlockSize } from "./step-graphs.ts";
+import { boundaryGraph, defaultBlockSize, needsEvenRows } from "./step-graphs.ts";
 import { StepPlan, type ScoredRow } from "./step-plan.ts";
 import type { KvOptions, StepBatch, StepExecutorOptions, StepResult, TokenScores } from "./types.ts";
 
@@ -71,10 +71,12 @@ export class StepExecutor implements AsyncDisposable {
     this.topK = topK;
     this.ortRowThreshold = parts.threshold;
     this.#parts = parts;
-    this.#plan = new StepPlan(config, { maxRows, pages: options.kv.pages, pageTokens: options.kv.pageTokens });
-    this.#attended = new Float32Array(maxRows * config.heads * config.headDim);
+    const { pages, pageTokens } = options.kv;
+    const evenRows = needsEvenRows(options.weightsFormat, options.blockSize ?? defaultBlockSize(config));
+    this.#plan = new StepPlan(config, { maxRows, pages, pageTokens, evenRows });
+    this.#attended = new Float32Array((maxRows + 1) * config.heads * config.headDim);
     this.#scoredAttended = new Float32Array(this.#attended.length);
-    this.#scoredX = new Float32Array(maxRows * config.hidden);
+    this.#scoredX = new Float32Array((maxRows + 1) * config.hidden);
   }
 
   /** Builds and loads everything; blocks the thread meanwhile. */
@@ -106,18 +108,23 @@ export class StepExecutor implements AsyncDisposable {
     this.#plan.prepare(batch);
     if (batch.length === 0) return { scores: [] };
     const { sessions, kernel, attention } = this.#parts;
-    const { layers, heads, headDim, hidden } = this.config;
+    const { layers, heads, kvHeads, headDim, hidden } = this.config;
     const plan = this.#plan;
-    const rotary = { cos: tensor(plan.cos, plan.rows, 1, headDim), sin: tensor(plan.sin, plan.rows, 1, headDim) };
-    const attended = tensor(this.#attended.subarray(0, plan.rows * heads * headDim), plan.rows, heads * headDim);
-    let state = await sessions[0]!.run({ ids: { dtype: "int64", dims: [plan.rows], data: plan.ids }, ...rotary });
+    const padded = plan.padded(plan.rows);
+    const width = heads * headDim;
+    const rotary = { cos: tensor(plan.cos, padded, 1, headDim), sin: tensor(plan.sin, padded, 1, headDim) };
+    const attended = tensor(this.#attended.subarray(0, padded * width), padded, width);
+    const out = this.#attended.subarray(0, plan.rows * width);
+    let state = await sessions[0]!.run({ ids: { dtype: "int64", dims: [padded], data: plan.ids }, ...rotary });
     for (let layer = 0; layer < layers; layer++) {
-      kernel.writeKv(layer, floats(state["k"]), floats(state["v"]), plan.slots);
+      const kv = plan.rows * kvHeads * headDim;
+      kernel.writeKv(layer, floats(state["k"]).subarray(0, kv), floats(state["v"]).subarray(0, kv), plan.slots);
       const last = layer === layers - 1;
       const sequences = last ? plan.lastSequences : plan.sequences;
-      if (sequences.length > 0) await attention.attend(layer, floats(state["q"]), sequences, floats(attended));
+      const q = floats(state["q"]).subarray(0, out.length);
+      if (sequences.length > 0) await attention.attend(layer, q, sequences, out);
       if (!last) {
-        const x = tensor(floats(state["next"]), plan.rows, hidden);
+        const x = tensor(floats(state["next"]), padded, hidden);
         state = await sessions[layer + 1]!.run({ attended, x, ...rotary });
       }
     }
@@ -135,13 +142,7 @@ export class StepExecutor implements AsyncDisposable {
       fail("invalid_request", `no scores were asked for token ${index} of sequence ${sequence}`, { param: "sequence" });
     }
     const at = this.#plan.scored.indexOf(scored);
-    const { heads, headDim, hidden } = this.config;
-    const width = heads * headDim;
-    const result = await this.#head(
-      this.#scoredAttended.subarray(at * width, (at + 1) * width),
-      this.#scoredX.subarray(at * hidden, (at + 1) * hidden),
-      [{ ...scored, whole: true }],
-    );
+    const result = await this.#head(at, [{ ...scored, whole: true }]);
     return { kind: "row", logits: floats(result["logits"]) };
   }
 
@@ -170,12 +171,8 @@ export class StepExecutor implements AsyncDisposable {
   /** Scores of all kept rows, in order. */
   async #score(scored: readonly ScoredRow[]): Promise<TokenScores[]> {
     if (scored.length === 0) return [];
-    const { heads, headDim, hidden, vocabSize } = this.config;
-    const result = await this.#head(
-      this.#scoredAttended.subarray(0, scored.length * heads * headDim),
-      this.#scoredX.subarray(0, scored.length * hidden),
-      scored,
-    );
+    const { vocabSize } = this.config;
+    const result = await this.#head(0, scored);
     const ids = result["indices"] === undefined ? null : int32Of(result["indices"].data as BigInt64Array);
     let tops = 0;
     let wholes = 0;
@@ -197,9 +194,11 @@ export class StepExecutor implements AsyncDisposable {
     });
   }
 
-  /** Runs the last boundary, fetching only the forms that are wanted. */
-  async #head(attended: Float32Array, x: Float32Array, scored: readonly ScoredRow[]): Promise<Fetched> {
+  /** Runs the last boundary on the kept rows from `first` on, fetching only the forms that are wanted. */
+  async #head(first: number, scored: readonly ScoredRow[]): Promise<Fetched> {
     const { heads, headDim, hidden, layers } = this.config;
+    const width = heads * headDim;
+    const rows = this.#plan.padded(scored.length);
     const tops: bigint[] = [];
     const wholes: bigint[] = [];
     const inverse: number[] = [];
@@ -216,8 +215,8 @@ export class StepExecutor implements AsyncDisposable {
     const fetches = [...(hasTops ? TOP_OUTPUTS : []), ...(wholes.length > 0 ? ["logits"] : [])];
     return this.#parts.sessions[layers]!.run(
       {
-        attended: tensor(attended, scored.length, heads * headDim),
-        x: tensor(x, scored.length, hidden),
+        attended: tensor(this.#scoredAttended.subarray(first * width, (first + rows) * width), rows, width),
+        x: tensor(this.#scoredX.subarray(first * hidden, (first + rows) * hidden), rows, hidden),
         topRows: { dtype: "int64", dims: [tops.length], data: BigInt64Array.from(tops) },
         inverseTemperature: tensor(Float32Array.from(inverse), tops.length, 1),
         wholeRows: { dtype: "int64", dims: [wholes.length], data: BigInt64Array.from(wholes) },

@@ -8,8 +8,17 @@
  * All rows are packed tokens `[rows, ...]`; nothing in here knows sequences. The last boundary gets only
  * the rows that want scores, so neither its feed-forward nor the head runs for the rest of a prompt.
  */
-import { fail } from "../core/index.ts";
-import { gather, GraphBuilder, logSumExp, matmul, mul, topK, type GraphModel, type Tensor } from "../graph/index.ts";
+import {
+  gather,
+  GraphBuilder,
+  logSumExp,
+  matmul,
+  mul,
+  packLinear,
+  topK,
+  type GraphModel,
+  type Tensor,
+} from "../graph/index.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoderAfterAttention, decoderEmbed, decoderHead, decoderQkv, type ParameterSource } from "./decoder.ts";
 import type { WeightsFormat, WeightSource } from "./types.ts";
@@ -91,10 +100,22 @@ function lastGraph(config: DecoderConfig, weights: WeightSource, k: number): Gra
   return builder.build();
 }
 
-/** The widest block that divides the inputs of every linear layer, for packed formats. */
+/** Below this width a coarse scale costs more accuracy than the traffic it saves is worth. */
+const WIDE = 512;
+
+/** 128 for wide models whose every linear layer it divides, else 32. */
 export function defaultBlockSize(config: DecoderConfig): 32 | 128 {
   const widths = [config.hidden, config.ffn, config.heads * config.headDim];
-  return widths.every((width) => width % 128 === 0) ? 128 : 32;
+  return widths.every((width) => width >= WIDE && width % 128 === 0) ? 128 : 32;
+}
+
+/**
+ * ORT multiplies packed weights two rows at a time, and for blocks over 32 the row that is left over is summed in
+ * another order: its bits would depend on the batch. With even numbers of rows nothing is left over. At
+ * 128 a step of one row then costs what it costs at 32; from two rows on it is a third cheaper.
+ */
+export function needsEvenRows(format: WeightsFormat, blockSize: 32 | 128): boolean {
+  return format !== "f32" && blockSize > 32;
 }
 
 /** Graph of one boundary, 0..layers, with its weights packed as asked. */
@@ -111,5 +132,5 @@ export function boundaryGraph(
         ? middleGraph(config, weights, boundary)
         : lastGraph(config, weights, options.topK);
   if (options.format === "f32") return graph;
-  return fail("unsupported", `weights as ${options.format}`, { param: "weightsFormat" });
+  return packLinear(graph, { bits: options.format === "int4" ? 4 : 8, blockSize: options.blockSize });
 }

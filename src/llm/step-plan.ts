@@ -1,7 +1,8 @@
 /**
  * Turns a batch into the arrays that the graphs and the kernel eat. All memory is allocated once, for
  * maxRows packed rows; a step writes into its front. Rows of a sequence are adjacent, sequences in
- * batch order.
+ * batch order. Where an odd last row would get other bits (see `needsEvenRows`), a row that belongs to
+ * nobody is added: token 0, never written to the cache, never attended.
  */
 import { fail } from "../core/index.ts";
 import type { AttentionSequence } from "../kernels/index.ts";
@@ -13,6 +14,8 @@ export interface StepLimits {
   readonly maxRows: number;
   readonly pages: number;
   readonly pageTokens: number;
+  /** Whether graphs run on even numbers of rows only. */
+  readonly evenRows: boolean;
 }
 
 /** A row of the step whose successor is scored. */
@@ -47,24 +50,30 @@ export class StepPlan {
     this.#config = config;
     this.#limits = limits;
     this.#rotary = rotaryTables(config.maxPositions, config.headDim, config.ropeTheta);
-    this.#ids = new BigInt64Array(limits.maxRows);
+    this.#ids = new BigInt64Array(limits.maxRows + 1);
     this.#idWords = new Int32Array(this.#ids.buffer);
-    this.#cos = new Float32Array(limits.maxRows * config.headDim);
-    this.#sin = new Float32Array(limits.maxRows * config.headDim);
+    this.#cos = new Float32Array(this.#ids.length * config.headDim);
+    this.#sin = new Float32Array(this.#ids.length * config.headDim);
     this.#slots = new Int32Array(limits.maxRows);
   }
 
-  get ids(): BigInt64Array {
-    return this.#ids.subarray(0, this.rows);
+  /** `rows` as graphs run them: made even where that matters. */
+  padded(rows: number): number {
+    return this.#limits.evenRows ? rows + (rows & 1) : rows;
   }
 
-  /** [rows, 1, headDim] */
+  /** [padded rows] */
+  get ids(): BigInt64Array {
+    return this.#ids.subarray(0, this.padded(this.rows));
+  }
+
+  /** [padded rows, 1, headDim] */
   get cos(): Float32Array {
-    return this.#cos.subarray(0, this.rows * this.#config.headDim);
+    return this.#cos.subarray(0, this.padded(this.rows) * this.#config.headDim);
   }
 
   get sin(): Float32Array {
-    return this.#sin.subarray(0, this.rows * this.#config.headDim);
+    return this.#sin.subarray(0, this.padded(this.rows) * this.#config.headDim);
   }
 
   /** Where each row's keys and values go: page * pageTokens + offset. */
@@ -82,6 +91,7 @@ export class StepPlan {
       this.#check(index, row);
       this.#place(index, row);
     }
+    this.#idWords[this.rows * 2] = 0;
   }
 
   #place(index: number, row: StepRow): void {

@@ -78,7 +78,7 @@ export interface StepExecutorOptions {
   readonly weights: WeightSource;
   /** Storage of the linear layers; embedding lookups and norms stay float32. */
   readonly weightsFormat: WeightsFormat;
-  /** Inputs per quantisation scale, 32 or 128; default: 128 where every layer's width divides, else 32. */
+  /** Inputs per quantisation scale. Default: 128 for wide models (512 and more) where it divides every layer, else 32. */
   readonly blockSize?: 32 | 128;
   /** Compute threads, 1 or 2. */
   readonly threads: number;
