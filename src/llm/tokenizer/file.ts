@@ -179,13 +179,16 @@ function readMerges(
   });
 }
 
-function readStages(value: unknown, param: string): SplitStage[] {
+const MAX_STAGES = 8;
+
+function readStages(value: unknown, param: string, depth = 0): SplitStage[] {
   const stage = record(value, param);
   switch (stage["type"]) {
-    case "Sequence":
-      return list(stage["pretokenizers"], `${param}.pretokenizers`)
-        .slice(0, 8)
-        .flatMap((inner, i) => readStages(inner, `${param}.pretokenizers[${i}]`));
+    case "Sequence": {
+      const inner = list(stage["pretokenizers"], `${param}.pretokenizers`);
+      if (inner.length > MAX_STAGES || depth > 1) return fail("unsupported", "pre-tokenizers nest too deep", { param });
+      return inner.flatMap((one, i) => readStages(one, `${param}.pretokenizers[${i}]`, depth + 1));
+    }
     case "Split": {
       const pattern = record(stage["pattern"], `${param}.pattern`)["Regex"];
       if (stage["behavior"] !== "Isolated" || stage["invert"] === true || typeof pattern !== "string") {
