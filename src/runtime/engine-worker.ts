@@ -83,13 +83,13 @@ class WorkerLife {
     while (!this.#stopping) {
       this.#drain();
       if (!loop.hasWork) {
-        if (loop.hasEvents) send(loop.flush());
+        if (loop.hasNews) send(loop.flush());
         loop.checkIntegrity();
         await this.#message();
         continue;
       }
       const report = await loop.step();
-      if (report.tokens > 0 || report.events.length > 0) send(report);
+      if (report.tokens > 0 || report.events.length > 0 || report.preemptions > 0) send(report);
       // Nothing could run: everybody waits for a reader or a message. Let messages in.
       else await yieldThread();
     }

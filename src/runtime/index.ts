@@ -9,6 +9,7 @@
  */
 export { liveClock } from "./clock.ts";
 export { Engine } from "./engine.ts";
+export { measureDrift, type DriftOptions, type DriftReport, type DriftSide } from "./measure-drift.ts";
 export { collect, type Completion } from "./collect.ts";
 export {
   HISTOGRAM_NAMES,

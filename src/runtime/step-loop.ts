@@ -49,6 +49,8 @@ export class StepLoop {
   readonly #holders: Int32Array;
   readonly #decisions: DecisionLogEntry[] = [];
   #events: SequenceEvent[] = [];
+  /** Somebody moved since the last report. */
+  #changed = false;
   #steps = 0;
   #preemptions = 0;
   /** Exponential mean of answer lengths; what a policy may expect of a new request. */
@@ -66,8 +68,8 @@ export class StepLoop {
   }
 
   /** True when there is something to report besides a step. */
-  get hasEvents(): boolean {
-    return this.#events.length > 0;
+  get hasNews(): boolean {
+    return this.#changed || this.#events.length > 0;
   }
 
   get gauges(): Gauges {
@@ -96,6 +98,7 @@ export class StepLoop {
     if (sequence === undefined) return;
     this.#drop(sequence);
     this.#paused.set(seq, sequence);
+    this.#changed = true;
   }
 
   resume(seq: number): void {
@@ -103,6 +106,7 @@ export class StepLoop {
     if (sequence === undefined) return;
     this.#paused.delete(seq);
     this.#enqueue(sequence);
+    this.#changed = true;
   }
 
   /** The last decisions, oldest first. */
@@ -162,6 +166,7 @@ export class StepLoop {
     const preemptions = this.#preemptions;
     this.#events = [];
     this.#preemptions = 0;
+    this.#changed = false;
     return { kind: "step", atMs, tokens, stepMs, preemptions, gauges: this.gauges, events };
   }
 
