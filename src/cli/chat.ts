@@ -47,7 +47,7 @@ export function addChat(program: Command): void {
 }
 
 async function chat(question: string, flags: ChatFlags): Promise<void> {
-  const [model] = chosenModels(flags.model === undefined ? undefined : [flags.model]);
+  const [model] = await chosenModels(flags.model === undefined ? undefined : [flags.model]);
   const [engine] = await startEngines([model!], flags);
   const { liveClock } = await import("../runtime/index.ts");
   try {

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { Clock } from "../core/index.ts";
 import { median } from "../core/index.ts";
 import type { Calibration } from "../runtime/index.ts";
-import { builtInModels, startEngines } from "./models.ts";
+import { startEngines } from "./models.ts";
 import { bold, dim, formatBytes, formatMs, startProgress } from "./terminal.ts";
 
 interface DoctorFlags {
@@ -134,6 +134,7 @@ async function measureMatmul(clock: Clock, threads: number): Promise<number> {
 }
 
 async function diagnoseModels(clock: Clock): Promise<ModelDiagnosis[]> {
+  const { builtInModels } = await import("../llm/index.ts");
   const diagnoses: ModelDiagnosis[] = [];
   for (const model of builtInModels()) {
     const startMs = clock.nowMs();

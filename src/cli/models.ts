@@ -1,64 +1,37 @@
 /** Model folders: the built-in ones of the package, and those a user names. */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Option, type Command } from "commander";
 import { fail } from "../core/index.ts";
+import type { ModelFolder } from "../llm/index.ts";
 import type { Engine, EngineOptions } from "../runtime/index.ts";
 import { parseSlo } from "../sched/index.ts";
 import { byteSize, wholeNumber } from "./arguments.ts";
 import { startProgress } from "./terminal.ts";
 
-/** A model folder and the name it is served under. */
-export interface ModelFolder {
-  readonly name: string;
-  readonly dir: string;
-}
-
-const BUILT_IN_FOLDER = fileURLToPath(new URL("../../models", import.meta.url));
-
-function isModelFolder(dir: string): boolean {
-  return existsSync(join(dir, "config.json"));
-}
-
-function builtInName(folder: string): string {
-  return folder.startsWith("punctual-") ? folder : `punctual-${folder}`;
-}
-
-/** The built-in models, the largest first: it is the one that is asked when none is named. */
-export function builtInModels(): ModelFolder[] {
-  if (!existsSync(BUILT_IN_FOLDER)) return [];
-  const folders = readdirSync(BUILT_IN_FOLDER).filter((folder) => isModelFolder(join(BUILT_IN_FOLDER, folder)));
-  const models = folders.map((folder) => ({ name: builtInName(folder), dir: join(BUILT_IN_FOLDER, folder) }));
-  const rank = (name: string): number => (name === "punctual-base" ? 0 : 1);
-  return models.toSorted((a, b) => rank(a.name) - rank(b.name) || a.name.localeCompare(b.name));
-}
-
 /**
  * The folder a user means: a built-in model's name (with or without its prefix), or a path.
  * Errors: `not_found`.
  */
-export function resolveModel(nameOrDir: string): ModelFolder {
+async function resolveModel(nameOrDir: string): Promise<ModelFolder> {
+  const { builtInModels } = await import("../llm/index.ts");
   const builtIns = builtInModels();
   const known = builtIns.find(({ name }) => name === nameOrDir || name === `punctual-${nameOrDir}`);
   if (known !== undefined) return known;
   const dir = resolve(nameOrDir);
-  if (isModelFolder(dir)) return { name: basename(dir), dir };
-  const names = builtIns.map(({ name }) => name).join(", ");
-  const choices = names === "" ? "none are built in yet: punctual train base makes one" : `built in: ${names}`;
-  return fail(
-    "not_found",
-    `Expected the name of a built-in model or a folder with a config.json, got '${nameOrDir}' (${choices}).`,
-  );
+  if (existsSync(join(dir, "config.json"))) return { name: basename(dir), dir };
+  const names = builtIns.map(({ name }) => name).join(", ") || "none";
+  return fail("not_found", `Expected a built-in model (${names}) or a folder with a config.json, got '${nameOrDir}'.`);
 }
 
-/** The models named, or the built-in ones. Errors: `not_found`. */
-export function chosenModels(names: readonly string[] | undefined): ModelFolder[] {
-  const models = names === undefined || names.length === 0 ? builtInModels() : names.map(resolveModel);
-  if (models.length === 0)
-    fail("not_found", "No built-in models found; name a folder with --model, or run: punctual train base");
-  return models;
+/** The models named, or else the built-in ones, the default one first. Errors: `not_found`. */
+export async function chosenModels(names: readonly string[] | undefined): Promise<ModelFolder[]> {
+  if (names !== undefined && names.length > 0) return Promise.all(names.map(resolveModel));
+  const { builtInModels } = await import("../llm/index.ts");
+  const models = builtInModels();
+  if (models.length > 0) return models;
+  return fail("not_found", "No built-in models found. Name a folder with --model, or run: punctual train base");
 }
 
 /** Values of the options that `addEngineOptions` declares. */

@@ -43,7 +43,7 @@ export function addServe(program: Command): void {
 async function serve(flags: ServeFlags): Promise<void> {
   const startedMs = performance.now();
   const stopping = stopSignal();
-  const models = chosenModels(flags.model);
+  const models = await chosenModels(flags.model);
   const { createServer } = await import("../server/index.ts");
   const engines = await startEngines(models, flags);
   const server = createServer({

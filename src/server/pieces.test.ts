@@ -106,7 +106,7 @@ describe("usage", () => {
 
 describe("chat stream writer", () => {
   const tokenizer = readTokenizer(writeTokenizer(trainBpe(["hello there"], { vocabSize: 300 })));
-  const head = { id: "chatcmpl-1", created: 1, model: "m", system_fingerprint: "f" };
+  const head = { id: "chatcmpl-1", object: "", created: 1, model: "m", system_fingerprint: "f" };
   const run = (extra: Record<string, unknown>, events: readonly ChoiceEvent[]) => {
     const request = parseChatRequest({
       model: "m",

@@ -8,7 +8,6 @@ import {
   type ChatRequest,
   type ChatTokenLogprob,
   type FinishReason,
-  type ServiceTier,
   type UsageBody,
 } from "../../protocol/index.ts";
 import type { GenerateEvent } from "../../runtime/index.ts";
@@ -90,8 +89,7 @@ class ChatChoice {
 
 /** Turns events into stream chunks. */
 class ChatWriter implements StreamWriter {
-  readonly #head: AnswerHead;
-  readonly #tier: { readonly service_tier?: ServiceTier };
+  readonly #envelope: Omit<ChatChunk, "choices" | "usage">;
   readonly #choices: ChatChoice[];
   readonly #finished: FinishedChoice[] = [];
   readonly #wantLogprobs: boolean;
@@ -99,8 +97,7 @@ class ChatWriter implements StreamWriter {
   readonly #promptTokens: number;
 
   constructor(request: ChatRequest, tokenizer: Tokenizer, head: AnswerHead, promptTokens: readonly number[]) {
-    this.#head = head;
-    this.#tier = usedTier(request);
+    this.#envelope = { ...head, object: "chat.completion.chunk", ...usedTier(request) };
     this.#choices = Array.from({ length: request.n ?? 1 }, () => new ChatChoice(tokenizer));
     this.#wantLogprobs = request.logprobs === true;
     const options = request.stream_options;
@@ -127,16 +124,12 @@ class ChatWriter implements StreamWriter {
 
   end(): string {
     if (this.#usage === "none") return SSE_DONE;
-    return sseData({ ...this.#envelope(), choices: [], usage: combineUsage(this.#finished) }) + SSE_DONE;
-  }
-
-  #envelope(): Omit<ChatChunk, "choices" | "usage"> {
-    return { ...this.#head, object: "chat.completion.chunk", ...this.#tier };
+    return sseData({ ...this.#envelope, choices: [], usage: combineUsage(this.#finished) }) + SSE_DONE;
   }
 
   #chunk(choice: number, changes: ChatDelta, logprobs: ChatTokenLogprob[], reason: FinishReason | null): string {
     const chunk: ChatChunk = {
-      ...this.#envelope(),
+      ...this.#envelope,
       choices: [
         {
           index: choice,

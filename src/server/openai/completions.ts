@@ -51,7 +51,7 @@ function promptTokens(tokenizer: Tokenizer, prompt: string | readonly number[], 
 /** Turns events into stream chunks. */
 class CompletionWriter implements StreamWriter {
   readonly #request: CompletionRequest;
-  readonly #head: AnswerHead;
+  readonly #envelope: Omit<CompletionChunk, "choices" | "usage">;
   readonly #columns: CompletionLogprobColumns[];
   readonly #tokens: number[];
   readonly #finished: FinishedChoice[] = [];
@@ -60,7 +60,7 @@ class CompletionWriter implements StreamWriter {
 
   constructor(request: CompletionRequest, tokenizer: Tokenizer, head: AnswerHead, promptTokens: readonly number[]) {
     this.#request = request;
-    this.#head = head;
+    this.#envelope = { ...head, object: "text_completion", ...usedTier(request) };
     const choices = promptTokens.length * (request.n ?? 1);
     this.#columns = Array.from({ length: choices }, () => new CompletionLogprobColumns(tokenizer));
     this.#tokens = Array.from({ length: choices }, () => 0);
@@ -82,22 +82,18 @@ class CompletionWriter implements StreamWriter {
 
   end(): string {
     if (this.#usage === "none") return SSE_DONE;
-    return sseData({ ...this.#envelope(), choices: [], usage: combineUsage(this.#finished) }) + SSE_DONE;
+    return sseData({ ...this.#envelope, choices: [], usage: combineUsage(this.#finished) }) + SSE_DONE;
   }
 
   #promptOf(choice: number): number {
     return Math.floor(choice / (this.#request.n ?? 1));
   }
 
-  #envelope(): Omit<CompletionChunk, "choices" | "usage"> {
-    return { ...this.#head, object: "text_completion", ...usedTier(this.#request) };
-  }
-
   #chunk(index: number, text: string, reason: FinishReason | null): string {
     const wanted = this.#request.logprobs !== null && this.#request.logprobs !== undefined;
     const logprobs = wanted ? this.#columns[index]!.take() : null;
     const chunk: CompletionChunk = {
-      ...this.#envelope(),
+      ...this.#envelope,
       choices: [{ index, text, logprobs, finish_reason: reason }],
       ...(this.#usage === "none" ? {} : { usage: this.#running(index) }),
     };

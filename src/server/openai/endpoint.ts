@@ -13,6 +13,8 @@ import { generateRequests, mergeStreams, submitAll, type ChoiceEvent } from "./g
 /** Fields that every answer and every chunk starts with. */
 export interface AnswerHead {
   readonly id: string;
+  /** Set by the endpoint; here so that it stands second, where people look for it. */
+  readonly object: string;
   readonly created: number;
   readonly model: string;
   readonly system_fingerprint: string;
@@ -81,6 +83,7 @@ export async function answerGeneration<R extends GenerationFields>(
     const events = mergeStreams(await submitAll(engine, requests, open.signal), open.signal);
     const head: AnswerHead = {
       id: `${endpoint.idPrefix}-${incoming.requestId}`,
+      object: "",
       created: unixSeconds(context),
       model: body.model,
       system_fingerprint: `punctual-${engine.info.weights}`,

@@ -1,0 +1,149 @@
+/** The command line as it is used: real processes of the compiled program, a real model folder, pipes and signals. */
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import OpenAI from "openai";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TINY, until } from "../../test/support/engine.ts";
+import { writeRandomModel } from "../../test/support/model-folder.ts";
+import { plainEnvironment, root } from "../../test/support/process.ts";
+
+const MAIN = join(root, "dist/cli/main.js");
+const folder = mkdtempSync(join(tmpdir(), "punctual-cli-"));
+const model = join(folder, "random-model");
+const environment = plainEnvironment({ XDG_CACHE_HOME: join(folder, "cache") });
+
+beforeAll(() => writeRandomModel(model, TINY));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function punctual(args: readonly string[], input = "", extra: Record<string, string> = {}): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [MAIN, ...args],
+      { env: { ...environment, ...extra } },
+      (_, stdout, stderr) => {
+        resolve({ code: child.exitCode, stdout, stderr });
+      },
+    );
+    child.stdin!.end(input);
+  });
+}
+
+interface Serving {
+  readonly url: string;
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  /** Sends the signal and resolves to the exit code. */
+  end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+async function serve(args: readonly string[], extra: Record<string, string> = {}): Promise<Serving> {
+  const child = spawn(process.execPath, [MAIN, "serve", "--model", model, ...args], {
+    env: { ...environment, ...extra },
+  });
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  await until(() => output.includes("http://") || child.exitCode !== null, 20_000);
+  const url = /http:\/\/[\w.:[\]]+/.exec(output)?.[0];
+  if (url === undefined) throw new Error(output);
+  const end = (signal: NodeJS.Signals): Promise<number | null> => {
+    child.kill(signal);
+    return exited;
+  };
+  return { url, child, output: () => output, end };
+}
+
+describe("usage", () => {
+  test("help names every command and loads no native runtime", async () => {
+    const loaded = 'process.report.getReport().sharedObjects.some((path) => path.includes("onnxruntime"))';
+    const script = `process.argv.push("--help"); process.on("exit", () => console.error("native", ${loaded})); await import(${JSON.stringify(MAIN)});`;
+    const trace = ["--input-type=module", "-e", script];
+    const { stdout, stderr } = await new Promise<Outcome>((resolve) => {
+      execFile(process.execPath, trace, { env: environment }, (_, out, err) =>
+        resolve({ code: 0, stdout: out, stderr: err }),
+      );
+    });
+    for (const command of ["serve", "chat", "train", "doctor", "claim"]) expect(stdout).toContain(`\n  ${command} `);
+    expect(stderr).toContain("native false");
+  });
+
+  test.each([
+    [["bogus"], "unknown command"],
+    [["serve", "--port", "99999"], "whole number"],
+    [["serve", "--kv-cache-memory", "lots"], "512MiB"],
+    [["serve", "--model", "no-such-folder"], "config.json"],
+    [["serve", "--model", ".", "--slo", "soon"], ""],
+  ])("%j is wrong usage: exit code 2 and one line that helps", async (args, says) => {
+    const { code, stderr } = await punctual(args);
+    expect(code).toBe(2);
+    expect(stderr).toContain(says);
+    expect(stderr).not.toContain("    at ");
+  });
+});
+
+describe("chat", () => {
+  const common = ["chat", "--model", model, "--max-tokens", "8"];
+
+  test("answers its argument and says how fast", async () => {
+    const { code, stdout } = await punctual([...common, "what", "is", "2+3"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/first token after [\d.]+ m?s · \d+ tokens/);
+    expect(stdout).not.toContain("\x1b["); // no colours into a pipe
+  });
+
+  test("reads questions from a pipe, forgets on /reset, leaves on /exit", async () => {
+    const { stdout } = await punctual([...common, "--json"], "hi\nhi\n/reset\nhi\n/exit\nnever\n");
+    const turns = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { question: string; content: string; usage: { promptTokens: number } });
+    expect(turns.map((turn) => turn.question)).toEqual(["hi", "hi", "hi"]);
+    expect(turns[1]!.usage.promptTokens).toBeGreaterThan(turns[0]!.usage.promptTokens);
+    expect(turns[2]!.content).toBe(turns[0]!.content);
+    expect(turns[2]!.usage.promptTokens).toBe(turns[0]!.usage.promptTokens);
+  });
+});
+
+describe("serve", () => {
+  test("prints its URL, answers, and on SIGTERM finishes what is under way and ends with 0", async () => {
+    const serving = await serve(["--port", "0"]);
+    const client = new OpenAI({ baseURL: `${serving.url}/v1`, apiKey: "none", maxRetries: 0 });
+    const bars = Object.fromEntries(Array.from({ length: 16 }, (_, id) => [String(id), -100]));
+    const stream = await client.completions.create({
+      model: "random-model",
+      prompt: "hi",
+      max_tokens: 400,
+      stream: true,
+      logit_bias: bars,
+    });
+    let finish: string | null = null;
+    let ended: Promise<number | null> | null = null;
+    for await (const chunk of stream) {
+      ended ??= serving.end("SIGTERM");
+      finish = chunk.choices[0]?.finish_reason ?? finish;
+    }
+    expect(finish).toBe("length");
+    expect(await ended).toBe(0);
+    expect(serving.output()).toContain("Stopping");
+  });
+
+  test("listens where PORT says, and an option wins over it", async () => {
+    const first = await serve([], { PORT: "0" });
+    const port = new URL(first.url).port;
+    const taken = await punctual(["serve", "--model", model], "", { PORT: port });
+    expect([taken.code, taken.stderr]).toEqual([1, expect.stringContaining("is in use")]);
+    const open = await punctual(["serve", "--model", model, "--host", "0.0.0.0", "--port", "0"]);
+    expect([open.code, open.stderr]).toEqual([1, expect.stringContaining("loopback")]);
+    expect(await first.end("SIGINT")).toBe(0);
+  });
+});
