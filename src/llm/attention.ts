@@ -197,13 +197,16 @@ export class SplitAttention implements AttentionExecutor {
   }
 }
 
-/** Rows at which thresholds are tried, and the context they are tried at. */
-const TRIED_ROWS = [4, 8, 16, 32, 64, 128] as const;
+/**
+ * Rows at which thresholds are tried, and the context they are tried at. Shorter chunks always go to the kernel:
+ * a verified draft or the last piece of a prompt must not cost exactness for microseconds.
+ */
+const TRIED_ROWS = [16, 32, 64, 128] as const;
 const TRIED_CONTEXT = 512;
 const BUDGET_MS = 250;
 
 /**
- * The smallest number of rows from which `long` is faster than `short` on this machine, measured on
+ * The smallest number of rows, at least 16, from which `long` is faster than `short` on this machine, measured on
  * whatever the first pages hold; Infinity when it never is. Takes at most about 300 ms.
  */
 export async function calibrateThreshold(

@@ -258,6 +258,7 @@ async function createParts(
     heads: config.heads,
     maxRows,
     threads: threads > 1 ? 2 : 1,
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
     ...(config.window === undefined ? {} : { window: config.window }),
   });
   cleanups.push(() => kernel.dispose());
