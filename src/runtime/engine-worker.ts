@@ -12,7 +12,7 @@ import { present, toErrorRecord } from "../core/index.ts";
 import { KvPages, StepExecutor } from "../llm/index.ts";
 import { createPolicy, StepCost } from "../sched/index.ts";
 import { calibrate } from "./calibrate.ts";
-import { liveClock, yieldThread } from "./clock.ts";
+import { liveClock, sleep, yieldThread } from "./clock.ts";
 import { loadFacts, loadWeights } from "./load-model.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
 import { planEngine, type EnginePlan } from "./plan.ts";
@@ -21,6 +21,7 @@ import { createVocabulary } from "./text-assembler.ts";
 import type { Calibration } from "./types.ts";
 
 const port = present(parentPort, "the parent port of an engine worker");
+const IDLE_STEP_MS = 1;
 const send = (message: FromWorker): void => port.postMessage(message);
 
 interface Parts {
@@ -89,8 +90,11 @@ class WorkerLife {
         continue;
       }
       const report = await loop.step();
-      if (report.tokens > 0 || report.events.length > 0 || report.preemptions > 0) send(report);
-      // Nothing could run: everybody waits for a reader or a message. Let messages in.
+      const idle = report.tokens === 0 && report.events.length === 0 && report.preemptions === 0;
+      if (!idle) send(report);
+      // A policy that waits on purpose is asked again soon.
+      if (idle) await sleep(IDLE_STEP_MS);
+      // A step ends in microtasks only; freed native memory and timers want the thread once in a while.
       else await yieldThread();
     }
   }

@@ -14,6 +14,7 @@ import { after, liveClock, sleep } from "./clock.ts";
 import { loadFacts, type ModelFacts } from "./load-model.ts";
 import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
 import { EngineMetrics } from "./metrics.ts";
+import { planEngine } from "./plan.ts";
 import { LiveStream } from "./stream.ts";
 import type {
   Calibration,
@@ -34,6 +35,8 @@ const FIRST_BACKOFF_MS = 100;
 const LAST_BACKOFF_MS = 10_000;
 const IDLE: Gauges = { running: 0, waiting: 0, paused: 0, pagesUsed: 0 };
 
+type CheckedOptions = EngineOptions & { readonly maxRunning: number };
+
 interface Open {
   readonly stream: LiveStream;
   /** Not taken from the queue yet. */
@@ -46,7 +49,7 @@ export class Engine implements AsyncDisposable {
   readonly config: DecoderConfig;
   /** Ids that end an answer. */
   readonly endTokens: readonly number[];
-  readonly #options: EngineOptions;
+  readonly #options: CheckedOptions;
   readonly #name: string;
   readonly #metrics = new EngineMetrics();
   readonly #seeds: RandomStream;
@@ -67,7 +70,7 @@ export class Engine implements AsyncDisposable {
   #onDrained: (() => void) | null = null;
   #stopped: Promise<void> | null = null;
 
-  private constructor(options: EngineOptions, name: string, facts: ModelFacts, link: WorkerLink, ready: Ready) {
+  private constructor(options: CheckedOptions, name: string, facts: ModelFacts, link: WorkerLink, ready: Ready) {
     this.#options = options;
     this.#name = name;
     this.tokenizer = facts.tokenizer;
@@ -87,9 +90,10 @@ export class Engine implements AsyncDisposable {
     if (options.defaultSlo !== undefined) checkSlo(options.defaultSlo, "defaultSlo");
     const name = options.name ?? "model";
     const facts = await loadFacts(options.model);
+    const { maxRunning } = planEngine(options, facts.config, name); // refuses bad options before a thread exists
     let onStep: (report: StepReport) => void = () => undefined; // no request, no step
     const link = new WorkerLink({ options, name }, (report) => onStep(report));
-    const engine = new Engine(options, name, facts, link, await link.ready);
+    const engine = new Engine({ ...options, maxRunning }, name, facts, link, await link.ready);
     onStep = (report) => engine.#onStep(report);
     engine.#watch(link);
     return engine;
@@ -141,7 +145,7 @@ export class Engine implements AsyncDisposable {
   stats(): EngineStats {
     const { kvPages, pageTokens } = this.#info;
     const { running, waiting, paused, pagesUsed } = this.#gauges;
-    const { maxRunning = 32, maxWaiting = DEFAULT_MAX_WAITING, budgetTokens } = this.#options;
+    const { maxRunning, maxWaiting = DEFAULT_MAX_WAITING, budgetTokens } = this.#options;
     return {
       name: this.#name,
       state: this.#state,

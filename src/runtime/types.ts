@@ -171,7 +171,7 @@ export interface SloCount {
 /** What was measured at start, and the budget chosen from it. */
 export interface Calibration {
   readonly budgetTokens: number;
-  /** Median step time by number of tokens in the step. */
+  /** Quickest step time by number of tokens in the step. */
   readonly points: readonly { readonly tokens: number; readonly stepMs: number }[];
   readonly targetStepMs: number;
   readonly tookMs: number;

@@ -3,7 +3,7 @@
  * the tokens ahead in line at a full budget per step, then one step per token. It ignores what may
  * still arrive (FIFO: nobody overtakes) and what shares pages.
  */
-import type { Rejection, SchedulerView, SequenceView } from "./types.ts";
+import type { CostEstimate, Rejection, SchedulerView, SequenceView } from "./types.ts";
 
 export interface FinishEstimate {
   /** From arrival, milliseconds. */
@@ -13,29 +13,36 @@ export interface FinishEstimate {
 
 /**
  * @param ahead waiting sequences that go first, in order.
+ * @param cachedTokens tokens of the sequence that need no computing.
  * @returns null while nothing is known about costs.
  */
 export function estimateFinish(
   view: SchedulerView,
   sequence: SequenceView,
   ahead: readonly SequenceView[],
+  cachedTokens = 0,
 ): FinishEstimate | null {
-  const { cost, limits, running, nowMs } = view;
+  const { cost, running } = view;
   if (cost === undefined || cost.stepMs(1) <= 0) return null;
-  const decodes = running.length;
-  let tokens = sequence.pendingTokens - view.cachedTokens(sequence.id);
+  let tokens = sequence.pendingTokens - cachedTokens;
   for (const other of running) if (other.pendingTokens > 1) tokens += other.pendingTokens;
   for (const other of ahead) tokens += other.pendingTokens;
-  const perStep = Math.max(1, limits.budgetTokens - Math.min(decodes, limits.maxRunning - 1));
+  const queuedMs = view.nowMs - sequence.arrivalMs;
+  const ttftMs = queuedMs + slotWaitMs(view, ahead.length) + prefillMs(view, cost, tokens);
+  const expected = sequence.expectedTokens ?? sequence.maxTokens;
+  const together = Math.min(view.limits.maxRunning, running.length + ahead.length + 1);
+  return { ttftMs, e2eMs: ttftMs + (expected - 1) * cost.stepMs(together) };
+}
+
+/** That many prompt tokens in steps of a full budget, beside the running decodes. */
+function prefillMs(view: SchedulerView, cost: CostEstimate, tokens: number): number {
+  const { budgetTokens, maxRunning } = view.limits;
+  const decodes = view.running.length;
+  const perStep = Math.max(1, budgetTokens - Math.min(decodes, maxRunning - 1));
   const fullSteps = Math.floor(tokens / perStep);
   const rest = tokens - fullSteps * perStep;
-  const prefillMs =
-    fullSteps * cost.stepMs(limits.budgetTokens) +
-    (rest > 0 ? cost.stepMs(Math.min(limits.budgetTokens, rest + decodes)) : 0);
-  const ttftMs = nowMs - sequence.arrivalMs + slotWaitMs(view, ahead.length) + prefillMs;
-  const expected = sequence.expectedTokens ?? sequence.maxTokens;
-  const together = Math.min(limits.maxRunning, decodes + ahead.length + 1);
-  return { ttftMs, e2eMs: ttftMs + (expected - 1) * cost.stepMs(together) };
+  const restMs = rest > 0 ? cost.stepMs(Math.min(budgetTokens, rest + decodes)) : 0;
+  return fullSteps * cost.stepMs(budgetTokens) + restMs;
 }
 
 /** Until enough running sequences have finished to leave a slot for number `position` in line. */
@@ -55,14 +62,21 @@ export function rejection(
   sequence: SequenceView,
   ahead: readonly SequenceView[],
 ): Rejection | null {
-  const estimate = estimateFinish(view, sequence, ahead);
+  // Looking into the prefix cache hashes the whole prompt: only when the answer depends on it.
+  const refused = missed(sequence, estimateFinish(view, sequence, ahead));
+  if (refused === null) return null;
+  const cached = view.cachedTokens(sequence.id);
+  return cached === 0 ? refused : missed(sequence, estimateFinish(view, sequence, ahead, cached));
+}
+
+function missed(sequence: SequenceView, estimate: FinishEstimate | null): Rejection | null {
   if (estimate === null) return null;
   const { ttftMs, deadlineMs } = sequence.slo;
-  const misses: [string, number, number | undefined][] = [
+  const targets: [string, number, number | undefined][] = [
     ["first token", estimate.ttftMs, ttftMs],
     ["last token", estimate.e2eMs, deadlineMs],
   ];
-  for (const [what, expected, target] of misses) {
+  for (const [what, expected, target] of targets) {
     if (target === undefined || expected <= target) continue;
     return {
       id: sequence.id,
