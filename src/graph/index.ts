@@ -28,12 +28,11 @@ export {
   type PackedWeights,
 } from "./passes/pack.ts";
 export { packLinear, type PackLinearOptions } from "./passes/pack-linear.ts";
+export type { Feeds, Fetched } from "./feeds.ts";
 export {
   availableProviders,
   createSession,
   ortVersion,
-  type Feeds,
-  type Fetched,
   type ModelOrPath,
   type Session,
   type SessionOptions,

@@ -7,6 +7,8 @@
  * - A run blocks its thread, also `await session.run(...)`: sessions belong into worker threads. Never
  *   terminate such a worker while it is inside a run, that aborts the whole process: ask it to stop.
  * - Inputs are used in place, without a copy. Outputs are always fresh copies (0.4 ms per MB): fetch few.
+ * - float32 rows do not depend on the batch they are in, to the last bit, where weights are initializers. With
+ *   weights as inputs ORT has another kernel for a single row.
  * - Memory shared between threads (SharedArrayBuffer) cannot be fed; ORT refuses it, we say so first.
  */
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
@@ -15,11 +17,20 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type * as OrtModule from "onnxruntime-node";
 import { fail, PunctualError } from "../core/index.ts";
+import { checkFeeds, type Feeds, type Fetched, probeFeeds, sameOutputs } from "./feeds.ts";
 import { DTYPES, describeCode, dtypeOfCode, elementCount } from "./onnx/dtypes.ts";
 import { encodeOnnx } from "./onnx/encode.ts";
 import { initializerBytes, readModelFile, resolveExternal, WEIGHTS_FILE, writeModelFiles } from "./onnx/files.ts";
-import type { DType, GraphModel, Shape, TensorArray, TensorData, ValueInfo } from "./types.ts";
-import { cacheKey, dropCached, modelHash, openCached, SAVED_FILE, WEIGHT_CACHE_BYTES_DEFAULT } from "./weight-cache.ts";
+import type { DType, GraphModel, TensorArray, ValueInfo } from "./types.ts";
+import {
+  cacheKey,
+  type CheckModel,
+  dropCached,
+  modelHash,
+  openCached,
+  SAVED_FILE,
+  WEIGHT_CACHE_BYTES_DEFAULT,
+} from "./weight-cache.ts";
 
 /** From here on a model goes through files: encoding it would need its size twice, and 2 GiB is the format's end. */
 const IN_MEMORY_BYTES_MAX = 1.5 * 1024 ** 3;
@@ -31,8 +42,8 @@ export interface SessionOptions {
   readonly externalDir?: string;
   /**
    * Absolute path of a folder for packed weights (weight-cache.ts): the first load packs and keeps them, every
-   * later one, in any worker or process, maps them and needs little memory of its own. Models with subgraphs or
-   * with element types that GraphModel lacks are loaded as if this were not set.
+   * later one, in any worker or process, maps them and needs little memory of its own. Models that cannot be
+   * kept (with subgraphs, with element types that GraphModel lacks) are loaded as if this were not set.
    */
   readonly weightCacheDir?: string;
   /** Size of that folder beyond which entries not used for long are removed. Default 32 GiB. */
@@ -44,9 +55,6 @@ export interface SessionOptions {
   /** "direct" (default) calls the native object itself; "public" goes through the package's own API. */
   readonly call?: "direct" | "public";
 }
-
-export type Feeds = Readonly<Record<string, TensorData>>;
-export type Fetched = Record<string, TensorData>;
 
 /** One execution of one node. */
 export interface KernelTime {
@@ -193,14 +201,19 @@ async function openThroughCache(
   dir: string,
 ): Promise<Session | null> {
   const cache = { dir, limitBytes: options.weightCacheBytes ?? WEIGHT_CACHE_BYTES_DEFAULT };
-  const save = async (folder: string): Promise<void> => {
-    const saving = await openModel(native, model, options, savingOptions(options, folder));
-    await saving.release();
+  // What ORT saved is optimised already.
+  const mapped = nativeOptions({ ...options, optimization: "disabled" });
+  const save = async (folder: string): Promise<CheckModel> => {
+    await using saving = await openModel(native, model, options, savingOptions(options, folder));
+    const expected = await tryOut(saving);
+    return async (path) => {
+      await using session = await openSource(native, path, options, nativeOptions({ optimization: "disabled" }));
+      const actual = await tryOut(session);
+      return expected === null || (actual !== null && sameOutputs(expected, actual));
+    };
   };
   try {
     const key = cacheKey(modelHash(await withData(model, options)), ortVersion(), optimizationOf(options));
-    // What ORT saved is optimised already.
-    const mapped = nativeOptions({ ...options, optimization: "disabled" });
     const path = await openCached(cache, key, save);
     try {
       return await openSource(native, path, options, mapped);
@@ -212,6 +225,18 @@ async function openThroughCache(
     }
   } catch (error) {
     if (error instanceof PunctualError && error.code === "unsupported") return null;
+    throw error;
+  }
+}
+
+/** One run on made-up feeds; null where they make no sense to the graph. */
+async function tryOut(session: Session): Promise<Fetched | null> {
+  const feeds = probeFeeds(session.inputs);
+  if (feeds === null) return null;
+  try {
+    return await session.run(feeds);
+  } catch (error) {
+    if (error instanceof PunctualError && error.code === "engine_failed") return null;
     throw error;
   }
 }
@@ -239,8 +264,8 @@ async function openModel(
     const whole = options.externalDir === undefined ? model : resolveExternal(model, options.externalDir);
     return await openSource(native, await writeModelFiles(whole, folder), options, ortOptions);
   } finally {
-    // ORT has the weights mapped, which keeps them until the session ends.
-    await rm(folder, { recursive: true, force: true });
+    // ORT has the weights mapped, which keeps them until the session ends; Windows would refuse.
+    if (process.platform !== "win32") await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -309,7 +334,7 @@ function fromOrt(cause: unknown, code: "invalid_graph" | "engine_failed", what: 
   return new PunctualError(memory ? "out_of_memory" : code, `${what}: ${message}`, { cause });
 }
 
-/** Feed checking and the life of a session, common to both ways of calling ORT. */
+/** Checks and the life of a session, common to both ways of calling ORT. */
 abstract class CheckedSession implements Session {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
@@ -352,78 +377,6 @@ abstract class CheckedSession implements Session {
     }
     return fetches;
   }
-
-  protected checkFeeds(feeds: Feeds): void {
-    const sizes = new Map<string, number>();
-    for (const input of this.inputs) {
-      const feed = feeds[input.name];
-      if (feed === undefined) fail("invalid_request", `input ${describe(input)} is missing`, { param: input.name });
-      checkFeed(input, feed, sizes);
-    }
-    let count = 0;
-    for (const name in feeds) {
-      count += 1;
-      if (count > this.inputs.length) this.#failUnknown(feeds, name);
-    }
-  }
-
-  /** Every input has a feed and there are more feeds than inputs: name the one that is too many. */
-  #failUnknown(feeds: Feeds, last: string): never {
-    const known = new Set(this.inputs.map((input) => input.name));
-    const extra = Object.keys(feeds).find((name) => !known.has(name)) ?? last;
-    fail("invalid_request", `no input ${extra}; there are ${[...known].join(", ")}`, { param: extra });
-  }
-}
-
-function checkFeed(input: ValueInfo, feed: TensorData, sizes: Map<string, number>): void {
-  if (feed.dtype !== input.dtype || !fits(input.shape, feed.dims, sizes)) {
-    const named = input.shape
-      .filter((dim) => typeof dim === "string" && sizes.has(dim))
-      .map((dim) => `${dim}=${sizes.get(String(dim))}`);
-    const bound = named.length === 0 ? "" : ` (${named.join(", ")} by the inputs before it)`;
-    fail(
-      "shape_mismatch",
-      `input ${input.name}: expected ${describe(input)}${bound}, got ${feed.dtype}[${feed.dims.join(", ")}]`,
-      {
-        param: input.name,
-      },
-    );
-  }
-  if (!(feed.data instanceof DTYPES[feed.dtype].array) || feed.data.length !== elementCount(feed.dims)) {
-    const { array } = DTYPES[feed.dtype];
-    fail(
-      "shape_mismatch",
-      `input ${input.name}: ${feed.dtype}[${feed.dims.join(", ")}] needs a ${array.name} of ${elementCount(feed.dims)} ` +
-        `elements, got a ${feed.data.constructor.name} of ${feed.data.length}`,
-      { param: input.name },
-    );
-  }
-  if (feed.data.buffer instanceof SharedArrayBuffer) {
-    fail("unsupported", `input ${input.name} lies in a SharedArrayBuffer, which ORT cannot read: copy it first`, {
-      param: input.name,
-    });
-  }
-}
-
-/** Whether concrete sizes fit a shape; a named size must be the same wherever it occurs in one call. */
-function fits(shape: Shape, dims: readonly number[], sizes: Map<string, number>): boolean {
-  if (shape.length !== dims.length) return false;
-  for (let axis = 0; axis < dims.length; axis++) {
-    const expected = shape[axis];
-    const actual = dims[axis]!;
-    if (typeof expected === "number") {
-      if (expected !== actual) return false;
-    } else if (expected !== undefined && expected !== "") {
-      const bound = sizes.get(expected);
-      if (bound === undefined) sizes.set(expected, actual);
-      else if (bound !== actual) return false;
-    }
-  }
-  return true;
-}
-
-function describe(info: ValueInfo): string {
-  return `${info.dtype}[${info.shape.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]`;
 }
 
 /** Calls the package's own native object: synchronous, and 3 µs a call cheaper than the public way. */
@@ -441,7 +394,7 @@ class DirectSession extends CheckedSession {
 
   runSync(feeds: Feeds, fetches?: readonly string[]): Fetched {
     const names = this.checkFetches(fetches);
-    this.checkFeeds(feeds);
+    checkFeeds(this.inputs, feeds);
     const tensors: Record<string, NativeTensor> = {};
     for (const { name } of this.inputs) {
       const { dtype, dims, data } = feeds[name]!;
@@ -484,7 +437,7 @@ class PublicSession extends CheckedSession {
 
   async run(feeds: Feeds, fetches?: readonly string[]): Promise<Fetched> {
     const names = this.checkFetches(fetches);
-    this.checkFeeds(feeds);
+    checkFeeds(this.inputs, feeds);
     const { Tensor } = this.#ort;
     const tensors: Record<string, InstanceType<typeof Tensor>> = {};
     for (const { name } of this.inputs) {

@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRandom } from "../core/index.ts";
+import { encodeOnnx } from "./onnx/encode.ts";
 import { writeModelFiles } from "./onnx/files.ts";
 import { createSession, type Session, type SessionOptions } from "./session.ts";
 import type { AttributeValue, GraphModel, GraphNode, Initializer, TensorData } from "./types.ts";
+import { openCached, SAVED_FILE } from "./weight-cache.ts";
 
 const WIDTH = 1024;
 const int = (value: number): AttributeValue => ({ kind: "int", value });
@@ -90,7 +92,7 @@ describe("the packed weight cache", () => {
   it.each(["int4", "int8", "f32"] as const)(
     "shares %s weights between sessions, with the same bits out",
     async (kind) => {
-      const model = stack(Array.from({ length: kind === "f32" ? 4 : 12 }, () => kind));
+      const model = stack(Array.from({ length: kind === "f32" ? 3 : 8 }, () => kind));
       const cache = { weightCacheDir: join(dir, kind) };
       const expected = await answer(await openSession(model, {}));
       expect(expected.some((value) => value !== 0)).toBe(true);
@@ -137,6 +139,16 @@ describe("the packed weight cache", () => {
     expect(await answer(await openSession(model, { weightCacheDir: cache }))).toEqual(expected);
     expect(await readdir(cache)).toEqual([key]);
     expect(await answer(await openSession(model, { weightCacheDir: cache }))).toEqual(expected);
+  });
+
+  it("keeps nothing that computes other numbers than it should", async () => {
+    const cache = { dir: join(dir, "wrong"), limitBytes: 2 ** 30 };
+    const save = async (folder: string): Promise<() => Promise<boolean>> => {
+      await writeFile(join(folder, SAVED_FILE), encodeOnnx(stack(["int4"])));
+      return async () => false;
+    };
+    await expect(openCached(cache, "key", save)).rejects.toMatchObject({ code: "unsupported" });
+    expect(await readdir(cache.dir)).toEqual([]);
   });
 
   it("lets several writers meet", async () => {

@@ -7,6 +7,7 @@
  *              /entry.json    size and CRC-32 of both; written last
  *              /used          touched at every use: its time orders the eviction
  *
+ * ORT's writer has been wrong before, silently, so a new entry is tried out against the session that made it.
  * Invariant: an entry appears whole, by renaming a folder, or not at all; it is never changed afterwards. Each
  * opening checks sizes and checksums (6 GB/s, and the pages are needed anyway). The checksum is against
  * accidents: whoever can write the folder is trusted.
@@ -58,12 +59,14 @@ export interface WeightCache {
   readonly limitBytes: number;
 }
 
+/** Whether the model in a file computes what the one it was made from does. */
+export type CheckModel = (path: string) => Promise<boolean>;
 /** Makes ORT save a model as SAVED_FILE, with its external data as WEIGHTS_FILE, into a folder. */
-export type SaveModel = (folder: string) => Promise<void>;
+export type SaveModel = (folder: string) => Promise<CheckModel>;
 
 /**
  * The path of the packed model for `key`; made with `save` when it is not there, or is damaged. Throws
- * `unsupported` for models that cannot be kept (with subgraphs), and file system errors as they come.
+ * `unsupported` for models that cannot be kept (with subgraphs, or wrong when loaded back), and file system errors as they come.
  */
 export async function openCached(cache: WeightCache, key: string, save: SaveModel): Promise<string> {
   const entry = join(cache.dir, key);
@@ -134,11 +137,12 @@ type EntryRecord = Readonly<Record<string, FileSum>>;
 async function makeEntry(dir: string, save: SaveModel): Promise<string> {
   const folder = await mkdtemp(join(dir, TEMPORARY_PREFIX));
   try {
-    await save(folder);
+    const check = await save(folder);
     const { model, moves } = relayoutExternalData(await readFile(join(folder, SAVED_FILE)));
     await writeFile(join(folder, MODEL_FILE), model);
     await align(folder, moves);
     await rm(join(folder, SAVED_FILE));
+    if (!(await check(join(folder, MODEL_FILE)))) fail("unsupported", "ORT computes other numbers with saved weights");
     const sums: Record<string, FileSum> = {};
     for (const name of CHECKED_FILES) sums[name] = await sumOf(join(folder, name));
     await writeFile(join(folder, ENTRY_FILE), JSON.stringify(sums satisfies EntryRecord));

@@ -18,6 +18,8 @@ import { decodeOnnx } from "./decode.ts";
 import { DTYPES, elementCount } from "./dtypes.ts";
 import { encodeOnnx } from "./encode.ts";
 import { readModelFile, writeModelFiles } from "./files.ts";
+import { relayoutExternalData } from "./relayout.ts";
+import { ProtoWriter } from "./writer.ts";
 
 const SEED = 41;
 
@@ -363,6 +365,96 @@ describe("damaged files", () => {
         initializers: [{ name: "e", dtype: "int8" as const, dims: [1], external: { location, offset: 0, length: 1 } }],
       };
       expect(() => decodeOnnx(encodeOnnx(model))).toThrow(expect.objectContaining({ code: "invalid_file" }));
+    }
+  });
+});
+
+describe("what a GraphModel has no form for", () => {
+  const wrap = (attribute: Record<string, unknown>): Uint8Array => {
+    const list = [create(plain("Attribute"), { name: "a", ...attribute })];
+    const graph = create(plain("GraphProto"), {
+      name: "g",
+      node: [create(plain("NodeProto"), { opType: "Op", attribute: list })],
+    });
+    return toBinary(plain("ModelProto"), create(plain("ModelProto"), { irVersion: 8n, graph }));
+  };
+
+  it("is named with its place", () => {
+    expect(() => decodeOnnx(wrap({ type: 11 }))).toThrow(
+      expect.objectContaining({ code: "unsupported", param: "graph.node[0].attribute[0].type" }),
+    );
+    expect(() => decodeOnnx(wrap({ type: 2, i: 2n ** 60n + 1n }))).toThrow(
+      expect.objectContaining({ code: "unsupported", param: "graph.node[0].attribute[0].i" }),
+    );
+    const bfloat16 = create(plain("TensorProto"), { dataType: 16, dims: [0n] });
+    expect(() => decodeOnnx(wrap({ type: 4, t: bfloat16 }))).toThrow(/bfloat16/);
+  });
+
+  it("is not followed, however deep it goes", () => {
+    // Subgraphs in subgraphs: field 6 (g) of an attribute, holding a graph with a node with an attribute, and so on.
+    let inner: Uint8Array = new Uint8Array();
+    for (let depth = 0; depth < 2000; depth++) {
+      const writer = new ProtoWriter();
+      writer.message(6, (graph) => graph.message(1, (node) => node.message(5, (attribute) => attribute.raw(inner))));
+      inner = writer.toBytes();
+    }
+    const writer = new ProtoWriter();
+    writer.message(7, (graph) => graph.message(1, (node) => node.message(5, (attribute) => attribute.raw(inner))));
+    expect(decodeOrRefuse(writer.toBytes())).toMatchObject({
+      code: "unsupported",
+      param: "graph.node[0].attribute[0].g",
+    });
+  });
+});
+
+describe("moving external data", () => {
+  const entry = (key: string, value: string): unknown => create(plain("Entry"), { key, value });
+  const entries = [
+    entry("location", "weights.bin"),
+    entry("offset", "0"),
+    entry("length", "100"),
+    entry("prepacked_2", "MatMulNBits+7|100;51;0|151;30;0"),
+  ];
+  const tensors = [0, 181].map((offset, index) =>
+    create(plain("TensorProto"), {
+      name: `w${index}`,
+      dataType: 2,
+      dims: [100n],
+      dataLocation: 1,
+      externalData: index === 0 ? entries : [entries[0], entry("offset", String(offset)), entries[2]],
+    } as Record<string, unknown>),
+  );
+  const model = create(plain("ModelProto"), {
+    irVersion: 10n,
+    graph: create(plain("GraphProto"), { name: "g", initializer: tensors }),
+  });
+  const bytes = toBinary(plain("ModelProto"), model);
+
+  it("puts every stretch on a page of its own and changes nothing else", () => {
+    const { model: moved, moves } = relayoutExternalData(bytes);
+    expect(moves).toEqual([
+      { from: 0, to: 0, length: 100 },
+      { from: 100, to: 4096, length: 51 },
+      { from: 151, to: 8192, length: 30 },
+      { from: 181, to: 12288, length: 100 },
+    ]);
+    const text = Buffer.from(moved).toString("latin1");
+    expect(text).toContain("MatMulNBits+7|4096;51;0|8192;30;0");
+    const external = decodeOnnx(moved).initializers.map((initializer) => initializer.external);
+    expect(external.map((location) => location?.offset)).toEqual([0, 12288]);
+    // Laid out already, so nothing is left to do.
+    expect(relayoutExternalData(moved).moves.every(({ from, to }) => from === to)).toBe(true);
+  });
+
+  it("refuses damage as the decoder does", () => {
+    for (let at = 0; at < bytes.length; at++) {
+      const damaged = bytes.slice();
+      damaged[at]! ^= 0xff;
+      try {
+        relayoutExternalData(damaged);
+      } catch (error) {
+        expect(error).toBeInstanceOf(PunctualError);
+      }
     }
   });
 });
