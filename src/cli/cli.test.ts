@@ -147,3 +147,18 @@ describe("serve", () => {
     expect(await first.end("SIGINT")).toBe(0);
   });
 });
+
+describe("doctor", () => {
+  test("measures the machine and says what to set", async () => {
+    const { code, stdout } = await punctual(["doctor", "--json"]);
+    expect(code).toBe(0);
+    const found = JSON.parse(stdout) as {
+      machine: { cores: number };
+      matmul_gflops: { value: number }[];
+      advice: string[];
+    };
+    expect(found.machine.cores).toBeGreaterThanOrEqual(1);
+    for (const { value } of found.matmul_gflops) expect(value).toBeGreaterThan(1);
+    expect(found.advice.join(" ")).toContain("--onnxruntime-node-install=skip");
+  });
+});

@@ -1,5 +1,5 @@
 /** `punctual doctor`: what this machine can do, measured, and what to set because of it. */
-import { freemem, totalmem } from "node:os";
+import { freemem, loadavg, totalmem } from "node:os";
 import type { Command } from "commander";
 import type { Clock } from "../core/index.ts";
 import { median } from "../core/index.ts";
@@ -19,6 +19,8 @@ interface Diagnosis {
     readonly flags: readonly string[];
     readonly os: string;
   };
+  /** Runnable processes over the last minute, this one included; 0 where the system does not tell. */
+  readonly load: number;
   readonly memory_bytes: { readonly total: number; readonly free: number };
   readonly node: string;
   readonly onnxruntime: string;
@@ -66,6 +68,7 @@ async function diagnose(): Promise<Diagnosis> {
   const { cpu, cores, flags, os, node, ort } = describeMachine();
   const threads: readonly (1 | 2)[] = cores >= 2 ? [1, 2] : [1];
   const clock = liveClock;
+  const load = round(loadavg()[0]!); // before we add to it
   const progress = startProgress("Measuring", 4, "matrix multiplication");
   try {
     const matmul = await perThread(threads, (count) => measureMatmul(clock, count));
@@ -83,8 +86,8 @@ async function diagnose(): Promise<Diagnosis> {
     const models = await diagnoseModels(clock);
     const measured = { matmul_gflops: matmul, stream_gb_per_s: stream, kv_gb_per_s: kv, models };
     const memory = { total: totalmem(), free: freemem() };
-    const head = { machine: { cpu, cores, flags, os }, memory_bytes: memory, node, onnxruntime: ort };
-    return { ...head, ...measured, advice: advise(flags, measured) };
+    const head = { machine: { cpu, cores, flags, os }, load, memory_bytes: memory, node, onnxruntime: ort };
+    return { ...head, ...measured, advice: advise({ ...head, ...measured }) };
   } finally {
     progress.stop();
   }
@@ -154,29 +157,33 @@ async function diagnoseModels(clock: Clock): Promise<ModelDiagnosis[]> {
   return diagnoses;
 }
 
-type Measurements = Pick<Diagnosis, "matmul_gflops" | "stream_gb_per_s" | "kv_gb_per_s" | "models">;
-
 /** A second thread must be this much faster to be worth its core. */
 const WORTH_A_THREAD = 1.4;
 
-function advise(flags: readonly string[], measured: Measurements): string[] {
+function advise(diagnosis: Omit<Diagnosis, "advice">): string[] {
+  const { machine, load, matmul_gflops: matmul, models } = diagnosis;
   const advice: string[] = [];
-  const [one, two] = measured.matmul_gflops;
+  if (load >= machine.cores) {
+    advice.push(
+      `Something else is running (load ${load} on ${machine.cores} cores): the figures above are low, measure again when it is quiet.`,
+    );
+  }
+  const [one, two] = matmul;
   if (two === undefined) advice.push("One core: keep --threads 1; the server and the model share it.");
   else if (two.value >= WORTH_A_THREAD * one!.value) {
     advice.push(
       "For one model with few users set --threads 2; with two models or more keep 1 each, so that threads do not outnumber cores.",
     );
   } else advice.push("A second thread gains little here (busy or shared cores): keep --threads 1.");
-  if (!flags.some((flag) => flag.endsWith("vnni"))) {
+  if (!machine.flags.some((flag) => flag.endsWith("vnni"))) {
     advice.push("No VNNI instructions: --weights f32 may be as fast as int8 and int4; measure before choosing.");
   } else advice.push("VNNI is present: --weights int4 saves memory and time on large models.");
-  for (const { name, budget_tokens } of measured.models) {
+  for (const { name, budget_tokens } of models) {
     advice.push(
       `${name}: steps of up to ${budget_tokens} tokens keep their pace here; --max-num-batched-tokens fixes a value and saves the measurement at start.`,
     );
   }
-  if (measured.models.length === 0)
+  if (models.length === 0)
     advice.push("No built-in models found: punctual train base makes one, or name a folder with --model.");
   advice.push(
     "Installing elsewhere: npm install --onnxruntime-node-install=skip punctual. Without the flag the native runtime's install script downloads GPU files that are not used, and fails where it cannot.",

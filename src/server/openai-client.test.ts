@@ -117,22 +117,6 @@ describe("chat completions", () => {
     expect(chunks.filter((chunk) => chunk.choices[0]!.delta.role !== undefined)).toHaveLength(3);
   });
 
-  test("thinking comes beside the content and is counted", async () => {
-    const think = { logit_bias: { ...PLAIN.logit_bias, 5: 100 }, max_tokens: 1 }; // <|think|> first
-    const opened = await client.chat.completions.create({ ...plain, ...think });
-    expect(opened.choices[0]!.message.content).toBe("");
-    const params = {
-      logit_bias: { 5: 1, 6: 0 },
-      min_tokens: 40,
-      max_tokens: 40,
-      thinking_budget: 3,
-      temperature: 1,
-      seed: 1,
-    };
-    const answer = await client.chat.completions.create({ ...plain, ...params } as typeof plain);
-    expect(answer.usage!.completion_tokens_details!.reasoning_tokens).toBeLessThanOrEqual(40);
-  });
-
   test("a deadline in the body or in headers is answered with its outcome", async () => {
     const body = { ...plain, slo: { class: "latency", ttft_ms: 60_000 } } as typeof plain;
     const attained = chatCompletionSchema.parse(await client.chat.completions.create(body)).usage.slo!;
