@@ -15,6 +15,7 @@ import { loadFacts, type ModelFacts } from "./load-model.ts";
 import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
 import { EngineMetrics } from "./metrics.ts";
 import { planEngine } from "./plan.ts";
+import { SignalFan } from "./signal-fan.ts";
 import { LiveStream } from "./stream.ts";
 import type {
   Calibration,
@@ -53,6 +54,7 @@ export class Engine implements AsyncDisposable {
   readonly #name: string;
   readonly #metrics = new EngineMetrics();
   readonly #seeds: RandomStream;
+  readonly #signals = new SignalFan();
   readonly #open = new Map<number, Open>();
   #link: WorkerLink;
   #info: EngineInfo;
@@ -122,6 +124,7 @@ export class Engine implements AsyncDisposable {
       });
     }
     const { seq } = spec;
+    const { signal } = options;
     const stream = new LiveStream(
       request.id ?? `${this.#name}-${seq}`,
       {
@@ -132,13 +135,13 @@ export class Engine implements AsyncDisposable {
       {
         limit: this.#options.streamBuffer ?? DEFAULT_STREAM_BUFFER,
         stallMs: this.#options.stallMs ?? DEFAULT_STALL_MS,
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        ...(signal === undefined ? {} : { onCancel: (cancel) => this.#signals.listen(signal, cancel) }),
       },
     );
     this.#open.set(seq, { stream, queued: true });
     this.#queued += 1;
     this.#link.send({ kind: "submit", spec });
-    if (options.signal?.aborted === true) stream.cancel();
+    if (signal?.aborted === true) stream.cancel();
     return stream;
   }
 

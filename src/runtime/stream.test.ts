@@ -1,6 +1,8 @@
+import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { PunctualError } from "../core/index.ts";
 import { sleep } from "./clock.ts";
+import { SignalFan } from "./signal-fan.ts";
 import { LiveStream } from "./stream.ts";
 import type { FinishEvent, TokenEvent } from "./types.ts";
 
@@ -23,6 +25,7 @@ const finish: FinishEvent = {
 
 function create(limit = 8, stallMs = 10_000, signal?: AbortSignal) {
   const calls: string[] = [];
+  const fan = new SignalFan();
   const stream = new LiveStream(
     "s",
     {
@@ -30,7 +33,7 @@ function create(limit = 8, stallMs = 10_000, signal?: AbortSignal) {
       resume: () => calls.push("resume"),
       abandon: () => calls.push("abandon"),
     },
-    { limit, stallMs, ...(signal === undefined ? {} : { signal }) },
+    { limit, stallMs, ...(signal === undefined ? {} : { onCancel: (cancel) => fan.listen(signal, cancel) }) },
   );
   return { stream, calls };
 }
@@ -117,4 +120,15 @@ test("the first end counts, and an error comes after what was made before it", a
   expect(await failure(stream)).toMatchObject({ code: "engine_failed" });
   expect((await stream.next()).done).toBe(true);
   expect(calls).toEqual([]);
+});
+
+test("one signal cancels many streams through one listener, and only those still open", () => {
+  const controller = new AbortController();
+  const fan = new SignalFan();
+  const cancelled: number[] = [];
+  const undo = Array.from({ length: 40 }, (_, i) => fan.listen(controller.signal, () => cancelled.push(i)));
+  for (const close of undo.slice(2)) close();
+  expect(getEventListeners(controller.signal, "abort")).toHaveLength(1);
+  controller.abort();
+  expect(cancelled).toEqual([0, 1]);
 });

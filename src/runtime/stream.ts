@@ -18,6 +18,14 @@ export interface StreamOwner {
   abandon(): void;
 }
 
+export interface StreamOptions {
+  /** Most unread events before the sequence is paused. */
+  readonly limit: number;
+  readonly stallMs: number;
+  /** Registers a call that cancels; answers the undo. */
+  readonly onCancel?: (cancel: () => void) => () => void;
+}
+
 type End = { readonly error: PunctualError | null };
 
 export class LiveStream implements TokenStream {
@@ -35,20 +43,12 @@ export class LiveStream implements TokenStream {
   #paused = false;
   #unlisten: (() => void) | null = null;
 
-  constructor(
-    id: string,
-    owner: StreamOwner,
-    options: { readonly limit: number; readonly stallMs: number; readonly signal?: AbortSignal },
-  ) {
+  constructor(id: string, owner: StreamOwner, options: StreamOptions) {
     this.id = id;
     this.#owner = owner;
     this.#limit = options.limit;
     this.#stallMs = options.stallMs;
-    const { signal } = options;
-    if (signal === undefined) return;
-    const onAbort = (): void => this.cancel();
-    signal.addEventListener("abort", onAbort, { once: true });
-    this.#unlisten = () => signal.removeEventListener("abort", onAbort);
+    this.#unlisten = options.onCancel?.(() => this.cancel()) ?? null;
   }
 
   get unread(): number {
