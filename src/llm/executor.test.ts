@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRandom, type RandomStream } from "../core/index.ts";
@@ -194,6 +197,21 @@ describe.each(FORMATS)("exactness with %s weights, block %i", (weightsFormat, bl
 });
 
 describe("StepExecutor", () => {
+  it("gives the same bits from the mapped weight cache", async () => {
+    const weightCacheDir = await mkdtemp(join(tmpdir(), "punctual-weights-"));
+    try {
+      const tokens = randomTokens(createRandom(10, "cache"), 20);
+      await using plain = await create({ weightsFormat: "int4" });
+      const expected = await alone(plain, tokens);
+      for (const _ of ["written", "read"]) {
+        await using mapped = await create({ weightsFormat: "int4", weightCacheDir });
+        expectSame(await alone(mapped, tokens), expected);
+      }
+    } finally {
+      await rm(weightCacheDir, { recursive: true });
+    }
+  });
+
   it("computes what the training graph computes", async () => {
     for (const config of [CONFIG, { ...CONFIG, window: 11, tiedEmbeddings: false }]) {
       const tokens = randomTokens(createRandom(5, "oracle"), 40);

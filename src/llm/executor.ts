@@ -10,7 +10,7 @@
  * by ORT (attention.ts) are the exception, within about 1e-6. A step blocks its thread while it runs:
  * executors live in worker threads.
  */
-import { fail } from "../core/index.ts";
+import { assert, fail } from "../core/index.ts";
 import { createSession, type Fetched, type Session, type TensorData } from "../graph/index.ts";
 import { PagedAttention } from "../kernels/index.ts";
 import {
@@ -62,6 +62,8 @@ export class StepExecutor implements AsyncDisposable {
   readonly #scoredAttended: Float32Array;
   readonly #scoredX: Float32Array;
   #disposed = false;
+  /** Scratch is shared by all steps, so there is one at a time. */
+  #running = false;
 
   private constructor(options: StepExecutorOptions, maxRows: number, topK: number, parts: Parts) {
     const { config } = options;
@@ -105,8 +107,20 @@ export class StepExecutor implements AsyncDisposable {
    */
   async step(batch: StepBatch): Promise<StepResult> {
     if (this.#disposed) fail("invalid_request", "this executor has been disposed");
+    assert(!this.#running, "one step at a time");
     this.#plan.prepare(batch);
     if (batch.length === 0) return { scores: [] };
+    this.#running = true;
+    try {
+      this.#keepScoredRows(await this.#layers());
+      return { scores: this.#grouped(batch, await this.#score(this.#plan.scored)) };
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /** All layers but the head, attention included; the residual stream x [padded rows, hidden] before the last boundary. */
+  async #layers(): Promise<Float32Array> {
     const { sessions, kernel, attention } = this.#parts;
     const { layers, heads, kvHeads, headDim, hidden } = this.config;
     const plan = this.#plan;
@@ -128,8 +142,7 @@ export class StepExecutor implements AsyncDisposable {
         state = await sessions[layer + 1]!.run({ attended, x, ...rotary });
       }
     }
-    this.#keepScoredRows(floats(state["next"]));
-    return { scores: this.#grouped(batch, await this.#score(plan.scored)) };
+    return floats(state["next"]);
   }
 
   /**
@@ -137,6 +150,7 @@ export class StepExecutor implements AsyncDisposable {
    * that `sequence` of the batch. For samplers that could not decide from the best tokens.
    */
   async wholeRow(sequence: number, index = 0): Promise<TokenScores> {
+    assert(!this.#running, "whole rows are of a finished step");
     const scored = this.#plan.scored.filter((row) => row.sequence === sequence)[index];
     if (scored === undefined) {
       fail("invalid_request", `no scores were asked for token ${index} of sequence ${sequence}`, { param: "sequence" });
