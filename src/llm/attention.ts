@@ -4,7 +4,11 @@
  *   kernel   our WebAssembly kernel reads the pages in place; any ragged mix of sequences in one call;
  *            a row's bits do not depend on the chunk it came in
  *   ORT      copies a sequence's pages together and runs a dense graph; five times the arithmetic speed,
- *            so long chunks win; its bits depend on the length of the chunk (about 1e-6 on logits)
+ *            so long chunks win; its bits depend on the length of the chunk
+ *
+ * How far ORT's bits move unit-scale logits (measured, 6 layers, 500 rows): 1.4e-6 rms and 1e-5 at most with f32
+ * weights; with packed weights 1.6e-2 rms, because a last bit can tip an activation's rounding to int8. That is a
+ * twentieth of what packing to 4 bits moves them itself, but who wants bits wants a threshold of Infinity.
  *
  * SplitAttention sends each sequence to one of them by its number of rows alone, never by what else is
  * in the batch. The threshold is measured at start (calibrateThreshold), and each executor is the other's oracle.

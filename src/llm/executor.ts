@@ -7,7 +7,7 @@
  *
  * Exactness: rows are independent of each other in every session and in the attention kernel, bit by
  * bit, so a sequence's scores depend on its tokens alone, not on batch, chunking or threads. Chunks attended
- * by ORT (attention.ts) are the exception, within about 1e-6. A step blocks its thread while it runs:
+ * by ORT are the exception (attention.ts says by how much). A step blocks its thread while it runs:
  * executors live in worker threads.
  */
 import { assert, fail } from "../core/index.ts";

@@ -90,7 +90,10 @@ export interface StepExecutorOptions {
   /** Absolute folder of the packed, mapped weight cache; absent: weights stay private to the process. */
   readonly weightCacheDir?: string;
   readonly attention?: {
-    /** Chunks of at least this many rows are attended by ONNX Runtime; Infinity: never. Default "calibrate" with a clock, else 32. */
+    /**
+     * Chunks of at least this many rows are attended by ONNX Runtime: faster, but their last bits depend on the
+     * chunk. Infinity: never, everything is exact. Default "calibrate" with a clock, else 32.
+     */
     readonly ortRowThreshold?: number | "calibrate";
   };
   /** Needed for "calibrate" only. */
