@@ -208,7 +208,9 @@ describe("models in files", () => {
     expect((await openSession({ path })).runSync({ x })["y"]!.data).toEqual(expected);
     const bare = decodeOnnx(await readFile(path));
     expect((await openSession(bare, { externalDir: dir })).runSync({ x })["y"]!.data).toEqual(expected);
-    expect((await openSession(model)).runSync({ x })["y"]!.data).toEqual(expected);
+    for (const inMemoryBytes of [0, undefined]) {
+      expect((await openSession(model, { inMemoryBytes })).runSync({ x })["y"]!.data).toEqual(expected);
+    }
   });
 
   it("come back from ORT's own writer, which the decoder reads", async () => {

@@ -32,8 +32,8 @@ import {
   WEIGHT_CACHE_BYTES_DEFAULT,
 } from "./weight-cache.ts";
 
-/** From here on a model goes through files: encoding it would need its size twice, and 2 GiB is the format's end. */
-const IN_MEMORY_BYTES_MAX = 1.5 * 1024 ** 3;
+/** Beyond this, encoding a model would need too much memory for a moment, and at 2 GiB the format ends. */
+const IN_MEMORY_BYTES_DEFAULT = 1.5 * 1024 ** 3;
 
 export interface SessionOptions {
   /** Compute threads of a run, the caller's included. Default: ORT's own, one per core. */
@@ -48,6 +48,8 @@ export interface SessionOptions {
   readonly weightCacheDir?: string;
   /** Size of that folder beyond which entries not used for long are removed. Default 32 GiB. */
   readonly weightCacheBytes?: number;
+  /** Weights of a GraphModel from this size on reach ORT through a temporary folder. Default 1.5 GiB. */
+  readonly inMemoryBytes?: number;
   /** How far ORT rewrites the graph when it loads it. Default "all". */
   readonly optimization?: "disabled" | "basic" | "extended" | "all";
   /** Measures kernels; the record goes to `${filePrefix}_<time>.json` (an absolute path) and to endProfile(). */
@@ -258,7 +260,8 @@ async function openModel(
   for (const initializer of model.initializers) {
     if (initializer.external === undefined) weightBytes += initializerBytes(initializer);
   }
-  if (weightBytes < IN_MEMORY_BYTES_MAX) return openSource(native, encodeOnnx(model), options, ortOptions);
+  const limit = options.inMemoryBytes ?? IN_MEMORY_BYTES_DEFAULT;
+  if (weightBytes < limit) return openSource(native, encodeOnnx(model), options, ortOptions);
   const folder = await mkdtemp(join(tmpdir(), "punctual-model-"));
   try {
     const whole = options.externalDir === undefined ? model : resolveExternal(model, options.externalDir);
@@ -305,8 +308,8 @@ function nativeOptions(options: SessionOptions, extra: Readonly<Record<string, s
     executionProviders: ["cpu"],
     executionMode: "sequential",
     graphOptimizationLevel: optimizationOf(options),
-    // Errors only: at lower levels ORT writes notes about the graph to standard error.
-    logSeverityLevel: 3,
+    // Quiet: ORT would write to standard error what it throws anyway.
+    logSeverityLevel: 4,
     ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
     ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile.filePrefix }),
     extra: { session: { force_spinning_stop: "1", ...external, ...extra } },

@@ -112,26 +112,40 @@ function quantiseBlock(
   for (const shrink of shrinks) {
     const scale = Math.fround((extreme / -middle) * shrink);
     if (scale === 0) break;
-    const error = shrinks.length === 1 ? 0 : squaredError(weights, start, length, scale, middle);
+    const error = shrinks.length === 1 ? 0 : squaredError(weights, start, length, scale, middle, least);
     if (error < least) {
       least = error;
       best = scale;
     }
   }
-  for (let index = 0; index < length; index++) block[index] = codeOf(weights[start + index]!, best, middle);
+  const inverse = 1 / best;
+  for (let index = 0; index < length; index++) {
+    const code = Math.floor(weights[start + index]! * inverse + 0.5) + middle;
+    block[index] = code < 0 ? 0 : code > 2 * middle - 1 ? 2 * middle - 1 : code;
+  }
   return best;
 }
 
-function codeOf(weight: number, scale: number, middle: number): number {
-  return Math.max(0, Math.min(2 * middle - 1, Math.round(weight / scale) + middle));
-}
-
-function squaredError(weights: Float32Array, start: number, length: number, scale: number, middle: number): number {
+/** The error of a block with a scale, or something above `limit` as soon as it is above it. */
+function squaredError(
+  weights: Float32Array,
+  start: number,
+  length: number,
+  scale: number,
+  middle: number,
+  limit: number,
+): number {
+  const inverse = 1 / scale;
+  const top = middle - 1;
   let sum = 0;
   for (let index = start; index < start + length; index++) {
     const weight = weights[index]!;
-    const error = (codeOf(weight, scale, middle) - middle) * scale - weight;
+    let level = Math.floor(weight * inverse + 0.5);
+    if (level > top) level = top;
+    else if (level < -middle) level = -middle;
+    const error = level * scale - weight;
     sum += error * error;
+    if (sum > limit) return sum;
   }
   return sum;
 }
