@@ -18,7 +18,7 @@ const STYLE = `
   --accent: light-dark(#0b6e4f, #5fd0a5); --bad: light-dark(#a3261b, #ff9387); }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 ui-sans-serif, system-ui, sans-serif }
-main { max-width: 46rem; margin: 0 auto; padding: 3rem 1.25rem 4rem; display: grid; gap: 2rem }
+main { max-width: 46rem; margin: 0 auto; padding: 3rem 1.25rem 4rem; display: grid; grid-template-columns: minmax(0, 1fr); gap: 2rem }
 h1 { font-size: 2rem; letter-spacing: -.02em; margin: 0 }
 h1 span { color: var(--accent) }
 h2 { font-size: .8rem; text-transform: uppercase; letter-spacing: .08em; color: var(--soft); margin: 0 0 .6rem }
@@ -30,7 +30,7 @@ td, th { padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line) }
 td.n { font-variant-numeric: tabular-nums }
 code, pre { font: .86rem/1.5 ui-monospace, SFMono-Regular, Menlo, monospace }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .9rem 1rem; margin: 0; overflow-x: auto }
-#log { display: grid; gap: .8rem; margin-bottom: .9rem }
+#log { display: grid; grid-template-columns: minmax(0, 1fr); gap: .8rem; margin-bottom: .9rem }
 .turn { border-radius: .6rem; padding: .6rem .9rem; white-space: pre-wrap; overflow-wrap: anywhere; max-width: 88% }
 .user { background: var(--accent); color: var(--paper); justify-self: end }
 .bot { background: var(--card); border: 1px solid var(--line); justify-self: start; min-width: 4rem }
@@ -151,10 +151,14 @@ function modelRow(info: EngineInfo): string {
 }
 
 function curlExample(model: string): string {
-  const body = { model, stream: true, messages: [{ role: "user", content: "What is 12 + 7?" }], slo: { ttft_ms: 200 } };
+  const body = [
+    `{"model": ${JSON.stringify(model)}, "stream": true,`,
+    `"messages": [{"role": "user", "content": "What is 12 + 7?"}],`,
+    `"slo": {"ttft_ms": 200}}`,
+  ];
   return `curl -N <span id="origin">http://localhost:8080</span>/v1/chat/completions \\
   -H 'content-type: application/json' \\
-  -d '${escapeHtml(JSON.stringify(body))}'`;
+  -d '${escapeHtml(body.join("\n       "))}'`;
 }
 
 /** The page for these models; the first is the one the examples use. */

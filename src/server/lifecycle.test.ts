@@ -44,7 +44,7 @@ describe("clients that vanish", () => {
     const socket = await rawRequest(url, completion(4000, { stream }));
     await until(() => engine.stats().running === 1);
     socket.destroy();
-    expect(await until(() => engine.stats().running === 0)).toBeLessThan(250);
+    expect(await until(() => engine.stats().running === 0)).toBeLessThan(1000);
     expect(engine.stats().kv.pagesUsed).toBe(0);
     await until(() => engine.stats().counters.requests.abort === 1);
   });
@@ -85,7 +85,7 @@ describe("a slow reader", () => {
     const startMs = performance.now();
     const fast = (await (await post(url, completion(50))).json()) as { usage: { completion_tokens: number } };
     expect(fast.usage.completion_tokens).toBe(50);
-    expect(performance.now() - startMs).toBeLessThan(1000);
+    expect(performance.now() - startMs).toBeLessThan(5000); // stalled would be for ever
     expect(engine.stats().paused).toBe(2);
     const parts: string[] = [];
     socket.on("data", (chunk: Buffer) => parts.push(chunk.toString("latin1")));
