@@ -69,7 +69,8 @@ export interface Session extends AsyncDisposable {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   /**
-   * Runs the graph and returns the outputs named in `fetches` (default all). Blocks the thread.
+   * Runs the graph and returns the outputs named in `fetches` (default all). Blocks the thread, and called directly
+   * settles in the same tick: a loop of runs has to let other work in by itself.
    * Throws `shape_mismatch` for a feed that does not fit, `invalid_request` for one that is missing or unknown,
    * `unsupported` for shared memory, `engine_failed` when ORT fails.
    */
