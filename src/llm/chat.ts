@@ -15,6 +15,7 @@ export interface ChatCall {
   readonly arguments: Readonly<Record<string, unknown>>;
 }
 
+/** One turn of a conversation. */
 export interface ChatTurn {
   readonly role: "system" | "user" | "assistant" | "tool";
   readonly text: string;
@@ -24,6 +25,7 @@ export interface ChatTurn {
   readonly call?: ChatCall;
 }
 
+/** A conversation as tokens, and what a model is to learn of them. */
 export interface EncodedChat {
   readonly tokens: number[];
   /** One per token: 1 where a model learns to predict this token, 0 where it is given. */
@@ -136,6 +138,7 @@ function withContext(message: ChatTurn): ChatTurn {
   return context === "" ? message : { ...message, text: message.text.slice(0, blank.index).trim(), context };
 }
 
+/** The parts of a reply, taken apart. */
 export interface ParsedReply {
   readonly text: string;
   readonly thinking?: string;

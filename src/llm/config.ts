@@ -5,6 +5,7 @@
  */
 import { fail } from "../core/index.ts";
 
+/** Sizes and constants of a decoder. Check one from outside with checkConfig. */
 export interface DecoderConfig {
   readonly vocabSize: number;
   readonly hidden: number;
@@ -25,6 +26,7 @@ export interface DecoderConfig {
   readonly window?: number;
 }
 
+/** Name and sizes of one weight. */
 export interface ParameterSpec {
   readonly name: string;
   /** [out, in] for projections, [vocab, hidden] for tables, [hidden] for norms. */
@@ -59,8 +61,11 @@ export function checkConfig(config: DecoderConfig): DecoderConfig {
   return config;
 }
 
+/** The embedding table [vocab, hidden]; also the head when embeddings are tied. */
 export const EMBEDDING_NAME = "model.embed_tokens.weight";
+/** The norm before the head [hidden]. */
 export const FINAL_NORM_NAME = "model.norm.weight";
+/** The head [vocab, hidden], when embeddings are not tied. */
 export const HEAD_NAME = "lm_head.weight";
 
 /** The full name of a part of one layer: ("self_attn.q_proj", 3) -> "model.layers.3.self_attn.q_proj.weight". */

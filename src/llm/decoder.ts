@@ -21,6 +21,7 @@ export interface ParameterSource {
   linear(x: Tensor, name: string, inFeatures: number, outFeatures: number): Tensor;
 }
 
+/** What a layer asks, offers and gives: inputs of its attention. */
 export interface Qkv {
   /** [rows, heads * headDim], turned to its position. */
   readonly q: Tensor;

@@ -47,6 +47,7 @@ function tensor(data: Float32Array, ...dims: number[]): TensorData {
   return { dtype: "float32", dims, data };
 }
 
+/** Sessions and paged cache of one model. create() it, step() it, dispose() it; one step at a time. */
 export class StepExecutor implements AsyncDisposable {
   readonly config: DecoderConfig;
   readonly kv: KvOptions;

@@ -18,6 +18,7 @@
 import { assert, fail } from "../core/index.ts";
 import { hashBlock, rootHash, type BlockHash, type BlockHasher } from "./block-hash.ts";
 
+/** Size of a cache. */
 export interface KvPagesOptions {
   readonly pages: number;
   readonly pageTokens: number;
@@ -27,6 +28,7 @@ export interface KvPagesOptions {
 
 const NO_PARENT = -1;
 
+/** The pages of one cache: who holds them, what they hold. Bytes are the kernel's. See the head of this file. */
 export class KvPages {
   readonly pages: number;
   readonly pageTokens: number;

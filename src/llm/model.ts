@@ -11,6 +11,7 @@ import { readTokenizer, type Tokenizer } from "./tokenizer/index.ts";
 import type { WeightSource } from "./types.ts";
 import { randomWeights, weightsOf } from "./weights.ts";
 
+/** Shape, weights and vocabulary of a model. */
 export interface LoadedModel {
   readonly config: DecoderConfig;
   readonly weights: WeightSource;

@@ -23,6 +23,7 @@ import {
 } from "./candidates.ts";
 import type { SampledToken, SamplingOptions, ScoreForm, TokenLogprobs, TokenScores } from "./types.ts";
 
+/** What a sampler needs to know of its request and model. */
 export interface SamplerOptions {
   readonly sampling: SamplingOptions;
   /** The request's own stream; see `samplingStream`. */
@@ -77,6 +78,7 @@ export function checkSampling(options: SamplingOptions, vocabSize: number): void
 
 const NOTHING: ReadonlySet<number> = new Set();
 
+/** Chooses the tokens of one request. See the head of this file. */
 export class Sampler {
   readonly #options: SamplingOptions;
   readonly #random: RandomStream;

@@ -4,6 +4,7 @@
  * changes the result: the match that ends first wins, of those the longest.
  */
 
+/** What a piece of text brought to light. */
 export interface StopScan {
   /** Text that is certain to belong to the output. */
   readonly text: string;
@@ -11,6 +12,7 @@ export interface StopScan {
   readonly stop: string | null;
 }
 
+/** Scans one output for its stop strings: push() pieces, end() when there are no more. */
 export class StopStrings {
   readonly #stops: readonly string[];
   #held = "";

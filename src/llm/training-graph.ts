@@ -21,8 +21,10 @@ import { causalPattern, groupedAttention, rotaryTables, segmentMask, type Rotary
 import { parameterSpecs, type DecoderConfig } from "./config.ts";
 import { decoderAfterAttention, decoderEmbed, decoderHead, decoderQkv, type ParameterSource } from "./decoder.ts";
 
+/** A target that takes no part in the loss. */
 export const IGNORED_TARGET = -100;
 
+/** Size of a training batch: rows of equal length, each packed with items. */
 export interface PackedShape {
   /** Rows of the batch. */
   readonly batch: number;

@@ -20,6 +20,7 @@ export interface StepRow {
   readonly scores?: ScoreForm;
 }
 
+/** The sequences that advance in one step, in any order. */
 export type StepBatch = readonly StepRow[];
 
 /** What a sampler needs of each distribution (see Sampler.wants). */
@@ -30,6 +31,7 @@ export interface ScoreForm {
   readonly inverseTemperature?: number;
 }
 
+/** Scores as best tokens and one sum over all. */
 export interface TopScores {
   readonly kind: "top";
   /** Best tokens, by logit descending, then by id ascending. */
@@ -42,6 +44,7 @@ export interface TopScores {
   readonly vocabSize: number;
 }
 
+/** Scores as a whole row. */
 export interface RowScores {
   readonly kind: "row";
   /** One logit per token id. */
@@ -51,12 +54,15 @@ export interface RowScores {
 /** Scores of the successors of one token. Valid after the step, never overwritten. */
 export type TokenScores = TopScores | RowScores;
 
+/** What a step computed. */
 export interface StepResult {
   /** One entry per sequence of the batch: no scores for "none", one for "last", one per token for "all". */
   readonly scores: readonly (readonly TokenScores[])[];
 }
 
+/** Storage of the linear layers: exact, or packed with activations in int8 (accuracy level 4). */
 export type WeightsFormat = "f32" | "int8" | "int4";
+/** Storage of cached keys and values: exact, or int8 with a scale per token and head. */
 export type KvFormat = "f32" | "int8";
 
 /** Named weights, float32 row-major, by the names of config.ts. */
@@ -65,6 +71,7 @@ export interface WeightSource {
   get(name: string, dims: readonly number[]): Float32Array;
 }
 
+/** Size and storage of the paged cache. */
 export interface KvOptions {
   readonly format: KvFormat;
   /** Pages of the cache. */
@@ -73,6 +80,7 @@ export interface KvOptions {
   readonly pageTokens: number;
 }
 
+/** What StepExecutor.create takes. */
 export interface StepExecutorOptions {
   readonly config: DecoderConfig;
   readonly weights: WeightSource;
@@ -100,6 +108,7 @@ export interface StepExecutorOptions {
   readonly clock?: Clock;
 }
 
+/** How tokens are chosen; see sampler.ts for the order in which the options act. */
 export interface SamplingOptions {
   /** 0 is greedy; default 1. At most 100. */
   readonly temperature?: number;
@@ -129,6 +138,7 @@ export interface TokenLogprobs {
   readonly top: readonly { readonly id: number; readonly logprob: number }[];
 }
 
+/** A chosen token. */
 export interface SampledToken {
   readonly id: number;
   readonly logprobs: TokenLogprobs | null;
