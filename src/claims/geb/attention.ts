@@ -231,14 +231,23 @@ async function samplePoint(context: ClaimContext, length: number, rounds: number
   }
 }
 
+interface Point {
+  readonly length: number;
+  readonly samples: PointSamples;
+}
+
 export async function measureAttention(context: ClaimContext): Promise<Measured[]> {
   const lengths = context.mode === "smoke" ? [128, 512] : [512, 1024, 2048, 4096];
   const rounds = { full: 15, quick: 7, smoke: 2 }[context.mode];
-  const points: { length: number; samples: PointSamples }[] = [];
+  const points: Point[] = [];
   for (const length of lengths) {
     context.progress(`attention at context ${length}`);
     points.push({ length, samples: await samplePoint(context, length, rounds) });
   }
+  return [...timeLines(points), ...memoryLines(points)];
+}
+
+function timeLines(points: readonly Point[]): Measured[] {
   const first = points[0]!;
   const last = points.at(-1)!;
   const curve = points.map(({ length, samples }) => ({
@@ -251,9 +260,7 @@ export async function measureAttention(context: ClaimContext): Promise<Measured[
   }));
   const line = { unit: "ms", better: "lower", kind: "live" } as const;
   const shape = `one row, ${HEADS} query heads of ${HEAD_DIM} over ${KV_HEADS} KV heads, 1 thread`;
-  const pageBytes = (kvHeads: number): number =>
-    kvPageBytes({ layers: 1, kvHeads, headDim: HEAD_DIM, pageTokens: PAGE_TOKENS, pages: 1, format: "f32" });
-  const differences = points.map(({ samples }) => samples.difference);
+  const copied = `Node copies ORT's cache; outputs differ by ${first.samples.ortDifference.toExponential(1)}`;
   return [
     compare(
       { ...line, metric: `attention kernel against plain TypeScript, context ${last.length}`, note: shape, curve },
@@ -265,7 +272,7 @@ export async function measureAttention(context: ClaimContext): Promise<Measured[
       {
         ...line,
         metric: `attention kernel against ORT GroupQueryAttention, context ${first.length}`,
-        note: `${shape}; Node copies ORT's cache; outputs differ by ${first.samples.ortDifference.toExponential(1)}`,
+        note: `${shape}; ${copied}`,
       },
       first.samples.kernel,
       first.samples.ort,
@@ -282,35 +289,37 @@ export async function measureAttention(context: ClaimContext): Promise<Measured[
       last.samples.multiHead,
       1,
     ),
+  ];
+}
+
+function memoryLines(points: readonly Point[]): Measured[] {
+  const first = points[0]!;
+  const last = points.at(-1)!;
+  const line = { better: "lower", kind: "live" } as const;
+  const pageBytes = (kvHeads: number): number =>
+    kvPageBytes({ layers: 1, kvHeads, headDim: HEAD_DIM, pageTokens: PAGE_TOKENS, pages: 1, format: "f32" });
+  return [
     compare(
-      {
-        metric: "KV bytes of a page, grouped against multi-head",
-        unit: "bytes",
-        better: "lower",
-        kind: "live",
-        note: "as stored",
-      },
+      { ...line, metric: "KV bytes of a page, grouped against multi-head", unit: "bytes", note: "as stored" },
       [pageBytes(KV_HEADS)],
       [pageBytes(HEADS)],
       4,
     ),
     absolute(
       {
+        ...line,
         metric: "online softmax against all scores at once",
         unit: "largest difference",
-        better: "lower",
-        kind: "live",
         note: "over every context of the curve, unit-normal keys, values and queries",
       },
-      [Math.max(...differences)],
+      [Math.max(...points.map(({ samples }) => samples.difference))],
       1e-4,
     ),
     absolute(
       {
+        ...line,
         metric: `scratch memory, context ${last.length} over context ${first.length}`,
         unit: "×",
-        better: "lower",
-        kind: "live",
         note: "all scores at once would grow with the context",
       },
       [last.samples.scratchBytes / first.samples.scratchBytes],
