@@ -114,6 +114,19 @@ describe("chat", () => {
   });
 });
 
+describe("pipes", () => {
+  test("a reader that leaves early is no failure", async () => {
+    const { stdout } = await new Promise<Outcome>((resolve) => {
+      const command = `{ "${process.execPath}" "${MAIN}" claim; echo "code $?" >&2; } | true`;
+      execFile("sh", ["-c", command], { env: environment }, (_, out, stderr) =>
+        resolve({ code: 0, stdout: stderr, stderr: out }),
+      );
+    });
+    expect(stdout).toContain("code 0");
+    expect(stdout).not.toContain("EPIPE");
+  });
+});
+
 describe("serve", () => {
   test("prints its URL, answers, and on SIGTERM finishes what is under way and ends with 0", async () => {
     const serving = await serve(["--port", "0"]);

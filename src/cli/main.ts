@@ -32,7 +32,16 @@ function createProgram(): Command {
   return program;
 }
 
+/** `punctual … | head` is no failure: when nobody reads any more, there is nothing left to say. */
+function endWithReader(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(0);
+  });
+}
+
 async function main(): Promise<void> {
+  endWithReader();
   try {
     await createProgram().parseAsync();
   } catch (error) {

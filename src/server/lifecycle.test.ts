@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { APIError } from "openai";
 import { afterEach, describe, expect, test } from "vitest";
 import { startTestServer, TINY, until, type TestServer } from "../../test/support/engine.ts";
-import { errorBodySchema } from "../protocol/index.ts";
+import { completionSchema, errorBodySchema } from "../protocol/index.ts";
 
 const started: TestServer[] = [];
 const serve: typeof startTestServer = async (...options) => {
@@ -95,6 +95,17 @@ describe("a slow reader", () => {
     expect(received.match(/"finish_reason":"length"/g)).toHaveLength(2);
     expect(received.match(/"top_logprobs":\[/g)!.length).toBeGreaterThan(5000); // all but the marks of sections
     socket.destroy();
+  });
+});
+
+describe("a deadline that cuts", () => {
+  test("ends the answer there, with a parsable end", async () => {
+    const { url } = await serve({ model: LONG });
+    const slo = { class: "deadline", deadline_ms: 700, on_miss: "cut" };
+    const answer = completionSchema.parse(await (await post(url, completion(4000, { slo }))).json());
+    expect(answer.choices[0]!.finish_reason).toBe("length");
+    expect(answer.usage.completion_tokens).toBeLessThan(4000);
+    expect(answer.usage.slo!.attained).toBe(false);
   });
 });
 

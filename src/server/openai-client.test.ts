@@ -181,6 +181,15 @@ describe("text completions", () => {
   });
 });
 
+describe("models", () => {
+  test("are listed and retrieved", async () => {
+    const names: string[] = [];
+    for await (const model of client.models.list()) names.push(model.id);
+    expect(names).toEqual(["tiny"]);
+    expect((await client.models.retrieve("tiny")).owned_by).toBe("punctual");
+  });
+});
+
 describe("errors, as the client's classes", () => {
   test.each([
     ["an unknown model", { model: "gpt-9" }, OpenAI.NotFoundError, "model_not_found", "model"],

@@ -9,6 +9,7 @@ import { createApp, type ServerApp } from "./app.ts";
 import { OpenRequests, SILENT_LOG, type ServerContext, type ServerLog } from "./context.ts";
 import { HttpMetrics } from "./metrics.ts";
 
+/** What a server serves, and its limits. */
 export interface ServerOptions {
   /** Running engines, each served under its name; at least one, names distinct. They stay the caller's to stop. */
   readonly engines: readonly Engine[];
@@ -22,6 +23,7 @@ export interface ServerOptions {
   readonly clock?: Clock;
 }
 
+/** Where to listen. */
 export interface ListenOptions {
   /** 127.0.0.1 when absent. */
   readonly host?: string;
@@ -31,12 +33,14 @@ export interface ListenOptions {
   readonly insecure?: boolean;
 }
 
+/** Where a server listens. */
 export interface Listening {
   readonly url: string;
   readonly host: string;
   readonly port: number;
 }
 
+/** A server: an application, sockets, and an orderly end. */
 export interface PunctualServer extends AsyncDisposable {
   /** For tests and for mounting in another server: `app.request()`, `app.fetch`. */
   readonly app: ServerApp;

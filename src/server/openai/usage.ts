@@ -61,5 +61,5 @@ function worstOutcome(outcomes: readonly SloReport[]): SloReport {
 
 function extreme(values: readonly (number | null)[], pick: (...values: number[]) => number): number | null {
   const known = values.filter((value) => value !== null);
-  return known.length === 0 ? null : pick(...known);
+  return known.length === 0 ? null : Math.round(pick(...known) * 1000) / 1000; // microseconds are enough for anybody
 }
