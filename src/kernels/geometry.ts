@@ -153,7 +153,7 @@ export function planGeometry(options: AttentionOptions): Geometry {
   const perSequence = options.maxPagesPerSequence ?? layout.pages;
   const tableEntries = Math.max(perSequence, Math.min(maxRows * perSequence, TABLE_ENTRIES), maxRows);
   const headBytes = layout.headDim * 4;
-  const scratchBytes = aligned(ITEM_VECTORS * (2 * headBytes + 4 + 16 + 64) + 64, 4096);
+  const scratchBytes = aligned(ITEM_VECTORS * (2 * headBytes + 4 + 16 + 64) + 64 + 16 * headBytes, 4096);
   let end = CONTROL + CONTROL_BYTES;
   const region = (bytes: number, to?: number): number => {
     const at = aligned(end, to);

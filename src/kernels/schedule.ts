@@ -21,7 +21,7 @@ export interface AttentionSequence {
 }
 
 /** Query vectors that share one pass over the keys: more would spill the first-level cache. */
-const CHUNK_VECTORS = 16;
+const CHUNK_VECTORS = 32;
 /** Items below which a job for two threads is cut finer. */
 const ITEMS_WANTED = 8;
 

@@ -11,10 +11,10 @@
  * read in two long runs instead of many short ones.
  *
  * Scratch of a thread: queries [vectors, headDim] f32 | outputs, alike | m f32 | l v128 | weights [vectors, 16]
- * | sink of touch.
+ * | sink of touch | staged block of int8.
  */
 import { scoresOne, scoresTwo, valuesOne, valuesTwo } from "./blocks-f32";
-import { scoresOneInt8, scoresTwoInt8, valuesOneInt8, valuesTwoInt8 } from "./blocks-int8";
+import { WIDENED_SCALE, widenBytes } from "./blocks-int8";
 import {
   BLOCK_TOKENS,
   CONTROL,
@@ -77,6 +77,7 @@ let outputs: usize = 0;
 let maxima: usize = 0;
 let sums: usize = 0;
 let weights: usize = 0;
+let staged: usize = 0; // one block of keys or values of one head, widened to f32 (int8 pages only)
 
 function enter(item: usize, sequence: usize, scratch: usize): void {
   int8 = word(FORMAT) === 1;
@@ -95,6 +96,7 @@ function enter(item: usize, sequence: usize, scratch: usize): void {
   maxima = outputs + <usize>ITEM_VECTORS * vectorBytes;
   sums = maxima + <usize>ITEM_VECTORS * 4;
   weights = sums + <usize>ITEM_VECTORS * 16;
+  staged = weights + <usize>ITEM_VECTORS * WEIGHT_BYTES + 64;
 }
 
 /** Copies the scaled queries into scratch, kv head by kv head, and clears the state. `source`: the item's first row. */
@@ -152,6 +154,15 @@ function highOf(i: i32, start: i32): i32 {
   return min(block, position + i / group + 1 - start);
 }
 
+/** Address of `count` keys or values as f32: where they are, or widened in the stage. */
+// @ts-ignore: decorator
+@inline
+function asFloats(at: usize, count: i32): usize {
+  if (!int8) return at;
+  widenBytes(at, <usize>count * tokenBytes, staged);
+  return staged;
+}
+
 /** Scores of one kv head's vectors, in pairs, against `count` keys. */
 function scoreHead(head: i32, keys: usize, count: i32): void {
   const groups = (count + 3) >> 2;
@@ -160,15 +171,13 @@ function scoreHead(head: i32, keys: usize, count: i32): void {
   for (; i + 2 <= headVectors; i += 2) {
     const q = queries + <usize>at * vectorBytes;
     const to = weights + <usize>at * WEIGHT_BYTES;
-    if (int8) scoresTwoInt8(q, keys, tokenBytes, groups, to);
-    else scoresTwo(q, keys, tokenBytes, groups, to);
+    scoresTwo(q, keys, vectorBytes, groups, to);
     at += 2;
   }
   if (i === headVectors) return;
   const q = queries + <usize>at * vectorBytes;
   const to = weights + <usize>at * WEIGHT_BYTES;
-  if (int8) scoresOneInt8(q, keys, tokenBytes, groups, to);
-  else scoresOne(q, keys, tokenBytes, groups, to);
+  scoresOne(q, keys, vectorBytes, groups, to);
 }
 
 /** Adds the weighted values of one kv head to its outputs, in pairs. */
@@ -181,13 +190,8 @@ function addHead(head: i32, values: usize, start: i32): void {
     const high = highOf(two ? i + 1 : i, start);
     const from = weights + at * WEIGHT_BYTES;
     const to = outputs + at * vectorBytes;
-    if (two) {
-      if (int8) valuesTwoInt8(from, values, tokenBytes, low, high, to);
-            else valuesTwo(from, values, tokenBytes, low, high, to);
-    } else {
-      if (int8) valuesOneInt8(from, values, tokenBytes, low, high, to);
-            else valuesOne(from, values, tokenBytes, low, high, to);
-    }
+    if (two) valuesTwo(from, values, vectorBytes, low, high, to);
+    else valuesOne(from, values, vectorBytes, low, high, to);
   }
 }
 
@@ -208,12 +212,13 @@ function rescale(output: usize, factor: v128): void {
   }
 }
 
-/** at[i] x= scales[i]: how int8 scales enter, once per token instead of once per element. */
+/** at[i] x= scales[i]: how int8 scales enter, once per token instead of once per element. The factor is a power of 2. */
 // @ts-ignore: decorator
 @inline
 function applyScales(at: usize, scales: usize, groups: i32): void {
+  const factor = f32x4.splat(WIDENED_SCALE);
   for (let i: usize = 0; i < <usize>groups << 4; i += 16) {
-    v128.store(at + i, f32x4.mul(v128.load(at + i), v128.load(scales + i)));
+    v128.store(at + i, f32x4.mul(v128.load(at + i), f32x4.mul(v128.load(scales + i), factor)));
   }
 }
 
@@ -225,7 +230,7 @@ function weigh(i: i32, groups: i32): void {
   const from = weights + <usize>i * WEIGHT_BYTES;
   const end = from + (<usize>groups << 4);
   let largest = v128.load(from);
-  for (let w = from + 16; w < end; w += 16) largest = f32x4.max(largest, v128.load(w));
+  for (let w = from + 16; w < end; w += 16) largest = f32x4.pmax(largest, v128.load(w));
   const maximum = maxima + (<usize>i << 2);
   const sum = sums + (<usize>i << 4);
   let m = load<f32>(maximum);
@@ -301,13 +306,13 @@ export function attendItem(item: usize, scratch: usize): void {
     // A page that is only begun is left out: most of it is not needed.
     const fresh = start % pageTokens === 0 && count === block;
     if (fresh) touch(keys, <usize>heads * headBytes);
-    for (let h = 0; h < heads; h++) scoreHead(h, keys + <usize>h * headBytes, count);
+    for (let h = 0; h < heads; h++) scoreHead(h, asFloats(keys + <usize>h * headBytes, count), count);
     for (let h = 0; h < heads; h++) {
       const at = scales + (<usize>(h * pageTokens) << 2);
       weighHead(h, start, count, at + <usize>word(KEY_SCALES_AT), at + <usize>word(VALUE_SCALES_AT));
     }
     if (fresh) touch(keys + valuesAt, <usize>heads * headBytes);
-    for (let h = 0; h < heads; h++) addHead(h, keys + valuesAt + <usize>h * headBytes, start);
+    for (let h = 0; h < heads; h++) addHead(h, asFloats(keys + valuesAt + <usize>h * headBytes, count), start);
   }
   finish(<usize>word(OUTPUTS_AT) + row, rowBytes);
 }
