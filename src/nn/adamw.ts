@@ -37,6 +37,13 @@ export const DEFAULT_ADAMW: AdamWOptions = {
   emaDecay: 0,
 };
 
+/** Arrays of an optimiser, each in the parameters' order. */
+export interface AdamWState {
+  readonly first: readonly Float32Array[];
+  readonly second: readonly Float32Array[];
+  readonly average: readonly Float32Array[];
+}
+
 /** What a step of one parameter is made of: one constant each, so that the loop below is straight. */
 interface StepFactors {
   readonly gradientScale: number;
@@ -61,18 +68,22 @@ export class AdamW {
   /** Steps taken; part of a checkpoint. */
   stepsTaken = 0;
 
-  constructor(parameters: readonly Parameter[], options: Partial<AdamWOptions> = {}) {
+  /** @param state arrays to keep moments and averages in, which may lie in shared memory; own ones by default */
+  constructor(parameters: readonly Parameter[], options: Partial<AdamWOptions> = {}, state?: AdamWState) {
     this.options = { ...DEFAULT_ADAMW, ...options };
     this.parameters = parameters;
-    this.firstMoments = parameters.map(({ data }) => new Float32Array(data.length));
-    this.secondMoments = parameters.map(({ data }) => new Float32Array(data.length));
-    this.averages = this.options.emaDecay > 0 ? parameters.map(({ data }) => data.slice()) : [];
+    this.firstMoments = state?.first ?? parameters.map(({ data }) => new Float32Array(data.length));
+    this.secondMoments = state?.second ?? parameters.map(({ data }) => new Float32Array(data.length));
+    this.averages = state?.average ?? parameters.map(({ data }) => data.slice());
+    if (this.options.emaDecay === 0) this.averages = [];
   }
 
-  /** One update; gradients in the parameters' order. Returns their global norm before clipping. */
-  step(gradients: readonly Float32Array[], learningRate: number): number {
+  /**
+   * One update; gradients in the parameters' order. `norm` is the norm to clip by, when these are only a
+   * part of all parameters. Returns the norm, before clipping.
+   */
+  step(gradients: readonly Float32Array[], learningRate: number, norm = globalNorm(gradients)): number {
     assert(gradients.length === this.parameters.length, "one gradient for each parameter");
-    const norm = globalNorm(gradients);
     const { beta1, beta2, epsilon, weightDecay, clipNorm } = this.options;
     this.stepsTaken += 1;
     const factors: StepFactors = {

@@ -5,7 +5,7 @@
  *   await runTraining({ parameters, run: (step) => ... }, plan, optimizer, { clock });
  *   await writeFileAtomically("model.safetensors", encodeSafetensors(tensors));
  */
-export { AdamW, DEFAULT_ADAMW, globalNorm, type AdamWOptions, type Parameter } from "./adamw.ts";
+export { AdamW, DEFAULT_ADAMW, globalNorm, type AdamWOptions, type AdamWState, type Parameter } from "./adamw.ts";
 export { causalPattern, groupedAttention, segmentMask, type GroupedAttentionOptions } from "./attention.ts";
 export { loadCheckpoint, saveCheckpoint, writeFileAtomically, type RunCounters } from "./checkpoint.ts";
 export { bfloat16ToFloat32, float32ToHalf, halfToFloat32 } from "./half.ts";
@@ -24,9 +24,9 @@ export {
   runTraining,
   type StepOutcome,
   type StepRecord,
+  type Trainer,
   type TrainingPlan,
   type TrainingPorts,
   type TrainingProgress,
   type TrainingResult,
-  type TrainingTask,
 } from "./training-loop.ts";

@@ -118,7 +118,10 @@ function readEntry(name: string, value: unknown, dataStart: number): Safetensors
   const fields = value as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
   const { dtype, shape, data_offsets: offsets } = fields;
   if (typeof dtype !== "string" || !Object.hasOwn(STORED, dtype)) {
-    invalid(`${name}.dtype`, `dtype of ${name} is ${JSON.stringify(dtype)}, expected one of ${Object.keys(STORED)}`);
+    invalid(
+      `${name}.dtype`,
+      `dtype of ${name} is ${JSON.stringify(dtype)}, expected one of ${Object.keys(STORED).join(", ")}`,
+    );
   }
   if (!Array.isArray(shape) || shape.length > RANK_LIMIT || !shape.every(isCount)) {
     invalid(`${name}.shape`, `shape of ${name} must be at most ${RANK_LIMIT} sizes`);

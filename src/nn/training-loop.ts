@@ -1,33 +1,37 @@
 /**
  * The loop that every recipe runs: compute loss and gradients, update, log, now and then checkpoint.
- * What is computed is the task's business, where records go is the ports'. The loop itself draws
- * nothing and reads only the clock it is given, so a run is a function of its task and plan: a resumed
+ * What is computed is the trainer's business, where records go is the ports'. The loop itself draws
+ * nothing and reads only the clock it is given, so a run is a function of its trainer and plan: a resumed
  * run equals an uninterrupted one bit for bit.
  */
 import { setImmediate } from "node:timers/promises";
-import { fail, type Clock } from "../core/index.ts";
-import { type AdamW, type AdamWOptions, type Parameter } from "./adamw.ts";
+import { assert, fail, type Clock } from "../core/index.ts";
+import type { AdamW } from "./adamw.ts";
 import type { RunCounters } from "./checkpoint.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 
 export interface StepOutcome {
   readonly loss: number;
-  /** In the parameters' order. */
-  readonly gradients: readonly Float32Array[];
+  /** Over all parameters, before clipping. */
+  readonly gradientNorm: number;
   /** Tokens the step has computed. */
   readonly tokens: number;
 }
 
-/** A network with its data: loss and gradients of a step, a pure function of weights and step number. */
-export interface TrainingTask {
-  readonly parameters: readonly Parameter[];
-  run(step: number): StepOutcome | Promise<StepOutcome>;
+/** A network with its data and its optimiser. */
+export interface Trainer {
+  /** Weights, moments, averages and the number of steps taken. */
+  readonly optimizer: AdamW;
+  /**
+   * One step: loss and gradients, a pure function of weights and step number, and the update at that
+   * learning rate. Counts the step in `optimizer`.
+   */
+  advance(step: number, learningRate: number): StepOutcome | Promise<StepOutcome>;
 }
 
 export interface TrainingPlan {
   readonly totalSteps: number;
   readonly schedule: Schedule;
-  readonly adamw: Partial<AdamWOptions>;
 }
 
 /** One line of the loss log. No times in it: the log of a rerun is equal to the byte. */
@@ -78,13 +82,13 @@ const CHECKPOINT_EVERY_MS = 5 * 60_000;
  * Throws `training_diverged` on a loss that is not finite.
  */
 export async function runTraining(
-  task: TrainingTask,
+  trainer: Trainer,
   plan: TrainingPlan,
-  optimizer: AdamW,
   ports: TrainingPorts,
   from: RunCounters & { readonly stopAfter?: number } = { tokens: 0, elapsedMs: 0 },
 ): Promise<TrainingResult> {
   const { clock, signal } = ports;
+  const { optimizer } = trainer;
   const last = Math.min(plan.totalSteps, from.stopAfter ?? plan.totalSteps);
   const startMs = clock.nowMs();
   const elapsed = (): number => clock.nowMs() - startMs;
@@ -95,7 +99,7 @@ export async function runTraining(
     await ports.checkpoint?.(optimizer, { tokens, elapsedMs: from.elapsedMs + savedAtMs });
   };
   while (optimizer.stepsTaken < last && signal?.aborted !== true) {
-    const record = await oneStep(task, plan, optimizer, tokens);
+    const record = await oneStep(trainer, plan, tokens);
     tokens = record.tokens;
     const elapsedMs = elapsed();
     const tokensPerSecond = elapsedMs > 0 ? ((tokens - from.tokens) * 1000) / elapsedMs : 0;
@@ -109,19 +113,14 @@ export async function runTraining(
   return { stepsTaken: optimizer.stepsTaken, tokens, finished, elapsedMs: from.elapsedMs + elapsed() };
 }
 
-async function oneStep(
-  task: TrainingTask,
-  plan: TrainingPlan,
-  optimizer: AdamW,
-  tokensBefore: number,
-): Promise<StepRecord> {
-  const step = optimizer.stepsTaken;
+async function oneStep(trainer: Trainer, plan: TrainingPlan, tokensBefore: number): Promise<StepRecord> {
+  const step = trainer.optimizer.stepsTaken;
   const rate = learningRate(plan.schedule, step, plan.totalSteps);
-  const { loss, gradients, tokens } = await task.run(step);
+  const { loss, gradientNorm, tokens } = await trainer.advance(step, rate);
   if (!Number.isFinite(loss)) fail("training_diverged", `the loss of step ${step} is ${loss}`, { param: "loss" });
-  const gradientNorm = optimizer.step(gradients, rate);
   if (!Number.isFinite(gradientNorm)) {
     fail("training_diverged", `the gradient norm of step ${step} is ${gradientNorm}`, { param: "gradientNorm" });
   }
+  assert(trainer.optimizer.stepsTaken === step + 1, "a step is counted once");
   return { step, loss, gradientNorm, learningRate: rate, tokens: tokensBefore + tokens };
 }

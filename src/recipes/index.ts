@@ -14,6 +14,8 @@ export {
   type SetScore,
 } from "./evaluate.ts";
 export { roundedWeights, writeCard, writeModel } from "./export-model.ts";
+export { drawTrainingItem } from "./draw.ts";
+export { trainTokenizer } from "./family-tokenizer.ts";
 export { createProgressBar, type ProgressBar } from "./progress-bar.ts";
 export { findRecipe, RECIPES } from "./recipes.ts";
 export { shareOf, type Share } from "./statistics.ts";
@@ -28,4 +30,4 @@ export {
   type Recipe,
   type TokenizerRecipe,
 } from "./types.ts";
-export { drawTrainingItem, SCORED_SETS, trainTokenizer, worldItems } from "./world-data.ts";
+export { SCORED_SETS, worldItems } from "./world-data.ts";

@@ -40,6 +40,7 @@ const TOKENIZER: TokenizerRecipe = {
   summary: "The vocabulary of the Punctual family: byte-level pieces learned from the world's training texts.",
   seed: 1,
   vocabSize: VOCABULARY,
+  spacedWords: 200,
   items: 30_000,
   mixture: MIXTURE,
 };
@@ -66,10 +67,10 @@ const BASE: DecoderRecipe = {
   seed: 1,
   config: { ...FAMILY, hidden: 256, layers: 5, heads: 8, kvHeads: 2, headDim: 32, ffn: 704 },
   phases: [
-    { steps: 8000, batch: 16, length: 128, mixture: MIXTURE },
+    { steps: 7200, batch: 16, length: 128, mixture: MIXTURE },
     { steps: 800, batch: 4, length: 512, mixture: LONG_MIXTURE },
   ],
-  schedule: { kind: "cosine", peak: 2.5e-3, floor: 1.25e-4, warmupSteps: 200 },
+  schedule: { kind: "wsd", peak: 2e-3, floor: 4e-5, warmupSteps: 200, decaySteps: 2400 },
   adamw: { weightDecay: 0.1, emaDecay: 0.999 },
   threads: 2,
 };

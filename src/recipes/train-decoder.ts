@@ -9,14 +9,14 @@ import { join } from "node:path";
 import { hashString, type Clock } from "../core/index.ts";
 import { countParameters, type Tokenizer } from "../llm/index.ts";
 import {
-  AdamW,
+  type AdamW,
   loadCheckpoint,
   runTraining,
   saveCheckpoint,
   type TrainingProgress,
   type TrainingResult,
 } from "../nn/index.ts";
-import { DecoderTask, type DrawItem } from "./decoder-task.ts";
+import { createTrainer, type DecoderTrainer } from "./decoder-trainer.ts";
 import { machineFingerprint, TrainLogWriter, type LogHeader } from "./train-log.ts";
 import { totalSteps, type DecoderRecipe } from "./types.ts";
 
@@ -61,13 +61,13 @@ export function finalWeights(optimizer: AdamW): Map<string, Float32Array> {
 export async function trainDecoder(
   recipe: DecoderRecipe,
   tokenizer: Tokenizer,
-  draw: DrawItem,
   options: TrainOptions,
+  newTrainer: () => DecoderTrainer = () => createTrainer(recipe, tokenizer),
 ): Promise<TrainedDecoder> {
   const { outDir, clock } = options;
   await mkdir(outDir, { recursive: true });
-  await using task = new DecoderTask(recipe, draw);
-  const optimizer = new AdamW(task.parameters, recipe.adamw);
+  await using trainer = newTrainer();
+  const { optimizer } = trainer;
   const identity = recipeIdentity(recipe);
   const checkpoint = join(outDir, CHECKPOINT_FILE);
   const goesOn = options.resume !== false && existsSync(checkpoint);
@@ -83,11 +83,10 @@ export async function trainDecoder(
     machine: machineFingerprint(recipe.threads),
   };
   const log = TrainLogWriter.open(join(outDir, LOG_FILE), header, optimizer.stepsTaken);
-  const plan = { totalSteps: header.totalSteps, schedule: recipe.schedule, adamw: recipe.adamw };
+  const plan = { totalSteps: header.totalSteps, schedule: recipe.schedule };
   const result = await runTraining(
-    task,
+    trainer,
     plan,
-    optimizer,
     {
       clock,
       log: (record) => log.step(record),

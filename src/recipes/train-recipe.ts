@@ -1,17 +1,17 @@
 /** The one way to make a built-in model: by the name of its recipe. Training, export, scores and card. */
-import { readFile } from "node:fs/promises";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "../core/index.ts";
 import { loadModel, parameterSpecs, writeTokenizer, type Tokenizer } from "../llm/index.ts";
-import { decodeSafetensors, runTraining, AdamW, writeFileAtomically, type StepRecord } from "../nn/index.ts";
-import { DecoderTask } from "./decoder-task.ts";
+import { decodeSafetensors, runTraining, writeFileAtomically, type StepRecord } from "../nn/index.ts";
+import { createTrainer } from "./decoder-trainer.ts";
 import { evaluateModel, type EvaluateOptions, type SetScore } from "./evaluate.ts";
 import { roundedWeights, writeCard, writeModel } from "./export-model.ts";
+import { trainTokenizer } from "./family-tokenizer.ts";
 import { findRecipe, RECIPES } from "./recipes.ts";
 import { CHECKPOINT_FILE, removeCheckpoint, trainDecoder, type TrainOptions } from "./train-decoder.ts";
 import { totalSteps, type DecoderRecipe, type TokenizerRecipe } from "./types.ts";
-import { SCORED_SETS, trainTokenizer, worldItems } from "./world-data.ts";
+import { SCORED_SETS } from "./world-data.ts";
 
 export interface TrainSummary {
   readonly name: string;
@@ -48,7 +48,7 @@ export async function trainRecipe(name: string, options: TrainOptions): Promise<
     await writeFileAtomically(join(outDir, "tokenizer.json"), writeTokenizer(tokenizer));
     return { name, stepsTaken: 0, finished: true, scores: [] };
   }
-  const trained = await trainDecoder(recipe, tokenizer, worldItems(tokenizer), options);
+  const trained = await trainDecoder(recipe, tokenizer, options);
   const { finished, stepsTaken } = trained.result;
   if (!finished) return { name, stepsTaken, finished, scores: [] };
   await writeModel(outDir, trained);
@@ -94,14 +94,10 @@ export async function evaluateCheckpoint(
 /** Runs the first steps of a recipe again, for comparison with a committed log. */
 export async function rerunSteps(name: string, steps: number, clock: TrainOptions["clock"]): Promise<StepRecord[]> {
   const recipe = decoderRecipe(name);
-  await using task = new DecoderTask(recipe, worldItems(familyTokenizer()));
+  await using trainer = createTrainer(recipe, familyTokenizer());
   const records: StepRecord[] = [];
-  const plan = { totalSteps: totalSteps(recipe), schedule: recipe.schedule, adamw: recipe.adamw };
+  const plan = { totalSteps: totalSteps(recipe), schedule: recipe.schedule };
   const ports = { clock, log: (record: StepRecord) => records.push(record) };
-  await runTraining(task, plan, new AdamW(task.parameters, recipe.adamw), ports, {
-    tokens: 0,
-    elapsedMs: 0,
-    stopAfter: steps,
-  });
+  await runTraining(trainer, plan, ports, { tokens: 0, elapsedMs: 0, stopAfter: steps });
   return records;
 }

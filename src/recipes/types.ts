@@ -14,7 +14,7 @@ export interface Mixture {
 /** A stretch of steps with one shape of batch. */
 export interface Phase {
   readonly steps: number;
-  /** Rows of a batch. */
+  /** Rows of a batch, a multiple of the recipe's threads. */
   readonly batch: number;
   /** Tokens of a row. */
   readonly length: number;
@@ -30,7 +30,7 @@ export interface DecoderRecipe {
   readonly phases: readonly Phase[];
   readonly schedule: Schedule;
   readonly adamw: Partial<AdamWOptions>;
-  /** Compute threads; part of the recipe because it may decide the last bits. */
+  /** Training threads, each with its share of a batch's rows; part of the recipe because it decides the data. */
   readonly threads: number;
 }
 
@@ -40,6 +40,8 @@ export interface TokenizerRecipe {
   readonly summary: string;
   readonly seed: number;
   readonly vocabSize: number;
+  /** Pieces of the vocabulary that are a space and a frequent word. */
+  readonly spacedWords: number;
   /** Training items whose texts are counted. */
   readonly items: number;
   readonly mixture: Mixture;

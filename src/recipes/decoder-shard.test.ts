@@ -14,9 +14,10 @@ import {
 } from "../llm/index.ts";
 import { DEFAULT_WEIGHTS } from "../world/index.ts";
 import { BatchDecoder } from "./batch-decoder.ts";
-import { batchOf, DecoderTask, initialParameters } from "./decoder-task.ts";
+import { initialise, parameterShapes, shardOf } from "./decoder-shard.ts";
+import { LocalTrainer } from "./decoder-trainer.ts";
 import type { TokenItem } from "./packing.ts";
-import { trainDecoder } from "./train-decoder.ts";
+import { trainDecoder, type TrainedDecoder, type TrainOptions } from "./train-decoder.ts";
 import { readTrainLog } from "./train-log.ts";
 import type { DecoderRecipe, Phase } from "./types.ts";
 
@@ -59,6 +60,9 @@ const recipe: DecoderRecipe = {
 };
 const tokenizer = trainBpe(["a text"], { vocabSize: 300 });
 
+const train = (options: TrainOptions): Promise<TrainedDecoder> =>
+  trainDecoder(recipe, tokenizer, options, () => new LocalTrainer(recipe, copyItem));
+
 const folders: string[] = [];
 async function folder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "punctual-"));
@@ -72,7 +76,7 @@ describe("a micro decoder learns to copy", () => {
   let weights: ReadonlyMap<string, Float32Array>;
   beforeAll(async () => {
     dir = await folder();
-    const trained = await trainDecoder(recipe, tokenizer, copyItem, { outDir: dir, clock: new FakeClock() });
+    const trained = await train({ outDir: dir, clock: new FakeClock() });
     weights = trained.weights;
   });
 
@@ -98,9 +102,9 @@ describe("a micro decoder learns to copy", () => {
   test("interrupted and resumed, it writes the same log and weights", async () => {
     const other = await folder();
     const options = { outDir: other, clock: new FakeClock() };
-    const early = await trainDecoder(recipe, tokenizer, copyItem, { ...options, maxSteps: 163 });
+    const early = await train({ ...options, maxSteps: 163 });
     expect(early.result).toMatchObject({ finished: false, stepsTaken: 163 });
-    const resumed = await trainDecoder(recipe, tokenizer, copyItem, options);
+    const resumed = await train(options);
     expect(resumed.result.finished).toBe(true);
     const logs = await Promise.all([dir, other].map((path) => readFile(join(path, "train.jsonl"), "utf8")));
     expect(logs[1]).toBe(logs[0]);
@@ -109,12 +113,16 @@ describe("a micro decoder learns to copy", () => {
 });
 
 describe("the training graph", () => {
-  const weights = initialParameters(config, 5);
+  const weights = parameterShapes(config).map((shape) => ({
+    ...shape,
+    data: new Float32Array(shape.dims.reduce((a, b) => a * b, 1)),
+  }));
+  initialise(weights, config, 5);
   const feedsOf = (batch: Record<string, TensorData>): Record<string, TensorData> => ({
     ...Object.fromEntries(weights.map(({ name, dims, data }) => [name, { dtype: "float32", dims, data }] as const)),
     ...batch,
   });
-  const batch = batchOf(recipe, 0, copyItem);
+  const batch = shardOf(recipe, 0, 0, copyItem);
 
   test("its gradients are those of finite differences, for every kind of weight", async () => {
     await using session = await createSession(trainingGraph(config, batch.shape), { threads: 1 });
@@ -171,11 +179,4 @@ describe("the training graph", () => {
       if (dims.length === 1) expect(data.every((value) => value === 1)).toBe(true);
     }
   });
-});
-
-test("a task owns its sessions", async () => {
-  await using task = new DecoderTask(recipe, copyItem);
-  const outcome = await task.run(0);
-  expect(outcome.gradients.length).toBe(task.parameters.length);
-  expect(outcome.tokens).toBe(128);
 });

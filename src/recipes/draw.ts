@@ -1,0 +1,19 @@
+/** Items of the world's training split, drawn by a mixture. */
+import type { RandomStream } from "../core/index.ts";
+import { generateItem, multiTurnItem, SKILLS, type Skill, type WorldItem } from "../world/index.ts";
+import type { Mixture } from "./types.ts";
+
+function drawSkill({ skills }: Mixture, random: RandomStream): Skill {
+  let left = random.uniform() * SKILLS.reduce((sum, skill) => sum + skills[skill], 0);
+  for (const skill of SKILLS) {
+    left -= skills[skill];
+    if (left < 0) return skill;
+  }
+  return SKILLS[0]!;
+}
+
+/** One item of the training split. */
+export function drawTrainingItem(mixture: Mixture, random: RandomStream): WorldItem {
+  if (random.chance(mixture.conversations)) return multiTurnItem("train", random, mixture.skills);
+  return generateItem(drawSkill(mixture, random), "train", random);
+}
