@@ -20,7 +20,14 @@ export { createProgressBar, type ProgressBar } from "./progress-bar.ts";
 export { findRecipe, RECIPES } from "./recipes.ts";
 export { shareOf, type Share } from "./statistics.ts";
 export { recipeIdentity, type TrainOptions } from "./train-decoder.ts";
-export { machineFingerprint, readTrainLog, sameMachine, type TrainLog } from "./train-log.ts";
+export {
+  firstDifference,
+  LOG_FIRST,
+  machineFingerprint,
+  readTrainLog,
+  sameMachine,
+  type TrainLog,
+} from "./train-log.ts";
 export { evaluateCheckpoint, evaluateFolder, rerunSteps, trainRecipe, type TrainSummary } from "./train-recipe.ts";
 export {
   totalSteps,

@@ -110,3 +110,29 @@ export function readTrainLog(path: string): TrainLog {
   const end = rest.find((record): record is LogEnd => "kind" in record && record.kind === "end") ?? null;
   return { header, steps, end };
 }
+
+/**
+ * Where a rerun leaves a log, or null when it does not: to the last bit on the machine that wrote it,
+ * within `tolerance` (relative, of loss and norm) on another.
+ */
+export function firstDifference(
+  log: TrainLog,
+  rerun: readonly StepRecord[],
+  machine: MachineFingerprint,
+  tolerance = 1e-3,
+): { readonly step: number; readonly logged: StepRecord; readonly rerun: StepRecord } | null {
+  const exact = sameMachine(log.header.machine, machine);
+  const byStep = new Map(log.steps.map((record) => [record.step, record]));
+  for (const record of rerun) {
+    const logged = byStep.get(record.step);
+    if (logged === undefined) continue;
+    const near = (a: number, b: number): boolean => (exact ? a === b : Math.abs(a - b) <= tolerance * Math.abs(a));
+    const equal =
+      near(logged.loss, record.loss) &&
+      near(logged.gradientNorm, record.gradientNorm) &&
+      logged.tokens === record.tokens &&
+      logged.learningRate === record.learningRate;
+    if (!equal) return { step: record.step, logged, rerun: record };
+  }
+  return null;
+}
