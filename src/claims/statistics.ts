@@ -18,17 +18,6 @@ export function medianInterval95(sample: readonly number[], seed = 1): [number, 
   return [quantile(medians, 0.025), quantile(medians, 0.975)];
 }
 
-/** Wilson's 95 % interval of a proportion. */
-export function proportionInterval95(correct: number, total: number): [number, number] {
-  assert(total > 0, "a proportion needs trials");
-  const z = 1.959964;
-  const p = correct / total;
-  const denominator = 1 + (z * z) / total;
-  const centre = p + (z * z) / (2 * total);
-  const spread = z * Math.sqrt((p * (1 - p)) / total + (z * z) / (4 * total * total));
-  return [(centre - spread) / denominator, (centre + spread) / denominator];
-}
-
 type LineText = Pick<Measured, "metric" | "unit" | "better" | "kind" | "note"> & {
   readonly paper_says?: string;
   readonly curve?: Measured["curve"];
@@ -83,23 +72,6 @@ export function absolute(text: LineText, ours: readonly number[], target: number
     target,
     target_on: "ours",
     samples: ours.length,
-    interval95,
-    holds: target === null ? null : decide(interval95, target, text.better),
-    paper_says: text.paper_says ?? null,
-  };
-}
-
-/** A proportion of graded items against a target. */
-export function proportion(text: LineText, correct: number, total: number, target: number | null): Measured {
-  const interval95 = proportionInterval95(correct, total);
-  return {
-    ...text,
-    ours: correct / total,
-    baseline: null,
-    ratio: null,
-    target,
-    target_on: "ours",
-    samples: total,
     interval95,
     holds: target === null ? null : decide(interval95, target, text.better),
     paper_says: text.paper_says ?? null,
