@@ -3,6 +3,7 @@
  * docs/claims.md are drawn from this list and nothing else.
  */
 import { geb } from "./39-geb.ts";
+import { eventLoop } from "./event-loop.ts";
 import type { Claim } from "./framework.ts";
 import { kernelBandwidth } from "./kernel-bandwidth.ts";
 import { trainingSpeed } from "./training-speed.ts";
@@ -20,4 +21,4 @@ export { claimsMarkdown, resultText } from "./report.ts";
 export { exitStatus, runClaim, selectClaims, type RunOptions } from "./run.ts";
 
 /** Every claim, in the order in which they are published. */
-export const CLAIMS: readonly Claim[] = [geb, kernelBandwidth, trainingSpeed];
+export const CLAIMS: readonly Claim[] = [geb, kernelBandwidth, trainingSpeed, eventLoop];
