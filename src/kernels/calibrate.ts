@@ -7,6 +7,19 @@ const GAIN = 0.9;
 /** Long enough for the second thread to fall asleep between calls, as it does between layers. */
 const PAUSE_MS = 0.3;
 const SMALLEST_TOKENS = 16;
+const WARM_CALLS = 60;
+
+/**
+ * Calls until the optimised code is in: WebAssembly starts in a baseline tier several times slower, and the
+ * better code is compiled in the background, in the pauses.
+ */
+export function warmUp(call: (thresholdBytes: number) => void): void {
+  const asleep = new Int32Array(new SharedArrayBuffer(4));
+  for (let i = 0; i < WARM_CALLS; i++) {
+    call(i % 2 === 0 ? Infinity : 0);
+    Atomics.wait(asleep, 0, 0, PAUSE_MS);
+  }
+}
 
 /** Whether `call(0)` (share) is clearly faster than `call(Infinity)` (do not), interleaved, by medians. */
 export function sharingWins(clock: Clock, call: (thresholdBytes: number) => void): boolean {

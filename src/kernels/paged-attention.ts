@@ -10,20 +10,23 @@
  */
 import { fail, type Clock } from "../core/index.ts";
 import * as control from "./assembly/control.ts";
-import { sharingWins, smallestWinner } from "./calibrate.ts";
+import { sharingWins, smallestWinner, warmUp } from "./calibrate.ts";
 import { checkOptions, planGeometry, type AttentionOptions, type Geometry } from "./geometry.ts";
 import { KernelRunner } from "./runner.ts";
 import { WorkPlan, type AttentionSequence } from "./schedule.ts";
 
 export interface PagedAttentionOptions extends AttentionOptions {
-  /** 2 adds a second thread, used for calls that cost more than the threshold; 1 if absent. */
+  /** 2 adds a second thread, used for calls that reach the threshold; 1 if absent. */
   readonly threads?: 1 | 2;
   /** With two threads: calibrates the threshold at create (some 100 ms); without a clock it is THREAD_THRESHOLD_BYTES. */
   readonly clock?: Clock;
 }
 
 /** KV bytes of a call above which waking the second thread pays, on the reference machine. */
-export const THREAD_THRESHOLD_BYTES = 1 << 20;
+export const THREAD_THRESHOLD_BYTES = 2 << 20;
+/** The largest call that calibration tries. */
+const CALIBRATION_BYTES = 16 << 20;
+const WARM_TOKENS = 256;
 
 /** Writes the geometry into the control block, where the kernel of every thread reads it. */
 function writeControl(buffer: ArrayBufferLike, options: AttentionOptions, geometry: Geometry): void {
@@ -104,11 +107,14 @@ export class PagedAttention {
     const geometry = planGeometry(options);
     const runner = await KernelRunner.create(geometry.totalBytes, options.threads ?? 1);
     const attention = new PagedAttention(options, geometry, runner);
-    if (options.clock !== undefined) attention.calibrateThreadThreshold(options.clock);
+    if (options.clock !== undefined && runner.threads === 2) {
+      attention.#commitForCalibration();
+      attention.calibrateThreadThreshold(options.clock);
+    }
     return attention;
   }
 
-  /** Calls that cost more KV bytes than this use both threads; Infinity when two never win. */
+  /** Calls that cost at least so many KV bytes use both threads; Infinity when two never win. */
   get threadThresholdBytes(): number {
     return this.#thresholdBytes;
   }
@@ -123,31 +129,42 @@ export class PagedAttention {
   }
 
   /**
-   * Measures from which size two threads beat one, sets it and returns it. Attends over the pages as they
-   * are, and keeps the results to itself. Of interest on an idle machine only; without a second thread: Infinity.
+   * Measures from which size two threads beat one, sets it and returns it (some 100 ms; Infinity when two never
+   * win). Attends over the pages as they are and keeps the results to itself. Of use on an idle machine only.
    */
   calibrateThreadThreshold(clock: Clock): number {
-    const { layout, heads, window } = this.options;
+    const { layout, heads } = this.options;
     this.#thresholdBytes = Infinity;
     if (this.#runner.threads === 1) return Infinity;
-    const ids = Int32Array.from(
-      { length: Math.min(layout.pages, this.options.maxPagesPerSequence ?? layout.pages) },
-      (_, i) => i,
-    );
+    const pages = Int32Array.from({ length: this.#calibrationPages() }, (_, i) => i);
     const q = new Float32Array(heads * layout.headDim);
     const out = new Float32Array(q.length);
-    const reachable = window === undefined || window === 0 ? Infinity : window;
-    const longest = Math.min(ids.length * layout.pageTokens, reachable);
     const attend = (contextLength: number, thresholdBytes: number): void => {
       this.#thresholdBytes = thresholdBytes;
-      this.attend(0, q, [{ queryStart: 0, queryRows: 1, contextLength, pages: ids }], out);
+      this.attend(0, q, [{ queryStart: 0, queryRows: 1, contextLength, pages }], out);
     };
-    const tokens = smallestWinner(longest, (contextLength) =>
-      sharingWins(clock, (bytes) => attend(contextLength, bytes)),
-    );
-    this.#thresholdBytes =
-      tokens * 2 * this.#geometry.tokenBytes * layout.kvHeads * Math.max(1, this.#geometry.group / 4);
+    const longest = pages.length * layout.pageTokens;
+    warmUp((bytes) => attend(Math.min(longest, WARM_TOKENS), bytes));
+    const tokens = smallestWinner(longest, (size) => sharingWins(clock, (bytes) => attend(size, bytes)));
+    attend(Math.min(tokens, longest), Infinity);
+    this.#thresholdBytes = tokens === Infinity ? Infinity : this.#plan.costBytes;
     return this.#thresholdBytes;
+  }
+
+  /** Pages that calibration reads: up to CALIBRATION_BYTES of one layer, and no more than the window. */
+  #calibrationPages(): number {
+    const { layout, window = 0, maxPagesPerSequence = layout.pages } = this.options;
+    const few = Math.ceil(CALIBRATION_BYTES / this.#geometry.layerBytes);
+    const seen = window === 0 ? layout.pages : Math.ceil(window / layout.pageTokens);
+    return Math.min(layout.pages, maxPagesPerSequence, few, seen);
+  }
+
+  /** Untouched memory is one physical page of zeros, always in cache: writing the zeros makes it real. */
+  #commitForCalibration(): void {
+    const { pagesAt, pageBytes, layerBytes } = this.#geometry;
+    for (let page = 0; page < this.#calibrationPages(); page++) {
+      new Float32Array(this.memory.buffer, pagesAt + page * pageBytes, layerBytes / 4).fill(0);
+    }
   }
 
   /**
@@ -196,7 +213,7 @@ export class PagedAttention {
     this.#runner.words[control.LAYER / 4] = layer;
     for (let next = 0; next < sequences.length;) {
       next = this.#plan.prepare(sequences, next, this.#runner.threads);
-      const shared = this.#runner.threads === 2 && this.#plan.costBytes > this.#thresholdBytes;
+      const shared = this.#runner.threads === 2 && this.#plan.costBytes >= this.#thresholdBytes;
       this.#runner.run(this.#plan.itemCount, shared);
     }
     this.#copyRows(sequences, rowFloats, out);

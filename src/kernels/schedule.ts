@@ -23,7 +23,7 @@ export interface AttentionSequence {
 /** Query vectors that share one pass over the keys: more would spill the first-level cache. */
 const CHUNK_VECTORS = 32;
 /** Items below which a job for two threads is cut finer. */
-const ITEMS_WANTED = 8;
+const ITEMS_WANTED = 4;
 
 function badSequence(index: number, message: string): never {
   fail("invalid_request", `sequence ${index}: ${message}`, { param: `sequences[${index}]` });
