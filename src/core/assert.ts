@@ -1,5 +1,9 @@
 /** Assertions are on in production: a broken invariant stops the work instead of spoiling it. */
 
+/**
+ * A bug, never an expected failure: nothing catches it to go on, and it is no PunctualError, so it reaches a caller
+ * as `internal`.
+ */
 export class AssertionError extends Error {
   constructor(message: string) {
     super(`assertion failed: ${message}`);

@@ -50,8 +50,10 @@ export const ERROR_CODES = {
   training_diverged: kind(500, "training_error", false),
 } as const satisfies Record<string, ErrorKind>;
 
+/** The name of a row of ERROR_CODES: what callers branch on instead of the message. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
+/** What an error carries besides code and message. `cause` stays in this thread: an ErrorRecord has no room for it. */
 export interface ErrorOptions {
   /** The request field, tensor or file field at fault, when there is one. */
   readonly param?: string;
@@ -110,6 +112,7 @@ export function toErrorRecord(thrown: unknown): ErrorRecord {
   return { code: "internal", message, param: null, retryAfterMs: null };
 }
 
+/** The error behind a record from another thread or process, with a stack of this side and without its cause. */
 export function fromErrorRecord(record: ErrorRecord): PunctualError {
   return new PunctualError(record.code, record.message, {
     ...(record.param === null ? {} : { param: record.param }),

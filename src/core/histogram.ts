@@ -1,6 +1,10 @@
 /** Counts in fixed buckets, as Prometheus exposes them: cumulative `le` bounds, sum and count. */
 import { assert } from "./assert.ts";
 
+/**
+ * Observations counted in fixed buckets, in constant memory: a value belongs to the first bound that is not below it.
+ * Cannot forget; a reader that wants a window subtracts two snapshots.
+ */
 export class Histogram {
   readonly bounds: readonly number[];
   readonly #counts: Float64Array;
@@ -54,6 +58,7 @@ export function quantile(sample: readonly number[], q: number): number {
   return sorted[low]! + (sorted[high]! - sorted[low]!) * (position - low);
 }
 
+/** The middle of a sample, for an even number the mean of the two in the middle; NaN for an empty one. */
 export function median(sample: readonly number[]): number {
   return quantile(sample, 0.5);
 }

@@ -4,6 +4,10 @@
  * place never shifts the draws of another.
  */
 
+/**
+ * The four words of xoshiro128**, each in [0, 2^32) and not all zero. The second value of a Box-Muller pair is not part
+ * of it: `restore` drops one that is held.
+ */
 export type RandomState = readonly [number, number, number, number];
 
 /** FNV-1a over UTF-16 code units: a stable 32-bit hash of a name. */
@@ -28,6 +32,10 @@ function splitMix32(seed: number): () => number {
   };
 }
 
+/**
+ * One stream of draws. Equal seeds give equal integers and uniforms on every machine; normal and exponential draws
+ * also depend on the last bits of the platform's logarithm, sine and cosine.
+ */
 export class RandomStream {
   readonly #seed: string;
   #a: number;

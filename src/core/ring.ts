@@ -4,6 +4,10 @@
  */
 import { assert } from "./assert.ts";
 
+/**
+ * A queue of at most `limit` items, first in, first out; every operation takes constant time. `shift` and `peek` give
+ * undefined when it is empty, so items should not be undefined themselves.
+ */
 export class BoundedQueue<T> {
   readonly limit: number;
   readonly #slots: (T | undefined)[];

@@ -4,11 +4,13 @@
  */
 import { assert } from "./assert.ts";
 
+/** Where time comes from: an argument of whatever needs it. `liveClock` of runtime/ is the real one. */
 export interface Clock {
   /** Milliseconds since a fixed origin; never goes back. */
   nowMs(): number;
 }
 
+/** A clock that stands still until told: a test's or a simulator's. Going back is a bug and fails an assertion. */
 export class FakeClock implements Clock {
   #nowMs: number;
 
