@@ -6,7 +6,10 @@ import { fail } from "../core/index.ts";
 import { DTYPES, elementCount } from "./onnx/dtypes.ts";
 import type { Shape, TensorData, ValueInfo } from "./types.ts";
 
+/** Tensors by input name. ORT reads them in place, so they must not change while a run lasts. */
 export type Feeds = Readonly<Record<string, TensorData>>;
+
+/** Tensors by output name; each run makes new ones, which are the caller's to keep or change. */
 export type Fetched = Record<string, TensorData>;
 
 /**

@@ -35,6 +35,7 @@ import {
 /** Beyond this, encoding a model would need too much memory for a moment, and at 2 GiB the format ends. */
 const IN_MEMORY_BYTES_DEFAULT = 1.5 * 1024 ** 3;
 
+/** How a model is loaded, cached, run and measured; every option may be absent. */
 export interface SessionOptions {
   /** Compute threads of a run, the caller's included. Default: ORT's own, one per core. */
   readonly threads?: number;
@@ -65,6 +66,10 @@ export interface KernelTime {
   readonly ms: number;
 }
 
+/**
+ * A loaded network. It holds native memory until it is released, best by `await using`; its names, types and shapes
+ * are those of the graph, with a string for a size that is open.
+ */
 export interface Session extends AsyncDisposable {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
@@ -180,6 +185,7 @@ export async function availableProviders(): Promise<readonly { readonly name: st
   return ort.listSupportedBackends().map(({ name, bundled }) => ({ name, bundled }));
 }
 
+/** A network as data, or the path of an .onnx file, whose external weights are looked for in the file's own folder. */
 export type ModelOrPath = GraphModel | { readonly path: string };
 
 /**

@@ -37,6 +37,10 @@ import {
   VALUE_INFO,
 } from "./schema.ts";
 
+/**
+ * What decoding one file may cost, so that damage or malice stays cheap. Beyond any of them decodeOnnx throws
+ * `invalid_file`.
+ */
 export interface DecodeLimits {
   /** Bytes of the file. Protocol buffers end at 2 GiB. */
   readonly fileBytes: number;
@@ -49,6 +53,7 @@ export interface DecodeLimits {
   readonly rank: number;
 }
 
+/** What decodeOnnx allows where its caller sets no limit. */
 export const DECODE_LIMITS: DecodeLimits = { fileBytes: 2 ** 31 - 1, items: 4_000_000, rank: 64 };
 
 /** Decodes a model. Initializers are views of `bytes` where alignment allows it. Throws `invalid_file`, `unsupported`. */

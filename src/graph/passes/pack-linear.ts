@@ -10,6 +10,10 @@ import { initializerData } from "../onnx/encode.ts";
 import type { AttributeValue, GraphModel, GraphNode, Initializer } from "../types.ts";
 import { type BlockSize, packInt4, packInt8, type PackBits, type PackedWeights } from "./pack.ts";
 
+/**
+ * Which weights to pack and how finely. ROW_EXACT_BLOCKS says which block sizes keep a row's result independent of
+ * the batch around it.
+ */
 export interface PackLinearOptions {
   readonly bits: PackBits;
   readonly blockSize: BlockSize;

@@ -12,6 +12,7 @@
  */
 import { assert, fail } from "../../core/index.ts";
 
+/** Bits of one code. */
 export type PackBits = 4 | 8;
 /** What ORT's kernels take. 32 is GGUF's block; 128 is the fastest, but see ROW_EXACT_BLOCKS. */
 export const BLOCK_SIZES = [16, 32, 64, 128, 256] as const;
@@ -25,6 +26,11 @@ export type BlockSize = (typeof BLOCK_SIZES)[number];
  */
 export const ROW_EXACT_BLOCKS: { readonly [B in PackBits]: readonly BlockSize[] } = { 4: [16, 32], 8: [16, 32, 64] };
 
+/**
+ * Codes and scales of one matrix [outFeatures, inFeatures], in the layout at the head of this file: `codes` has
+ * outFeatures * blocks * blockSize * bits / 8 bytes, `scales` one number per row and block, where blocks is
+ * ceil(inFeatures / blockSize).
+ */
 export interface PackedWeights {
   readonly bits: PackBits;
   readonly blockSize: BlockSize;
