@@ -13,6 +13,7 @@ import { rejection } from "./estimate.ts";
 import { deadlineAtMs } from "./slo.ts";
 import type { Advance, BatchPolicy, Rejection, SchedulerView, SequenceView, StepPlan } from "./types.ts";
 
+/** The policy at the head of this file. It keeps nothing between plans: one object serves any number of engines. */
 export function fifo(): BatchPolicy {
   return { name: "fifo", plan: (view) => new Draft(view).plan() };
 }

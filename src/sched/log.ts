@@ -20,6 +20,7 @@ export interface ViewRecord {
   readonly cost: CostPoints;
 }
 
+/** One step of the log: what the policy saw, what it decided, how long that took to carry out. */
 export interface DecisionLogEntry {
   /** 0 for the first step since the engine started. */
   readonly step: number;
@@ -61,6 +62,10 @@ export function recordView(
   };
 }
 
+/**
+ * The view of a record, for planning once more. Waiting sequences that the policy had not asked about have nothing
+ * cached, so another policy than the recorded one may see less than it would have.
+ */
 export function viewFromRecord(record: ViewRecord): SchedulerView {
   const cached = new Map(record.cached.map((entry) => [entry[0], entry]));
   const { nowMs, waiting, running, freePages, pageTokens, totalPages, limits, cost } = record;

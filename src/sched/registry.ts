@@ -5,6 +5,7 @@ import type { BatchPolicy } from "./types.ts";
 
 const POLICIES: Readonly<Record<string, () => BatchPolicy>> = { fifo };
 
+/** The names that createPolicy knows. */
 export const POLICY_NAMES: readonly string[] = Object.keys(POLICIES);
 
 /** @throws PunctualError invalid_request when there is no policy of that name. */

@@ -8,6 +8,10 @@
  * live runtime and a simulator carry out the same plans.
  */
 
+/**
+ * What kind of promise an objective is. "latency" needs a first-token or pace target, "deadline" and "compound" need a
+ * deadline, "best-effort" needs nothing.
+ */
 export type SloClass = "latency" | "deadline" | "compound" | "best-effort";
 
 /** What happens when the deadline is missed: end late but marked, stop there, or refuse beforehand. */
@@ -48,6 +52,7 @@ export interface SequenceView {
   readonly order: number;
 }
 
+/** What every plan keeps within, from options or from calibration at start. */
 export interface SchedulerLimits {
   /** Most sequences running at once. */
   readonly maxRunning: number;
@@ -63,6 +68,10 @@ export interface CostEstimate {
   stepMs(tokens: number): number;
 }
 
+/**
+ * What a policy may look at for one step; it must not change or keep any of it. Pages are those of the KV cache, each
+ * of `pageTokens` tokens.
+ */
 export interface SchedulerView {
   readonly nowMs: number;
   /** Not holding pages: never admitted, or preempted. In `order`. */
@@ -81,12 +90,14 @@ export interface SchedulerView {
   readonly cost?: CostEstimate;
 }
 
+/** Computes the next `tokens` of a sequence, in order. When none stay pending, the step also yields a token. */
 export interface Advance {
   readonly id: number;
   /** At least 1, at most the sequence's pending tokens. */
   readonly tokens: number;
 }
 
+/** A waiting request that is refused because its objective cannot be met. */
 export interface Rejection {
   readonly id: number;
   /** Why it cannot be met, for the error message. */
