@@ -2,6 +2,7 @@
 import { present } from "../core/index.ts";
 import type { FinishEvent, GenerateEvent, Section } from "./types.ts";
 
+/** Everything that one request streamed, put together by section; `finish` says why it ended and what it used. */
 export interface Completion {
   /** Visible text, without thinking and calls. */
   readonly text: string;

@@ -44,6 +44,10 @@ interface Open {
   queued: boolean;
 }
 
+/**
+ * A model that serves requests, computed in a worker thread of its own. Made by `Engine.start`; ended by `stop`, or at
+ * once by `await using`.
+ */
 export class Engine implements AsyncDisposable {
   /** Encodes prompts and decodes ids of this model. */
   readonly tokenizer: Tokenizer;

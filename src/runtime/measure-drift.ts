@@ -11,6 +11,7 @@ import { createRandom, median, PunctualError, quantile } from "../core/index.ts"
 import { liveClock, sleep } from "./clock.ts";
 import type { Engine } from "./engine.ts";
 
+/** How long to measure and under what load; the machine should have nothing else to do. */
 export interface DriftOptions {
   /** Of measuring in all, both sides together; 30 when absent. */
   readonly seconds?: number;
@@ -32,6 +33,7 @@ export interface DriftSide {
   readonly utilization: number;
 }
 
+/** How late the timer fired with an idle engine and with a saturated one, from alternating phases of the same run. */
 export interface DriftReport {
   readonly idle: DriftSide;
   readonly saturated: DriftSide;
@@ -46,7 +48,10 @@ interface Phase {
   readonly utilization: number;
 }
 
-/** @throws PunctualError when the engine fails meanwhile. */
+/**
+ * Measures the timer on the calling thread, which should do nothing else meanwhile. Takes a little over `seconds`.
+ * @throws PunctualError when the engine fails meanwhile.
+ */
 export async function measureDrift(engine: Engine, options: DriftOptions = {}): Promise<DriftReport> {
   const { seconds = 30, rounds = 5, streams = engine.stats().limits.maxRunning } = options;
   const phaseMs = (seconds * 1000) / (2 * rounds);

@@ -16,6 +16,10 @@ export interface RandomModelSource {
   readonly seed: number;
 }
 
+/**
+ * How to start an engine. Only `model` is needed. Counts are integers from 1, times are above 0; `Engine.start` throws
+ * `invalid_request` naming the field otherwise. Of `kvPages` and `kvBytes` the first counts when both are given.
+ */
 export interface EngineOptions {
   readonly model: ModelSource | RandomModelSource;
   /** Name in stats and metrics; "model" when absent. */
@@ -64,6 +68,10 @@ export interface EngineOptions {
   readonly weightCacheDir?: string;
 }
 
+/**
+ * One prompt and what is wanted for it, as token ids: text and chat templates are the caller's (`engine.tokenizer`).
+ * Prompt and answer share the model's context; a prompt that leaves no room is refused.
+ */
 export interface GenerateRequest {
   /** Appears in logs; made up when absent. */
   readonly id?: string;
@@ -85,8 +93,13 @@ export interface GenerateRequest {
   readonly ignoreEos?: boolean;
 }
 
+/**
+ * What a piece of an answer is: visible text, thinking (between <|think|> and <|/think|>), or a tool call (between
+ * <|call|> and <|/call|>).
+ */
 export type Section = "text" | "thinking" | "call";
 
+/** One generated token. Every token has an event, also those without text, so that counting events counts tokens. */
 export interface TokenEvent {
   readonly kind: "token";
   readonly id: number;
@@ -105,6 +118,10 @@ export interface TokenEvent {
 /** Why generation ended: the end token, a stop string, the token limit, or the deadline (onMiss "cut"). */
 export type FinishCause = "end" | "stop" | "max_tokens" | "deadline";
 
+/**
+ * The last event of an answer that ended well or was cut at its deadline; other ends throw instead. `reason` is
+ * OpenAI's word for `cause`: "stop" for the end token and stop strings, "length" for the limit and the deadline.
+ */
 export interface FinishEvent {
   readonly kind: "finish";
   readonly reason: "stop" | "length";
@@ -118,8 +135,13 @@ export interface FinishEvent {
   readonly atMs: number;
 }
 
+/** What a stream yields: any number of tokens in order of `index`, then one finish. */
 export type GenerateEvent = TokenEvent | FinishEvent;
 
+/**
+ * What one request used and how it fared. `completionTokens` counts every generated token, thinking, section marks
+ * and the end token included.
+ */
 export interface Usage {
   readonly promptTokens: number;
   readonly completionTokens: number;
@@ -133,6 +155,10 @@ export interface Usage {
 /** "stopping": refuses new work and finishes what it has. */
 export type EngineState = "starting" | "ready" | "restarting" | "stopping" | "stopped";
 
+/**
+ * A histogram at one moment, since the engine was made. `bounds` ascend and are inclusive; `sum` is in the unit of the
+ * observations.
+ */
 export interface HistogramSnapshot {
   readonly bounds: readonly number[];
   /** Cumulative, one per bound and one for +Inf. */
@@ -156,11 +182,17 @@ export const HISTOGRAM_NAMES = [
   "request_prompt_tokens",
   "request_generation_tokens",
 ] as const;
+
+/** One of HISTOGRAM_NAMES: those that end in `_seconds` are times, the others numbers of tokens. */
 export type HistogramName = (typeof HISTOGRAM_NAMES)[number];
 
 /** Requests by how they ended. */
 export type RequestEnd = "stop" | "length" | "abort" | "error" | "expired" | "rejected";
 
+/**
+ * How many requests of a class met one of their targets, and how many missed it; "all" is the whole objective. Aborted
+ * and failed requests are in neither number, nor are those refused because the queue was full.
+ */
 export interface SloCount {
   readonly class: string;
   readonly metric: "ttft" | "tpot" | "deadline" | "all";
