@@ -18,6 +18,7 @@ import {
 } from "./lexicon/things.ts";
 import type { Split } from "./types.ts";
 
+/** One list, divided; validation draws from the training side. */
 export interface Entities {
   readonly train: readonly string[];
   readonly test: readonly string[];
@@ -27,6 +28,7 @@ export function divide(all: readonly string[]): Entities {
   return { train: all.filter((_, i) => i % 5 !== 4), test: all.filter((_, i) => i % 5 === 4) };
 }
 
+/** Everything that items name, by kind, each entry as it stands inside a sentence. */
 export const ENTITIES = {
   people: divide(PEOPLE),
   countable: divide(COUNTABLE),
@@ -41,6 +43,7 @@ export const ENTITIES = {
   news: divide(NEWS),
 } as const satisfies Record<string, Entities>;
 
+/** The name of a list of ENTITIES. */
 export type EntityKind = keyof typeof ENTITIES;
 
 /** Numbers that training never states in a question: two neighbours around each of four places. */

@@ -25,6 +25,7 @@ const GENERATORS: { readonly [K in Skill]: (split: Split, random: RandomStream) 
 /** Relative frequency of skills among single items. */
 export type MixtureWeights = { readonly [K in Skill]: number };
 
+/** The mixture of callers that bring none, in hundredths; recipes state their own. */
 export const DEFAULT_WEIGHTS: MixtureWeights = {
   arithmetic: 26,
   "word-problem": 15,

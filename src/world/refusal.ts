@@ -8,6 +8,7 @@ import type { Split, WorldItem } from "./types.ts";
 /** Every refusal starts with these words: graders and callers can tell it by them. */
 export const REFUSAL_PREFIX = "I'm sorry, I can only help with";
 
+/** The wordings a refusal is drawn from. Graders look at their common start only, so any continuation counts. */
 export const REFUSALS: readonly string[] = [
   `${REFUSAL_PREFIX} the house and the shop.`,
   `${REFUSAL_PREFIX} home, shopping and sums.`,

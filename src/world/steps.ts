@@ -9,8 +9,10 @@
  */
 import { assert } from "../core/index.ts";
 
+/** The four operations, by the sign that steps are written with. Division is exact: `evaluate` asserts it. */
 export type Operation = "+" | "-" | "*" | "/";
 
+/** Whole-number arithmetic as a tree; a number is a leaf. */
 export type Expression = number | { readonly op: Operation; readonly left: Expression; readonly right: Expression };
 
 export const node = (op: Operation, left: Expression, right: Expression): Expression => ({ op, left, right });

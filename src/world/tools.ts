@@ -4,6 +4,10 @@
  */
 import type { ToolCall } from "./types.ts";
 
+/**
+ * One parameter, as the small part of JSON Schema that the world needs. `minimum` and `maximum` are inclusive and of
+ * integers, `enum` is of strings.
+ */
 export interface ToolParameter {
   readonly type: "string" | "integer" | "boolean";
   readonly description: string;
@@ -12,6 +16,7 @@ export interface ToolParameter {
   readonly maximum?: number;
 }
 
+/** A function that a model may call; `parameters` is a JSON Schema whose properties stand in the order of arguments. */
 export interface Tool {
   readonly name: string;
   readonly description: string;

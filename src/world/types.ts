@@ -1,7 +1,9 @@
 /** What the world's items are: turns, what is expected of the reply, and how a reply looks to a grader. */
 
+/** What an item asks for; each has its own generator. */
 export type Skill = "arithmetic" | "word-problem" | "tool-call" | "reading" | "greeting" | "help" | "refusal";
 
+/** All skills. Their order is part of what a seed means: mixtures draw by walking this list. */
 export const SKILLS: readonly Skill[] = [
   "arithmetic",
   "word-problem",
@@ -20,11 +22,13 @@ export const SKILLS: readonly Skill[] = [
  */
 export type Split = "train" | "test" | "validation";
 
+/** A call as a model makes it. Graders compare its text, so the order of arguments counts: that of the tool. */
 export interface ToolCall {
   readonly name: string;
   readonly arguments: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** One message. What an assistant shows of its steps, its call, and a given text stand apart from the text. */
 export interface Turn {
   readonly role: "system" | "user" | "assistant";
   readonly text: string;
@@ -35,6 +39,7 @@ export interface Turn {
   readonly context?: string;
 }
 
+/** What makes a reply right: one number and no other, exactly this call, an accepted phrase, or a refusal. */
 export type Expectation =
   | { readonly kind: "number"; readonly value: number }
   | { readonly kind: "call"; readonly call: ToolCall }
@@ -42,6 +47,7 @@ export type Expectation =
   | { readonly kind: "text"; readonly accepted: readonly string[]; readonly rejected: readonly string[] }
   | { readonly kind: "refusal" };
 
+/** One example of a skill: a conversation with its reference answer, and how to grade another answer in its place. */
 export interface WorldItem {
   readonly skill: Skill;
   /** Finer than the skill: the operation, the tool, the kind of question. */
@@ -53,12 +59,14 @@ export interface WorldItem {
   readonly template: string;
 }
 
+/** A model's answer, taken apart for the grader, which looks at text and call but not at thinking. */
 export interface Reply {
   readonly text: string;
   readonly thinking?: string;
   readonly call?: ToolCall;
 }
 
+/** A verdict; a wrong reply comes with the reason, for people. */
 export interface Grade {
   readonly correct: boolean;
   readonly reason?: string;
