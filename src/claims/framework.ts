@@ -43,6 +43,10 @@ export interface ClaimContext {
   progress(message: string): void;
 }
 
+/**
+ * One thing we say of ourselves and the measurement that decides it. `measure` runs both arms interleaved, keeps to
+ * the limits of its mode, and throws when it cannot run (the runner turns that into a result with `error`).
+ */
 export interface Claim {
   /** The paper's number, or a word for a claim of our own. */
   readonly id: string;

@@ -3,6 +3,10 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, platform, release, totalmem } from "node:os";
 import { ortVersion } from "../graph/index.ts";
 
+/**
+ * The machine under a result, in the field names of the printed JSON: usable cores, memory in whole GiB, the flags of
+ * `cpuFlags`, versions of Node and ONNX Runtime.
+ */
 export interface MachineInfo {
   readonly cpu: string;
   readonly cores: number;
@@ -28,6 +32,7 @@ export function cpuFlags(): string[] {
   }
 }
 
+/** This machine, now. @throws PunctualError missing_dependency when onnxruntime-node is not installed. */
 export function describeMachine(): MachineInfo {
   return {
     cpu: cpus()[0]?.model.trim() ?? "unknown",

@@ -3,6 +3,10 @@ import { fail, type Clock } from "../core/index.ts";
 import { claimHolds, type Claim, type ClaimMode, type ClaimResult } from "./framework.ts";
 import { describeMachine } from "./machine.ts";
 
+/**
+ * How to run a claim: `clock` times the arms and the run as a whole, `seed` is 1 when absent, `progress` gets lines
+ * for people.
+ */
 export interface RunOptions {
   readonly mode: ClaimMode;
   readonly clock: Clock;
