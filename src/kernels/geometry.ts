@@ -33,6 +33,10 @@ export interface KvLayout {
   readonly format: "f32" | "int8";
 }
 
+/**
+ * Shapes and room of one memory, fixed for its life. At most ITEM_VECTORS query heads share a kv head, and maxRows x
+ * kvHeads is at most ITEMS_MAX; `checkOptions` says which number is out of range.
+ */
 export interface AttentionOptions {
   readonly layout: KvLayout;
   /** Query heads, a multiple of kvHeads. */

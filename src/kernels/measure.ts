@@ -21,6 +21,7 @@ import { PagedAttention } from "./paged-attention.ts";
 import { KernelRunner } from "./runner.ts";
 import type { AttentionSequence } from "./schedule.ts";
 
+/** What to read and how often. The working set should be several times the last-level cache. */
 export interface BandwidthOptions {
   readonly clock: Clock;
   /** 1 if absent. */
@@ -31,6 +32,7 @@ export interface BandwidthOptions {
   readonly passes?: number;
 }
 
+/** The same for attention: the shape of the call that is timed. Layers are added until the working set is reached. */
 export interface KvBandwidthOptions extends BandwidthOptions {
   /** Tokens of each sequence: 4096 if absent. */
   readonly contextLength?: number;
@@ -49,6 +51,7 @@ export interface KvBandwidthOptions extends BandwidthOptions {
   readonly format?: "f32" | "int8";
 }
 
+/** What the passes of one measurement gave, the untimed first one left out. */
 export interface Bandwidth {
   /** Median over the passes, as stored. */
   readonly gigabytesPerSecond: number;

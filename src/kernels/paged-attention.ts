@@ -15,6 +15,7 @@ import { checkOptions, planGeometry, type AttentionOptions, type Geometry } from
 import { KernelRunner } from "./runner.ts";
 import { WorkPlan, type AttentionSequence } from "./schedule.ts";
 
+/** Shapes of the cache and how many threads attend over it. */
 export interface PagedAttentionOptions extends AttentionOptions {
   /** 2 adds a second thread, used for calls that reach the threshold; 1 if absent. */
   readonly threads?: 1 | 2;
@@ -65,6 +66,10 @@ function checkLength(array: ArrayLike<number>, expected: number, param: string):
   fail("shape_mismatch", `${param}: expected ${expected} numbers, got ${array.length}`, { param });
 }
 
+/**
+ * A paged cache and the attention over it. One thread owns it: calls block until their result is there and never
+ * overlap. It reserves its memory for good, at most 4 GiB; `dispose`, or `await using`, ends the second thread.
+ */
 export class PagedAttention {
   /** The one memory: control block, scratch and pages. Its size never changes. */
   readonly memory: WebAssembly.Memory;
