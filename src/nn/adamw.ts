@@ -7,6 +7,7 @@
  */
 import { assert } from "../core/index.ts";
 
+/** One named weight array as the optimiser sees it. */
 export interface Parameter {
   readonly name: string;
   readonly dims: readonly number[];
@@ -16,6 +17,7 @@ export interface Parameter {
   readonly decays: boolean;
 }
 
+/** Constants of the update; the learning rate comes with each step. */
 export interface AdamWOptions {
   readonly beta1: number;
   readonly beta2: number;
@@ -28,6 +30,7 @@ export interface AdamWOptions {
   readonly emaDecay: number;
 }
 
+/** The constants of GPT-3's training (Brown et al. 2020), without a moving average. */
 export const DEFAULT_ADAMW: AdamWOptions = {
   beta1: 0.9,
   beta2: 0.95,
@@ -58,6 +61,10 @@ interface StepFactors {
   readonly keep: number;
 }
 
+/**
+ * The optimiser and its state. Weights stay the caller's arrays, changed in place; a checkpoint holds them, both
+ * moments, the averages and `stepsTaken`.
+ */
 export class AdamW {
   readonly options: AdamWOptions;
   readonly parameters: readonly Parameter[];

@@ -42,6 +42,7 @@ export function segmentMask(segments: Tensor, pattern: Tensor): Tensor {
   return expandDims(where(and(same, pattern), zero, hidden), [1]);
 }
 
+/** Sizes of one attention; `heads` is a multiple of `kvHeads`, and consecutive query heads share a key head. */
 export interface GroupedAttentionOptions {
   readonly batch: number;
   readonly length: number;

@@ -14,6 +14,7 @@ export interface Rotary {
   readonly sin: Tensor;
 }
 
+/** Cosines and sines of every position, full width, the sine with its sign (see the head of this file). */
 export interface RotaryTables {
   /** Row-major [positions, headDim]. */
   readonly cos: Float32Array;

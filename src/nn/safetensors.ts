@@ -42,6 +42,7 @@ const PREFIX_BYTES = 8;
 const HEADER_LIMIT = 64 * 1024 * 1024;
 const RANK_LIMIT = 8;
 
+/** Where one tensor lies in its file and how it is stored there. */
 export interface SafetensorsEntry {
   readonly name: string;
   /** The format's own code, such as "F16" or "BF16". */
@@ -52,6 +53,10 @@ export interface SafetensorsEntry {
   readonly end: number;
 }
 
+/**
+ * What a file says of itself, checked: known types, sizes that fit, tensors that tile the data without hole or overlap.
+ * `metadata` is empty where the file has none.
+ */
 export interface SafetensorsHeader {
   readonly entries: ReadonlyMap<string, SafetensorsEntry>;
   readonly metadata: Readonly<Record<string, string>>;

@@ -1,6 +1,10 @@
 /** Learning rates as pure functions of the step, counted from 0. */
 import { assert } from "../core/index.ts";
 
+/**
+ * How the learning rate moves over a run: up linearly to `peak` in `warmupSteps` (the first step is already above 0),
+ * then by kind.
+ */
 export type Schedule =
   /** Linear warmup to `peak`, then half a cosine down to `floor` at the last step. */
   | { readonly kind: "cosine"; readonly peak: number; readonly floor: number; readonly warmupSteps: number }

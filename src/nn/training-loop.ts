@@ -10,6 +10,7 @@ import type { AdamW } from "./adamw.ts";
 import type { RunCounters } from "./checkpoint.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 
+/** What a trainer says of one step; the loss is that of the weights before the update. */
 export interface StepOutcome {
   readonly loss: number;
   /** Over all parameters, before clipping. */
@@ -29,6 +30,7 @@ export interface Trainer {
   advance(step: number, learningRate: number): StepOutcome | Promise<StepOutcome>;
 }
 
+/** How long a run is and how its learning rate moves; the schedule spans `totalSteps` even when a run stops early. */
 export interface TrainingPlan {
   readonly totalSteps: number;
   readonly schedule: Schedule;
@@ -45,6 +47,7 @@ export interface StepRecord {
   readonly tokens: number;
 }
 
+/** A step for people who watch: unlike a log line it has times in it. */
 export interface TrainingProgress extends StepRecord {
   readonly totalSteps: number;
   /** Of this process, over its part of the run. */
@@ -53,6 +56,7 @@ export interface TrainingProgress extends StepRecord {
   readonly elapsedMs: number;
 }
 
+/** What the loop may touch outside itself. A port that throws ends the run with its error. */
 export interface TrainingPorts {
   readonly clock: Clock;
   /** Called after every step. */
@@ -66,6 +70,7 @@ export interface TrainingPorts {
   readonly signal?: AbortSignal;
 }
 
+/** How far a run came, counted from its first step, resumed parts included. */
 export interface TrainingResult {
   readonly stepsTaken: number;
   readonly tokens: number;
