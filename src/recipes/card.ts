@@ -27,6 +27,7 @@ function weakKinds(scores: readonly SetScore[]): string[] {
   );
 }
 
+/** The Markdown of card.md. Kinds below nine in ten correct are listed as weak, from 20 items of the kind on. */
 export function renderCard({ recipe, header, end, fileBytes, scores }: CardFacts): string {
   const { config } = recipe;
   const weak = weakKinds(scores);

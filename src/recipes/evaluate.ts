@@ -8,6 +8,7 @@ import { grade, type Reply, type Skill, type Split, type WorldItem } from "../wo
 import { BatchDecoder } from "./batch-decoder.ts";
 import { shareOf, type Share } from "./statistics.ts";
 
+/** All that scoring needs of a model; weights by the names of `parameterSpecs`. */
 export interface EvaluatedModel {
   readonly config: DecoderConfig;
   /** Float32 weights by name. */
@@ -21,6 +22,7 @@ export interface ScoredSet {
   readonly draw: (split: Split, random: ReturnType<typeof createRandom>) => WorldItem;
 }
 
+/** What to ask and how much of it. Items depend on split, seed, set and number only: all models are asked the same. */
 export interface EvaluateOptions {
   readonly split: Split;
   readonly sets: readonly ScoredSet[];
@@ -32,6 +34,7 @@ export interface EvaluateOptions {
   readonly threads?: number;
 }
 
+/** How one set went, over all and by kind. */
 export interface SetScore extends Share {
   readonly name: string;
   /** By the item's kind, hardest first. */
@@ -40,6 +43,10 @@ export interface SetScore extends Share {
   readonly mistakes: readonly Mistake[];
 }
 
+/**
+ * One wrong reply: the conversation before it on one line, the reply as text without its marks, the grader's
+ * reason.
+ */
 export interface Mistake {
   readonly skill: Skill;
   readonly asked: string;
@@ -49,6 +56,10 @@ export interface Mistake {
 
 const MISTAKES = 12;
 
+/**
+ * Scores the sets in order, replies greedy and from BatchDecoder, not from the serving engine. Blocks the calling thread
+ * during each of its steps.
+ */
 export async function evaluateModel(model: EvaluatedModel, options: EvaluateOptions): Promise<SetScore[]> {
   const { config, weights, tokenizer } = model;
   const { split, seed = 1, maxTokens = 160, threads = 2 } = options;

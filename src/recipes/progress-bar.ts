@@ -2,11 +2,13 @@
 import { Presets, SingleBar } from "cli-progress";
 import type { TrainingProgress } from "../nn/index.ts";
 
+/** The bar of one run; it appears with the first update, and `stop` gives the terminal back. */
 export interface ProgressBar {
   readonly update: (progress: TrainingProgress) => void;
   readonly stop: () => void;
 }
 
+/** A bar that is not drawn yet; `name` stands before it. */
 export function createProgressBar(name: string): ProgressBar {
   const format = `${name} {bar} {value}/{total} steps | loss {loss} | {rate} tokens/s | {eta_formatted} left`;
   const bar = new SingleBar(

@@ -75,6 +75,7 @@ const BASE: DecoderRecipe = {
   threads: 2,
 };
 
+/** Every recipe there is: the tokenizer, which the decoders share, and the decoders from small to large. */
 export const RECIPES: readonly Recipe[] = [TOKENIZER, SMALL, BASE];
 
 /** The recipe of that name; `not_found` lists the names there are. */

@@ -1,5 +1,6 @@
 /** Intervals for shares of correct items. */
 
+/** How many of some items were right, with the uncertainty that comes from asking so few. */
 export interface Share {
   readonly items: number;
   readonly correct: number;
@@ -11,6 +12,7 @@ export interface Share {
 
 const Z = 1.959963984540054;
 
+/** The share of `correct` in `items`; NaN throughout when there are no items. */
 export function shareOf(correct: number, items: number): Share {
   const share = correct / items;
   const z2 = (Z * Z) / items;

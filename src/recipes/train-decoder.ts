@@ -23,6 +23,7 @@ import { totalSteps, type DecoderRecipe } from "./types.ts";
 export const CHECKPOINT_FILE = "checkpoint.safetensors";
 export const LOG_FILE = "train.jsonl";
 
+/** Where a run writes and how it is watched and stopped. None of it has an influence on the finished weights. */
 export interface TrainOptions {
   /** Folder for log, checkpoint and the finished model; made when missing. */
   readonly outDir: string;

@@ -42,6 +42,7 @@ export interface LogEnd {
   readonly trainingSeconds: number;
 }
 
+/** A log as read back; `end` is null while its run has not come to the end of the plan. */
 export interface TrainLog {
   readonly header: LogHeader;
   readonly steps: readonly StepRecord[];
@@ -52,6 +53,7 @@ export interface TrainLog {
 export const LOG_FIRST = 200;
 const LOG_EVERY = 50;
 
+/** This machine and its libraries, for a run with so many compute threads. */
 export function machineFingerprint(threads: number): MachineFingerprint {
   const processors = cpus();
   const { version: runtime } = createRequire(import.meta.url)("onnxruntime-node/package.json") as { version: string };

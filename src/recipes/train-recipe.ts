@@ -13,6 +13,7 @@ import { CHECKPOINT_FILE, removeCheckpoint, trainDecoder, type TrainOptions } fr
 import { totalSteps, type DecoderRecipe, type TokenizerRecipe } from "./types.ts";
 import { SCORED_SETS } from "./world-data.ts";
 
+/** What `trainRecipe` did. The tokenizer takes no steps and has no scores. */
 export interface TrainSummary {
   readonly name: string;
   readonly stepsTaken: number;

@@ -21,6 +21,10 @@ export interface Phase {
   readonly mixture: Mixture;
 }
 
+/**
+ * How a decoder is made. All of it goes into the recipe's identity, the summary too, so after any change old
+ * checkpoints are refused.
+ */
 export interface DecoderRecipe {
   readonly kind: "decoder";
   readonly name: string;
@@ -34,6 +38,7 @@ export interface DecoderRecipe {
   readonly threads: number;
 }
 
+/** How the family's vocabulary is learned; the same record gives the same file. */
 export interface TokenizerRecipe {
   readonly kind: "tokenizer";
   readonly name: string;
@@ -47,8 +52,10 @@ export interface TokenizerRecipe {
   readonly mixture: Mixture;
 }
 
+/** A built-in model or its vocabulary, told apart by `kind`. */
 export type Recipe = DecoderRecipe | TokenizerRecipe;
 
+/** Optimiser steps of all phases together: the length that the schedule spans. */
 export function totalSteps(recipe: DecoderRecipe): number {
   return recipe.phases.reduce((sum, { steps }) => sum + steps, 0);
 }
