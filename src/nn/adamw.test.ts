@@ -68,10 +68,14 @@ describe("learning rates", () => {
   });
 
   test("wsd: flat in the middle, linear at the end", () => {
-    const schedule = { kind: "wsd", peak: 1, floor: 0, warmupSteps: 10, decaySteps: 20 } as const;
+    const schedule = { kind: "wsd", peak: 1, floor: 0, warmupSteps: 10, decaySteps: 20, decay: "linear" } as const;
     expect(learningRate(schedule, 50, 100)).toBe(1);
     expect(learningRate(schedule, 79, 100)).toBe(1);
     expect(learningRate(schedule, 89, 100)).toBeCloseTo(0.5);
     expect(learningRate(schedule, 99, 100)).toBeCloseTo(0);
+    const root = { ...schedule, decay: "root" } as const;
+    expect(learningRate(root, 79, 100)).toBe(1);
+    expect(learningRate(root, 84, 100)).toBeCloseTo(0.5);
+    expect(learningRate(root, 99, 100)).toBeCloseTo(0);
   });
 });

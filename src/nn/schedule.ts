@@ -8,13 +8,17 @@ import { assert } from "../core/index.ts";
 export type Schedule =
   /** Linear warmup to `peak`, then half a cosine down to `floor` at the last step. */
   | { readonly kind: "cosine"; readonly peak: number; readonly floor: number; readonly warmupSteps: number }
-  /** Warmup, stable, decay (Hu et al. 2024): flat until the last `decaySteps`, then linear to `floor`. */
+  /**
+   * Warmup, stable, decay (Hu et al. 2024): flat until the last `decaySteps`, then down to `floor`, along a
+   * straight line or along one minus a square root, which falls fast first (Hägele et al. 2024).
+   */
   | {
       readonly kind: "wsd";
       readonly peak: number;
       readonly floor: number;
       readonly warmupSteps: number;
       readonly decaySteps: number;
+      readonly decay: "linear" | "root";
     };
 
 /** The learning rate of step `step` in a run of `totalSteps`. */
@@ -30,7 +34,8 @@ export function learningRate(schedule: Schedule, step: number, totalSteps: numbe
     case "wsd": {
       const decayStart = totalSteps - schedule.decaySteps;
       if (step < decayStart) return peak;
-      return peak + (floor - peak) * ((step - decayStart + 1) / schedule.decaySteps);
+      const progress = (step - decayStart + 1) / schedule.decaySteps;
+      return peak + (floor - peak) * (schedule.decay === "linear" ? progress : Math.sqrt(progress));
     }
     default:
       return schedule satisfies never;

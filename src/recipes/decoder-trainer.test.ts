@@ -39,7 +39,7 @@ const recipe: DecoderRecipe = {
     maxPositions: 256,
   },
   phases: [{ steps: 8, batch: 4, length: 160, mixture }],
-  schedule: { kind: "wsd", peak: 1e-2, floor: 1e-3, warmupSteps: 2, decaySteps: 3 },
+  schedule: { kind: "wsd", peak: 1e-2, floor: 1e-3, warmupSteps: 2, decaySteps: 3, decay: "linear" },
   adamw: { emaDecay: 0.9 },
   threads: 2,
 };
