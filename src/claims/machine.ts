@@ -1,6 +1,7 @@
 /** The machine a claim ran on: a figure without it means nothing. */
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, platform, release, totalmem } from "node:os";
+import { PunctualError } from "../core/index.ts";
 import { ortVersion } from "../graph/index.ts";
 
 /**
@@ -32,7 +33,17 @@ export function cpuFlags(): string[] {
   }
 }
 
-/** This machine, now. @throws PunctualError missing_dependency when onnxruntime-node is not installed. */
+/** A claim that could not run still says on which machine. */
+function installedOrt(): string {
+  try {
+    return ortVersion();
+  } catch (error) {
+    if (!(error instanceof PunctualError)) throw error;
+    return "not installed";
+  }
+}
+
+/** This machine, now. */
 export function describeMachine(): MachineInfo {
   return {
     cpu: cpus()[0]?.model.trim() ?? "unknown",
@@ -41,6 +52,6 @@ export function describeMachine(): MachineInfo {
     flags: cpuFlags(),
     os: `${platform()} ${release()}`,
     node: process.versions.node,
-    ort: ortVersion(),
+    ort: installedOrt(),
   };
 }
