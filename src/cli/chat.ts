@@ -81,6 +81,8 @@ async function converse(conversation: Conversation, name: string): Promise<void>
     if (interactive) lines.prompt();
   }
   lines.close();
+  // Pausing alone can leave a terminal read pending, which keeps the process alive for ever.
+  process.stdin.destroy();
 }
 
 class Conversation {
