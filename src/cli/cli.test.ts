@@ -162,7 +162,7 @@ describe("serve", () => {
 });
 
 describe("doctor", () => {
-  test("measures the machine and says what to set", async () => {
+  test("measures the machine and says what to set", { timeout: 120_000 }, async () => {
     const { code, stdout } = await punctual(["doctor", "--json"]);
     expect(code).toBe(0);
     const found = JSON.parse(stdout) as {
