@@ -9,8 +9,8 @@
  *
  * Architecture and names: Hugging Face LlamaForCausalLM; rotary positions are half-split.
  */
-import { add, embedding, mul, rmsNorm, silu, type Tensor } from "../graph/index.ts";
-import { applyRotary, type Rotary } from "../nn/index.ts";
+import { add, embedding, rmsNorm, type Tensor } from "../graph/index.ts";
+import { applyRotary, gatedFeedForward, type Rotary } from "../nn/index.ts";
 import { EMBEDDING_NAME, FINAL_NORM_NAME, HEAD_NAME, layerName, type DecoderConfig } from "./config.ts";
 
 /** Where weights come from: graph inputs when training, initializers when serving. */
@@ -69,9 +69,12 @@ export function decoderAfterAttention(
   const width = config.heads * config.headDim;
   const mixed = add(x, params.linear(attended, named("self_attn.o_proj"), width, hidden));
   const h = rmsNorm(mixed, params.get(named("post_attention_layernorm"), [hidden]), config.normEps);
-  const gate = silu(params.linear(h, named("mlp.gate_proj"), hidden, ffn)); // [rows, ffn]
-  const up = params.linear(h, named("mlp.up_proj"), hidden, ffn);
-  return add(mixed, params.linear(mul(gate, up), named("mlp.down_proj"), ffn, hidden));
+  const fed = gatedFeedForward(h, {
+    gate: (rows) => params.linear(rows, named("mlp.gate_proj"), hidden, ffn), // [rows, ffn]
+    up: (rows) => params.linear(rows, named("mlp.up_proj"), hidden, ffn),
+    down: (rows) => params.linear(rows, named("mlp.down_proj"), ffn, hidden),
+  });
+  return add(mixed, fed);
 }
 
 /** x [rows, hidden] -> logits [rows, vocab] */

@@ -12,13 +12,13 @@ import {
   gather,
   GraphBuilder,
   logSumExp,
-  matmul,
   mul,
   packLinear,
   topK,
   type GraphModel,
   type Tensor,
 } from "../graph/index.ts";
+import { linear } from "../nn/index.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoderAfterAttention, decoderEmbed, decoderHead, decoderQkv, type ParameterSource } from "./decoder.ts";
 import type { WeightsFormat, WeightSource } from "./types.ts";
@@ -34,7 +34,7 @@ function initializersOf(builder: GraphBuilder, weights: WeightSource): Parameter
   };
   return {
     get,
-    linear: (x, name, inFeatures, outFeatures) => matmul(x, get(name, [outFeatures, inFeatures]), { transB: true }), // [rows, outFeatures]
+    linear: (x, name, inFeatures, outFeatures) => linear(x, get(name, [outFeatures, inFeatures])),
   };
 }
 

@@ -12,12 +12,11 @@ import {
   gather,
   GraphBuilder,
   gradients,
-  matmul,
   reshape,
   type GraphModel,
   type Tensor,
 } from "../graph/index.ts";
-import { causalPattern, groupedAttention, rotaryTables, segmentMask, type Rotary } from "../nn/index.ts";
+import { causalPattern, groupedAttention, linear, rotaryTables, segmentMask, type Rotary } from "../nn/index.ts";
 import { parameterSpecs, type DecoderConfig } from "./config.ts";
 import { decoderAfterAttention, decoderEmbed, decoderHead, decoderQkv, type ParameterSource } from "./decoder.ts";
 
@@ -50,7 +49,7 @@ class InputParameters implements ParameterSource {
   }
 
   linear(x: Tensor, name: string): Tensor {
-    return matmul(x, this.get(name), { transB: true });
+    return linear(x, this.get(name));
   }
 }
 
