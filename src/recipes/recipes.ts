@@ -44,6 +44,19 @@ const READING_MIXTURE: Mixture = {
   },
   conversations: 0.06,
 };
+/** Mostly reading: which of several things is asked for is a circuit that forms late, and then at once. */
+const FINDING_MIXTURE: Mixture = {
+  skills: {
+    arithmetic: 14,
+    "word-problem": 4,
+    "tool-call": 9,
+    reading: 66,
+    greeting: 4,
+    help: 1,
+    refusal: 2,
+  },
+  conversations: 0.04,
+};
 /** The last steps are for conversations and long given texts, which need the long rows. */
 const LONG_MIXTURE: Mixture = { skills: { ...READING_MIXTURE.skills, help: 4, refusal: 6 }, conversations: 0.4 };
 
@@ -81,10 +94,21 @@ const BASE: DecoderRecipe = {
   config: { ...FAMILY, hidden: 256, layers: 5, heads: 8, kvHeads: 2, headDim: 32, ffn: 704 },
   phases: [
     { steps: 4008, batch: 16, length: 128, mixture: MIXTURE },
-    { steps: 6600, batch: 16, length: 128, mixture: READING_MIXTURE },
-    { steps: 700, batch: 4, length: 512, mixture: LONG_MIXTURE },
+    { steps: 2836, batch: 16, length: 128, mixture: READING_MIXTURE },
+    { steps: 3000, batch: 16, length: 128, mixture: FINDING_MIXTURE },
+    { steps: 2400, batch: 16, length: 128, mixture: READING_MIXTURE },
+    { steps: 600, batch: 4, length: 512, mixture: LONG_MIXTURE },
   ],
-  schedule: { kind: "wsd", peak: 2e-3, floor: 2e-5, warmupSteps: 200, decaySteps: 7300, decay: "root" },
+  schedule: {
+    kind: "revised",
+    first: { kind: "wsd", peak: 2e-3, floor: 2e-5, warmupSteps: 200, decaySteps: 7300, decay: "root" },
+    plannedSteps: 11_308,
+    steps: 6844,
+    lines: [
+      { steps: 3000, from: 1e-3, to: 1e-3 },
+      { steps: 3000, from: 1e-3, to: 2e-5 },
+    ],
+  },
   adamw: { weightDecay: 0.1, emaDecay: 0.999 },
   threads: 2,
 };
