@@ -1,6 +1,6 @@
 /** The command line as it is used: real processes of the compiled program, a real model folder, pipes and signals. */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
@@ -12,7 +12,7 @@ import { plainEnvironment, root } from "../../test/support/process.ts";
 const MAIN = join(root, "dist/cli/main.js");
 const folder = mkdtempSync(join(tmpdir(), "punctual-cli-"));
 const model = join(folder, "random-model");
-const environment = plainEnvironment({ XDG_CACHE_HOME: join(folder, "cache") });
+const environment = plainEnvironment({ HOME: folder, XDG_CACHE_HOME: join(folder, "cache") });
 
 beforeAll(() => writeRandomModel(model, TINY));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -99,6 +99,11 @@ describe("chat", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/first token after [\d.]+ m?s · \d+ tokens/);
     expect(stdout).not.toContain("\x1b["); // no colours into a pipe
+  });
+
+  test("leaves no trace of the native runtime's telemetry", () => {
+    const written = readdirSync(folder, { recursive: true }) as string[];
+    expect(written.filter((path) => /microsoft|telemetry|onnxruntime\.db/i.test(path))).toEqual([]);
   });
 
   test("reads questions from a pipe, forgets on /reset, leaves on /exit", async () => {

@@ -10,7 +10,7 @@ import { landingPage, LANDING_HEADERS } from "./landing.ts";
 import { renderMetrics } from "./metrics.ts";
 import { chatEndpoint } from "./openai/chat.ts";
 import { completionEndpoint } from "./openai/completions.ts";
-import { answerGeneration, type IncomingGeneration } from "./openai/endpoint.ts";
+import { answerGeneration, warmUp, type IncomingGeneration } from "./openai/endpoint.ts";
 
 interface AppEnv {
   Variables: { requestId: string; arrivalMs: number; route: string };
@@ -38,6 +38,10 @@ export function createApp(context: ServerContext): ServerApp {
     });
   };
   const created = unixSeconds(context);
+  for (const engine of context.engines.values()) {
+    warmUp(engine, chatEndpoint, { messages: [{ role: "user", content: "hello" }] });
+    warmUp(engine, completionEndpoint, { prompt: "hello" });
+  }
 
   route("GET", "/", (c) =>
     c.html(landingPage([...context.engines.values()].map((engine) => engine.info)), 200, LANDING_HEADERS),

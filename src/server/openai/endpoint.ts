@@ -5,6 +5,7 @@
  */
 import type { Tokenizer } from "../../llm/index.ts";
 import { toWireError, type GenerationFields } from "../../protocol/index.ts";
+import type { Engine } from "../../runtime/index.ts";
 import { readJson } from "../body.ts";
 import { findEngine, unixSeconds, type OpenRequest, type ServerContext } from "../context.ts";
 import { sseData, SSE_HEADERS, sseStream } from "../sse.ts";
@@ -101,6 +102,19 @@ export async function answerGeneration<R extends GenerationFields>(
   } finally {
     if (!handedOver) open.done();
   }
+}
+
+/**
+ * Does once what the first request would otherwise pay for: schemas compile on their first use, and
+ * tokenizer and writer are slow until they have run.
+ */
+export function warmUp<R extends GenerationFields>(engine: Engine, endpoint: Endpoint<R>, body: object): void {
+  const { tokenizer } = engine;
+  const request = endpoint.parse({ ...body, model: engine.info.name, stream: true });
+  if (endpoint.promptField === "prompt" || tokenizer.data.specials.has("<|assistant|>"))
+    endpoint.prepare(request, tokenizer);
+  const head: AnswerHead = { id: "", object: "", created: 0, model: "", system_fingerprint: "" };
+  endpoint.writer(request, tokenizer, head, [1]);
 }
 
 async function gather(events: AsyncIterable<ChoiceEvent>, collector: AnswerCollector): Promise<unknown> {
