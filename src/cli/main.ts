@@ -40,17 +40,7 @@ function endWithReader(): void {
   });
 }
 
-/**
- * The native runtime's Linux build reports usage to its vendor unless this variable is set. Nothing of
- * ours goes anywhere; who wants the reports sets it to 0. Set here, on the main thread and before any
- * worker starts, because a worker's environment is a copy that native code never sees.
- */
-function stayQuiet(): void {
-  process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
-}
-
 async function main(): Promise<void> {
-  stayQuiet();
   endWithReader();
   try {
     await createProgram().parseAsync();

@@ -13,6 +13,7 @@ export type {
   TypedArrayOf,
   ValueInfo,
 } from "./types.ts";
+export { disableNativeTelemetry } from "./telemetry.ts";
 export { encodeOnnx } from "./onnx/encode.ts";
 export { DECODE_LIMITS, decodeOnnx, type DecodeLimits } from "./onnx/decode.ts";
 export { readModelFile, writeModelFiles } from "./onnx/files.ts";

@@ -21,6 +21,7 @@ import { checkFeeds, type Feeds, type Fetched, probeFeeds, sameOutputs } from ".
 import { DTYPES, describeCode, dtypeOfCode, elementCount } from "./onnx/dtypes.ts";
 import { encodeOnnx } from "./onnx/encode.ts";
 import { initializerBytes, readModelFile, resolveExternal, WEIGHTS_FILE, writeModelFiles } from "./onnx/files.ts";
+import { disableNativeTelemetry } from "./telemetry.ts";
 import type { DType, GraphModel, TensorArray, ValueInfo } from "./types.ts";
 import {
   cacheKey,
@@ -144,6 +145,7 @@ function loadNative(): Promise<Native> {
 }
 
 async function importNative(): Promise<Native> {
+  disableNativeTelemetry();
   let ort: Ort;
   try {
     ort = await import("onnxruntime-node");

@@ -4,6 +4,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { assert, fromErrorRecord } from "../core/index.ts";
+import { disableNativeTelemetry } from "../graph/index.ts";
 import { writeTokenizer, type Tokenizer } from "../llm/index.ts";
 import { AdamW, type StepOutcome, type Trainer } from "../nn/index.ts";
 import { allocateCrew, Crew } from "./crew.ts";
@@ -64,6 +65,7 @@ export class ParallelTrainer implements DecoderTrainer {
     const { crew, optimizer } = newCrew(recipe);
     this.optimizer = optimizer;
     this.#crew = crew;
+    disableNativeTelemetry(); // here, because workers cannot
     const file = writeTokenizer(tokenizer);
     this.#workers = Array.from({ length: recipe.threads }, (_, shard) => {
       const workerData: TrainWorkerData = { recipe, tokenizer: file, memory: crew.memory, shard };

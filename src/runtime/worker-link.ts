@@ -4,6 +4,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { fromErrorRecord, PunctualError } from "../core/index.ts";
+import { disableNativeTelemetry } from "../graph/index.ts";
 import type { DecisionLogEntry } from "../sched/index.ts";
 import type { FromWorker, StepReport, ToWorker, WorkerSetup } from "./messages.ts";
 
@@ -40,6 +41,7 @@ export class WorkerLink {
   #error: Error | null = null;
 
   constructor(setup: WorkerSetup, onStep: (report: StepReport) => void) {
+    disableNativeTelemetry(); // here, because the worker cannot
     this.#worker = new Worker(workerUrl(), { workerData: setup, name: `punctual-engine-${setup.name}` });
     const ready = deferred<Ready>();
     const gone = deferred<Error | null>();
