@@ -18,7 +18,8 @@ const { values } = parseArgs({
   options: { shape: { type: "string", default: "1024x8" }, format: { type: "string", default: "q4_0" } },
 });
 const shape = SHAPES[values.shape];
-if (shape === undefined) throw new Error(`expected a shape out of ${Object.keys(SHAPES).join(", ")}, got ${values.shape}`);
+if (shape === undefined)
+  throw new Error(`expected a shape out of ${Object.keys(SHAPES).join(", ")}, got ${values.shape}`);
 
 function median(sample) {
   const sorted = sample.toSorted((a, b) => a - b);

@@ -10,6 +10,7 @@ interface TrainFlags {
   readonly resume: boolean;
   readonly steps?: number;
   readonly json?: boolean;
+  readonly verify?: number;
 }
 
 export function addTrain(program: Command): void {
@@ -22,6 +23,7 @@ export function addTrain(program: Command): void {
     .option("--no-resume", "start anew, whatever is in the folder")
     .option("--steps <count>", "stop after this many steps of the plan, with a checkpoint", wholeNumber(1, 10_000_000))
     .option("--json", "print the summary as one JSON object")
+    .option("--verify <count>", "rerun the first steps and compare with the committed log", wholeNumber(1, 200))
     .action((name: string | undefined, flags: TrainFlags) => (name === undefined ? list() : train(name, flags)));
 }
 
@@ -37,6 +39,11 @@ async function train(nameOrShort: string, flags: TrainFlags): Promise<void> {
   ]);
   const short = RECIPES.find((recipe) => recipe.name === `punctual-${nameOrShort}`);
   const { name } = short ?? findRecipe(nameOrShort);
+  if (flags.verify !== undefined) {
+    const { verifyRecipe } = await import("./verify.ts");
+    process.exitCode = await verifyRecipe(name, flags.verify);
+    return;
+  }
   const interrupted = new AbortController();
   const onSignal = (): void => interrupted.abort();
   process.once("SIGINT", onSignal).once("SIGTERM", onSignal); // a second one ends the process at once
