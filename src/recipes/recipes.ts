@@ -95,8 +95,8 @@ const BASE: DecoderRecipe = {
   phases: [
     { steps: 4008, batch: 16, length: 128, mixture: MIXTURE },
     { steps: 2836, batch: 16, length: 128, mixture: READING_MIXTURE },
-    { steps: 3000, batch: 16, length: 128, mixture: FINDING_MIXTURE },
-    { steps: 2400, batch: 16, length: 128, mixture: READING_MIXTURE },
+    { steps: 4718, batch: 16, length: 128, mixture: FINDING_MIXTURE },
+    { steps: 2200, batch: 16, length: 128, mixture: READING_MIXTURE },
     { steps: 600, batch: 4, length: 512, mixture: LONG_MIXTURE },
   ],
   schedule: {
@@ -105,8 +105,8 @@ const BASE: DecoderRecipe = {
     plannedSteps: 11_308,
     steps: 6844,
     lines: [
-      { steps: 3000, from: 1e-3, to: 1e-3 },
-      { steps: 3000, from: 1e-3, to: 2e-5 },
+      { steps: 2718, from: 1e-3, to: 1e-3 },
+      { steps: 4800, from: 5e-4, to: 1e-5 },
     ],
   },
   adamw: { weightDecay: 0.1, emaDecay: 0.999 },
