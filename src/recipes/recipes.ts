@@ -95,8 +95,9 @@ const BASE: DecoderRecipe = {
   phases: [
     { steps: 4008, batch: 16, length: 128, mixture: MIXTURE },
     { steps: 2836, batch: 16, length: 128, mixture: READING_MIXTURE },
-    { steps: 4718, batch: 16, length: 128, mixture: FINDING_MIXTURE },
-    { steps: 2200, batch: 16, length: 128, mixture: READING_MIXTURE },
+    { steps: 4515, batch: 16, length: 128, mixture: FINDING_MIXTURE },
+    { steps: 1500, batch: 16, length: 128, mixture: { ...FINDING_MIXTURE, recall: 0.5 } },
+    { steps: 2600, batch: 16, length: 128, mixture: { ...READING_MIXTURE, recall: 0.1 } },
     { steps: 600, batch: 4, length: 512, mixture: LONG_MIXTURE },
   ],
   schedule: {
@@ -106,7 +107,9 @@ const BASE: DecoderRecipe = {
     steps: 6844,
     lines: [
       { steps: 2718, from: 1e-3, to: 1e-3 },
-      { steps: 4800, from: 5e-4, to: 1e-5 },
+      { steps: 4800, from: 5e-4, to: 1e-5, left: 1797 },
+      { steps: 1500, from: 8e-4, to: 8e-4 },
+      { steps: 3200, from: 8e-4, to: 1e-5 },
     ],
   },
   adamw: { weightDecay: 0.1, emaDecay: 0.999 },
