@@ -9,8 +9,6 @@ export interface Mixture {
   readonly skills: MixtureWeights;
   /** Share of items that hold two or three exchanges, 0..1. */
   readonly conversations: number;
-  /** Share of items that are associative recall over random pieces instead of the world's; default none. */
-  readonly recall?: number;
 }
 
 /** A stretch of steps with one shape of batch. */

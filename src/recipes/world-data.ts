@@ -5,7 +5,6 @@ import { generateItem, multiTurnItem, SKILLS, type Skill, type WorldItem } from 
 import type { DrawItem } from "./decoder-shard.ts";
 import { drawTrainingItem } from "./draw.ts";
 import type { ScoredSet } from "./evaluate.ts";
-import { recallItem } from "./recall.ts";
 
 /** How often a reply's thinking is left out or cut, so that a runtime may budget it. */
 const WITHOUT_THINKING = 0.08;
@@ -22,12 +21,7 @@ function thinkingForm(item: WorldItem, random: RandomStream): ThinkingForm {
 
 /** The data of decoder recipes. */
 export function worldItems(tokenizer: Tokenizer): DrawItem {
-  const firstPiece = tokenizer.data.specials.size;
   return ({ mixture }, random) => {
-    // No draw where there is no recall: phases without it keep their data.
-    if (mixture.recall !== undefined && random.chance(mixture.recall)) {
-      return recallItem(firstPiece, tokenizer.vocabSize, random);
-    }
     const item = drawTrainingItem(mixture, random);
     return encodeChat(tokenizer, item.turns, { thinking: thinkingForm(item, random) });
   };
