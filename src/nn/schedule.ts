@@ -1,11 +1,25 @@
 /** Learning rates as pure functions of the step, counted from 0. */
-import { assert } from "../core/index.ts";
+import { assert, AssertionError } from "../core/index.ts";
 
 /**
  * How the learning rate moves over a run: up linearly to `peak` in `warmupSteps` (the first step is already above 0),
  * then by kind.
  */
-export type Schedule =
+export type Schedule = PlannedSchedule | RevisedSchedule;
+
+/** A plan that was changed on the way: it records the change, so that the run can be made again. */
+export interface RevisedSchedule {
+  readonly kind: "revised";
+  readonly first: PlannedSchedule;
+  /** The length of run that `first` was planned for. */
+  readonly plannedSteps: number;
+  /** How many steps followed it. */
+  readonly steps: number;
+  /** What followed: straight lines of the rate, one after the other. */
+  readonly lines: readonly { readonly steps: number; readonly from: number; readonly to: number }[];
+}
+
+export type PlannedSchedule =
   /** Linear warmup to `peak`, then half a cosine down to `floor` at the last step. */
   | { readonly kind: "cosine"; readonly peak: number; readonly floor: number; readonly warmupSteps: number }
   /**
@@ -24,6 +38,17 @@ export type Schedule =
 /** The learning rate of step `step` in a run of `totalSteps`. */
 export function learningRate(schedule: Schedule, step: number, totalSteps: number): number {
   assert(step >= 0 && step < totalSteps, "a step lies inside its run");
+  if (schedule.kind !== "revised") return plannedRate(schedule, step, totalSteps);
+  if (step < schedule.steps) return plannedRate(schedule.first, step, schedule.plannedSteps);
+  let start = schedule.steps;
+  for (const { steps, from, to } of schedule.lines) {
+    if (step < start + steps) return from + ((to - from) * (step - start)) / steps;
+    start += steps;
+  }
+  throw new AssertionError("the lines of a revised schedule reach the end of the run");
+}
+
+function plannedRate(schedule: PlannedSchedule, step: number, totalSteps: number): number {
   const { peak, floor, warmupSteps } = schedule;
   if (step < warmupSteps) return (peak * (step + 1)) / warmupSteps;
   switch (schedule.kind) {

@@ -5,16 +5,7 @@
  */
 import { createRandom, present, type RandomStream } from "../core/index.ts";
 import { createSession, type Session, type TensorData } from "../graph/index.ts";
-import {
-  EMBEDDING_NAME,
-  FINAL_NORM_NAME,
-  gradientName,
-  HEAD_NAME,
-  parameterSpecs,
-  trainingGraph,
-  type DecoderConfig,
-  type ParameterSpec,
-} from "../llm/index.ts";
+import { gradientName, parameterSpecs, trainingGraph, type DecoderConfig } from "../llm/index.ts";
 import { AdamW, type StepOutcome } from "../nn/index.ts";
 import type { Crew, ParameterShape } from "./crew.ts";
 import { packBatch, type PackedBatch, type TokenItem } from "./packing.ts";
@@ -22,37 +13,25 @@ import type { DecoderRecipe, Phase } from "./types.ts";
 
 const INITIAL_DEVIATION = 0.02;
 
-/** Parameters of a decoder in file order; norms and the embedding do not decay. */
+/** Parameters of a decoder in file order; norms do not decay. */
 export function parameterShapes(config: DecoderConfig): ParameterShape[] {
-  const decays = ({ name, dims }: ParameterSpec): boolean => dims.length > 1 && name !== EMBEDDING_NAME;
-  return parameterSpecs(config).map((spec) => ({ ...spec, decays: decays(spec) }));
-}
-
-/** Deviation of a matrix's initial weights. */
-function deviationOf(name: string, { layers, tiedEmbeddings }: DecoderConfig): number {
-  if (name === EMBEDDING_NAME) return 1;
-  if (name === HEAD_NAME && !tiedEmbeddings) return INITIAL_DEVIATION;
-  return /\.(?:o_proj|down_proj)\./u.test(name) ? INITIAL_DEVIATION / Math.sqrt(2 * layers) : INITIAL_DEVIATION;
+  return parameterSpecs(config).map(({ name, dims }) => ({ name, dims, decays: dims.length > 1 }));
 }
 
 /**
- * Fills in initial weights. Projections are small, those that end a residual branch smaller by the root
- * of their number (Radford et al. 2019). Embeddings are of unit size: at the usual 0.02 the first layers
- * soon write a hundred times as much into the residual stream, later layers no longer see which token
- * is where, and copying from the prompt is hardly learned. The head reads the same table, so the last
- * norm starts at 1 / sqrt(hidden): logits of unit size.
+ * Fills in initial weights: normal of deviation 0.02; projections that end a residual branch are smaller
+ * by the root of their number (Radford et al. 2019), norms start at one.
  */
 export function initialise(
   parameters: readonly { readonly name: string; readonly dims: readonly number[]; readonly data: Float32Array }[],
-  config: DecoderConfig,
+  { layers }: DecoderConfig,
   seed: number,
 ): void {
-  const lastNorm = config.tiedEmbeddings ? 1 / Math.sqrt(config.hidden) : 1;
+  const residual = INITIAL_DEVIATION / Math.sqrt(2 * layers);
   for (const { name, dims, data } of parameters) {
     const random = createRandom(seed, `initial/${name}`);
-    const deviation = deviationOf(name, config);
-    const constant = name === FINAL_NORM_NAME ? lastNorm : 1;
-    for (let i = 0; i < data.length; i++) data[i] = dims.length === 1 ? constant : random.normal() * deviation;
+    const deviation = /\.(?:o_proj|down_proj)\./u.test(name) ? residual : INITIAL_DEVIATION;
+    for (let i = 0; i < data.length; i++) data[i] = dims.length === 1 ? 1 : random.normal() * deviation;
   }
 }
 

@@ -21,18 +21,44 @@ const FAMILY = {
 /** Single exchanges, and some conversations that are short enough for the short rows. */
 const MIXTURE: Mixture = {
   skills: {
-    arithmetic: 24,
-    "word-problem": 13,
+    arithmetic: 28,
+    "word-problem": 15,
     "tool-call": 20,
-    reading: 30,
-    greeting: 4,
-    help: 3,
-    refusal: 6,
+    reading: 22,
+    greeting: 3,
+    help: 4,
+    refusal: 8,
   },
   conversations: 0.06,
 };
+/** More of what takes longest to learn: finding things in a given text, and names. */
+const READING_MIXTURE: Mixture = {
+  skills: {
+    arithmetic: 22,
+    "word-problem": 12,
+    "tool-call": 20,
+    reading: 36,
+    greeting: 5,
+    help: 2,
+    refusal: 3,
+  },
+  conversations: 0.06,
+};
+/** Mostly reading: which of several things is asked for is a circuit that forms late, and then at once. */
+const FINDING_MIXTURE: Mixture = {
+  skills: {
+    arithmetic: 14,
+    "word-problem": 4,
+    "tool-call": 9,
+    reading: 66,
+    greeting: 4,
+    help: 1,
+    refusal: 2,
+  },
+  conversations: 0.04,
+};
 /** The last steps are for conversations and long given texts, which need the long rows. */
-const LONG_MIXTURE: Mixture = { ...MIXTURE, conversations: 0.4 };
+const LONG_MIXTURE: Mixture = { skills: { ...READING_MIXTURE.skills, help: 4, refusal: 6 }, conversations: 0.4 };
 
 const TOKENIZER: TokenizerRecipe = {
   kind: "tokenizer",
@@ -52,10 +78,10 @@ const SMALL: DecoderRecipe = {
   seed: 1,
   config: { ...FAMILY, hidden: 128, layers: 5, heads: 4, kvHeads: 2, headDim: 32, ffn: 384 },
   phases: [
-    { steps: 4000, batch: 16, length: 128, mixture: MIXTURE },
-    { steps: 400, batch: 4, length: 512, mixture: LONG_MIXTURE },
+    { steps: 4400, batch: 16, length: 128, mixture: MIXTURE },
+    { steps: 300, batch: 4, length: 512, mixture: LONG_MIXTURE },
   ],
-  schedule: { kind: "cosine", peak: 4e-3, floor: 2e-4, warmupSteps: 200 },
+  schedule: { kind: "wsd", peak: 2.5e-3, floor: 1e-5, warmupSteps: 200, decaySteps: 3600, decay: "root" },
   adamw: { weightDecay: 0.1, emaDecay: 0.998 },
   threads: 2,
 };
@@ -67,11 +93,23 @@ const BASE: DecoderRecipe = {
   seed: 1,
   config: { ...FAMILY, hidden: 256, layers: 5, heads: 8, kvHeads: 2, headDim: 32, ffn: 704 },
   phases: [
-    { steps: 8400, batch: 16, length: 128, mixture: MIXTURE },
+    { steps: 4008, batch: 16, length: 128, mixture: MIXTURE },
+    { steps: 2836, batch: 16, length: 128, mixture: READING_MIXTURE },
+    { steps: 4718, batch: 16, length: 128, mixture: FINDING_MIXTURE },
+    { steps: 2200, batch: 16, length: 128, mixture: READING_MIXTURE },
     { steps: 600, batch: 4, length: 512, mixture: LONG_MIXTURE },
   ],
-  schedule: { kind: "wsd", peak: 1e-3, floor: 1e-5, warmupSteps: 200, decaySteps: 6500, decay: "root" },
-  adamw: { beta2: 0.98, weightDecay: 0.1, emaDecay: 0.999 },
+  schedule: {
+    kind: "revised",
+    first: { kind: "wsd", peak: 2e-3, floor: 2e-5, warmupSteps: 200, decaySteps: 7300, decay: "root" },
+    plannedSteps: 11_308,
+    steps: 6844,
+    lines: [
+      { steps: 2718, from: 1e-3, to: 1e-3 },
+      { steps: 4800, from: 5e-4, to: 1e-5 },
+    ],
+  },
+  adamw: { weightDecay: 0.1, emaDecay: 0.999 },
   threads: 2,
 };
 
