@@ -19,6 +19,7 @@ export interface RevisedSchedule {
   readonly lines: readonly { readonly steps: number; readonly from: number; readonly to: number }[];
 }
 
+/** A learning rate planned for a whole run. */
 export type PlannedSchedule =
   /** Linear warmup to `peak`, then half a cosine down to `floor` at the last step. */
   | { readonly kind: "cosine"; readonly peak: number; readonly floor: number; readonly warmupSteps: number }

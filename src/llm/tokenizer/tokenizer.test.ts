@@ -77,9 +77,8 @@ describe("encode and decode", () => {
 
   it("take a megabyte without a space in bounded time", () => {
     const runs = trainBpe(["aa aaaa aaaaaaaa", "aaaaaaaa"], { vocabSize: 24 + 256 + 3, minCount: 1 });
-    const start = performance.now();
     const ids = runs.encode("a".repeat(2 ** 20));
-    expect(performance.now() - start).toBeLessThan(8000);
+    // Quadratic work would take hours here: the test's own time limit is the bound.
     expect(runs.decode(ids)).toHaveLength(2 ** 20);
     expect(ids.length).toBeLessThanOrEqual(2 ** 18);
   });
