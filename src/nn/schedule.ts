@@ -16,7 +16,15 @@ export interface RevisedSchedule {
   /** How many steps followed it. */
   readonly steps: number;
   /** What followed: straight lines of the rate, one after the other. */
-  readonly lines: readonly { readonly steps: number; readonly from: number; readonly to: number }[];
+  readonly lines: readonly RateLine[];
+}
+
+export interface RateLine {
+  readonly steps: number;
+  readonly from: number;
+  readonly to: number;
+  /** The steps after which the next line begins, when this one was left early. */
+  readonly left?: number;
 }
 
 /** A learning rate planned for a whole run. */
@@ -42,9 +50,9 @@ export function learningRate(schedule: Schedule, step: number, totalSteps: numbe
   if (schedule.kind !== "revised") return plannedRate(schedule, step, totalSteps);
   if (step < schedule.steps) return plannedRate(schedule.first, step, schedule.plannedSteps);
   let start = schedule.steps;
-  for (const { steps, from, to } of schedule.lines) {
-    if (step < start + steps) return from + ((to - from) * (step - start)) / steps;
-    start += steps;
+  for (const { steps, from, to, left = steps } of schedule.lines) {
+    if (step < start + left) return from + ((to - from) * (step - start)) / steps;
+    start += left;
   }
   throw new AssertionError("the lines of a revised schedule reach the end of the run");
 }

@@ -57,6 +57,19 @@ const FINDING_MIXTURE: Mixture = {
   },
   conversations: 0.04,
 };
+/** For the stretch in which rare words are renamed, so that they can only be copied. */
+const COPYING_MIXTURE: Mixture = {
+  skills: {
+    arithmetic: 16,
+    "word-problem": 16,
+    "tool-call": 32,
+    reading: 22,
+    greeting: 8,
+    help: 2,
+    refusal: 4,
+  },
+  conversations: 0.06,
+};
 /** The last steps are for conversations and long given texts, which need the long rows. */
 const LONG_MIXTURE: Mixture = { skills: { ...READING_MIXTURE.skills, help: 4, refusal: 6 }, conversations: 0.4 };
 
@@ -95,9 +108,9 @@ const BASE: DecoderRecipe = {
   phases: [
     { steps: 4008, batch: 16, length: 128, mixture: MIXTURE },
     { steps: 2836, batch: 16, length: 128, mixture: READING_MIXTURE },
-    { steps: 4718, batch: 16, length: 128, mixture: FINDING_MIXTURE },
-    { steps: 2200, batch: 16, length: 128, mixture: READING_MIXTURE },
-    { steps: 600, batch: 4, length: 512, mixture: LONG_MIXTURE },
+    { steps: 4515, batch: 16, length: 128, mixture: FINDING_MIXTURE },
+    { steps: 2900, batch: 16, length: 128, mixture: { ...COPYING_MIXTURE, renamed: 0.6 } },
+    { steps: 400, batch: 4, length: 512, mixture: { ...LONG_MIXTURE, renamed: 0.4 } },
   ],
   schedule: {
     kind: "revised",
@@ -106,7 +119,9 @@ const BASE: DecoderRecipe = {
     steps: 6844,
     lines: [
       { steps: 2718, from: 1e-3, to: 1e-3 },
-      { steps: 4800, from: 5e-4, to: 1e-5 },
+      { steps: 4800, from: 5e-4, to: 1e-5, left: 1797 },
+      { steps: 1100, from: 1e-3, to: 1e-3 },
+      { steps: 2200, from: 1e-3, to: 1e-5 },
     ],
   },
   adamw: { weightDecay: 0.1, emaDecay: 0.999 },

@@ -9,6 +9,8 @@ export interface Mixture {
   readonly skills: MixtureWeights;
   /** Share of items that hold two or three exchanges, 0..1. */
   readonly conversations: number;
+  /** Share of items whose rare words are replaced by made-up ones, 0..1; default none. */
+  readonly renamed?: number;
 }
 
 /** A stretch of steps with one shape of batch. */

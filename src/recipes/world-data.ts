@@ -5,6 +5,7 @@ import { generateItem, multiTurnItem, SKILLS, type Skill, type WorldItem } from 
 import type { DrawItem } from "./decoder-shard.ts";
 import { drawTrainingItem } from "./draw.ts";
 import type { ScoredSet } from "./evaluate.ts";
+import { Renamer } from "./rename.ts";
 
 /** How often a reply's thinking is left out or cut, so that a runtime may budget it. */
 const WITHOUT_THINKING = 0.08;
@@ -21,8 +22,12 @@ function thinkingForm(item: WorldItem, random: RandomStream): ThinkingForm {
 
 /** The data of decoder recipes. */
 export function worldItems(tokenizer: Tokenizer): DrawItem {
+  const renamer = new Renamer(tokenizer);
   return ({ mixture }, random) => {
-    const item = drawTrainingItem(mixture, random);
+    const drawn = drawTrainingItem(mixture, random);
+    // No draw where nothing is renamed: such phases keep their data.
+    const renames = mixture.renamed !== undefined && random.chance(mixture.renamed);
+    const item = renames ? renamer.rename(drawn, random) : drawn;
     return encodeChat(tokenizer, item.turns, { thinking: thinkingForm(item, random) });
   };
 }
