@@ -90,5 +90,8 @@ describe("learning rates", () => {
     expect(learningRate(revised, 35, 60)).toBe(0.5);
     expect(learningRate(revised, 50, 60)).toBeCloseTo(0.25);
     expect(() => learningRate(revised, 60, 61)).toThrow("reach the end");
+    const early = { ...revised, lines: [{ ...lines[1]!, left: 5 }, lines[0]!] } as const;
+    expect(learningRate(early, 34, 45)).toBeCloseTo(0.4);
+    expect(learningRate(early, 35, 45)).toBe(0.5);
   });
 });
