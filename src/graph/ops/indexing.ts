@@ -8,10 +8,10 @@ import { intAttribute, stringAttribute, type OpDefinition, type Tensor } from ".
 import type { DType, Shape } from "../types.ts";
 import { expand, reshape } from "./layout.ts";
 
-interface AxisParams {
+export interface AxisParams {
   readonly axis: number;
 }
-interface TopKParams extends AxisParams {
+export interface TopKParams extends AxisParams {
   readonly k: number;
 }
 

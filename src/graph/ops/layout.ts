@@ -30,21 +30,21 @@ import {
 import type { GraphBuilder } from "../builder.ts";
 import type { Dim, DType, Shape } from "../types.ts";
 
-interface ShapeParams {
+export interface ShapeParams {
   readonly shape: Shape;
 }
-interface AxisParams {
+export interface AxisParams {
   readonly axis: number;
 }
-interface AxesParams {
+export interface AxesParams {
   readonly axes: readonly number[];
 }
-interface SliceParams extends AxisParams {
+export interface SliceParams extends AxisParams {
   readonly start: Dim;
   readonly size: Dim;
   readonly step: number;
 }
-interface PadParams {
+export interface PadParams {
   readonly before: Shape;
   readonly after: Shape;
 }

@@ -15,11 +15,11 @@ export interface ReduceOptions {
   readonly keepDims?: boolean;
 }
 
-interface ReduceParams {
+export interface ReduceParams {
   readonly axes: readonly number[];
   readonly keepDims: boolean;
 }
-interface AxisParams {
+export interface AxisParams {
   readonly axis: number;
 }
 
