@@ -81,4 +81,4 @@ test("the first steps of punctual-small rerun as logged", async () => {
   const rerun = await rerunSteps("punctual-small", 10, new FakeClock());
   expect(rerun.length).toBe(10);
   expect(firstDifference(log, rerun, machineFingerprint(log.header.machine.threads))).toBe(null);
-}, 60_000);
+}, 240_000);
