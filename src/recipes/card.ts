@@ -18,6 +18,13 @@ function scoreRow({ name, items, share, interval95: [low, high] }: SetScore): st
   return `| ${name} | ${items} | ${percent(share)} | ${percent(low)} to ${percent(high)} |`;
 }
 
+const RELIABLE = 0.9;
+
+function listOf(scores: readonly SetScore[], reliable: boolean): string {
+  const names = scores.filter(({ interval95: [low] }) => low >= RELIABLE === reliable).map(({ name }) => name);
+  return names.length === 0 ? "nothing" : names.join(", ");
+}
+
 /** Kinds of items that it gets wrong more often than one time in ten. */
 function weakKinds(scores: readonly SetScore[]): string[] {
   return scores.flatMap(({ name, kinds }) =>
@@ -57,14 +64,15 @@ ${scores.map(scoreRow).join("\n")}
 
 ## What it can do
 
-English, one small household-and-shop world: arithmetic and short word problems with visible steps, commands as one
-JSON tool call with a spoken confirmation, questions over a catalogue, order or policy given in the prompt, greetings,
-help about Punctual. Everything else it declines politely.
+It speaks the English of one small household-and-shop world. On frames, entities and numbers it has not met it is reliable
+(lower end of the interval at ${percent(RELIABLE)} or more) at: ${listOf(scores, true)}.
 
 ## What it cannot do
 
-It knows nothing about the world beyond its generator, does not follow instructions about style or format, does not write
-prose or code, and has not seen other languages. Numbers beyond a thousand, chains of more than three operations and
-prompts longer than ${config.maxPositions} tokens are outside its training.
+Not reliable on new frames, entities and numbers: ${listOf(scores, false)}. Words it has not met it often does not copy, and
+of several things in a given text it often does not find the one that is asked for. It knows nothing about the world beyond its
+generator, does not follow instructions about style or format, does not write prose or code, and has not seen other
+languages. Numbers beyond a thousand, chains of more than three operations and prompts longer than
+${config.maxPositions} tokens are outside its training.
 ${weak.length === 0 ? "" : `\nKinds of test items that it gets wrong more often than one time in ten:\n\n${weak.join("\n")}\n`}`;
 }
