@@ -19,6 +19,7 @@ export interface RevisedSchedule {
   readonly lines: readonly RateLine[];
 }
 
+/** A stretch of steps over which the rate goes in a straight line. */
 export interface RateLine {
   readonly steps: number;
   readonly from: number;
