@@ -78,20 +78,4 @@ describe("learning rates", () => {
     expect(learningRate(root, 84, 100)).toBeCloseTo(0.5);
     expect(learningRate(root, 99, 100)).toBeCloseTo(0);
   });
-
-  test("revised: the first plan up to the change, then lines", () => {
-    const first = { kind: "cosine", peak: 1, floor: 0.1, warmupSteps: 10 } as const;
-    const lines = [
-      { steps: 10, from: 0.5, to: 0.5 },
-      { steps: 20, from: 0.5, to: 0 },
-    ];
-    const revised = { kind: "revised", first, plannedSteps: 100, steps: 30, lines } as const;
-    for (let step = 0; step < 30; step++) expect(learningRate(revised, step, 60)).toBe(learningRate(first, step, 100));
-    expect(learningRate(revised, 35, 60)).toBe(0.5);
-    expect(learningRate(revised, 50, 60)).toBeCloseTo(0.25);
-    expect(() => learningRate(revised, 60, 61)).toThrow("reach the end");
-    const early = { ...revised, lines: [{ ...lines[1]!, left: 5 }, lines[0]!] } as const;
-    expect(learningRate(early, 34, 45)).toBeCloseTo(0.4);
-    expect(learningRate(early, 35, 45)).toBe(0.5);
-  });
 });

@@ -27,7 +27,7 @@ export {
   type SafetensorsEntry,
   type SafetensorsHeader,
 } from "./safetensors.ts";
-export { learningRate, type PlannedSchedule, type RateLine, type RevisedSchedule, type Schedule } from "./schedule.ts";
+export { learningRate, type Schedule } from "./schedule.ts";
 export {
   runTraining,
   type StepOutcome,

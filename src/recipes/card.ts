@@ -64,13 +64,13 @@ ${scores.map(scoreRow).join("\n")}
 
 ## What it can do
 
-It speaks the English of one small household-and-shop world. On frames, entities and numbers it has not met it is reliable
+It speaks the English of one small household-and-shop world. Sums show their steps, and questions over a given text show the line that
+tells, word for word, before the answer. On frames, entities and numbers it has not met it is reliable
 (lower end of the interval at ${percent(RELIABLE)} or more) at: ${listOf(scores, true)}.
 
 ## What it cannot do
 
-Not reliable on new frames, entities and numbers: ${listOf(scores, false)}. Words it has not met it often does not copy, and
-of several things in a given text it often does not find the one that is asked for. It knows nothing about the world beyond its
+Not reliable on new frames, entities and numbers: ${listOf(scores, false)}. It knows nothing about the world beyond its
 generator, does not follow instructions about style or format, does not write prose or code, and has not seen other
 languages. Numbers beyond a thousand, chains of more than three operations and prompts longer than
 ${config.maxPositions} tokens are outside its training.

@@ -14,7 +14,8 @@ import {
 } from "../llm/index.ts";
 import { DEFAULT_WEIGHTS } from "../world/index.ts";
 import { BatchDecoder } from "./batch-decoder.ts";
-import { initialise, parameterShapes, shardOf } from "./decoder-shard.ts";
+import { parameterShapes, shardOf } from "./decoder-shard.ts";
+import { initialise } from "./initial.ts";
 import { LocalTrainer } from "./decoder-trainer.ts";
 import type { TokenItem } from "./packing.ts";
 import { trainDecoder, type TrainedDecoder, type TrainOptions } from "./train-decoder.ts";
@@ -55,6 +56,7 @@ const recipe: DecoderRecipe = {
     { steps: 50, batch: 2, length: 64, mixture },
   ],
   schedule: { kind: "cosine", peak: 1e-2, floor: 1e-3, warmupSteps: 10 },
+  start: "normal",
   adamw: { emaDecay: 0.95 },
   threads: 1,
 };
@@ -117,7 +119,7 @@ describe("the training graph", () => {
     ...shape,
     data: new Float32Array(shape.dims.reduce((a, b) => a * b, 1)),
   }));
-  initialise(weights, config, 5);
+  initialise(weights, config, 5, "normal");
   // Larger projections than a run starts with: every path carries a gradient worth comparing.
   for (const { data, dims } of weights) if (dims.length > 1) data.forEach((value, i) => (data[i] = value * 8));
   const feedsOf = (batch: Record<string, TensorData>): Record<string, TensorData> => ({

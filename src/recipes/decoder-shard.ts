@@ -11,28 +11,9 @@ import type { Crew, ParameterShape } from "./crew.ts";
 import { packBatch, type PackedBatch, type TokenItem } from "./packing.ts";
 import type { DecoderRecipe, Phase } from "./types.ts";
 
-const INITIAL_DEVIATION = 0.02;
-
 /** Parameters of a decoder in file order; norms do not decay. */
 export function parameterShapes(config: DecoderConfig): ParameterShape[] {
   return parameterSpecs(config).map(({ name, dims }) => ({ name, dims, decays: dims.length > 1 }));
-}
-
-/**
- * Fills in initial weights: normal of deviation 0.02; projections that end a residual branch are smaller
- * by the root of their number (Radford et al. 2019), norms start at one.
- */
-export function initialise(
-  parameters: readonly { readonly name: string; readonly dims: readonly number[]; readonly data: Float32Array }[],
-  { layers }: DecoderConfig,
-  seed: number,
-): void {
-  const residual = INITIAL_DEVIATION / Math.sqrt(2 * layers);
-  for (const { name, dims, data } of parameters) {
-    const random = createRandom(seed, `initial/${name}`);
-    const deviation = /\.(?:o_proj|down_proj)\./u.test(name) ? residual : INITIAL_DEVIATION;
-    for (let i = 0; i < data.length; i++) data[i] = dims.length === 1 ? 1 : random.normal() * deviation;
-  }
 }
 
 /** The phase that a step belongs to. */

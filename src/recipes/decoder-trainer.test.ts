@@ -3,7 +3,8 @@ import { FakeClock } from "../core/index.ts";
 import { runTraining, type StepRecord } from "../nn/index.ts";
 import { DEFAULT_WEIGHTS } from "../world/index.ts";
 import { allocateCrew, Crew } from "./crew.ts";
-import { DecoderShard, initialise, outcomeOf, parameterShapes } from "./decoder-shard.ts";
+import { DecoderShard, outcomeOf, parameterShapes } from "./decoder-shard.ts";
+import { initialise } from "./initial.ts";
 import { createTrainer, ParallelTrainer } from "./decoder-trainer.ts";
 import { trainTokenizer } from "./family-tokenizer.ts";
 import type { DecoderRecipe } from "./types.ts";
@@ -40,6 +41,7 @@ const recipe: DecoderRecipe = {
   },
   phases: [{ steps: 8, batch: 4, length: 160, mixture }],
   schedule: { kind: "wsd", peak: 1e-2, floor: 1e-3, warmupSteps: 2, decaySteps: 3, decay: "linear" },
+  start: "normal",
   adamw: { emaDecay: 0.9 },
   threads: 2,
 };
@@ -74,7 +76,7 @@ describe("a crew of threads", () => {
     for (const shard of [0, 1]) {
       const shapes = parameterShapes(recipe.config);
       const crew = new Crew({ ...allocateCrew(shapes, 2), size: 2 }, shapes);
-      initialise(crew.parameters, recipe.config, recipe.seed);
+      initialise(crew.parameters, recipe.config, recipe.seed, recipe.start);
       await using single = new DecoderShard(recipe, crew, shard, worldItems(tokenizer));
       crew.markFailed(); // nobody else comes
       await expect(single.advance(0, 0.01)).rejects.toThrow("another training thread failed");

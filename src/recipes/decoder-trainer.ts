@@ -8,7 +8,8 @@ import { disableNativeTelemetry } from "../graph/index.ts";
 import { writeTokenizer, type Tokenizer } from "../llm/index.ts";
 import { AdamW, type StepOutcome, type Trainer } from "../nn/index.ts";
 import { allocateCrew, Crew } from "./crew.ts";
-import { DecoderShard, initialise, outcomeOf, parameterShapes, type DrawItem } from "./decoder-shard.ts";
+import { DecoderShard, outcomeOf, parameterShapes, type DrawItem } from "./decoder-shard.ts";
+import { initialise } from "./initial.ts";
 import type { FromTrainWorker, ToTrainWorker, TrainWorkerData } from "./train-worker.ts";
 import type { DecoderRecipe } from "./types.ts";
 import { worldItems } from "./world-data.ts";
@@ -18,7 +19,7 @@ export interface DecoderTrainer extends Trainer, AsyncDisposable {}
 function newCrew(recipe: DecoderRecipe): { crew: Crew; optimizer: AdamW } {
   const shapes = parameterShapes(recipe.config);
   const crew = new Crew(allocateCrew(shapes, recipe.threads), shapes);
-  initialise(crew.parameters, recipe.config, recipe.seed);
+  initialise(crew.parameters, recipe.config, recipe.seed, recipe.start);
   crew.parameters.forEach(({ data }, i) => crew.state.average[i]!.set(data));
   return { crew, optimizer: new AdamW(crew.parameters, recipe.adamw, crew.state) };
 }

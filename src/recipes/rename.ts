@@ -1,52 +1,61 @@
 /**
- * Items with their rare words replaced by made-up ones, the same everywhere in the item. The world's
+ * Items with the words of the world's lists replaced by made-up ones, the same everywhere in the item. The world's
  * lists are short: a network of this size learns what its few hundred rooms, goods and names look like
  * in a reply instead of copying them, and fails on a word it has not met. A made-up word can only be
  * copied.
  *
  *     "Dim the kitchen light."   -> set room kitchen   becomes   "Dim the vomler light." -> set room vomler
  */
-import type { RandomStream } from "../core/index.ts";
+import { createRandom, type RandomStream } from "../core/index.ts";
 import type { Tokenizer } from "../llm/index.ts";
-import type { Turn, WorldItem } from "../world/index.ts";
+import { ENTITIES, generateItem, SKILLS, TOPICS, type Turn, type WorldItem } from "../world/index.ts";
 
 const WORD = /\p{L}{3,}/gu;
-/** Skills whose replies are fixed sentences, as greetings are that give no name: nothing in them is copied. */
-const FIXED: ReadonlySet<string> = new Set(["help", "refusal"]);
 const MOST_PIECES = 3;
 
 const wordsOf = (text: string): string[] => text.match(WORD) ?? [];
 
-function stringsOf({ text, call }: Turn): string[] {
-  return [text, ...Object.values(call?.arguments ?? {}).filter((value) => typeof value === "string")];
+function stringsOf({ text, thinking = "", call }: Turn): string[] {
+  return [text, thinking, ...Object.values(call?.arguments ?? {}).filter((value) => typeof value === "string")];
 }
 
-/** Renames items with the pieces of one vocabulary; its frequent words stay. */
+/** Items of each skill that are looked through for the words of frames. */
+const LOOKED_THROUGH = 500;
+
+/** Words that make a question what it is, so they keep their spelling. */
+function frameWords(): ReadonlySet<string> {
+  const random = createRandom(1, "frame words");
+  const items = SKILLS.flatMap((skill) =>
+    Array.from({ length: LOOKED_THROUGH }, () => generateItem(skill, "train", random)),
+  );
+  return new Set(items.flatMap(({ template }) => wordsOf(template.replaceAll(/\{\w+\}/gu, " ").toLowerCase())));
+}
+
+/** Renames items with the pieces of one vocabulary: the words of the world's training lists, unless frames use them too. */
 export class Renamer {
   readonly #pieces: readonly string[];
-  readonly #frequent: ReadonlySet<string>;
+  readonly #names: ReadonlySet<string>;
 
   constructor(tokenizer: Tokenizer) {
     const texts = tokenizer.data.pieces.map((bytes) => Buffer.from(bytes).toString());
     this.#pieces = texts.filter((text) => /^[a-z]{1,4}$/u.test(text));
-    const spaced = texts.filter((text) => /^ \p{L}+$/u.test(text)).map((text) => text.slice(1));
-    this.#frequent = new Set(spaced.map((word) => word.toLowerCase()));
+    const spaced = texts.filter((text) => /^ \p{L}+$/u.test(text)).map((text) => text.slice(1).toLowerCase());
+    const kept = new Set([...spaced, ...frameWords()]);
+    const listed = [...Object.values(ENTITIES), TOPICS].flatMap(({ train }) => train.flatMap(wordsOf));
+    this.#names = new Set(listed.map((word) => word.toLowerCase()).filter((word) => !kept.has(word)));
   }
 
   rename(item: WorldItem, random: RandomStream): WorldItem {
-    if (FIXED.has(item.skill) || (item.skill === "greeting" && item.kind !== "name")) return item;
-    const given = new Set(
-      item.turns
-        .filter(({ role }) => role !== "assistant")
-        .flatMap((turn) => wordsOf(`${turn.text} ${turn.context ?? ""}`)),
-    );
+    // Help and most greetings are fixed sentences both ways.
+    if (item.skill === "help" || (item.skill === "greeting" && item.kind !== "name")) return item;
+    const given = item.turns
+      .filter(({ role }) => role !== "assistant")
+      .flatMap((turn) => wordsOf(`${turn.text} ${turn.context ?? ""}`));
+    // What is refused is not copied, but must be refused whatever it is called.
+    const replaced = item.skill === "refusal" ? given : repeated(given, item.turns);
     const names = new Map<string, string>();
-    for (const turn of item.turns) {
-      if (turn.role !== "assistant") continue;
-      for (const word of stringsOf(turn).flatMap(wordsOf)) {
-        const isRare = given.has(word) && !this.#frequent.has(word.toLowerCase());
-        if (isRare && !names.has(word)) names.set(word, this.#madeUp(word, random));
-      }
+    for (const word of replaced) {
+      if (this.#names.has(word.toLowerCase()) && !names.has(word)) names.set(word, this.#madeUp(word, random));
     }
     if (names.size === 0) return item;
     const replace = (text: string): string => text.replaceAll(WORD, (word) => names.get(word) ?? word);
@@ -58,6 +67,13 @@ export class Renamer {
     const made = Array.from({ length: random.int(1, MOST_PIECES) }, () => random.pick(this.#pieces)).join("");
     return /^\p{Lu}/u.test(word) ? made.charAt(0).toUpperCase() + made.slice(1) : made;
   }
+}
+
+/** The given words that a reply says again. */
+function repeated(given: readonly string[], turns: readonly Turn[]): string[] {
+  const known = new Set(given);
+  const replies = turns.filter(({ role }) => role === "assistant");
+  return replies.flatMap((turn) => stringsOf(turn).flatMap(wordsOf)).filter((word) => known.has(word));
 }
 
 function renamedTurn(turn: Turn, replace: (text: string) => string): Turn {

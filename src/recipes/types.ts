@@ -9,7 +9,7 @@ export interface Mixture {
   readonly skills: MixtureWeights;
   /** Share of items that hold two or three exchanges, 0..1. */
   readonly conversations: number;
-  /** Share of items whose rare words are replaced by made-up ones, 0..1; default none. */
+  /** Share of items whose list words (names, goods, rooms, topics) are replaced by made-up ones, 0..1; default none. */
   readonly renamed?: number;
 }
 
@@ -23,6 +23,9 @@ export interface Phase {
   readonly mixture: Mixture;
 }
 
+/** First weights: all random, or random with a circuit for copying (see `initial.ts`). */
+export type Start = "normal" | "copying";
+
 /**
  * How a decoder is made. All of it goes into the recipe's identity, the summary too, so after any change old
  * checkpoints are refused.
@@ -35,6 +38,7 @@ export interface DecoderRecipe {
   readonly config: DecoderConfig;
   readonly phases: readonly Phase[];
   readonly schedule: Schedule;
+  readonly start: Start;
   readonly adamw: Partial<AdamWOptions>;
   /** Training threads, each with its share of a batch's rows; part of the recipe because it decides the data. */
   readonly threads: number;

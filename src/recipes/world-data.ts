@@ -49,10 +49,16 @@ const TWO_STEPS: ReadonlySet<string> = new Set([
   "product-subtract",
   "sum-product",
   "three-terms",
-  "add-then-double",
+  "add-then-add",
+  "add-then-subtract",
   "add-then-multiply",
-  "multiply-then-add",
+  "add-then-double",
   "subtract-then-add",
+  "subtract-then-subtract",
+  "subtract-then-multiply",
+  "subtract-then-double",
+  "multiply-then-add",
+  "multiply-then-subtract",
 ]);
 
 /** What a card reports. */

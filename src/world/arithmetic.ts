@@ -1,5 +1,6 @@
 /** Arithmetic: one to three operations in signs or words, or told as a chain ("add 5 to 9, then double it"). */
 import type { RandomStream } from "../core/index.ts";
+import { drawChain, type Chain } from "./chains.ts";
 import { pickNumber, WITHHELD_NUMBERS } from "./entities.ts";
 import { evaluate, inReadingOrder, node, operands, render, steps, type Expression, type Operation } from "./steps.ts";
 import { frames, pickFrame, say } from "./templates.ts";
@@ -36,7 +37,22 @@ const ASK = frames(`
   {e}, how much is that?
   I want to know what {e} is.
   {e}, what is that?
-  I want to know how much {e} is.`);
+  I want to know how much {e} is.
+  What do I get if I work out {e}?
+  {e} makes what?
+  !Solve this: {e}
+  What would {e} be?
+  ~Do you know the answer to {e}?
+  ~!Tell me the result of {e}.
+  ~I need to know how much {e} makes.
+  ~{e}, how much does that make?
+  ~What do I get for {e}?
+  ~!Find out what {e} makes.
+  ~I want the result of {e}.
+  ~!Compute this: {e}
+  ~!Help me find the answer to {e}.
+  ~What is the result if I calculate {e}?
+  I need to find out what {e} is.`);
 
 /** Frames of their own for a single operation. */
 const SINGLE = {
@@ -50,7 +66,16 @@ const SINGLE = {
     {a} and {b} together?
     !Tell me the sum of {a} and {b}.
     What is {b} more than {a}?
-    !Work out the sum of {a} and {b}.`),
+    !Work out the sum of {a} and {b}.
+    How much do {a} and {b} make together?
+    !Put {a} and {b} together.
+    !Start with {a} and add {b}.
+    I have {a} and get {b} more. How much is that?
+    ~How much is the sum of {a} and {b}?
+    ~What do you get if you start with {a} and add {b}?
+    ~!Tell me how much {a} and {b} make together.
+    ~How much is {b} more than {a}?
+    What do I get if I put {a} and {b} together?`),
   "-": frames(`
     !Subtract {b} from {a}.
     What is the difference of {a} and {b}?
@@ -61,7 +86,16 @@ const SINGLE = {
     What do I get if I take {b} away from {a}?
     !Work out the difference of {a} and {b}.
     {a} take away {b}?
-    !Tell me what is left if I take {b} from {a}.`),
+    !Tell me what is left if I take {b} from {a}.
+    How much is left of {a} without {b}?
+    !Start with {a} and subtract {b}.
+    I have {a} and take away {b}. How much is left?
+    What is {a} without {b}?
+    ~How much is the difference of {a} and {b}?
+    ~What is left if I subtract {b} from {a}?
+    ~!Start with {a} and take away {b}.
+    ~How much is {b} less than {a}?
+    !Take {b} off {a}.`),
   "*": frames(`
     !Multiply {a} by {b}.
     What is the product of {a} and {b}?
@@ -72,7 +106,16 @@ const SINGLE = {
     What do you get for the product of {a} and {b}?
     !Tell me what {a} multiplied by {b} is.
     {a} multiplied by {b}?
-    What do you get if you multiply {a} and {b}?`),
+    What do you get if you multiply {a} and {b}?
+    !Find the product of {a} and {b}.
+    How much do {a} groups of {b} make?
+    !Take {a} and multiply it by {b}.
+    What is {a} times as much as {b}?
+    ~!Tell me the product of {a} and {b}.
+    ~How much do I get if I multiply {a} and {b}?
+    ~What do you get if you take {a} and multiply it by {b}?
+    ~How much is {a} times as much as {b}?
+    !Start with {a} and multiply by {b}.`),
   "/": frames(`
     !Divide {a} by {b}.
     How often does {b} go into {a}?
@@ -83,55 +126,17 @@ const SINGLE = {
     !Split {a} into {b} equal parts.
     How much is each part if {a} are split into {b}?
     !Tell me how often {b} goes into {a}.
-    How much is each part if I split {a} into {b} equal parts?`),
+    How much is each part if I split {a} into {b} equal parts?
+    !Share {a} among {b}.
+    How many groups of {b} are in {a}?
+    What number times {b} makes {a}?
+    !Take {a} and divide it by {b}.
+    ~!Work out how often {b} goes into {a}.
+    ~What do you get if you split {a} into {b} equal parts?
+    ~How many times is {b} in {a}?
+    ~!Tell me how many groups of {b} are in {a}.
+    How much is {a} divided by {b}?`),
 } as const satisfies Record<Operation, unknown>;
-
-const CHAINS: readonly {
-  readonly kind: string;
-  readonly make: (a: number, b: number, c: number) => Expression;
-  readonly family: ReturnType<typeof frames>;
-}[] = [
-  {
-    kind: "add-then-double",
-    make: (a, b) => node("*", node("+", a, b), 2),
-    family: frames(`
-      !Add {a} and {b}, then double it.
-      Start with {a}, add {b}, then double it.
-      What is {a} plus {b}, doubled?
-      !Take {a}, add {b} and double the result.
-      !Add {b} to {a} and double the result.`),
-  },
-  {
-    kind: "add-then-multiply",
-    make: (a, b, c) => node("*", node("+", a, b), c),
-    family: frames(`
-      !Add {a} and {b}, then multiply by {c}.
-      Start with {a}, add {b}, then multiply by {c}.
-      !Take {a}, add {b} and multiply the result by {c}.
-      What is the sum of {a} and {b}, times {c}?
-      !Add {b} to {a} and multiply the result by {c}.`),
-  },
-  {
-    kind: "multiply-then-add",
-    make: (a, b, c) => node("+", node("*", c, b), a),
-    family: frames(`
-      !Multiply {c} by {b}, then add {a}.
-      Start with {c}, multiply by {b}, then add {a}.
-      !Take {c} times {b} and add {a}.
-      What is {a} more than {c} times {b}?
-      !Take {c}, multiply it by {b} and add {a}.`),
-  },
-  {
-    kind: "subtract-then-add",
-    make: (a, b, c) => node("+", node("-", a + b, b), c),
-    family: frames(`
-      Start with {s}, take away {b}, then add {c}.
-      !Subtract {b} from {s}, then add {c}.
-      !Take {s}, subtract {b} and add {c}.
-      What is {s} less {b}, then {c} more?
-      !Take {b} away from {s} and add {c}.`),
-  },
-];
 
 const SIGNS: readonly Readonly<Record<Operation, string>>[] = [
   { "+": " + ", "-": " - ", "*": " * ", "/": " / " },
@@ -147,38 +152,34 @@ export const ANSWERS: readonly string[] = ["The answer is {v}.", "That is {v}.",
 function drawExpression(split: Split, random: RandomStream): { kind: string; expression: Expression } {
   const number = (low: number, high: number): number => pickNumber(low, high, split, random);
   const small = (): number => number(2, 9);
-  const shape = random.int(0, 19);
-  if (shape <= 3) return { kind: "add", expression: drawSum(number, random) };
-  if (shape <= 7) return { kind: "subtract", expression: drawDifference(number, random) };
-  if (shape <= 10) return { kind: "multiply", expression: node("*", number(2, 12), number(2, 99)) };
-  if (shape === 11) return { kind: "multiply", expression: node("*", number(2, 99), number(2, 12)) };
-  if (shape <= 13) return { kind: "divide", expression: drawQuotient(split, random) };
   const product = (): Expression => node("*", number(2, 30), small());
-  switch (shape) {
-    case 14:
-      return { kind: "add-product", expression: node("+", number(1, 99), product()) };
-    case 15:
-      return { kind: "product-add", expression: node("+", product(), number(1, 99)) };
-    case 16: {
-      const first = product();
-      const value = evaluate(first);
-      return { kind: "product-subtract", expression: node("-", first, number(1, Math.min(99, value))) };
-    }
-    case 17:
-      return { kind: "sum-product", expression: node("*", node("+", number(1, 20), number(1, 20)), small()) };
-    case 18: {
-      const sum = node("+", number(1, 99), number(1, 99));
-      const expression = random.chance(0.5)
-        ? node("+", sum, number(1, 99))
-        : node("-", sum, number(1, Math.min(99, evaluate(sum))));
-      return { kind: "three-terms", expression };
-    }
-    default:
-      return {
-        kind: "two-products",
-        expression: node("+", node("*", small(), small()), node("*", small(), number(2, 30))),
-      };
+  const shape = random.int(0, 99);
+  if (shape < 15) return { kind: "add", expression: drawSum(number, random) };
+  if (shape < 30) return { kind: "subtract", expression: drawDifference(number, random) };
+  if (shape < 42) return { kind: "multiply", expression: node("*", number(2, 12), number(2, 99)) };
+  if (shape < 46) return { kind: "multiply", expression: node("*", number(2, 99), number(2, 12)) };
+  if (shape < 64) return { kind: "divide", expression: drawQuotient(split, random) };
+  if (shape < 70) return { kind: "add-product", expression: node("+", number(1, 99), product()) };
+  if (shape < 76) return { kind: "product-add", expression: node("+", product(), number(1, 99)) };
+  if (shape < 82) {
+    const first = product();
+    const value = evaluate(first);
+    return { kind: "product-subtract", expression: node("-", first, number(1, Math.min(99, value))) };
   }
+  if (shape < 88) {
+    return { kind: "sum-product", expression: node("*", node("+", number(1, 20), number(1, 20)), small()) };
+  }
+  if (shape < 94) {
+    const sum = node("+", number(1, 99), number(1, 99));
+    const expression = random.chance(0.5)
+      ? node("+", sum, number(1, 99))
+      : node("-", sum, number(1, Math.min(99, evaluate(sum))));
+    return { kind: "three-terms", expression };
+  }
+  return {
+    kind: "two-products",
+    expression: node("+", node("*", small(), small()), node("*", small(), number(2, 30))),
+  };
 }
 
 type Draw = (low: number, high: number) => number;
@@ -208,27 +209,8 @@ function drawQuotient(split: Split, random: RandomStream): Expression {
   }
 }
 
-interface Asked {
-  readonly kind: string;
-  readonly expression: Expression;
-  readonly template: string;
-  readonly text: string;
-}
-
-function drawChain(split: Split, random: RandomStream): Asked {
-  const { kind, make, family } = random.pick(CHAINS);
-  const wide = kind === "subtract-then-add";
-  const a = pickNumber(1, wide ? 60 : 40, split, random);
-  const b = pickNumber(kind.endsWith("multiply") || kind.startsWith("add") ? 1 : 2, wide ? 39 : 9, split, random);
-  const c = pickNumber(2, kind === "multiply-then-add" || wide ? 30 : 9, split, random);
-  const template = pickFrame(family, split, random);
-  const slots = { a, b, c, s: a + b };
-  const expression = inReadingOrder(make(a, b, c), template, slots);
-  return { kind, expression, template, text: say(template, slots, random) };
-}
-
-function drawAsked(split: Split, random: RandomStream): Asked {
-  if (random.chance(0.15)) return drawChain(split, random);
+function drawAsked(split: Split, random: RandomStream): Chain {
+  if (random.chance(0.22)) return drawChain(split, random);
   const { kind, expression } = drawExpression(split, random);
   if (typeof expression !== "number" && typeof expression.left === "number" && typeof expression.right === "number") {
     if (random.chance(0.35)) {
@@ -273,19 +255,40 @@ const FOLLOW_UPS = {
     And plus {b}?
     !Add {b} to that.
     And {b} more?
-    Plus {b}?`),
+    Plus {b}?
+    !Add another {b}.
+    What is that plus {b}?
+    And if I add {b} to it?
+    How much is it with {b} more?
+    ~!Now add {b} to it.
+    ~And if I add another {b}?
+    ~How much is that plus {b}?`),
   "-": frames(`
     !Now subtract {b}.
     And minus {b}?
     !Subtract {b} from that.
     And {b} less?
-    Minus {b}?`),
+    Minus {b}?
+    !Take away {b}.
+    What is that minus {b}?
+    And if I take {b} away from it?
+    How much is left without {b}?
+    ~!Now take away {b}.
+    ~And if I subtract {b} from it?
+    ~How much is that minus {b}?`),
   "*": frames(`
     !Now multiply it by {b}.
     And times {b}?
     !Multiply that by {b}.
     And that times {b}?
-    Times {b}?`),
+    Times {b}?
+    !Take that times {b}.
+    What is that multiplied by {b}?
+    And if I multiply it by {b}?
+    How much is {b} times that?
+    ~!Now take it times {b}.
+    ~And if I take that times {b}?
+    ~What is {b} times that?`),
 } as const;
 
 /** The item with one more exchange, or itself when its value is out of comfortable range. */

@@ -5,7 +5,7 @@
 import { assert, hashString, type RandomStream } from "../core/index.ts";
 import { arithmeticFollowUp, arithmeticItem } from "./arithmetic.ts";
 import { helpItem } from "./help.ts";
-import { readingItem } from "./reading.ts";
+import { readingItem } from "./reading/index.ts";
 import { refusalItem } from "./refusal.ts";
 import { greetingItem } from "./social.ts";
 import { elsewhere, toolCallItem } from "./tool-call.ts";

@@ -15,7 +15,7 @@ export {
   type MixtureWeights,
 } from "./generate.ts";
 export { grade, interval95, normalise } from "./grade.ts";
-export { NOT_MENTIONED } from "./reading.ts";
+export { NOT_MENTIONED } from "./reading/index.ts";
 export { REFUSAL_PREFIX, REFUSALS, TOPICS } from "./refusal.ts";
 export { evaluate, steps, type Expression, type Operation } from "./steps.ts";
 export { TOOLS, writeCall, type Tool, type ToolParameter } from "./tools.ts";

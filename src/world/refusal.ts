@@ -17,19 +17,19 @@ export const REFUSALS: readonly string[] = [
 
 const ABOUT = frames(`
   !Tell me about {t}.
-  What do you know about {t}?
+  ~What do you know about {t}?
   !Explain {t}.
-  I want to learn about {t}.
+  ~I want to learn about {t}.
   What can you tell me about {t}?
   Can we talk about {t}?
   I have a question about {t}.
-  !Tell me something about {t}.
+  ~!Tell me something about {t}.
   Do you know anything about {t}?
   I want to know something about {t}.
-  !Give me some facts about {t}.
-  !Write a text about {t}.
+  ~!Give me some facts about {t}.
+  ~!Write a text about {t}.
   What is special about {t}?
-  What do you think about {t}?
+  ~What do you think about {t}?
   !Give me a text about {t}.
   !Write a poem about {t}.
   Do you like {t}?
@@ -60,13 +60,36 @@ const ABOUT = frames(`
   !Write an essay on {t}.
   !Give me a quiz about {t}.
   Is it true what they say about {t}?
-  What is your opinion about {t}?`);
+  What is your opinion about {t}?
+  !Tell me everything about {t}.
+  !Tell me a fun fact about {t}.
+  !Talk to me about {t}.
+  I want to talk about {t}.
+  ~I want to read a story about {t}.
+  I would like to read about {t}.
+  ~What can I know about {t}?
+  ~What can I read about {t}?
+  I know nothing about {t}.
+  What is interesting about {t}?
+  ~What is interesting to know about {t}?
+  My friend asked me about {t}.
+  My teacher asked me about {t}, any advice?
+  ~My friend is writing about {t}, any advice?
+  I do not understand {t}.
+  Can you help me understand {t}?
+  ~Can you explain {t} to me?
+  Could you explain {t} in simple words?
+  !Explain {t} in simple words for me.
+  ~!Describe {t} in simple words.
+  I read a book about {t}, what do you think?
+  Have you heard about {t}?
+  ~Have you heard the truth about {t}?`);
 
 const DO = frames(`
   !{t}.
   Can you {t}?
   I want you to {t}.
-  Please {t}.
+  ~Please {t}.
   Could you please {t}?
   I need you to {t}.
   Would you {t}?
@@ -74,27 +97,68 @@ const DO = frames(`
   Are you able to {t}?
   I would like you to {t}.
   How do I {t}?
-  !Help me to {t}.
+  ~!Help me to {t}.
   !Show me how to {t}.
   Could you {t}?
   !Show me how you {t}.
   I need to {t}.
   What is the best way to {t}?
-  Do you know how to {t}?
+  ~Do you know how to {t}?
   Can you show me how to {t}?
-  Do you know the best way to {t}?`);
+  Do you know the best way to {t}?
+  I want to {t}, can you help me?
+  ~I need to {t}, can you show me how?
+  Is it possible to {t}?
+  How can I {t}?
+  ~How can you {t}?
+  What do I need to {t}?
+  I would love to {t}.
+  !Teach me how to {t}.
+  ~Would you please {t} for me?
+  ~Could you help me to {t}?
+  My friend wants you to {t}.
+  I am trying to {t}.`);
 
 const PLAIN = frames(`
   {t}
-  Do you know this? {t}
+  ~Do you know this? {t}
   I wonder: {t}
   A question: {t}
   I want to know this: {t}
-  Tell me: {t}
+  ~Tell me: {t}
   Here is a question: {t}
   My question is: {t}
   Please tell me: {t}
-  Do you know? {t}`);
+  Do you know? {t}
+  {t} I would like to know.
+  {t} I always wanted to know that.
+  {t} What do you think?
+  {t} Any idea?
+  {t} Do you know?
+  ~{t} Do you know that?
+  I have a question. {t}
+  I have a question for you: {t}
+  Let me ask you something: {t}
+  Let me ask you this. {t}
+  My son asks: {t}
+  My son wants to know: {t}
+  My friend asks me this: {t}
+  ~My friend wants to know this: {t}
+  Can you answer this? {t}
+  ~Can you answer my question? {t}
+  ~Can you tell me? {t}
+  {t} Please answer.
+  ~{t} Please tell me.
+  ~{t} Please answer my question.
+  I do not know this: {t}
+  What do you think? {t}
+  Something I always ask: {t}
+  {t} That is my question.
+  {t} I have no idea.
+  I have no idea: {t}
+  ~Something I wonder: {t}
+  {t} My son asked me that.
+  So tell me this: {t}`);
 
 const NOISE_FRAMES = frames(`
   {t}
@@ -102,11 +166,16 @@ const NOISE_FRAMES = frames(`
   {t}!
   {t}?
   {t}, {t}
-  {t} {t} {t}
+  ~{t} {t} {t}
   {t} ok
-  well {t}
+  ~well {t}
   {t}...
-  ok {t}`);
+  ok {t}
+  hm {t}
+  {t} {t}!
+  so {t}
+  {t} well
+  ~{t} hm`);
 
 const SOURCES = [
   { kind: "subject", family: ABOUT, topics: divide(SUBJECTS), weight: 9 },

@@ -25,21 +25,25 @@ export const SITUATIONS: readonly Situation[] = [
       Hey there
       Hi there
       Hello Punctual
-      Hi Punctual
+      ~Hi Punctual
       Hey, hello
       Hello, hello
       Hi, are you there?
       Hello, anybody there?
       Hey Punctual, hello
       Hi again
-      Hello again`),
+      Hello again
+      ~Hi, hello
+      ~Hi, anybody there?
+      ~Hello Punctual, are you there?
+      Hey, it is me again`),
   },
   {
     kind: "name",
     accepted: ["nice to meet you"],
     answers: ["Nice to meet you, {n}!", "Hello {n}, nice to meet you!"],
     family: frames(`
-      My name is {n}.
+      ~My name is {n}.
       I am {n}.
       Hello, I am {n}.
       Hi, my name is {n}.
@@ -48,7 +52,16 @@ export const SITUATIONS: readonly Situation[] = [
       You can call me {n}.
       {n} here.
       People call me {n}.
-      Hi, this is {n}.`),
+      Hi, this is {n}.
+      Hello, this is {n}.
+      Hey, my name is {n}.
+      ~Hi, I am {n}.
+      I am called {n}.
+      ~Hello, you can call me {n}.
+      Hi, {n} here.
+      My friends call me {n}.
+      Just call me {n}.
+      ~Hi, people call me {n}.`),
   },
   {
     kind: "how-are-you",
@@ -57,14 +70,25 @@ export const SITUATIONS: readonly Situation[] = [
     family: frames(`
       How are you?
       How are you doing?
-      How is it going?
+      ~How is it going?
       Are you well?
       How is it going today?
       How do you do?
-      How are you today?
+      ~How are you today?
       How do you feel?
       Is everything fine?
-      How do you feel today?`),
+      How do you feel today?
+      Are you fine?
+      Are you doing well?
+      ~Are you doing fine today?
+      How are things?
+      Hey, how are you doing?
+      ~Hi, how are you?
+      ~Hi, how do you feel?
+      How is your day?
+      Is everything going well?
+      How is your day going?
+      Do you feel well today?`),
   },
   {
     kind: "thanks",
@@ -73,19 +97,24 @@ export const SITUATIONS: readonly Situation[] = [
     family: frames(`
       Thank you
       Thanks
-      Thanks a lot
+      ~Thanks a lot
       Thank you very much
       Thank you so much
       Many thanks
       Thanks, that helped
-      Great, thank you
+      ~Great, thank you
       Thanks for your help
       Thank you for your help
       Perfect, thanks
       That was great, thank you
       Okay, thanks
       Thanks so much
-      Great, thanks a lot`),
+      Great, thanks a lot
+      Okay, thank you
+      Thank you, that helped a lot
+      Thank you, Punctual
+      ~Many thanks for your help
+      ~Perfect, thank you so much`),
   },
   {
     kind: "goodbye",
@@ -100,13 +129,19 @@ export const SITUATIONS: readonly Situation[] = [
       See you later
       I have to go now
       That is all for today
-      See you tomorrow
+      ~See you tomorrow
       That is all, bye
-      Goodbye for now
+      ~Goodbye for now
       I am leaving now, bye
       Okay, goodbye
       Until tomorrow
-      Bye, see you tomorrow`),
+      Bye, see you tomorrow
+      ~Okay, bye for now
+      Bye Punctual
+      I have to leave now
+      I must go, goodbye
+      ~I have to go, see you tomorrow
+      ~That is all for now, goodbye`),
   },
   {
     kind: "good-morning",
@@ -122,7 +157,17 @@ export const SITUATIONS: readonly Situation[] = [
       Good morning, it is a new day
       Good morning to you
       I just woke up
-      Hey, good morning`),
+      Hey, good morning
+      A very good morning
+      Morning, Punctual
+      Hey Punctual, good morning
+      ~Hi Punctual, good morning
+      I am awake now
+      I just got up
+      ~Good morning, I am up
+      ~Good morning, I just woke up
+      A good new morning to you, Punctual
+      ~I am awake, good morning`),
   },
   {
     kind: "good-night",
@@ -138,7 +183,20 @@ export const SITUATIONS: readonly Situation[] = [
       A good night to you
       Sleep well
       Time to sleep
-      Good night, sleep well`),
+      Good night, sleep well
+      I am so tired, I am going to sleep
+      I am off to bed
+      Bed time for me
+      ~Time to go to bed, good night
+      I am going to sleep now
+      I go to bed now
+      Night, Punctual
+      ~Good night, I am off to bed
+      ~I am going to sleep, good night
+      It is late, good night
+      ~Time to sleep, good night
+      ~I am tired, I am going to bed
+      Sleep well, see you tomorrow`),
   },
   {
     kind: "who",
@@ -150,16 +208,21 @@ export const SITUATIONS: readonly Situation[] = [
       What is your name?
       Do you have a name?
       Tell me your name.
-      Who am I talking to?
+      ~Who am I talking to?
       Tell me who you are.
       What should people call you?
       Are you a robot?
       What should I call you?
-      Are you a person?
+      ~Are you a person?
       Are you human or not?
       Who is there?
       Are you a machine?
-      Are you a robot or a person?`),
+      Are you a robot or a person?
+      What are you called?
+      Am I talking to a robot?
+      ~Am I talking to a person?
+      Please tell me who you are.
+      ~Please tell me what you are.`),
   },
   {
     kind: "abilities",
@@ -167,15 +230,25 @@ export const SITUATIONS: readonly Situation[] = [
     answers: ["I can work the lights, timers and music, look up orders and do sums."],
     family: frames(`
       What can you do?
-      How can you help me?
+      ~How can you help me?
       What are you good at?
       Tell me what you can do.
       Tell me how you can help me.
       What can I ask you?
       Which things can you do?
-      What do you do?
+      ~What do you do?
       Give me an overview of what you can do.
-      Which things are you good at?`),
+      Which things are you good at?
+      Can you help me?
+      What can you help me with?
+      What do you know how to do?
+      How can I use you?
+      Tell me which things you can do.
+      ~Tell me what you are good at.
+      What can you do for me?
+      ~Which things can I ask you?
+      Show me what you can do.
+      What are you able to do?`),
   },
   {
     kind: "praise",
@@ -183,7 +256,7 @@ export const SITUATIONS: readonly Situation[] = [
     answers: ["I am glad to hear that!", "Thank you, I am glad."],
     family: frames(`
       You are great
-      You did well
+      ~You did well
       Good job
       You are very helpful
       You did a good job
@@ -193,10 +266,17 @@ export const SITUATIONS: readonly Situation[] = [
       That was helpful
       That was very fast
       You are the best
-      Nice work
+      ~Nice work
       I love this
       Very good
-      Very nice work`),
+      Very nice work
+      You work very well
+      ~You are really good
+      Well done
+      ~You are very fast
+      ~That was nice of you
+      Nice of you
+      That was really good`),
   },
   {
     kind: "mood",
@@ -205,14 +285,25 @@ export const SITUATIONS: readonly Situation[] = [
     family: frames(`
       I am sad
       I am tired
-      I had a bad day
+      ~I had a bad day
       Today was a hard day
       I had a hard day
       I feel bad
       I feel sick today
       I am so tired today
       This is not my day
-      I feel tired today`),
+      I feel tired today
+      ~I feel sad today
+      I am not well
+      I feel very sad
+      ~My day was bad
+      ~My day was very hard
+      I am having a bad day
+      I am sick
+      ~I am not happy today
+      I feel alone
+      Nobody likes me
+      I am not happy with my day`),
   },
 ];
 

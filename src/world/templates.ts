@@ -1,9 +1,10 @@
 /**
  * Sentence frames and the two things done with them: choosing one of the right split, and filling it.
  *
- * A family of frames is a packed string, one frame a line. Every fifth frame is held out for tests:
- * training and validation never see it. In a frame `{name}` is a slot, `[a|b]` a free choice, and a
- * leading `!` marks an imperative, which may be wrapped ("Can you …", "… please").
+ * A family of frames is a packed string, one frame a line. A frame that begins with `~` is held out for
+ * tests, at least a fifth of each family: training and validation never see it. In a frame `{name}` is a
+ * slot, `[a|b]` a free choice, and a leading `!` (after `~`) marks an imperative, which may be wrapped
+ * ("Can you …", "… please").
  */
 import { assert, type RandomStream } from "../core/index.ts";
 import type { Split } from "./types.ts";
@@ -13,14 +14,18 @@ export interface Frames {
   readonly test: readonly string[];
 }
 
-/** Unpacks a family; at least five frames, so that both sides have one. */
+/** Unpacks a family; at least five frames, at least a fifth of them held out. */
 export function frames(packed: string): Frames {
   const lines = packed
     .trim()
     .split("\n")
     .map((line) => line.trim());
   assert(lines.length >= 5, `a family has at least five frames: ${lines[0]}`);
-  return { train: lines.filter((_, i) => i % 5 !== 4), test: lines.filter((_, i) => i % 5 === 4) };
+  const test = lines.filter((line) => line.startsWith("~")).map((line) => line.slice(1));
+  const train = lines.filter((line) => !line.startsWith("~"));
+  assert(test.length * 5 >= lines.length, `a family holds out a fifth of its frames: ${lines[0]}`);
+  assert(train.length >= 3, `a family keeps three frames for training: ${lines[0]}`);
+  return { train, test };
 }
 
 export function pickFrame(family: Frames, split: Split, random: RandomStream): string {

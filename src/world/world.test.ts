@@ -58,7 +58,10 @@ describe.each(SKILLS)("%s", (skill) => {
     expect(trainFrames.size + testFrames.size).toBeGreaterThanOrEqual(40);
     expect(testFrames.size / (trainFrames.size + testFrames.size)).toBeGreaterThanOrEqual(0.18);
     expect([...testFrames].filter((frame) => trainFrames.has(frame))).toEqual([]);
-    expect(validation.every((item) => trainFrames.has(item.template))).toBe(true);
+    expect(validation.some((item) => testFrames.has(item.template))).toBe(false);
+    // Composed chains are too many to have met them all.
+    const listed = validation.filter(({ kind }) => !kind.includes("-then-"));
+    expect(listed.filter(({ template }) => !trainFrames.has(template)).map(({ template }) => template)).toEqual([]);
   });
 
   it("never asks a test or validation question in training", () => {

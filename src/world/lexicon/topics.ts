@@ -43,7 +43,16 @@ emperors, queens, popes, saints, monks, temples, cathedrals, wedding customs, fu
 new year traditions, birthdays of stars, names for babies, family trees, old coins, rare stamps, antiques, auctions,
 bank robberies, famous crimes, prisons, the police, the army, spies, war planes, tanks, peace treaties, refugees, borders,
 the United Nations, world trade, poverty, hunger, charity, trade unions, strikes, minimum wage, unemployment, start-ups,
-advertising, brands, logos, slogans, opinion polls, census data, maps of Asia, capital cities, flags, anthems, currencies`);
+advertising, brands, logos, slogans, opinion polls, census data, maps of Asia, capital cities, flags, anthems, currencies,
+the solar eclipse, comets, meteor showers, the north pole, desert plants, sea turtles, butterflies, owls, crocodiles,
+kangaroos, giraffes, octopuses, hay fever, migraines, asthma, kidney stones, eye surgery, dental implants, hedge funds,
+the gold standard, bankruptcy, custody battles, patents, the supreme court, human rights, the Aztecs,
+the Mongol empire, Joan of Arc, Genghis Khan, Van Gogh, Chopin, Galileo, Marie Curie, Gandhi, string theory,
+radioactivity, antimatter, stem cells, solar panels, magnetism, semiconductors, the Suez crisis, the Taj Mahal,
+Stonehenge, the Nile, Finland, Argentina, Turkey, Mexico, Australia, cricket rules, golf, karate, wrestling,
+soap operas, vampires, zombies, dragons, mermaids, palm reading, stoicism, happiness, jealousy, nightclubs, whisky,
+chocolate making, meditation, calligraphy, street art, cruise ships, avalanches, acid rain, blockchain,
+machine learning, trigonometry, sonnets`);
 
 /** Completes "Can you …" and "I want you to …". */
 export const ACTIVITIES: readonly string[] = list(`
@@ -64,7 +73,15 @@ be my friend, marry me, do my homework, solve a riddle, solve this equation for 
 explain gravity, explain a dream, explain the news, fix my marriage, write a dating profile, find me a job, call the police,
 send an email, post a photo, drive my car, fly a plane, land on the moon, build a bomb, pick a lock, forge a letter,
 cheat on a test, spy on my boss, find an address, track a person, tell my fortune, give legal advice, give medical advice,
-invest my money, open a bank account, get a loan, vote for me, start a petition, organize a protest, write a law`);
+invest my money, open a bank account, get a loan, vote for me, start a petition, organize a protest, write a law,
+write a screenplay, write a press release, write a wedding toast, write a resignation letter, compose a symphony,
+invent a new word, write some SQL, set up a firewall, scan for viruses, design a bridge, draw a dragon,
+sketch my portrait, paint a mural, carve a statue, whistle a tune, dance the tango, juggle five balls,
+do a magic trick, tell me a fairy tale, roll the dice, flip a coin, bet on a horse, trade crypto, get a mortgage,
+write a contract, read an x-ray, heal a wound, lower my cholesterol, plan a honeymoon, find a cheap cruise,
+park my truck, repair an engine, roast a turkey, brew some ale, speak Russian, teach me sign language,
+explain the offside rule, analyze a poem, pick a movie, solve a murder, interpret a painting, coach my team,
+win an election, raise a puppy, train a parrot, climb a mountain`);
 
 /** Whole questions outside the world. */
 export const QUESTIONS: readonly string[] = list(`
@@ -84,10 +101,31 @@ How does a computer work?, What is the square root of two?, What is Python?, How
 How do I reverse a string?, Which stock should I buy?, What are the symptoms of flu?, How do I get rid of ants?,
 What is the plot of Macbeth?, Are ghosts real?, Do aliens exist?, What is my horoscope?, What is the date of Easter?,
 Who are you going to vote for?, What do you think about politics?, Is war ever right?, How do I become famous?,
-What is the fastest bird?, How long do turtles live?, Why is the sea salty?, What is inside the earth?, How hot is the sun?`);
+What is the fastest bird?, How long do turtles live?, Why is the sea salty?, What is inside the earth?, How hot is the sun?,
+Who built the pyramids?, What is the capital of Australia?, How far away is the moon?, Why do leaves turn red?,
+Who wrote Don Quixote?, When was the printing press invented?, How old is the universe?, What causes thunder?,
+Who composed the Four Seasons?, How long is the Nile?, Who is the king of Spain?, Why do people lie?,
+How do submarines work?, How do I build muscle?, Why do dogs bark?, What is the best laptop?,
+Who is the tallest person alive?, How is cheese made?, What is a supernova?, Where is Madagascar?,
+What does a pilot earn?, How does the heart work?, Is there water on the moon?, What is absolute zero?,
+How deep can whales dive?, Who invented the light bulb?, How do I learn the violin?, What is the smallest country?,
+Should I sell my shares?, When is the next full moon?, Will it be sunny on the weekend?, How is the weather in London?,
+Is a storm coming?, Who won the world cup?, What happened in the world this week?, How do I get divorced?,
+Can my landlord evict me?, What helps against a cough?, Why is my back sore?, How many teeth does a shark have?,
+Who played James Bond?, What is the longest novel?, How do I cook a steak?, Is sugar bad for me?,
+What rhymes with silver?, How do I braid hair?, What is a sonnet?, Who was Socrates?, Why do we yawn?,
+What is happiness?, How do lasers work?, How do I change my oil filter?, Which airline is the safest?,
+How do I become a citizen?, What is the deepest lake?, Who first climbed Mount Everest?,
+Which languages are spoken in Belgium?, How do I prune roses?, When did the Titanic sink?,
+Which football club is the richest?, How does wifi work?, What is the value of pi?, What is JavaScript?,
+How do I write a loop?, What is recursion?, Are house prices going to fall?, What are the signs of diabetes?,
+How do I catch a mouse?, Who dies at the end of Hamlet?, Is Bigfoot real?`);
 
 /** Meaningless input. */
 export const NOISE: readonly string[] = list(`
 asdf, qwerty, blah blah blah, lorem ipsum, xyzzy, foo bar baz, hjkl hjkl, zzzzzz, la la la, abracadabra, wibble wobble,
 qwe rty uio, mmm hmm grr, bla, dfgh dfgh, ping pong pang, tick tock tuck, hocus pocus, ooga booga, skdjfh, aaaaaaa, plop,
-ding dang dong, fizz buzz, klaatu barada, shabada, jkl jkl, snip snap snorum, boing boing, whoosh, tra la la, yada yada`);
+ding dang dong, fizz buzz, klaatu barada, shabada, jkl jkl, snip snap snorum, boing boing, whoosh, tra la la, yada yada,
+zxcvbn, poiuy, wah wah wah, dolor sit amet, plugh, quux corge, vbnm vbnm, xxxxxx, doo bee doo, alakazam, flim flam,
+uio pas dfg, pfff, blub, ghjk ghjk, bing bang bong, zig zag zug, shazam, oomph, hehehe, ptui ptui, kersplat,
+drr drr drr`);
