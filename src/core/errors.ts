@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   request_timeout: kind(408, "timeout_error", true),
   payload_too_large: kind(413, "invalid_request_error", false),
   queue_full: kind(429, "rate_limit_error", true),
+  rate_limit_exceeded: kind(429, "rate_limit_error", true),
   // Deadlines
   deadline_unattainable: kind(503, "deadline_error", true),
   deadline_expired: kind(503, "deadline_error", true),
@@ -47,6 +48,8 @@ export const ERROR_CODES = {
   address_in_use: kind(500, "environment_error", true),
   insecure_address: kind(500, "environment_error", false),
   out_of_memory: kind(503, "environment_error", true),
+  out_of_space: kind(503, "environment_error", true),
+  download_failed: kind(503, "environment_error", true),
   training_diverged: kind(500, "training_error", false),
 } as const satisfies Record<string, ErrorKind>;
 

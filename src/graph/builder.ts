@@ -27,6 +27,13 @@ export interface ExternalInitializer {
   readonly external: ExternalLocation;
 }
 
+/** An initializer whose data is made when it is needed, and as often as it is. */
+export interface LazyInitializer {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  readonly load: () => TensorArray;
+}
+
 /** What a composed op hands back: the tensors it is, and those its gradient rule reuses. */
 export interface Composition {
   readonly inner: readonly Tensor[];
@@ -138,8 +145,8 @@ export class GraphBuilder {
     return tensor;
   }
 
-  /** A named weight, in the model or in a file beside it. */
-  initializer(name: string, tensor: TensorData | ExternalInitializer): Tensor {
+  /** A named weight, in the model, made later, or in a file beside it. */
+  initializer(name: string, tensor: TensorData | LazyInitializer | ExternalInitializer): Tensor {
     return this.#addInitializer(name, tensor);
   }
 
@@ -237,11 +244,9 @@ export class GraphBuilder {
     return { builder: this, name, dtype, shape, id: this.#nextId++ };
   }
 
-  #addInitializer(name: string, value: TensorData | ExternalInitializer): Tensor {
+  #addInitializer(name: string, value: TensorData | LazyInitializer | ExternalInitializer): Tensor {
     const tensor = this.#tensor(name, value.dtype, value.dims as readonly Dim[]);
-    const { dtype, dims } = value;
-    const content = "data" in value ? { data: value.data } : { external: value.external };
-    this.#initializers.set(tensor.id, { name, dtype, dims, ...content });
+    this.#initializers.set(tensor.id, { name, ...value });
     return tensor;
   }
 

@@ -38,7 +38,7 @@ export {
   type Session,
   type SessionOptions,
 } from "./session.ts";
-export { GraphBuilder, type ExternalInitializer } from "./builder.ts";
+export { GraphBuilder, type ExternalInitializer, type LazyInitializer } from "./builder.ts";
 export type { Operand, Tensor } from "./tensor.ts";
 export { gradients } from "./autodiff.ts";
 export { OPS, type OpName, type OpRule } from "./table.ts";

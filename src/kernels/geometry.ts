@@ -45,6 +45,8 @@ export interface AttentionOptions {
   readonly scale?: number;
   /** Each row sees the last `window` keys, itself included; absent or 0: all. */
   readonly window?: number;
+  /** One window per layer, 0: all keys; stands in for `window`. */
+  readonly windows?: readonly number[];
   /** Most query rows (and most rows of one writeKv) in a call. */
   readonly maxRows: number;
   /** Most pages of one sequence; layout.pages if absent. */
@@ -98,6 +100,10 @@ export function checkOptions(options: AttentionOptions): void {
   checkCount(heads, "heads");
   checkCount(maxRows, "maxRows");
   checkCount(options.window ?? 0, "window", 0);
+  if (options.windows !== undefined) {
+    checkCount(options.windows.length, "windows", layout.layers, layout.layers);
+    for (const [layer, window] of options.windows.entries()) checkCount(window, `windows[${layer}]`, 0);
+  }
   checkCount(options.maxPagesPerSequence ?? layout.pages, "maxPagesPerSequence");
   if (layout.format !== "f32" && layout.format !== "int8") {
     fail("unsupported", `expected pages of f32 or int8, got ${String(layout.format)}`, { param: "layout.format" });
@@ -130,6 +136,19 @@ export function checkOptions(options: AttentionOptions): void {
       param: "maxRows",
     });
   }
+}
+
+/** The window of one layer in tokens; 0: every earlier key is visible. */
+export function windowOf(options: AttentionOptions, layer: number): number {
+  return options.windows?.[layer] ?? options.window ?? 0;
+}
+
+/** The first of the layers that see the most keys. */
+export function widestLayer(options: AttentionOptions): number {
+  const { windows } = options;
+  if (windows === undefined) return 0;
+  const all = windows.indexOf(0);
+  return all >= 0 ? all : windows.indexOf(Math.max(...windows));
 }
 
 /** Bytes of one page, all layers. */

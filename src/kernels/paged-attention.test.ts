@@ -236,6 +236,8 @@ describe("what cannot be asked", () => {
     await expect(create({ heads: 3 })).rejects.toMatchObject({ code: "unsupported", param: "heads" });
     await expect(create({ maxRows: 0 })).rejects.toMatchObject({ code: "invalid_request", param: "maxRows" });
     await expect(create({ window: -1 })).rejects.toMatchObject({ code: "invalid_request", param: "window" });
+    await expect(create({ windows: [4] })).rejects.toMatchObject({ code: "invalid_request", param: "windows" });
+    await expect(create({ windows: [4, -1] })).rejects.toMatchObject({ code: "invalid_request", param: "windows[1]" });
     await expect(create({}, { headDim: 6 })).rejects.toMatchObject({ code: "unsupported", param: "layout.headDim" });
     await expect(create({}, { headDim: 512 })).rejects.toMatchObject({ code: "unsupported" });
     await expect(create({}, { pageTokens: 12 })).rejects.toMatchObject({
@@ -290,6 +292,44 @@ describe("what cannot be asked", () => {
     expect(() => attention.copyPage(0, 8)).toThrow(invalid);
     await attention.dispose();
     expect(() => attend({})).toThrow(invalid);
+  });
+
+  test("every layer has its own window, one call after the other", async () => {
+    const windows = [3, 0];
+    const options = { ...OPTIONS, windows };
+    const attention = await PagedAttention.create(options);
+    const twin = new AttentionTwin(options);
+    const lengths = [{ context: 40, rows: 5 }];
+    const [data, tables] = [drawData(options, lengths, 8), drawTables(options, lengths, 8)];
+    for (const layer of [0, 1]) {
+      for (const to of [attention, twin]) writeSequence(to, options, layer, tables[0]!, data[0]!);
+    }
+    const chunk: Chunk = { sequence: 0, from: 35, to: 40 };
+    const results = [0, 1, 0].map((layer) => {
+      const [got] = attendChunks(attention, options, layer, tables, data, [chunk]);
+      const [expected] = attendChunks(twin, options, layer, tables, data, [chunk]);
+      expect(greatestDifference(got!, expected!)).toBeLessThan(TOLERANCE);
+      return got!;
+    });
+    expect(sameBits(results[0]!, results[2]!)).toBe(true);
+    expect(sameBits(results[0]!, results[1]!)).toBe(false);
+    await attention.dispose();
+  });
+
+  test("forty query heads may share a key head", async () => {
+    const layout: KvLayout = { ...LAYOUT, kvHeads: 1, headDim: 8 };
+    const sample: AttentionCase = {
+      options: { layout, heads: 40, maxRows: 32 },
+      lengths: [{ context: 30, rows: 6 }],
+      seed: 9,
+    };
+    const { attention, layer, data, tables } = await filled(sample);
+    const twin = new AttentionTwin(sample.options);
+    writeSequence(twin, sample.options, layer, tables[0]!, data[0]!);
+    const [got] = attendChunks(attention, sample.options, layer, tables, data, tails(sample));
+    const [expected] = attendChunks(twin, sample.options, layer, tables, data, tails(sample));
+    expect(greatestDifference(got!, expected!)).toBeLessThan(TOLERANCE);
+    await attention.dispose();
   });
 
   test("pages that lie before the window are never looked at", async () => {

@@ -11,7 +11,7 @@
 import { fail, type Clock } from "../core/index.ts";
 import * as control from "./assembly/control.ts";
 import { sharingWins, smallestWinner, warmUp } from "./calibrate.ts";
-import { checkOptions, planGeometry, type AttentionOptions, type Geometry } from "./geometry.ts";
+import { checkOptions, planGeometry, widestLayer, windowOf, type AttentionOptions, type Geometry } from "./geometry.ts";
 import { KernelRunner } from "./runner.ts";
 import { WorkPlan, type AttentionSequence } from "./schedule.ts";
 
@@ -42,7 +42,6 @@ function writeControl(buffer: ArrayBufferLike, options: AttentionOptions, geomet
   set(control.HEAD_DIM, layout.headDim);
   set(control.PAGE_TOKENS, layout.pageTokens);
   set(control.BLOCK_TOKENS, geometry.blockTokens);
-  set(control.WINDOW, options.window ?? 0);
   set(control.PAGES_AT, geometry.pagesAt);
   set(control.PAGE_BYTES, geometry.pageBytes);
   set(control.LAYER_BYTES, geometry.layerBytes);
@@ -144,9 +143,10 @@ export class PagedAttention {
     const pages = Int32Array.from({ length: this.#calibrationPages() }, (_, i) => i);
     const q = new Float32Array(heads * layout.headDim);
     const out = new Float32Array(q.length);
+    const layer = widestLayer(this.options);
     const attend = (contextLength: number, thresholdBytes: number): void => {
       this.#thresholdBytes = thresholdBytes;
-      this.attend(0, q, [{ queryStart: 0, queryRows: 1, contextLength, pages }], out);
+      this.attend(layer, q, [{ queryStart: 0, queryRows: 1, contextLength, pages }], out);
     };
     const longest = pages.length * layout.pageTokens;
     warmUp((bytes) => attend(Math.min(longest, WARM_TOKENS), bytes));
@@ -158,7 +158,8 @@ export class PagedAttention {
 
   /** Pages that calibration reads: up to CALIBRATION_BYTES of one layer, and no more than the window. */
   #calibrationPages(): number {
-    const { layout, window = 0, maxPagesPerSequence = layout.pages } = this.options;
+    const { layout, maxPagesPerSequence = layout.pages } = this.options;
+    const window = windowOf(this.options, widestLayer(this.options));
     const few = Math.ceil(CALIBRATION_BYTES / this.#geometry.layerBytes);
     const seen = window === 0 ? layout.pages : Math.ceil(window / layout.pageTokens);
     return Math.min(layout.pages, maxPagesPerSequence, few, seen);
@@ -167,8 +168,9 @@ export class PagedAttention {
   /** Untouched memory is one physical page of zeros, always in cache: writing the zeros makes it real. */
   #commitForCalibration(): void {
     const { pagesAt, pageBytes, layerBytes } = this.#geometry;
+    const layerAt = pagesAt + widestLayer(this.options) * layerBytes;
     for (let page = 0; page < this.#calibrationPages(); page++) {
-      new Float32Array(this.memory.buffer, pagesAt + page * pageBytes, layerBytes / 4).fill(0);
+      new Float32Array(this.memory.buffer, layerAt + page * pageBytes, layerBytes / 4).fill(0);
     }
   }
 
@@ -199,7 +201,7 @@ export class PagedAttention {
   /**
    * out = softmax(scale q.K) V for the rows of every sequence; rows of no sequence keep what `out` had.
    * q and out are [rows, heads x headDim]. Row r of a sequence stands at absolute position
-   * contextLength - queryRows + r and sees keys 0 to there, or the last `window` of them.
+   * contextLength - queryRows + r and sees keys 0 to there, or the last of them within the layer's window.
    */
   attend(layer: number, q: Float32Array, sequences: readonly AttentionSequence[], out: Float32Array): void {
     this.#checkLayer(layer);
@@ -216,8 +218,9 @@ export class PagedAttention {
     this.#plan.check(sequences, rows);
     this.#queries.set(q);
     this.#runner.words[control.LAYER / 4] = layer;
+    this.#runner.words[control.WINDOW / 4] = windowOf(this.options, layer);
     for (let next = 0; next < sequences.length;) {
-      next = this.#plan.prepare(sequences, next, this.#runner.threads);
+      next = this.#plan.prepare(layer, sequences, next, this.#runner.threads);
       const shared = this.#runner.threads === 2 && this.#plan.costBytes >= this.#thresholdBytes;
       this.#runner.run(this.#plan.itemCount, shared);
     }

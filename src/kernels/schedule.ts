@@ -6,7 +6,7 @@
  */
 import { fail } from "../core/index.ts";
 import { ITEM_BYTES, ITEM_VECTORS, SEQUENCE_BYTES } from "./assembly/control.ts";
-import type { AttentionOptions, Geometry } from "./geometry.ts";
+import { windowOf, type AttentionOptions, type Geometry } from "./geometry.ts";
 
 /** One sequence's share of a call. */
 export interface AttentionSequence {
@@ -38,7 +38,8 @@ export class WorkPlan {
   readonly #sequences: Int32Array;
   readonly #table: Int32Array;
   readonly #items: Int32Array;
-  readonly #window: number;
+  /** Of the layer at hand. */
+  #window = 0;
   readonly #maxPages: number;
   #itemCount = 0;
   #costBytes = 0;
@@ -49,7 +50,6 @@ export class WorkPlan {
     this.#sequences = new Int32Array(buffer, geometry.sequencesAt, (options.maxRows * SEQUENCE_BYTES) / 4);
     this.#table = new Int32Array(buffer, geometry.tableAt, geometry.tableEntries);
     this.#items = new Int32Array(buffer, geometry.itemsAt, (geometry.itemCount * ITEM_BYTES) / 4);
-    this.#window = options.window ?? 0;
     this.#maxPages = options.maxPagesPerSequence ?? options.layout.pages;
   }
 
@@ -85,7 +85,8 @@ export class WorkPlan {
   }
 
   /** Writes records for as many sequences as the page table holds, from `first`; returns the next index. */
-  prepare(sequences: readonly AttentionSequence[], first: number, threads: number): number {
+  prepare(layer: number, sequences: readonly AttentionSequence[], first: number, threads: number): number {
+    this.#window = windowOf(this.#options, layer);
     this.#itemCount = 0;
     this.#costBytes = 0;
     let entries = 0;

@@ -2,7 +2,7 @@
  * The plain twins of the kernels: obvious code in doubles, the oracle of the tests and the fallback for a
  * reader. They copy no layout and no order of operations, so they agree with the kernels to rounding only.
  */
-import type { AttentionOptions } from "./geometry.ts";
+import { windowOf, type AttentionOptions } from "./geometry.ts";
 import type { AttentionSequence } from "./schedule.ts";
 
 /** Symmetric int8 round trip of one row of one head: what a key or value looks like after an int8 page. */
@@ -62,8 +62,9 @@ export class AttentionTwin {
 
   /** One query vector at one position: softmax over the keys it sees, in the textbook form. */
   #attendOne(layer: number, q: Float32Array, pages: Int32Array, position: number, head: number): number[] {
-    const { layout, heads, window = 0, scale = 1 / Math.sqrt(layout.headDim) } = this.#options;
+    const { layout, heads, scale = 1 / Math.sqrt(layout.headDim) } = this.#options;
     const { headDim, pageTokens } = layout;
+    const window = windowOf(this.#options, layer);
     const from = Math.floor(head / (heads / layout.kvHeads)) * headDim;
     const lowest = window === 0 ? 0 : Math.max(0, position - window + 1);
     const seen = Array.from({ length: position + 1 - lowest }, (_, i) => {

@@ -27,7 +27,7 @@ import {
   type Session,
 } from "../graph/index.ts";
 import type { AttentionSequence, PagedAttention } from "../kernels/index.ts";
-import type { DecoderConfig } from "./config.ts";
+import { layerWindow, type DecoderConfig } from "./config.ts";
 
 export interface AttentionExecutor {
   /**
@@ -68,7 +68,8 @@ export function denseAttentionGraph(config: DecoderConfig): GraphModel {
   const k = builder.input("k", "float32", [kvHeads, "context", headDim]);
   const v = builder.input("v", "float32", [kvHeads, "context", headDim]);
   const mask = builder.input("mask", "float32", ["rows", "context"]);
-  const byHead = transpose(reshape(mul(q, 1 / Math.sqrt(headDim)), ["rows", kvHeads, group, headDim]), [1, 2, 0, 3]);
+  const scale = config.attentionScale ?? 1 / Math.sqrt(headDim);
+  const byHead = transpose(reshape(mul(q, scale), ["rows", kvHeads, group, headDim]), [1, 2, 0, 3]);
   const stacked = reshape(byHead, [kvHeads, -1, headDim]); // [kv, group*rows, d]
   const scores = reshape(matmul(stacked, k, { transB: true }), [kvHeads, group, "rows", "context"]);
   const weights = reshape(softmax(add(scores, mask)), [kvHeads, -1, "context"]);
@@ -87,6 +88,12 @@ class Scratch {
   }
 }
 
+/** Scratch, and what it holds now: it serves every layer of a step that has its window. */
+interface Mask {
+  readonly scratch: Scratch;
+  key: string;
+}
+
 export class OrtAttention implements AttentionExecutor {
   readonly #config: DecoderConfig;
   readonly #pageTokens: number;
@@ -94,9 +101,8 @@ export class OrtAttention implements AttentionExecutor {
   readonly #session: Session;
   readonly #k = new Scratch();
   readonly #v = new Scratch();
-  readonly #mask = new Scratch();
-  /** What the mask holds now: it serves every layer of a step. */
-  #maskKey = "";
+  /** One per window that the model's layers have. */
+  readonly #masks = new Map<number, Mask>();
 
   private constructor(config: DecoderConfig, pageTokens: number, kernel: PagedAttention, session: Session) {
     this.#config = config;
@@ -128,7 +134,7 @@ export class OrtAttention implements AttentionExecutor {
     const { kvHeads, headDim, heads } = this.#config;
     const { queryStart, queryRows, contextLength } = sequence;
     // Pages that the window has left behind entirely are not copied.
-    const window = this.#config.window ?? Infinity;
+    const window = layerWindow(this.#config, layer) ?? Infinity;
     const firstVisible = Math.max(0, contextLength - queryRows + 1 - window);
     const firstPage = Math.floor(firstVisible / this.#pageTokens);
     const length = contextLength - firstPage * this.#pageTokens;
@@ -152,10 +158,12 @@ export class OrtAttention implements AttentionExecutor {
 
   /** 0 where a row may look, -infinity where it may not; key `length - rows + r` is row r itself. */
   #maskFor(rows: number, length: number, window: number): Float32Array {
-    const mask = this.#mask.take(rows * length);
+    const known = this.#masks.get(window) ?? { scratch: new Scratch(), key: "" };
+    this.#masks.set(window, known);
+    const mask = known.scratch.take(rows * length);
     const key = `${rows}/${length}`;
-    if (key === this.#maskKey) return mask;
-    this.#maskKey = key;
+    if (key === known.key) return mask;
+    known.key = key;
     for (let row = 0; row < rows; row++) {
       const self = length - rows + row;
       const base = row * length;
@@ -223,6 +231,8 @@ export async function calibrateThreshold(
   const context = Math.min(TRIED_CONTEXT, limits.capacityTokens, config.maxPositions);
   const pages = Int32Array.from({ length: Math.ceil(context / limits.pageTokens) }, (_, i) => i);
   const width = config.heads * config.headDim;
+  // Where layers differ, those that see everything are where the time goes.
+  const layer = Math.max(0, Array.from({ length: config.layers }, (_, i) => layerWindow(config, i)).indexOf(undefined));
   for (const rows of TRIED_ROWS) {
     if (rows > limits.maxRows || rows > context) return Infinity;
     const q = new Float32Array(rows * width).fill(0.01);
@@ -230,10 +240,10 @@ export async function calibrateThreshold(
     const sequences = [{ queryStart: 0, queryRows: rows, contextLength: context, pages }];
     const measure = async (executor: AttentionExecutor): Promise<number> => {
       const samples: number[] = [];
-      await executor.attend(0, q, sequences, out); // warms up
+      await executor.attend(layer, q, sequences, out); // warms up
       for (let i = 0; i < 3; i++) {
         const fromMs = clock.nowMs();
-        await executor.attend(0, q, sequences, out);
+        await executor.attend(layer, q, sequences, out);
         samples.push(clock.nowMs() - fromMs);
       }
       return median(samples);

@@ -11,6 +11,9 @@ import type { TopScores } from "./types.ts";
 /** Candidates in sampling order before the rest of the vocabulary, which follows by id. */
 export const HEAD_CANDIDATES = 64;
 
+/** Sums of up to a vocabulary of float64 terms in different orders differ by less, relative to them. */
+const SUM_SLACK = 1e-9;
+
 export interface Candidates {
   /** By logit descending, then id ascending. */
   readonly ids: ArrayLike<number>;
@@ -23,17 +26,25 @@ export interface Candidates {
   readonly totalHigh: number;
 }
 
-/** Candidates from top scores, with the suppressed ids taken out; null when nothing is left of them. */
-export function candidatesOfTop(
-  scores: TopScores,
-  temperature: number,
-  suppressed: ReadonlySet<number>,
-): Candidates | null {
+/** Which tokens are out of the question. */
+export interface Exclusion {
+  has(id: number): boolean;
+  /** At most so many tokens are excluded, at least so many are not. */
+  readonly most: number;
+  /** At most so many tokens are left. */
+  readonly leaves: number;
+}
+
+/** Candidates from top scores, with the excluded ids taken out; null when nothing is left of them. */
+export function candidatesOfTop(scores: TopScores, temperature: number, excluded: Exclusion): Candidates | null {
   const ids: number[] = [];
   const logits: number[] = [];
-  let hidden = 0;
+  const out: number[] = [];
   for (let i = 0; i < scores.ids.length; i++) {
-    if (suppressed.has(scores.ids[i]!)) continue;
+    if (excluded.has(scores.ids[i]!)) {
+      out.push(scores.logits[i]!);
+      continue;
+    }
     ids.push(scores.ids[i]!);
     logits.push(scores.logits[i]!);
   }
@@ -45,15 +56,21 @@ export function candidatesOfTop(
   const center = scores.logSumExp - best / temperature;
   let low = Math.exp(center - slack);
   let high = Math.exp(center + slack);
-  for (let i = 0; i < scores.ids.length; i++) {
-    if (!suppressed.has(scores.ids[i]!)) continue;
-    hidden += 1;
-    low -= mass(scores.logits[i]!);
-    high -= mass(scores.logits[i]!);
+  for (const logit of out) {
+    low -= mass(logit);
+    high -= mass(logit);
   }
-  // Suppressed tokens further down weigh at most as much as the last one listed, at least nothing.
-  low -= (suppressed.size - hidden) * mass(scores.logits[scores.logits.length - 1]!);
-  const complete = scores.ids.length === scores.vocabSize;
+  // What is not listed weighs at most as much as the last one listed, at least nothing.
+  const last = mass(scores.logits[scores.logits.length - 1]!);
+  low -= Math.max(excluded.most - out.length, 0) * last;
+  const complete = scores.ids.length === scores.vocabSize || excluded.leaves <= ids.length;
+  if (out.length > 0 || excluded.most > 0) {
+    // The sum of what is left bounds it from below, and with all that may be left beyond from above.
+    const sum = logits.reduce((total, logit) => total + mass(logit), 0);
+    const beyond = complete ? 0 : Math.max(excluded.leaves - ids.length, 0) * last;
+    low = Math.max(low, sum * (1 - SUM_SLACK));
+    high = Math.min(Math.max(high, low), (sum + beyond) * (1 + SUM_SLACK));
+  }
   return { ids, logits, count: ids.length, complete, totalLow: low, totalHigh: Math.max(low, high) };
 }
 
@@ -105,6 +122,9 @@ export function sortRow(row: Float32Array): { ids: Int32Array; logits: Float32Ar
 /** Mass of a whole row relative to `best`, summed in order of id. */
 export function massOfRow(row: Float32Array, best: number, temperature: number): number {
   let sum = 0;
-  for (let id = 0; id < row.length; id++) sum += Math.exp((row[id]! - best) / temperature);
+  for (let id = 0; id < row.length; id++) {
+    // masked rows are mostly empty, and an exponential is slow
+    if (row[id] !== -Infinity) sum += Math.exp((row[id]! - best) / temperature);
+  }
   return sum;
 }

@@ -7,10 +7,11 @@
  *
  *   ids -> embed -> [ qkv -> (attention) -> afterAttention ] x layers -> head -> logits
  *
- * Architecture and names: Hugging Face LlamaForCausalLM; rotary positions are half-split.
+ * Architecture and names: Hugging Face LlamaForCausalLM and its relatives (families.ts); rotary positions are
+ * half-split. What a family has besides stands in the optional fields of the config; without them the graph is Llama's.
  */
-import { add, embedding, rmsNorm, type Tensor } from "../graph/index.ts";
-import { applyRotary, gatedFeedForward, type Rotary } from "../nn/index.ts";
+import { add, embedding, gelu, mul, reshape, rmsNorm, type Tensor } from "../graph/index.ts";
+import { applyRotary, gatedFeedForward, type Layer, type Rotary } from "../nn/index.ts";
 import { EMBEDDING_NAME, FINAL_NORM_NAME, HEAD_NAME, layerName, type DecoderConfig } from "./config.ts";
 
 /** Where weights come from: graph inputs when training, initializers when serving. */
@@ -33,27 +34,50 @@ export interface Qkv {
 
 /** ids int64 [rows] -> [rows, hidden] */
 export function decoderEmbed(config: DecoderConfig, params: ParameterSource, ids: Tensor): Tensor {
-  return embedding(params.get(EMBEDDING_NAME, [config.vocabSize, config.hidden]), ids);
+  const rows = embedding(params.get(EMBEDDING_NAME, [config.vocabSize, config.hidden]), ids);
+  return config.embeddingScale === undefined ? rows : mul(rows, config.embeddingScale);
 }
 
-/** The first half of a layer: x [rows, hidden] -> queries, keys and values of that layer. */
+/** x [..., width] by the RMS norm of that name. */
+function normed(config: DecoderConfig, params: ParameterSource, name: string, width: number, x: Tensor): Tensor {
+  const weight = params.get(name, [width]);
+  return rmsNorm(x, config.normOffset === true ? add(weight, 1) : weight, config.normEps);
+}
+
+/**
+ * The first half of a layer: x [rows, hidden] -> queries, keys and values of that layer. `rotary` belongs to the
+ * layer's kind of positions (layerRope) and is null for a layer without any.
+ */
 export function decoderQkv(
   config: DecoderConfig,
   params: ParameterSource,
   layer: number,
   x: Tensor,
-  rotary: Rotary,
+  rotary: Rotary | null,
 ): Qkv {
   const { hidden, heads, kvHeads, headDim } = config;
-  const norm = params.get(layerName(layer, "input_layernorm"), [hidden]);
-  const h = rmsNorm(x, norm, config.normEps); // [rows, hidden]
-  const project = (part: string, width: number): Tensor =>
-    params.linear(h, layerName(layer, `self_attn.${part}`), hidden, width);
+  const h = normed(config, params, layerName(layer, "input_layernorm"), hidden, x); // [rows, hidden]
+  const project = (part: string, width: number): Tensor => {
+    const rows = params.linear(h, layerName(layer, `self_attn.${part}`), hidden, width);
+    if (config.qkvBias !== true) return rows;
+    return add(rows, params.get(layerName(layer, `self_attn.${part}`, "bias"), [width]));
+  };
+  const turned = (rows: Tensor, norm: string, count: number): Tensor => {
+    const ready = config.qkNorm === true ? headNormed(config, params, layerName(layer, norm), rows, count) : rows;
+    return rotary === null ? ready : applyRotary(ready, count, headDim, rotary);
+  };
   return {
-    q: applyRotary(project("q_proj", heads * headDim), heads, headDim, rotary),
-    k: applyRotary(project("k_proj", kvHeads * headDim), kvHeads, headDim, rotary),
+    q: turned(project("q_proj", heads * headDim), "self_attn.q_norm", heads),
+    k: turned(project("k_proj", kvHeads * headDim), "self_attn.k_norm", kvHeads),
     v: project("v_proj", kvHeads * headDim),
   };
+}
+
+/** rows [rows, heads * headDim], each head by the same RMS norm over its headDim numbers. */
+function headNormed(config: DecoderConfig, params: ParameterSource, name: string, rows: Tensor, heads: number): Tensor {
+  const { headDim } = config;
+  const byHead = reshape(rows, [rows.shape[0]!, heads, headDim]);
+  return reshape(normed(config, params, name, headDim, byHead), [rows.shape[0]!, heads * headDim]);
 }
 
 /** The second half: attention's output [rows, heads * headDim] and the residual x -> the next x [rows, hidden]. */
@@ -67,19 +91,34 @@ export function decoderAfterAttention(
   const { hidden, ffn } = config;
   const named = (part: string): string => layerName(layer, part);
   const width = config.heads * config.headDim;
-  const mixed = add(x, params.linear(attended, named("self_attn.o_proj"), width, hidden));
-  const h = rmsNorm(mixed, params.get(named("post_attention_layernorm"), [hidden]), config.normEps);
-  const fed = gatedFeedForward(h, {
-    gate: (rows) => params.linear(rows, named("mlp.gate_proj"), hidden, ffn), // [rows, ffn]
-    up: (rows) => params.linear(rows, named("mlp.up_proj"), hidden, ffn),
-    down: (rows) => params.linear(rows, named("mlp.down_proj"), ffn, hidden),
-  });
-  return add(mixed, fed);
+  const norm = (part: string, rows: Tensor): Tensor => normed(config, params, named(part), hidden, rows);
+  // With norms on both sides the name of Llama's second norm means the one after attention.
+  const { postNorms = false } = config;
+  const projected = params.linear(attended, named("self_attn.o_proj"), width, hidden);
+  const mixed = add(x, postNorms ? norm("post_attention_layernorm", projected) : projected);
+  const h = norm(postNorms ? "pre_feedforward_layernorm" : "post_attention_layernorm", mixed);
+  const parts = {
+    gate: (rows: Tensor) => params.linear(rows, named("mlp.gate_proj"), hidden, ffn), // [rows, ffn]
+    up: (rows: Tensor) => params.linear(rows, named("mlp.up_proj"), hidden, ffn),
+    down: (rows: Tensor) => params.linear(rows, named("mlp.down_proj"), ffn, hidden),
+  };
+  const fed = config.activation === "gelu_tanh" ? geluFeedForward(h, parts) : gatedFeedForward(h, parts);
+  return add(mixed, postNorms ? norm("post_feedforward_layernorm", fed) : fed);
+}
+
+/** nn's gatedFeedForward with Gemma's activation. */
+function geluFeedForward(x: Tensor, parts: Readonly<Record<"gate" | "up" | "down", Layer>>): Tensor {
+  return parts.down(mul(gelu(parts.gate(x), { form: "tanh" }), parts.up(x)));
+}
+
+/** x [rows, hidden] -> final-norm hidden states [rows, hidden], which the head reads and embeddings are. */
+export function decoderFinalNorm(config: DecoderConfig, params: ParameterSource, x: Tensor): Tensor {
+  return normed(config, params, FINAL_NORM_NAME, config.hidden, x);
 }
 
 /** x [rows, hidden] -> logits [rows, vocab] */
 export function decoderHead(config: DecoderConfig, params: ParameterSource, x: Tensor): Tensor {
-  const h = rmsNorm(x, params.get(FINAL_NORM_NAME, [config.hidden]), config.normEps);
+  const h = decoderFinalNorm(config, params, x);
   const name = config.tiedEmbeddings ? EMBEDDING_NAME : HEAD_NAME;
   return params.linear(h, name, config.hidden, config.vocabSize);
 }

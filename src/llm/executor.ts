@@ -21,7 +21,7 @@ import {
   SplitAttention,
   type AttentionExecutor,
 } from "./attention.ts";
-import { checkConfig, type DecoderConfig } from "./config.ts";
+import { checkConfig, layerRope, layerWindow, type DecoderConfig } from "./config.ts";
 import { boundaryGraph, defaultBlockSize, needsEvenRows } from "./step-graphs.ts";
 import { StepPlan, type ScoredRow } from "./step-plan.ts";
 import type { KvOptions, StepBatch, StepExecutorOptions, StepResult, TokenScores } from "./types.ts";
@@ -56,6 +56,8 @@ export class StepExecutor implements AsyncDisposable {
   readonly topK: number;
   /** Chunks of at least so many rows are attended by ORT. */
   readonly ortRowThreshold: number;
+  /** Whether it gives hidden states instead of scores. */
+  readonly embedding: boolean;
   readonly #parts: Parts;
   readonly #plan: StepPlan;
   readonly #attended: Float32Array;
@@ -73,6 +75,7 @@ export class StepExecutor implements AsyncDisposable {
     this.maxRows = maxRows;
     this.topK = topK;
     this.ortRowThreshold = parts.threshold;
+    this.embedding = options.embedding === true;
     this.#parts = parts;
     const { pages, pageTokens } = options.kv;
     const evenRows = needsEvenRows(options.weightsFormat, options.blockSize ?? defaultBlockSize(config));
@@ -107,14 +110,28 @@ export class StepExecutor implements AsyncDisposable {
    * not share a page that is written. Fails with invalid_request or context_length_exceeded before anything runs.
    */
   async step(batch: StepBatch): Promise<StepResult> {
+    assert(!this.embedding, "an embedding executor has no scores");
+    return { scores: await this.#compute(batch, (scored) => this.#score(scored)) };
+  }
+
+  /**
+   * The same step for an executor made with `embedding`: in place of scores, each wanted token's state after the last
+   * norm, [hidden] floats of its own.
+   */
+  async hidden(batch: StepBatch): Promise<readonly (readonly Float32Array[])[]> {
+    assert(this.embedding, "only an embedding executor gives hidden states");
+    return this.#compute(batch, (scored) => this.#states(scored));
+  }
+
+  async #compute<T>(batch: StepBatch, last: (scored: readonly ScoredRow[]) => Promise<T[]>): Promise<T[][]> {
     if (this.#disposed) fail("invalid_request", "this executor has been disposed");
     assert(!this.#running, "one step at a time");
     this.#plan.prepare(batch);
-    if (batch.length === 0) return { scores: [] };
+    if (batch.length === 0) return [];
     this.#running = true;
     try {
       this.#keepScoredRows(await this.#layers());
-      return { scores: this.#grouped(batch, await this.#score(this.#plan.scored)) };
+      return this.#grouped(batch, await last(this.#plan.scored));
     } finally {
       this.#running = false;
     }
@@ -127,10 +144,14 @@ export class StepExecutor implements AsyncDisposable {
     const plan = this.#plan;
     const padded = plan.padded(plan.rows);
     const width = heads * headDim;
-    const rotary = { cos: tensor(plan.cos, padded, 1, headDim), sin: tensor(plan.sin, padded, 1, headDim) };
+    const rotaries = new Map<string, { readonly cos?: TensorData; readonly sin?: TensorData }>([["none", {}]]);
+    for (const [kind, { cos, sin }] of plan.rotaries()) {
+      rotaries.set(kind, { cos: tensor(cos, padded, 1, headDim), sin: tensor(sin, padded, 1, headDim) });
+    }
+    const rotary = (layer: number) => rotaries.get(layerRope(this.config, layer))!;
     const attended = tensor(this.#attended.subarray(0, padded * width), padded, width);
     const out = this.#attended.subarray(0, plan.rows * width);
-    let state = await sessions[0]!.run({ ids: { dtype: "int64", dims: [padded], data: plan.ids }, ...rotary });
+    let state = await sessions[0]!.run({ ids: { dtype: "int64", dims: [padded], data: plan.ids }, ...rotary(0) });
     for (let layer = 0; layer < layers; layer++) {
       const kv = plan.rows * kvHeads * headDim;
       kernel.writeKv(layer, floats(state["k"]).subarray(0, kv), floats(state["v"]).subarray(0, kv), plan.slots);
@@ -140,7 +161,7 @@ export class StepExecutor implements AsyncDisposable {
       if (sequences.length > 0) await attention.attend(layer, q, sequences, out);
       if (!last) {
         const x = tensor(floats(state["next"]), padded, hidden);
-        state = await sessions[layer + 1]!.run({ attended, x, ...rotary });
+        state = await sessions[layer + 1]!.run({ attended, x, ...rotary(layer + 1) });
       }
     }
     return floats(state["next"]);
@@ -209,11 +230,17 @@ export class StepExecutor implements AsyncDisposable {
     });
   }
 
+  /** Final states of all kept rows, in order. */
+  async #states(scored: readonly ScoredRow[]): Promise<Float32Array[]> {
+    if (scored.length === 0) return [];
+    const { hidden, layers } = this.config;
+    const result = await this.#parts.sessions[layers]!.run(this.#keptRows(0, scored.length));
+    return scored.map((_, at) => floats(result["hidden"]).slice(at * hidden, (at + 1) * hidden));
+  }
+
   /** Runs the last boundary on the kept rows from `first` on, fetching only the forms that are wanted. */
   async #head(first: number, scored: readonly ScoredRow[]): Promise<Fetched> {
-    const { heads, headDim, hidden, layers } = this.config;
-    const width = heads * headDim;
-    const rows = this.#plan.padded(scored.length);
+    const { layers } = this.config;
     const tops: bigint[] = [];
     const wholes: bigint[] = [];
     const inverse: number[] = [];
@@ -230,8 +257,7 @@ export class StepExecutor implements AsyncDisposable {
     const fetches = [...(hasTops ? TOP_OUTPUTS : []), ...(wholes.length > 0 ? ["logits"] : [])];
     return this.#parts.sessions[layers]!.run(
       {
-        attended: tensor(this.#scoredAttended.subarray(first * width, (first + rows) * width), rows, width),
-        x: tensor(this.#scoredX.subarray(first * hidden, (first + rows) * hidden), rows, hidden),
+        ...this.#keptRows(first, scored.length),
         topRows: { dtype: "int64", dims: [tops.length], data: BigInt64Array.from(tops) },
         inverseTemperature: tensor(Float32Array.from(inverse), tops.length, 1),
         wholeRows: { dtype: "int64", dims: [wholes.length], data: BigInt64Array.from(wholes) },
@@ -240,8 +266,19 @@ export class StepExecutor implements AsyncDisposable {
     );
   }
 
-  #grouped(batch: StepBatch, scores: readonly TokenScores[]): TokenScores[][] {
-    const groups: TokenScores[][] = batch.map(() => []);
+  /** Inputs of the last boundary: `count` kept rows from `first` on, padded as graphs want them. */
+  #keptRows(first: number, count: number): { readonly attended: TensorData; readonly x: TensorData } {
+    const { heads, headDim, hidden } = this.config;
+    const width = heads * headDim;
+    const rows = this.#plan.padded(count);
+    return {
+      attended: tensor(this.#scoredAttended.subarray(first * width, (first + rows) * width), rows, width),
+      x: tensor(this.#scoredX.subarray(first * hidden, (first + rows) * hidden), rows, hidden),
+    };
+  }
+
+  #grouped<T>(batch: StepBatch, scores: readonly T[]): T[][] {
+    const groups: T[][] = batch.map(() => []);
     for (const [at, { sequence }] of this.#plan.scored.entries()) groups[sequence]!.push(scores[at]!);
     return groups;
   }
@@ -274,7 +311,8 @@ async function createParts(
     maxRows,
     threads: threads > 1 ? 2 : 1,
     ...(options.clock === undefined ? {} : { clock: options.clock }),
-    ...(config.window === undefined ? {} : { window: config.window }),
+    ...(config.attentionScale === undefined ? {} : { scale: config.attentionScale }),
+    windows: Array.from({ length: config.layers }, (_, layer) => layerWindow(config, layer) ?? 0),
   });
   cleanups.push(() => kernel.dispose());
   const ort = await OrtAttention.create(config, { pageTokens: kv.pageTokens, threads }, kernel);
@@ -284,6 +322,7 @@ async function createParts(
     format: options.weightsFormat,
     blockSize: options.blockSize ?? defaultBlockSize(config),
     topK,
+    embedding: options.embedding === true,
   };
   for (let boundary = 0; boundary <= config.layers; boundary++) {
     const session = await createSession(boundaryGraph(boundary, config, options.weights, graphOptions), {

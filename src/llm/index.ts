@@ -18,14 +18,15 @@ export {
   countParameters,
   EMBEDDING_NAME,
   FINAL_NORM_NAME,
-  fromHuggingFaceConfig,
   HEAD_NAME,
   layerName,
+  layerWindow,
   parameterSpecs,
-  toHuggingFaceConfig,
   type DecoderConfig,
   type ParameterSpec,
+  type RopeScaling,
 } from "./config.ts";
+export { fromHuggingFaceConfig, toHuggingFaceConfig } from "./families.ts";
 export {
   decoderAfterAttention,
   decoderEmbed,
@@ -36,14 +37,39 @@ export {
 } from "./decoder.ts";
 export { forwardGraph, gradientName, IGNORED_TARGET, trainingGraph, type PackedShape } from "./training-graph.ts";
 export {
+  openTokenizer,
   readTokenizer,
   SPECIAL_TOKENS,
   Tokenizer,
   trainBpe,
   writeTokenizer,
+  type DecodeOptions,
+  type EncodeOptions,
   type StreamDecoder,
+  type TextTokenizer,
   type TrainBpeOptions,
 } from "./tokenizer/index.ts";
+export {
+  MAX_RENDER_CHARS,
+  MAX_TEMPLATE_CHARS,
+  openChatTemplate,
+  type ChatTemplate,
+  type RenderOptions,
+  type TemplateCall,
+  type TemplateFacts,
+  type TemplateMessage,
+} from "./chat-template.ts";
+export {
+  openDialect,
+  sectionMarks,
+  type ChatDialect,
+  type DialectCall,
+  type DialectMessage,
+  type DialectOptions,
+  type DialectTool,
+  type PromptOptions,
+  type SectionMarks,
+} from "./dialect.ts";
 export {
   chatPrompt,
   encodeChat,
@@ -57,7 +83,31 @@ export {
 export { KvPages, SequencePages, type KvPagesOptions } from "./kv-pages.ts";
 export { StepExecutor } from "./executor.ts";
 export { checkSampling, Sampler, samplingStream, type SamplerOptions } from "./sampler.ts";
+export {
+  checkGrammar,
+  checkPieces,
+  compileGrammar,
+  GrammarCache,
+  GrammarChecker,
+  GrammarVocabulary,
+  measureMasking,
+  type Grammar,
+  type GrammarSpec,
+  type GrammarState,
+  type GrammarVocabularyOptions,
+  type MaskingCost,
+  type MaskingLoad,
+  type PieceSource,
+  type TokenFilter,
+} from "./grammar/index.ts";
 export { StopStrings, type StopScan } from "./stop-strings.ts";
+export {
+  openCheckpoint,
+  readCheckpointFacts,
+  type Checkpoint,
+  type CheckpointFacts,
+  type TokenizerSource,
+} from "./checkpoint/index.ts";
 export { loadModel, randomModel, type LoadedModel } from "./model.ts";
 export { randomWeights, weightsOf } from "./weights.ts";
 export type {

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TensorData } from "../graph/index.ts";
 import { encodeSafetensors, float32ToHalf } from "../nn/index.ts";
-import { parameterSpecs, toHuggingFaceConfig, type DecoderConfig } from "./config.ts";
+import { parameterSpecs, type DecoderConfig } from "./config.ts";
+import { toHuggingFaceConfig } from "./families.ts";
 import { loadModel, randomModel } from "./model.ts";
 import { trainBpe, writeTokenizer } from "./tokenizer/index.ts";
 

@@ -3,8 +3,8 @@
  * has seen. Nothing here depends on the batch, and every token takes exactly one draw, so the same seed
  * gives the same text whatever else runs.
  *
- * Order: repetition, presence and frequency penalties and bias; end tokens out before minTokens; temperature;
- * topK and minP; topP over what they leave; one draw. Ties go to the lower id.
+ * Order: tokens out that a grammar forbids; repetition, presence and frequency penalties and bias; end tokens out before
+ * minTokens; temperature; topK and minP; topP over what they leave; one draw. Ties go to the lower id.
  *
  * Whole rows of logits are expensive to fetch (0.4 ms per MB), so a sampler works from the best tokens
  * and a log-sum-exp where that is exact, and says null where it is not (for example when the draw lands
@@ -20,7 +20,9 @@ import {
   massOfRow,
   sortRow,
   type Candidates,
+  type Exclusion,
 } from "./candidates.ts";
+import type { TokenFilter } from "./grammar/index.ts";
 import type { SampledToken, SamplingOptions, ScoreForm, TokenLogprobs, TokenScores } from "./types.ts";
 
 /** What a sampler needs to know of its request and model. */
@@ -77,6 +79,11 @@ export function checkSampling(options: SamplingOptions, vocabSize: number): void
 }
 
 const NOTHING: ReadonlySet<number> = new Set();
+/** A grammar that leaves no more than this is taken from a row by its list of tokens. */
+const FEW_TOKENS = HEAD_CANDIDATES;
+/** Where a sampler keeps count of how often the best tokens did not decide: without or with many tokens, and with few. */
+const MANY = 0;
+const FEW = 1;
 
 /** Chooses the tokens of one request. See the head of this file. */
 export class Sampler {
@@ -98,8 +105,8 @@ export class Sampler {
   #generated = 0;
   /** The draw of the token at hand, kept when the first attempt ended with null. */
   #draw: number | null = null;
-  #attempts = 0;
-  #misses = 0;
+  readonly #attempts = [0, 0];
+  readonly #misses = [0, 0];
 
   constructor(options: SamplerOptions) {
     const { sampling, vocabSize } = options;
@@ -126,11 +133,18 @@ export class Sampler {
     return this.#generated;
   }
 
-  /** The form of scores that the next token should come from. Any form is right; this one is cheapest. */
-  wants(): ScoreForm {
+  /**
+   * The form of scores that the next token should come from. Any form is right; this one is cheapest.
+   * @param filter what a grammar allows next; null: everything
+   */
+  wants(filter: TokenFilter | null = null): ScoreForm {
     const { logprobs } = this.#options;
-    const usesTotal = this.#temperature > 0 && this.#topK === 0 && this.#minP === 0;
-    const missesOften = this.#misses * 2 > this.#attempts + 3;
+    const usesTotal = this.#usesTotal();
+    const left = filter?.count() ?? null;
+    // One token is chosen without any score; its log-probability would need the row.
+    if (left === 1 && logprobs === undefined) return { row: false, inverseTemperature: 1 };
+    const kind = left !== null && left <= FEW_TOKENS ? FEW : MANY;
+    const missesOften = this.#misses[kind]! * 2 > this.#attempts[kind]! + 3;
     const row =
       this.#rewrites ||
       this.#topK > this.#topScores ||
@@ -141,10 +155,15 @@ export class Sampler {
     return { row, inverseTemperature: usesTotal ? 1 / this.#temperature : 1 };
   }
 
-  /** The next token, or null when these scores cannot decide it: call again with the whole row. */
-  sample(scores: TokenScores): SampledToken | null {
+  /**
+   * The next token, or null when these scores cannot decide it: call again with the whole row.
+   * @param filter what a grammar allows next, at least one token; null: everything
+   */
+  sample(scores: TokenScores, filter: TokenFilter | null = null): SampledToken | null {
     this.#draw ??= this.#random.uniform();
-    const id = scores.kind === "row" ? this.#fromRow(scores.logits) : this.#fromTop(scores);
+    const id =
+      this.#onlyToken(filter) ??
+      (scores.kind === "row" ? this.#fromRow(scores.logits, filter) : this.#fromTop(scores, filter));
     if (id === null) return null;
     const logprobs = this.#options.logprobs === undefined ? null : logprobsOf(scores, id, this.#options.logprobs);
     if (this.#options.logprobs !== undefined && logprobs === null) return null;
@@ -158,15 +177,37 @@ export class Sampler {
     return this.#generated < this.#minTokens ? this.#endTokens : NOTHING;
   }
 
-  #fromTop(scores: TokenScores & { readonly kind: "top" }): number | null {
+  /** The token that is left when a grammar leaves one. */
+  #onlyToken(filter: TokenFilter | null): number | null {
+    if (filter === null || filter.count() !== 1) return null;
+    const bits = filter.bits();
+    const word = bits.findIndex((value) => value !== 0);
+    return word * 32 + (31 - Math.clz32(bits[word]!));
+  }
+
+  #fromTop(scores: TokenScores & { readonly kind: "top" }, filter: TokenFilter | null): number | null {
     if (this.#rewrites) return null;
-    this.#attempts += 1;
+    const left = filter?.count() ?? null;
+    const kind = left !== null && left <= FEW_TOKENS ? FEW : MANY;
+    this.#attempts[kind]! += 1;
     const temperature = this.#temperature;
-    const candidates = candidatesOfTop(scores, temperature === 0 ? 1 : temperature, this.#suppressed());
-    const usable = candidates !== null && (!this.#usesTotal() || this.#totalFits(scores.inverseTemperature));
-    const index = usable ? this.#choose(candidates) : null;
-    if (index === null) this.#misses += 1;
+    const excluded = this.#excluded(scores.vocabSize, filter, left);
+    const candidates = candidatesOfTop(scores, temperature === 0 ? 1 : temperature, excluded);
+    const fits = candidates !== null && (!this.#usesTotal() || this.#totalFits(scores.inverseTemperature));
+    const index = fits ? this.#choose(candidates) : null;
+    if (index === null) this.#misses[kind]! += 1;
     return index === null ? null : candidates!.ids[index]!;
+  }
+
+  /** What a grammar forbids and minTokens suppresses. */
+  #excluded(vocabSize: number, filter: TokenFilter | null, left: number | null): Exclusion {
+    const suppressed = this.#suppressed();
+    if (filter === null) return { has: (id) => suppressed.has(id), most: suppressed.size, leaves: vocabSize };
+    return {
+      has: (id) => suppressed.has(id) || !filter.allows(id),
+      most: left === null ? vocabSize : Math.min(vocabSize, vocabSize - left + suppressed.size),
+      leaves: left ?? vocabSize,
+    };
   }
 
   #usesTotal(): boolean {
@@ -178,10 +219,13 @@ export class Sampler {
     return Math.abs(inverseTemperature * this.#temperature - 1) < 1e-6;
   }
 
-  #fromRow(raw: Float32Array): number {
-    const row = this.#rewritten(raw);
+  #fromRow(raw: Float32Array, filter: TokenFilter | null): number {
+    const row = this.#rewritten(raw, filter);
     const head = bestOfRow(row, Math.min(HEAD_CANDIDATES, row.length));
-    if (head.ids.length === 0) fail("invalid_request", "every token is suppressed", { param: "logitBias" });
+    if (head.ids.length === 0) {
+      const param = filter === null ? "logitBias" : "grammar";
+      fail("invalid_request", "every token is suppressed", { param });
+    }
     if (this.#temperature === 0) return head.ids[0]!;
     const total = massOfRow(row, head.logits[0]!, this.#temperature);
     const totals = { totalLow: total, totalHigh: total };
@@ -211,11 +255,11 @@ export class Sampler {
     return last;
   }
 
-  /** Logits after penalties, bias and suppression; the row itself when there is nothing to do. */
-  #rewritten(raw: Float32Array): Float32Array {
+  /** Logits after the grammar, penalties, bias and suppression; the row itself when there is nothing to do. */
+  #rewritten(raw: Float32Array, filter: TokenFilter | null): Float32Array {
     const suppressed = this.#suppressed();
-    if (!this.#rewrites && suppressed.size === 0) return raw;
-    const row = raw.slice();
+    if (!this.#rewrites && suppressed.size === 0 && filter === null) return raw;
+    const row = filter === null ? raw.slice() : masked(raw, filter.bits());
     const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = this.#options;
     if (repetitionPenalty !== 1) {
       const repeat = (id: number): void => {
@@ -269,6 +313,18 @@ export class Sampler {
     }
     return limit;
   }
+}
+
+/** A row with -infinity where a bit is 0. */
+function masked(raw: Float32Array, bits: Uint32Array): Float32Array {
+  const row = new Float32Array(raw.length).fill(-Infinity);
+  for (let at = 0; at < bits.length; at++) {
+    for (let word = bits[at]!; word !== 0; word &= word - 1) {
+      const id = at * 32 + (31 - Math.clz32(word & -word));
+      row[id] = raw[id]!;
+    }
+  }
+  return row;
 }
 
 /** First index whose sum reaches (or passes, when strict) the threshold, if all thresholds between low and high agree. */

@@ -4,7 +4,9 @@
  *   boundary 0        ids                  -> next x, q, k, v of layer 0
  *   boundary i        attended, x          -> x, q, k, v of layer i      (rest of layer i-1, start of layer i)
  *   boundary layers   attended, x          -> best tokens, log-sum-exp, whole rows
+ *                                             (of an embedding model: hidden states after the last norm)
  *
+ * The graphs that start a layer take its cos and sin too, unless the layer knows no rotary positions.
  * All rows are packed tokens `[rows, ...]`; nothing in here knows sequences. The last boundary gets only
  * the rows that want scores, so neither its feed-forward nor the head runs for the rest of a prompt.
  */
@@ -18,17 +20,24 @@ import {
   type GraphModel,
   type Tensor,
 } from "../graph/index.ts";
-import { linear } from "../nn/index.ts";
-import type { DecoderConfig } from "./config.ts";
-import { decoderAfterAttention, decoderEmbed, decoderHead, decoderQkv, type ParameterSource } from "./decoder.ts";
+import { linear, type Rotary } from "../nn/index.ts";
+import { layerRope, type DecoderConfig } from "./config.ts";
+import {
+  decoderAfterAttention,
+  decoderEmbed,
+  decoderFinalNorm,
+  decoderHead,
+  decoderQkv,
+  type ParameterSource,
+} from "./decoder.ts";
 import type { WeightsFormat, WeightSource } from "./types.ts";
 
-/** Weights as initializers of one graph; each is declared once. */
+/** Weights as initializers of one graph; each is declared once, and read only when its bytes are wanted. */
 function initializersOf(builder: GraphBuilder, weights: WeightSource): ParameterSource {
   const known = new Map<string, Tensor>();
   const get = (name: string, dims: readonly number[]): Tensor => {
     const tensor =
-      known.get(name) ?? builder.initializer(name, { dtype: "float32", dims, data: weights.get(name, dims) });
+      known.get(name) ?? builder.initializer(name, { dtype: "float32", dims, load: () => weights.get(name, dims) });
     known.set(name, tensor);
     return tensor;
   };
@@ -38,7 +47,9 @@ function initializersOf(builder: GraphBuilder, weights: WeightSource): Parameter
   };
 }
 
-function rotaryInputs(builder: GraphBuilder, headDim: number): { cos: Tensor; sin: Tensor } {
+function rotaryInputs(builder: GraphBuilder, config: DecoderConfig, layer: number): Rotary | null {
+  const { headDim } = config;
+  if (layerRope(config, layer) === "none") return null;
   return {
     cos: builder.input("cos", "float32", ["rows", 1, headDim]),
     sin: builder.input("sin", "float32", ["rows", 1, headDim]),
@@ -57,7 +68,7 @@ function firstGraph(config: DecoderConfig, weights: WeightSource): GraphModel {
   const builder = new GraphBuilder("decoder-0");
   const params = initializersOf(builder, weights);
   const x = decoderEmbed(config, params, builder.input("ids", "int64", ["rows"]));
-  outputQkv(builder, x, decoderQkv(config, params, 0, x, rotaryInputs(builder, config.headDim)));
+  outputQkv(builder, x, decoderQkv(config, params, 0, x, rotaryInputs(builder, config, 0)));
   return builder.build();
 }
 
@@ -74,7 +85,7 @@ function middleGraph(config: DecoderConfig, weights: WeightSource, layer: number
   const params = initializersOf(builder, weights);
   const { attended, x } = residualInputs(builder, config);
   const next = decoderAfterAttention(config, params, layer - 1, x, attended);
-  outputQkv(builder, next, decoderQkv(config, params, layer, next, rotaryInputs(builder, config.headDim)));
+  outputQkv(builder, next, decoderQkv(config, params, layer, next, rotaryInputs(builder, config, layer)));
   return builder.build();
 }
 
@@ -97,6 +108,16 @@ function lastGraph(config: DecoderConfig, weights: WeightSource, k: number): Gra
   builder.output("indices", best.indices);
   builder.output("logSumExp", logSumExp(mul(considered, inverseTemperature), { axes: [1] }));
   builder.output("logits", gather(logits, wholeRows));
+  return builder.build();
+}
+
+/** The last boundary of an embedding model: every row's state after the last norm, "hidden" [rows, hidden]. */
+function hiddenGraph(config: DecoderConfig, weights: WeightSource): GraphModel {
+  const builder = new GraphBuilder(`decoder-${config.layers}`);
+  const params = initializersOf(builder, weights);
+  const { attended, x } = residualInputs(builder, config);
+  const last = decoderAfterAttention(config, params, config.layers - 1, x, attended);
+  builder.output("hidden", decoderFinalNorm(config, params, last));
   return builder.build();
 }
 
@@ -123,14 +144,30 @@ export function boundaryGraph(
   boundary: number,
   config: DecoderConfig,
   weights: WeightSource,
-  options: { readonly format: WeightsFormat; readonly blockSize: 32 | 128; readonly topK: number },
+  options: {
+    readonly format: WeightsFormat;
+    readonly blockSize: 32 | 128;
+    readonly topK: number;
+    readonly embedding?: boolean;
+  },
 ): GraphModel {
   const graph =
     boundary === 0
       ? firstGraph(config, weights)
       : boundary < config.layers
         ? middleGraph(config, weights, boundary)
-        : lastGraph(config, weights, options.topK);
+        : options.embedding === true
+          ? hiddenGraph(config, weights)
+          : lastGraph(config, weights, options.topK);
   if (options.format === "f32") return graph;
-  return packLinear(graph, { bits: options.format === "int4" ? 4 : 8, blockSize: options.blockSize });
+  const bits = options.format === "int4" ? 4 : 8;
+  return packLinear(graph, {
+    bits,
+    blockSize: options.blockSize,
+    packed: (name, dims) => {
+      // What a file has in as few bits or fewer is taken as it is: packed again it would lose.
+      const stored = weights.packed?.(name, dims) ?? null;
+      return stored !== null && stored.bits <= bits ? stored : null;
+    },
+  });
 }

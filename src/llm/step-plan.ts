@@ -6,8 +6,9 @@
  */
 import { fail } from "../core/index.ts";
 import type { AttentionSequence } from "../kernels/index.ts";
-import { rotaryTables, type RotaryTables } from "../nn/index.ts";
-import type { DecoderConfig } from "./config.ts";
+import type { RotaryTables } from "../nn/index.ts";
+import { layerRope, type DecoderConfig, type LayerRope } from "./config.ts";
+import { ropeFrequencies, RopeRows } from "./rope.ts";
 import type { StepBatch, StepRow } from "./types.ts";
 
 export interface StepLimits {
@@ -27,15 +28,22 @@ export interface ScoredRow {
   readonly inverseTemperature: number;
 }
 
+/** One kind of rotary positions and its rows of the step at hand. */
+interface RopeScratch {
+  readonly kind: LayerRope;
+  readonly rows: RopeRows;
+  readonly cos: Float32Array;
+  readonly sin: Float32Array;
+}
+
 export class StepPlan {
   readonly #config: DecoderConfig;
   readonly #limits: StepLimits;
-  readonly #rotary: RotaryTables;
+  /** One for every kind that a layer of the model has. */
+  readonly #ropes: readonly RopeScratch[];
   /** Token ids; written through a 32-bit view, for BigInts would be allocated one by one. */
   readonly #ids: BigInt64Array;
   readonly #idWords: Int32Array;
-  readonly #cos: Float32Array;
-  readonly #sin: Float32Array;
   readonly #slots: Int32Array;
 
   /** Packed rows of the step at hand. */
@@ -49,11 +57,14 @@ export class StepPlan {
   constructor(config: DecoderConfig, limits: StepLimits) {
     this.#config = config;
     this.#limits = limits;
-    this.#rotary = rotaryTables(config.maxPositions, config.headDim, config.ropeTheta);
     this.#ids = new BigInt64Array(limits.maxRows + 1);
     this.#idWords = new Int32Array(this.#ids.buffer);
-    this.#cos = new Float32Array(this.#ids.length * config.headDim);
-    this.#sin = new Float32Array(this.#ids.length * config.headDim);
+    const kinds = new Set(Array.from({ length: config.layers }, (_, layer) => layerRope(config, layer)));
+    this.#ropes = [...kinds].flatMap((kind): RopeScratch[] => {
+      if (kind === "none") return [];
+      const scratch = (): Float32Array => new Float32Array(this.#ids.length * config.headDim);
+      return [{ kind, rows: new RopeRows(ropeFrequencies(config, kind)), cos: scratch(), sin: scratch() }];
+    });
     this.#slots = new Int32Array(limits.maxRows);
   }
 
@@ -67,13 +78,12 @@ export class StepPlan {
     return this.#ids.subarray(0, this.padded(this.rows));
   }
 
-  /** [padded rows, 1, headDim] */
-  get cos(): Float32Array {
-    return this.#cos.subarray(0, this.padded(this.rows) * this.#config.headDim);
-  }
-
-  get sin(): Float32Array {
-    return this.#sin.subarray(0, this.padded(this.rows) * this.#config.headDim);
+  /** For every kind of layer but "none" that the model has, each [padded rows, 1, headDim]. */
+  rotaries(): ReadonlyMap<LayerRope, RotaryTables> {
+    const length = this.padded(this.rows) * this.#config.headDim;
+    return new Map(
+      this.#ropes.map(({ kind, cos, sin }) => [kind, { cos: cos.subarray(0, length), sin: sin.subarray(0, length) }]),
+    );
   }
 
   /** Where each row's keys and values go: page * pageTokens + offset. */
@@ -97,7 +107,6 @@ export class StepPlan {
   #place(index: number, row: StepRow): void {
     const { tokens, startPosition, pages } = row;
     const { pageTokens } = this.#limits;
-    const { headDim } = this.#config;
     const first = this.rows;
     const contextLength = startPosition + tokens.length;
     for (let i = 0; i < tokens.length; i++) {
@@ -106,9 +115,7 @@ export class StepPlan {
       this.#idWords[at * 2] = tokens[i]!;
       this.#slots[at] = pages[Math.floor(position / pageTokens)]! * pageTokens + (position % pageTokens);
     }
-    const table = startPosition * headDim;
-    this.#cos.set(this.#rotary.cos.subarray(table, table + tokens.length * headDim), first * headDim);
-    this.#sin.set(this.#rotary.sin.subarray(table, table + tokens.length * headDim), first * headDim);
+    for (const { rows, cos, sin } of this.#ropes) rows.copy(startPosition, tokens.length, cos, sin, first);
     this.rows += tokens.length;
     this.sequences.push({ queryStart: first, queryRows: tokens.length, contextLength, pages });
     if (row.wantLogits === "none") return;

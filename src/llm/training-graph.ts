@@ -16,9 +16,10 @@ import {
   type GraphModel,
   type Tensor,
 } from "../graph/index.ts";
-import { causalPattern, groupedAttention, linear, rotaryTables, segmentMask, type Rotary } from "../nn/index.ts";
-import { parameterSpecs, type DecoderConfig } from "./config.ts";
+import { causalPattern, groupedAttention, linear, segmentMask, type Rotary } from "../nn/index.ts";
+import { layerRope, layerWindow, parameterSpecs, type DecoderConfig, type LayerRope } from "./config.ts";
 import { decoderAfterAttention, decoderEmbed, decoderHead, decoderQkv, type ParameterSource } from "./decoder.ts";
+import { ropeFrequencies, ropeTables } from "./rope.ts";
 
 /** A target that takes no part in the loss. */
 export const IGNORED_TARGET = -100;
@@ -65,20 +66,42 @@ function decoderRows(
   const input = (name: string): Tensor => builder.input(name, "int64", [batch, length]);
   const ids = reshape(input("ids"), [rows]);
   const positions = reshape(input("positions"), [rows]);
-  const mask = segmentMask(input("segments"), causalPattern(builder, length, config.window));
-  const rotary = rotaryRows(builder, config, positions);
-  const { heads, kvHeads, headDim } = config;
+  const segments = input("segments");
+  const masks = perLayer(
+    config,
+    (layer) => layerWindow(config, layer),
+    (window) => segmentMask(segments, causalPattern(builder, length, window)),
+  );
+  const rotaries = perLayer(
+    config,
+    (layer) => layerRope(config, layer),
+    (rope) => rotaryRows(builder, config, positions, rope),
+  );
+  const { heads, kvHeads, headDim, attentionScale: scale } = config;
   let x = decoderEmbed(config, params, ids);
   for (let layer = 0; layer < config.layers; layer++) {
-    const { q, k, v } = decoderQkv(config, params, layer, x, rotary);
-    const attended = groupedAttention(q, k, v, { batch, length, heads, kvHeads, headDim, mask });
+    const { q, k, v } = decoderQkv(config, params, layer, x, rotaries[layer]!);
+    const mask = masks[layer]!;
+    const attended = groupedAttention(q, k, v, { batch, length, heads, kvHeads, headDim, mask, scale });
     x = decoderAfterAttention(config, params, layer, x, attended);
   }
   return x;
 }
 
-function rotaryRows(builder: GraphBuilder, config: DecoderConfig, positions: Tensor): Rotary {
-  const tables = rotaryTables(config.maxPositions, config.headDim, config.ropeTheta);
+/** What each layer uses, made once for every kind of layer there is. */
+function perLayer<Kind, Made>(
+  config: DecoderConfig,
+  kindOf: (layer: number) => Kind,
+  make: (kind: Kind) => Made,
+): Made[] {
+  const kinds = Array.from({ length: config.layers }, (_, layer) => kindOf(layer));
+  const made = new Map([...new Set(kinds)].map((kind) => [kind, make(kind)]));
+  return kinds.map((kind) => made.get(kind)!);
+}
+
+function rotaryRows(builder: GraphBuilder, config: DecoderConfig, positions: Tensor, rope: LayerRope): Rotary | null {
+  if (rope === "none") return null;
+  const tables = ropeTables(ropeFrequencies(config, rope), config.maxPositions);
   const dims = [config.maxPositions, config.headDim];
   const rowsOf = (table: Float32Array): Tensor =>
     expandDims(gather(builder.constant(table, "float32", dims), positions), [1]);

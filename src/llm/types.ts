@@ -4,6 +4,7 @@
  * start of the sequence; pages are ids in the paged cache, in sequence order.
  */
 import type { Clock } from "../core/index.ts";
+import type { PackedWeights } from "../graph/index.ts";
 import type { DecoderConfig } from "./config.ts";
 
 /** One sequence's part of a step. */
@@ -69,6 +70,11 @@ export type KvFormat = "f32" | "int8";
 export interface WeightSource {
   /** @throws PunctualError invalid_file when missing or of another shape. */
   get(name: string, dims: readonly number[]): Float32Array;
+  /**
+   * The matrix [out, in] as it is stored, when that is in blocks which MatMulNBits computes with; null when it is not.
+   * Unpacked, it is what `get` gives, bit by bit. @throws PunctualError as `get` does.
+   */
+  packed?(name: string, dims: readonly number[]): PackedWeights | null;
 }
 
 /** Size and storage of the paged cache. */
@@ -106,6 +112,8 @@ export interface StepExecutorOptions {
   };
   /** Needed for "calibrate" only. */
   readonly clock?: Clock;
+  /** Without a head: `hidden` instead of `step`, for models whose final states are embeddings. False when absent. */
+  readonly embedding?: boolean;
 }
 
 /** How tokens are chosen; see sampler.ts for the order in which the options act. */

@@ -21,9 +21,12 @@ export function weightsOf(tensors: ReadonlyMap<string, TensorData>): WeightSourc
   };
 }
 
+/** The deviation of random biases: a fraction of what they are added to. */
+const BIAS_DEVIATION = 0.25;
+
 /**
- * Uniform noise of unit gain: norms are one, every other weight has variance 1 / (its inputs), so that
- * activations keep their scale through any depth. A weight depends on seed and name alone.
+ * Uniform noise of unit gain: norms scale by one, biases are small, every other weight has variance 1 / (its inputs),
+ * so that activations keep their scale through any depth. A weight depends on seed and name alone.
  */
 export function randomWeights(config: DecoderConfig, seed: number): WeightSource {
   const known = new Map(parameterSpecs(config).map((spec) => [spec.name, spec.dims]));
@@ -33,9 +36,10 @@ export function randomWeights(config: DecoderConfig, seed: number): WeightSource
         fail("invalid_file", `weight ${name} [${dims.join(", ")}] is not one of this decoder`, { param: name });
       }
       const data = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
-      if (dims.length === 1) return data.fill(1);
+      const isBias = name.endsWith(".bias");
+      if (dims.length === 1 && !isBias) return data.fill(config.normOffset === true ? 0 : 1);
       const random = createRandom(seed, name);
-      const halfWidth = Math.sqrt(3 / dims[1]!) / 2 ** 31;
+      const halfWidth = (isBias ? BIAS_DEVIATION * Math.sqrt(3) : Math.sqrt(3 / dims[1]!)) / 2 ** 31;
       for (let i = 0; i < data.length; i++) data[i] = (random.uint32() - 2 ** 31) * halfWidth;
       return data;
     },

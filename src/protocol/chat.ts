@@ -1,6 +1,6 @@
 /**
  * POST /v1/chat/completions: request, answer and stream chunk. Text in, text out; a model's visible steps
- * come as `reasoning_content` beside `content`.
+ * come as `reasoning_content` beside `content`, its calls of declared tools as `tool_calls`.
  */
 import { z } from "zod";
 import {
@@ -12,92 +12,53 @@ import {
   usageSchema,
 } from "./common.ts";
 import { LIMITS } from "./limits.ts";
+import { contentSchema, messagesSchema } from "./messages.ts";
 import { parseRequest } from "./parse.ts";
+import { choiceProblem, toolCallDeltaSchema, toolCallSchema, toolChoiceSchema, toolsSchema } from "./tools.ts";
 
-const text = z.string().max(LIMITS.textCharacters);
-const textPart = z.object({ type: z.literal("text"), text });
+const effortWords = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
+/** How much a model is to think; server/openai/generate.ts says what each word comes to. */
+export type ReasoningEffort = (typeof effortWords)[number];
 
-/** A message's content: a string, or text parts that are joined. Other kinds of part are refused by name. */
-const contentSchema = z
-  .unknown()
-  .superRefine((content, context) => {
-    if (!Array.isArray(content)) return;
-    const other = content.findIndex((part: unknown) => !isTextPart(part));
-    if (other === -1) return;
-    context.addIssue({
-      code: "custom",
-      path: [other, "type"],
-      message: "only parts of type 'text' are supported.",
-      params: { unsupported: true },
-    });
-  })
-  .pipe(
-    z.union([text, z.array(textPart).min(1).max(LIMITS.partsPerMessage)], {
-      error: `expected a string of at most ${LIMITS.textCharacters} characters or an array of text parts`,
-    }),
-  )
-  .transform((content) => (typeof content === "string" ? content : content.map((part) => part.text).join("")));
+/** Text that the answer may repeat. Accepted; nothing is drafted from it yet, and usage says so. */
+const predictionSchema = z.object({ type: z.literal("content"), content: contentSchema });
 
-function isTextPart(part: unknown): boolean {
-  if (typeof part !== "object" || part === null) return true; // a malformed part is the next schema's to report
-  const type: unknown = (part as { type?: unknown }).type;
-  return type === undefined || type === "text";
-}
-
-const unsupportedWhenPresent = (message: string) =>
-  z
-    .unknown()
-    .superRefine((value, context) => {
-      if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) return;
-      context.addIssue({ code: "custom", message, params: { unsupported: true } });
-    })
-    .optional();
-
-const messageName = z.string().max(LIMITS.nameCharacters).nullish();
-const noCalls = "tool calls in a conversation are not supported.";
-
-const messageSchema = z.discriminatedUnion(
-  "role",
-  [
-    z.object({ role: z.enum(["system", "developer", "user"]), content: contentSchema, name: messageName }),
-    z.object({
-      role: z.literal("assistant"),
-      content: z.preprocess((content) => content ?? "", contentSchema),
-      name: messageName,
-      tool_calls: unsupportedWhenPresent(noCalls),
-      function_call: unsupportedWhenPresent(noCalls),
-    }),
-    // Known roles we do not serve yet: typed, so that the refusal can say what is missing.
-    z.object({ role: z.enum(["tool", "function"]).superRefine(refuseRole), content: z.string().default("") }),
-  ],
-  { error: "expected a message with role 'system', 'developer', 'user' or 'assistant'" },
+/** The switches of chat templates that mean something here, by the names clients of vLLM use. */
+export const templateSwitchesSchema = z.strictObject(
+  { enable_thinking: z.boolean().nullish(), thinking: z.boolean().nullish() },
+  { error: "only 'enable_thinking' and 'thinking' are known" },
 );
-
-function refuseRole(
-  _role: string,
-  context: { addIssue(issue: { code: "custom"; message: string; params: object }): void },
-): void {
-  context.addIssue({ code: "custom", message: noCalls, params: { unsupported: true } });
-}
 
 /** A chat request, `null` and absent alike; messages come out with their text parts joined. */
 export const chatRequestSchema = z
   .object({
     ...generationFields,
-    messages: z.array(messageSchema).min(1).max(LIMITS.messages),
+    messages: messagesSchema,
     max_completion_tokens: tokenCount.nullish(),
     logprobs: z.boolean().nullish(),
     top_logprobs: z.number().int().min(0).max(LIMITS.topLogprobs).nullish(),
-    reasoning_effort: z.string().max(32).nullish(),
+    tools: toolsSchema.nullish(),
+    tool_choice: toolChoiceSchema.nullish(),
+    parallel_tool_calls: z.boolean().nullish(),
+    reasoning_effort: z.enum(effortWords).nullish(),
+    chat_template_kwargs: templateSwitchesSchema.nullish(),
+    prediction: predictionSchema.nullish(),
+    // Accepted, because ignoring them changes no answer: nothing is stored, equal prefixes share their cache anyway.
+    verbosity: z.enum(["low", "medium", "high"]).nullish(),
+    store: z.boolean().nullish(),
+    prompt_cache_key: z.string().max(LIMITS.nameCharacters).nullish(),
+    safety_identifier: z.string().max(LIMITS.nameCharacters).nullish(),
   })
   .refine((body) => (body.top_logprobs ?? 0) === 0 || body.logprobs === true, {
     path: ["top_logprobs"],
     error: "expected 'logprobs' to be true when 'top_logprobs' is set",
+  })
+  .superRefine((body, context) => {
+    const problem = choiceProblem(body);
+    if (problem !== null) context.addIssue({ code: "custom", path: ["tool_choice"], message: problem });
   });
 /** A chat request that has passed the schema. */
 export type ChatRequest = z.infer<typeof chatRequestSchema>;
-/** One message of a conversation; `content` is text. */
-export type ChatMessage = ChatRequest["messages"][number];
 
 /** Errors: `invalid_request` or `unsupported_parameter`, with the field in `param`. */
 export function parseChatRequest(body: unknown): ChatRequest {
@@ -128,9 +89,11 @@ export const chatCompletionSchema = z.object({
       index: z.number().int(),
       message: z.object({
         role: z.literal("assistant"),
-        content: z.string(),
+        /** Null when there are calls and no text. */
+        content: z.string().nullable(),
         refusal: z.null(),
         reasoning_content: z.string().optional(),
+        tool_calls: z.array(toolCallSchema).optional(),
       }),
       logprobs: chatLogprobsSchema.nullable(),
       finish_reason: finishReasonSchema,
@@ -147,8 +110,9 @@ const deltaSchema = z.object({
   role: z.literal("assistant").optional(),
   content: z.string().optional(),
   reasoning_content: z.string().optional(),
+  tool_calls: z.array(toolCallDeltaSchema).optional(),
 });
-/** What a chunk adds: the role once, then pieces of content or reasoning. */
+/** What a chunk adds: the role once, then pieces of content, reasoning or calls. */
 export type ChatDelta = z.infer<typeof deltaSchema>;
 
 /** One chunk of a streamed answer; the usage chunk has no choices. */
@@ -169,6 +133,8 @@ export const chatChunkSchema = z.object({
   usage: usageSchema.nullable().optional(),
   service_tier: serviceTierSchema.optional(),
   system_fingerprint: z.string(),
+  /** Random filling that evens out the sizes of chunks, for `include_obfuscation`. */
+  obfuscation: z.string().optional(),
 });
 /** One chunk of a streamed answer. */
 export type ChatChunk = z.infer<typeof chatChunkSchema>;

@@ -1,5 +1,6 @@
 /** What chat and text completions share: how to sample, when to stop, how to stream, what was used. */
 import { z } from "zod";
+import { constraintFields, UNSUPPORTED_CONSTRAINTS } from "./constraints.ts";
 import { LIMITS } from "./limits.ts";
 import type { UnsupportedRule, UnsupportedRules } from "./parse.ts";
 import { sloReportSchema, sloRequestSchema } from "./slo.ts";
@@ -27,9 +28,10 @@ export const stopSchema = z.union([stopString, z.array(stopString).max(LIMITS.st
 export const streamOptionsSchema = z.object({
   include_usage: z.boolean().nullish(),
   continuous_usage_stats: z.boolean().nullish(),
+  include_obfuscation: z.boolean().nullish(),
 });
 
-const metadataSchema = z
+export const metadataSchema = z
   .record(z.string().max(LIMITS.metadataKeyCharacters), z.string().max(LIMITS.metadataValueCharacters))
   .refine((entries) => Object.keys(entries).length <= LIMITS.metadataEntries, {
     error: `expected at most ${LIMITS.metadataEntries} entries`,
@@ -58,6 +60,7 @@ export const generationFields = {
   top_k: integer.min(-1).max(LIMITS.topK).nullish(), // -1 and 0 switch it off
   min_p: z.number().min(0).max(1).nullish(),
   repetition_penalty: z.number().gt(0).max(10).nullish(),
+  ...constraintFields,
   // Ours
   slo: sloRequestSchema.nullish(),
   thinking_budget: integer.min(0).max(LIMITS.maxTokens).nullish(),
@@ -80,25 +83,18 @@ export const unless = (allowed: (value: unknown) => boolean, reason: string): Un
 export const UNSUPPORTED_GENERATION: UnsupportedRules = {
   logits_processors: always("custom logits processors are not supported."),
   logits_processor: always("custom logits processors are not supported."),
-  guided_json: always("constrained output is not supported."),
-  guided_regex: always("constrained output is not supported."),
-  guided_choice: always("constrained output is not supported."),
-  guided_grammar: always("constrained output is not supported."),
-  structured_outputs: always("constrained output is not supported."),
+  ...UNSUPPORTED_CONSTRAINTS,
   prompt_logprobs: always("log probabilities of the prompt are not supported."),
   use_beam_search: unless((value) => value === false, "beam search is not supported."),
   stop_token_ids: unless(isEmpty, "stopping at token ids is not supported; use 'stop'."),
   kv_transfer_params: always("handing KV over between servers is not supported."),
 };
 
-/** Rules of the chat endpoint: what our first form of it leaves out. */
+/** Rules of the chat endpoint. */
 export const UNSUPPORTED_CHAT: UnsupportedRules = {
   ...UNSUPPORTED_GENERATION,
-  tools: unless(isEmpty, "declaring tools is not supported."),
-  tool_choice: unless((value) => value === "none", "only 'none' is supported."),
-  functions: unless(isEmpty, "declaring functions is not supported."),
-  function_call: unless((value) => value === "none", "only 'none' is supported."),
-  response_format: unless(isTextFormat, "only { type: 'text' } is supported."),
+  functions: unless(isEmpty, "use 'tools'."),
+  function_call: unless((value) => value === "none", "use 'tool_choice'."),
   audio: always("audio output is not supported."),
   modalities: unless(isTextOnly, "only ['text'] is supported."),
   web_search_options: always("web search is not supported."),
@@ -114,21 +110,25 @@ export const UNSUPPORTED_COMPLETION: UnsupportedRules = {
   prompt_embeds: always("prompts as embeddings are not supported."),
 };
 
-function isTextFormat(value: unknown): boolean {
-  return typeof value === "object" && value !== null && (value as { type?: unknown }).type === "text";
-}
-
 function isTextOnly(value: unknown): boolean {
   return Array.isArray(value) && value.every((modality) => modality === "text");
 }
 
+const count = z.number().int();
+
 /** Tokens used, and what became of the deadline. */
 export const usageSchema = z.object({
-  prompt_tokens: z.number().int(),
-  completion_tokens: z.number().int(),
-  total_tokens: z.number().int(),
-  prompt_tokens_details: z.object({ cached_tokens: z.number().int() }),
-  completion_tokens_details: z.object({ reasoning_tokens: z.number().int() }),
+  prompt_tokens: count,
+  completion_tokens: count,
+  total_tokens: count,
+  prompt_tokens_details: z.object({ cached_tokens: count, audio_tokens: count }),
+  completion_tokens_details: z.object({
+    reasoning_tokens: count,
+    audio_tokens: count,
+    /** Of `prediction`: 0 as long as predictions are accepted without being used. */
+    accepted_prediction_tokens: count,
+    rejected_prediction_tokens: count,
+  }),
   /** Absent from the running counts of `continuous_usage_stats`: the outcome is known at the end. */
   slo: sloReportSchema.optional(),
 });

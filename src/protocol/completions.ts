@@ -85,6 +85,8 @@ export const completionChunkSchema = z.object({
   ...envelope,
   choices: z.array(z.object({ ...choiceFields, finish_reason: finishReasonSchema.nullable() })),
   usage: usageSchema.nullable().optional(),
+  /** Random filling that evens out the sizes of chunks, for `include_obfuscation`. */
+  obfuscation: z.string().optional(),
 });
 /** One chunk of a streamed answer. */
 export type CompletionChunk = z.infer<typeof completionChunkSchema>;

@@ -14,6 +14,22 @@ export {
   type ModelObject,
 } from "./admin.ts";
 export {
+  contentBlockSchema,
+  messageBodySchema,
+  messageRequestSchema,
+  parseMessageRequest,
+  parseTokenCountRequest,
+  toAnthropicError,
+  type AnthropicError,
+  type AnthropicMessage,
+  type ContentBlock,
+  type MessageBody,
+  type MessageRequest,
+  type MessageUsage,
+  type StopReason,
+  type TokenCountRequest,
+} from "./anthropic.ts";
+export {
   chatChunkSchema,
   chatCompletionSchema,
   chatRequestSchema,
@@ -21,9 +37,9 @@ export {
   type ChatChunk,
   type ChatCompletion,
   type ChatDelta,
-  type ChatMessage,
   type ChatRequest,
   type ChatTokenLogprob,
+  type ReasoningEffort,
   type TokenLogprob,
 } from "./chat.ts";
 export { usageSchema, type FinishReason, type GenerationFields, type ServiceTier, type UsageBody } from "./common.ts";
@@ -37,7 +53,51 @@ export {
   type CompletionLogprobs,
   type CompletionRequest,
 } from "./completions.ts";
+export { constraintFields, outputConstraint, type NamedConstraint, type OutputConstraint } from "./constraints.ts";
+export {
+  embeddingListSchema,
+  embeddingRequestSchema,
+  parseEmbeddingRequest,
+  type EmbeddingList,
+  type EmbeddingRequest,
+} from "./embeddings.ts";
 export { errorBodySchema, toWireError, type ErrorBody, type WireError } from "./errors.ts";
 export { decodeJson, jsonDepth } from "./json.ts";
 export { LIMITS } from "./limits.ts";
+export { contentSchema, functionName, messagesSchema, type ChatMessage, type PastCall } from "./messages.ts";
+export {
+  outputItemSchema,
+  parseResponseRequest,
+  responseRequestSchema,
+  responseSchema,
+  type InputItem,
+  type ItemPart,
+  type OutputItem,
+  type ResponseBody,
+  type ResponseEvent,
+  type ResponseRequest,
+  type ResponseUsage,
+} from "./responses.ts";
 export { readSlo, sloReportSchema, sloRequestSchema, type SloReport, type SloRequest } from "./slo.ts";
+export {
+  detokenizeAnswerSchema,
+  parseDetokenizeRequest,
+  parseTokenizeRequest,
+  tokenizeAnswerSchema,
+  type DetokenizeAnswer,
+  type DetokenizeRequest,
+  type TokenizeAnswer,
+  type TokenizeRequest,
+} from "./tokenize.ts";
+export {
+  choiceProblem,
+  toolCallDeltaSchema,
+  toolCallSchema,
+  toolChoiceSchema,
+  toolSchema,
+  toolsSchema,
+  type Tool,
+  type ToolCall,
+  type ToolCallDelta,
+  type ToolChoice,
+} from "./tools.ts";

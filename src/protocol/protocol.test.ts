@@ -7,6 +7,7 @@ import {
   errorBodySchema,
   jsonDepth,
   LIMITS,
+  outputConstraint,
   parseChatRequest,
   parseCompletionRequest,
   readSlo,
@@ -32,6 +33,10 @@ const chat = (extra: Record<string, unknown> = {}): Record<string, unknown> => (
 const text = (extra: Record<string, unknown> = {}): Record<string, unknown> => ({ model: "m", prompt: "hi", ...extra });
 const bytes = (value: string): Uint8Array => new TextEncoder().encode(value);
 
+const FUNCTION = { type: "function", function: { name: "f" } };
+const call = (given: string) => ({ id: "call_1", type: "function", function: { name: "f", arguments: given } });
+const calling = (calls: readonly unknown[]) => ({ role: "assistant", content: null, tool_calls: calls });
+
 describe("chat requests", () => {
   test("keeps what it knows and drops what nobody knows", () => {
     const request = parseChatRequest(chat({ temperature: 0.5, stop: "x", flavour: "mint", top_k: -1, user: null }));
@@ -56,23 +61,25 @@ describe("chat requests", () => {
   });
 
   test.each([
-    ["tools", [{ type: "function" }], "tools"],
-    ["tool_choice", "auto", "tool_choice"],
-    ["response_format", { type: "json_object" }, "response_format"],
+    ["tools", [{ type: "custom", function: { name: "f" } }], "tools[0].type"],
+    ["functions", [{ name: "f" }], "functions"],
+    ["function_call", "auto", "function_call"],
+    ["guided_grammar", "root ::= x", "guided_grammar"],
+    ["guided_whitespace_pattern", " ", "guided_whitespace_pattern"],
+    ["structured_outputs", { grammar: "root ::= x" }, "structured_outputs.grammar"],
+    ["structured_outputs", { structural_tag: "{}" }, "structured_outputs.structural_tag"],
+    ["prompt_logprobs", 1, "prompt_logprobs"],
+    ["use_beam_search", true, "use_beam_search"],
+    ["stop_token_ids", [1], "stop_token_ids"],
+    ["kv_transfer_params", {}, "kv_transfer_params"],
+    ["web_search_options", {}, "web_search_options"],
+    ["echo", true, "echo"],
     ["audio", { voice: "x" }, "audio"],
     ["modalities", ["text", "audio"], "modalities"],
-    ["guided_json", {}, "guided_json"],
     ["logits_processors", [], "logits_processors"],
     ["messages", [{ role: "user", content: [{ type: "image_url" }] }], "messages[0].content[0].type"],
-    [
-      "messages",
-      [
-        { role: "user", content: "a" },
-        { role: "assistant", tool_calls: [{}] },
-      ],
-      "messages[1].tool_calls",
-    ],
-    ["messages", [{ role: "tool", content: "a", tool_call_id: "1" }], "messages[0].role"],
+    ["messages", [{ role: "function", name: "f", content: "a" }], "messages[0].role"],
+    ["messages", [{ role: "assistant", content: "a", function_call: { name: "f" } }], "messages[0].function_call"],
   ])("refuses %s = %j as unsupported, naming it", (field, value, param) => {
     const error = failure(() => parseChatRequest(chat({ [field]: value })));
     expect([error.code, error.param, error.status]).toEqual(["unsupported_parameter", param, 400]);
@@ -85,6 +92,10 @@ describe("chat requests", () => {
     ["response_format", { type: "text" }],
     ["modalities", ["text"]],
     ["parallel_tool_calls", true],
+    ["tool_choice", "auto"],
+    ["structured_outputs", { disable_any_whitespace: false }],
+    ["functions", []],
+    ["echo", false],
   ])("accepts %s = %j, which asks for nothing", (field, value) => {
     expect(parseChatRequest(chat({ [field]: value })).model).toBe("m");
   });
@@ -117,6 +128,31 @@ describe("chat requests", () => {
     ["min_p", 2, "min_p"],
     ["thinking_budget", -1, "thinking_budget"],
     ["metadata", { a: 1 }, "metadata.a"],
+    ["tools", [{ type: "function" }], "tools[0].function"],
+    ["tools", [{ type: "function", function: { name: "no spaces" } }], "tools[0].function.name"],
+    ["tools", [FUNCTION, FUNCTION], "tools[1].function.name"],
+    ["tools", [{ type: "function", function: { name: "f", parameters: [] } }], "tools[0].function.parameters"],
+    ["tools", Array.from({ length: 129 }, () => FUNCTION), "tools"],
+    ["tool_choice", "required", "tool_choice"],
+    ["tool_choice", "sometimes", "tool_choice"],
+    ["tool_choice", { type: "function", function: { name: "f" } }, "tool_choice"],
+    ["response_format", { type: "xml" }, "response_format.type"],
+    ["response_format", { type: "json_schema" }, "response_format.json_schema"],
+    ["response_format", { type: "json_schema", json_schema: { name: "a b" } }, "response_format.json_schema.name"],
+    ["guided_json", "{", "guided_json"],
+    ["guided_json", 7, "guided_json"],
+    ["guided_regex", "", "guided_regex"],
+    ["guided_choice", [], "guided_choice"],
+    ["structured_outputs", { choice: "yes" }, "structured_outputs.choice"],
+    ["reasoning_effort", "heroic", "reasoning_effort"],
+    ["verbosity", "loud", "verbosity"],
+    ["prediction", { type: "content" }, "prediction.content"],
+    ["chat_template_kwargs", { tone: "warm" }, "chat_template_kwargs"],
+    ["stream_options", { include_obfuscation: 1 }, "stream_options.include_obfuscation"],
+    ["messages", [{ role: "tool", content: "a" }], "messages[0].tool_call_id"],
+    ["messages", [calling([{}])], "messages[0].tool_calls[0].id"],
+    ["messages", [calling([call("{")])], "messages[0].tool_calls[0].function.arguments"],
+    ["messages", [calling([call("[1]")])], "messages[0].tool_calls[0].function.arguments"],
   ])("refuses %s = %j and says where", (field, value, param) => {
     const error = failure(() => parseChatRequest(chat({ [field]: value })));
     expect([error.code, error.param]).toEqual(["invalid_request", param]);
@@ -149,6 +185,78 @@ describe("chat requests", () => {
       }),
       { seed: 11, numRuns: 400 },
     );
+  });
+});
+
+describe("tools", () => {
+  const tools = [FUNCTION, { type: "function", function: { name: "g", parameters: { type: "object" }, strict: true } }];
+
+  test.each([
+    ["none", { mode: "none", names: null }],
+    ["auto", { mode: "auto", names: null }],
+    ["required", { mode: "required", names: null }],
+    [
+      { type: "function", function: { name: "g" } },
+      { mode: "required", names: ["g"] },
+    ],
+    [
+      { type: "allowed_tools", allowed_tools: { mode: "auto", tools: [FUNCTION] } },
+      { mode: "auto", names: ["f"] },
+    ],
+  ])("reads tool_choice %j", (choice, expected) => {
+    expect(parseChatRequest(chat({ tools, tool_choice: choice })).tool_choice).toEqual(expected);
+  });
+
+  test("a choice names declared tools only", () => {
+    const other = { type: "allowed_tools", allowed_tools: { mode: "auto", tools: [call("")] } };
+    expect(parseChatRequest(chat({ tools, tool_choice: other })).tool_choice!.names).toEqual(["f"]);
+    const unknown = { type: "function", function: { name: "h" } };
+    expect(failure(() => parseChatRequest(chat({ tools, tool_choice: unknown }))).message).toMatch(/'h'/);
+  });
+
+  test("a conversation holds calls and their results", () => {
+    const messages = [calling([call('{"a":1}'), call("")]), { role: "tool", tool_call_id: "call_1", content: "ok" }];
+    const [assistant, tool] = parseChatRequest(chat({ messages })).messages;
+    expect(assistant).toMatchObject({ role: "assistant", content: "", tool_calls: [call('{"a":1}'), call("")] });
+    expect(tool).toMatchObject({ role: "tool", tool_call_id: "call_1", content: "ok" });
+  });
+});
+
+describe("constraints", () => {
+  const constraint = (extra: Record<string, unknown>) => outputConstraint(parseChatRequest(chat(extra)));
+  const schema = { type: "object", properties: { a: { type: "integer" } } };
+
+  test.each([
+    [{}, null],
+    [{ response_format: { type: "text" } }, null],
+    [{ response_format: { type: "json_object" } }, { kind: "json_object" }],
+    [
+      { response_format: { type: "json_schema", json_schema: { name: "s", schema, strict: true } } },
+      { kind: "json_schema", schema, strict: true },
+    ],
+    [{ response_format: { type: "json_schema", json_schema: { name: "s" } } }, { kind: "json_object" }],
+    [{ guided_json: schema }, { kind: "json_schema", schema }],
+    [{ guided_json: JSON.stringify(schema) }, { kind: "json_schema", schema }],
+    [{ guided_regex: "a+" }, { kind: "regex", pattern: "a+" }],
+    [{ guided_choice: ["yes", "no"] }, { kind: "choice", choices: ["yes", "no"] }],
+    [{ structured_outputs: { json: schema } }, { kind: "json_schema", schema }],
+    [{ structured_outputs: { regex: "b" } }, { kind: "regex", pattern: "b" }],
+    [{ structured_outputs: { choice: ["x"] } }, { kind: "choice", choices: ["x"] }],
+    [{ structured_outputs: { json_object: true } }, { kind: "json_object" }],
+    [{ structured_outputs: { json_object: false } }, null],
+  ])("%j comes to %j", (extra, expected) => {
+    expect(constraint(extra)?.constraint ?? null).toEqual(expected);
+  });
+
+  test("two at once are refused by the name of the second", () => {
+    const both = { response_format: { type: "json_object" }, guided_regex: "a" };
+    expect(failure(() => constraint(both)).param).toBe("guided_regex");
+    const inOne = { structured_outputs: { json: {}, choice: ["a"] } };
+    expect(failure(() => constraint(inOne)).param).toBe("structured_outputs.choice");
+  });
+
+  test("the text endpoint takes them too", () => {
+    expect(outputConstraint(parseCompletionRequest(text({ guided_choice: ["a"] })))!.param).toBe("guided_choice");
   });
 });
 

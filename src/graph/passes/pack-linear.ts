@@ -19,6 +19,17 @@ export interface PackLinearOptions {
   readonly blockSize: BlockSize;
   /** Which weights to pack, by initializer name. Default: every float32 matrix that is multiplied with. */
   readonly include?: (name: string) => boolean;
+  /**
+   * Weights that are packed already, by initializer name; null: pack the data. Their bits and blocks may differ from
+   * those above. Asked only for matrices stored [outFeatures, inFeatures], whose data is then not loaded.
+   */
+  readonly packed?: (name: string, dims: readonly number[]) => PackedWeights | null;
+}
+
+/** A packed weight as a node needs it. */
+interface PackedTensors extends Pick<PackedWeights, "bits" | "blockSize" | "inFeatures" | "outFeatures"> {
+  readonly codes: Initializer;
+  readonly scales: Initializer;
 }
 
 /** The kernel's name for "quantise activations to int8 per block". */
@@ -30,19 +41,18 @@ const ACCURACY_INT8 = 4;
  */
 export function packLinear(model: GraphModel, options: PackLinearOptions): GraphModel {
   const weights = new Map(model.initializers.map((initializer) => [initializer.name, initializer]));
-  const packed = new Map<string, readonly [codes: Initializer, scales: Initializer]>();
+  const packed = new Map<string, PackedTensors>();
   const nodes = model.nodes.map((node) => {
     const product = weightProduct(node);
     const weight = product === null ? undefined : weights.get(product.weight);
     if (product === null || weight === undefined || !isIncluded(weight, options)) return node;
-    const [inFeatures, outFeatures] = features(weight, product.transposed);
     const key = `${weight.name}.${product.transposed ? "nk" : "kn"}`;
     let tensors = packed.get(key);
     if (tensors === undefined) {
-      tensors = packedTensors(`${key}.int${options.bits}`, packWeight(weight, product.transposed, options));
+      tensors = packedTensors(key, packWeight(weight, product.transposed, options));
       packed.set(key, tensors);
     }
-    return packedNode(node, tensors, inFeatures, outFeatures, options);
+    return packedNode(node, tensors);
   });
   const used = new Set(nodes.flatMap((node) => node.inputs));
   for (const output of model.outputs) used.add(output.name);
@@ -50,7 +60,10 @@ export function packLinear(model: GraphModel, options: PackLinearOptions): Graph
     ...model,
     opsets: { ...model.opsets, "com.microsoft": model.opsets["com.microsoft"] ?? 1 },
     nodes,
-    initializers: [...model.initializers.filter(({ name }) => used.has(name)), ...[...packed.values()].flat()],
+    initializers: [
+      ...model.initializers.filter(({ name }) => used.has(name)),
+      ...Array.from(packed.values(), ({ codes, scales }) => [codes, scales]).flat(),
+    ],
   };
 }
 
@@ -90,7 +103,10 @@ function features({ dims }: Initializer, transposed: boolean): readonly [inFeatu
   return transposed ? [columns, rows] : [rows, columns];
 }
 
-function packWeight(weight: Initializer, transposed: boolean, { bits, blockSize }: PackLinearOptions): PackedWeights {
+function packWeight(weight: Initializer, transposed: boolean, options: PackLinearOptions): PackedWeights {
+  const ready = transposed ? (options.packed?.(weight.name, weight.dims) ?? null) : null;
+  if (ready !== null) return ready;
+  const { bits, blockSize } = options;
   const data = initializerData(weight);
   if (data === undefined) {
     fail("invalid_graph", `packLinear: ${weight.name} has no data: open its model with readModelFile`, {
@@ -112,22 +128,23 @@ function transpose(data: Float32Array, rows: number, columns: number): Float32Ar
   return result;
 }
 
-function packedTensors(name: string, packed: PackedWeights): readonly [Initializer, Initializer] {
-  const { bits, blockSize, outFeatures, codes, scales } = packed;
+function packedTensors(key: string, packed: PackedWeights): PackedTensors {
+  const { bits, blockSize, inFeatures, outFeatures, codes, scales } = packed;
+  const name = `${key}.int${bits}`;
   const blocks = scales.length / outFeatures;
-  return [
-    { name: `${name}.codes`, dtype: "uint8", dims: [outFeatures, blocks, (blockSize * bits) / 8], data: codes },
-    { name: `${name}.scales`, dtype: "float32", dims: [scales.length], data: scales },
-  ];
+  const dims = [outFeatures, blocks, (blockSize * bits) / 8];
+  return {
+    bits,
+    blockSize,
+    inFeatures,
+    outFeatures,
+    codes: { name: `${name}.codes`, dtype: "uint8", dims, data: codes },
+    scales: { name: `${name}.scales`, dtype: "float32", dims: [scales.length], data: scales },
+  };
 }
 
-function packedNode(
-  node: GraphNode,
-  [codes, scales]: readonly [Initializer, Initializer],
-  inFeatures: number,
-  outFeatures: number,
-  { bits, blockSize }: PackLinearOptions,
-): GraphNode {
+function packedNode(node: GraphNode, packed: PackedTensors): GraphNode {
+  const { codes, scales, inFeatures, outFeatures, bits, blockSize } = packed;
   const int = (value: number): AttributeValue => ({ kind: "int", value });
   return {
     op: "MatMulNBits",

@@ -3,13 +3,13 @@
  * the records that JavaScript writes and the kernel reads. Both sides import this file (it is valid
  * TypeScript and valid AssemblyScript), so they cannot disagree.
  *
- * Words of the first group are written once; LAYER and the job words change with every call. The three
- * synchronisation words sit on cache lines of their own.
+ * Words of the first group are written once; WINDOW, LAYER and the job words change with every call. The
+ * three synchronisation words sit on cache lines of their own.
  */
 
 export const CONTROL = 4096;
 
-// Geometry, written once by the constructor
+// Geometry, written once by the constructor, and the window of the layer at hand
 export const FORMAT = 0; // 0: f32 pages, 1: int8 pages
 export const KV_HEADS = 4;
 export const GROUP = 8; // query heads per kv head

@@ -5,48 +5,39 @@
  * The reader trusts nothing: sizes are bounded and every failure is `invalid_file` (or `unsupported`)
  * with the path of the field.
  */
-import { fail, PunctualError } from "../../core/index.ts";
+import { fail } from "../../core/index.ts";
+import type { AddedToken } from "./added.ts";
+import { fromChars, toChars } from "./alphabet.ts";
+import { list, mergeParts, parseFields, pieceText, record, tokenId, type Fields } from "./fields.ts";
 import { GPT2_PATTERN, type SplitStage } from "./split.ts";
 import { Tokenizer } from "./tokenizer.ts";
-
-const MAX_FILE_CHARS = 64 * 2 ** 20;
-const MAX_PIECES = 2 ** 19;
-const MAX_PIECE_CHARS = 1024;
-
-/** GPT-2's printable stand-ins: byte → character, so that pieces are readable JSON strings. */
-const BYTE_CHARS: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte).map((byte, _i, all) => {
-  const printable = (b: number): boolean => (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
-  if (printable(byte)) return String.fromCharCode(byte);
-  return String.fromCharCode(256 + all.filter((b) => b < byte && !printable(b)).length);
-});
-const CHAR_BYTES: ReadonlyMap<string, number> = new Map(BYTE_CHARS.map((char, byte) => [char, byte]));
-
-const toChars = (bytes: Uint8Array): string => Array.from(bytes, (byte) => BYTE_CHARS[byte]!).join("");
+import { readAdded, readSurroundings } from "./vocabulary.ts";
 
 /** The file's text, one line per merge-free JSON (compact). */
 export function writeTokenizer(tokenizer: Tokenizer): string {
-  const { pieces, merges, specials, stages } = tokenizer.data;
+  const { pieces, merges, stages, wholeWords = false, prefix = [], suffix = [] } = tokenizer.data;
+  const apart = new Set(Array.from(writtenAdded(tokenizer), (token) => token.id));
   const vocab: Record<string, number> = {};
   for (const [id, bytes] of pieces.entries()) {
-    if (!tokenizer.isSpecial(id)) vocab[toChars(bytes)] = id;
+    if (bytes.length > 0 && !apart.has(id)) vocab[toChars(bytes)] = id;
   }
   const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false };
   const file = {
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: Array.from(specials, ([content, id]) => ({
+    added_tokens: Array.from(writtenAdded(tokenizer), ({ content, id, mark, lstrip, rstrip }) => ({
       id,
       content,
       single_word: false,
-      lstrip: false,
-      rstrip: false,
+      lstrip,
+      rstrip,
       normalized: false,
-      special: true,
+      special: mark,
     })),
-    normalizer: null,
+    normalizer: tokenizer.data.normalizer === "nfc" ? { type: "NFC" } : null,
     pre_tokenizer: { type: "Sequence", pretokenizers: [...stages.map(writeStage), byteLevel] },
-    post_processor: null,
+    post_processor: prefix.length + suffix.length === 0 ? null : writeTemplate(tokenizer, prefix, suffix),
     decoder: { ...byteLevel, use_regex: true },
     model: {
       type: "BPE",
@@ -56,12 +47,39 @@ export function writeTokenizer(tokenizer: Tokenizer): string {
       end_of_word_suffix: null,
       fuse_unk: false,
       byte_fallback: false,
-      ignore_merges: false,
+      ignore_merges: wholeWords,
       vocab,
       merges: merges.map(([left, right]) => [toChars(pieces[left]!), toChars(pieces[right]!)]),
     },
   };
   return `${JSON.stringify(file)}\n`;
+}
+
+function writtenAdded(tokenizer: Tokenizer): Iterable<AddedToken> {
+  const { specials, added = [] } = tokenizer.data;
+  const marks = Array.from(specials, ([content, id]) => ({ content, id, mark: true, lstrip: false, rstrip: false }));
+  return new Map([...marks, ...added].map((token) => [token.content, token])).values();
+}
+
+function writeTemplate(tokenizer: Tokenizer, prefix: readonly number[], suffix: readonly number[]): unknown {
+  const names = new Map(Array.from(tokenizer.specials, ([name, id]) => [id, name]));
+  const tokens = (ids: readonly number[]): unknown[] =>
+    ids.map((id) => ({ SpecialToken: { id: names.get(id), type_id: 0 } }));
+  const used = [...prefix, ...suffix].map((id) => [
+    names.get(id)!,
+    { id: names.get(id), ids: [id], tokens: [names.get(id)] },
+  ]);
+  return {
+    type: "TemplateProcessing",
+    single: [...tokens(prefix), { Sequence: { id: "A", type_id: 0 } }, ...tokens(suffix)],
+    pair: [
+      ...tokens(prefix),
+      { Sequence: { id: "A", type_id: 0 } },
+      { Sequence: { id: "B", type_id: 1 } },
+      ...tokens(suffix),
+    ],
+    special_tokens: Object.fromEntries(used),
+  };
 }
 
 function writeStage(stage: SplitStage): Record<string, unknown> {
@@ -72,90 +90,80 @@ function writeStage(stage: SplitStage): Record<string, unknown> {
 
 /** Reads a tokenizer.json. Throws `invalid_file` or `unsupported` with `param` = the field's path. */
 export function readTokenizer(text: string): Tokenizer {
-  if (text.length > MAX_FILE_CHARS) fail("invalid_file", `tokenizer.json is longer than ${MAX_FILE_CHARS} characters`);
-  let root: unknown;
-  try {
-    root = JSON.parse(text);
-  } catch (cause) {
-    throw new PunctualError("invalid_file", "tokenizer.json is not JSON", { cause });
-  }
-  const file = record(root, "");
-  if ((file["normalizer"] ?? null) !== null) {
-    fail("unsupported", "tokenizers with a normalizer are not supported", { param: "normalizer" });
-  }
+  return readByteLevel(parseFields(text), null);
+}
+
+/** The same of a parsed file, with tokenizer_config.json where there is one. */
+export function readByteLevel(file: Fields, config: Fields | null): Tokenizer {
+  const nfc = readNormalizer(file["normalizer"] ?? null, 0);
   const model = record(file["model"], "model");
   if (model["type"] !== "BPE" && model["type"] !== undefined) {
     fail("unsupported", `expected a BPE model, got ${JSON.stringify(model["type"])}`, { param: "model.type" });
   }
-  const specials = readSpecials(file["added_tokens"]);
-  const ids = readVocab(model["vocab"], specials);
-  const pieces = collectPieces(ids, specials);
-  const merges = readMerges(model["merges"], ids, pieces);
-  return new Tokenizer({ pieces, merges, specials, stages: readStages(file["pre_tokenizer"], "pre_tokenizer") });
+  const added = [...readAdded(file, config).values()];
+  const specials = new Map(added.filter((token) => token.mark).map((token) => [token.content, token.id]));
+  const rest = added.filter((token) => !token.mark || token.lstrip || token.rstrip);
+  const { bosToken, eosToken, prefix, suffix } = readSurroundings(file, config, specials);
+  const ids = readVocab(model["vocab"], new Set(added.map((token) => token.content)));
+  const pieces = collectPieces(ids, added);
+  return new Tokenizer({
+    pieces,
+    merges: readMerges(model["merges"], ids, pieces),
+    specials,
+    stages: readStages(file["pre_tokenizer"], "pre_tokenizer"),
+    ...(model["ignore_merges"] === true ? { wholeWords: true } : {}),
+    ...(rest.length === 0 ? {} : { added: rest }),
+    ...(nfc ? { normalizer: "nfc" } : {}),
+    ...(bosToken === null ? {} : { bosToken }),
+    ...(eosToken === null ? {} : { eosToken }),
+    ...(prefix.length === 0 ? {} : { prefix }),
+    ...(suffix.length === 0 ? {} : { suffix }),
+  });
 }
 
-function record(value: unknown, param: string): Record<string, unknown> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  return fail("invalid_file", `expected an object at ${param || "the root"}`, { param });
-}
-
-function list(value: unknown, param: string): readonly unknown[] {
-  if (Array.isArray(value) && value.length <= 2 * MAX_PIECES) return value as unknown[];
-  return fail("invalid_file", `expected a list of at most ${2 * MAX_PIECES} at ${param}`, { param });
-}
-
-function tokenId(value: unknown, param: string): number {
-  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value < MAX_PIECES) return value;
-  return fail("invalid_file", `expected a token id in 0..${MAX_PIECES - 1} at ${param}`, { param });
-}
-
-function pieceText(value: unknown, param: string): string {
-  if (typeof value === "string" && value.length > 0 && value.length <= MAX_PIECE_CHARS) return value;
-  return fail("invalid_file", `expected a piece of 1..${MAX_PIECE_CHARS} characters at ${param}`, { param });
-}
-
-function readSpecials(value: unknown): Map<string, number> {
-  const specials = new Map<string, number>();
-  for (const [i, entry] of list(value ?? [], "added_tokens").entries()) {
-    const token = record(entry, `added_tokens[${i}]`);
-    const content = pieceText(token["content"], `added_tokens[${i}].content`);
-    specials.set(content, tokenId(token["id"], `added_tokens[${i}].id`));
+/** True for Unicode's form C (Qwen), false for none. */
+function readNormalizer(value: unknown, depth: number): boolean {
+  if (value === null) return false;
+  const stage = record(value, "normalizer");
+  if (stage["type"] === "NFC") return true;
+  if (stage["type"] === "Sequence" && depth === 0) {
+    return list(stage["normalizers"], "normalizer.normalizers").some((one) => readNormalizer(one, 1));
   }
-  return specials;
+  return fail("unsupported", `normalizer ${JSON.stringify(stage["type"])} is not supported`, { param: "normalizer" });
 }
 
-function readVocab(value: unknown, specials: ReadonlyMap<string, number>): Map<string, number> {
+function readVocab(value: unknown, added: ReadonlySet<string>): Map<string, number> {
   const ids = new Map<string, number>();
   for (const [piece, id] of Object.entries(record(value, "model.vocab"))) {
-    if (specials.has(piece)) continue; // some writers list them twice
+    if (added.has(piece)) continue; // some writers list them twice
     ids.set(pieceText(piece, "model.vocab"), tokenId(id, `model.vocab[${JSON.stringify(piece)}]`));
   }
   return ids;
 }
 
-/** Bytes by id. Ids must be 0..n-1 without gaps or repeats. */
-function collectPieces(ids: ReadonlyMap<string, number>, specials: ReadonlyMap<string, number>): Uint8Array[] {
-  const size = ids.size + specials.size;
-  const pieces = Array.from<Uint8Array | undefined>({ length: size });
+const GAP = new Uint8Array(0);
+
+/** Bytes by id. Ids are never shared; one that nothing has is a piece without bytes. */
+function collectPieces(ids: ReadonlyMap<string, number>, added: readonly AddedToken[]): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
   const put = (id: number, bytes: Uint8Array, name: string): void => {
-    if (id >= size || pieces[id] !== undefined) {
-      fail("invalid_file", `id ${id} of ${JSON.stringify(name)} repeats or leaves a gap`, { param: "model.vocab" });
+    while (pieces.length <= id) pieces.push(GAP);
+    if (pieces[id] !== GAP) {
+      fail("invalid_file", `id ${id} of ${JSON.stringify(name)} repeats`, { param: "model.vocab" });
     }
     pieces[id] = bytes;
   };
   for (const [piece, id] of ids) put(id, toBytes(piece), piece);
   const encoder = new TextEncoder();
-  for (const [name, id] of specials) put(id, encoder.encode(name), name);
-  return pieces as Uint8Array[];
+  for (const { content, id } of added) put(id, encoder.encode(content), content);
+  return pieces;
 }
 
 function toBytes(piece: string): Uint8Array {
-  return Uint8Array.from(piece, (char) => {
-    const byte = CHAR_BYTES.get(char);
-    if (byte === undefined) {
-      fail("unsupported", `piece ${JSON.stringify(piece)} is not in the byte-level alphabet`, { param: "model.vocab" });
-    }
-    return byte;
+  const bytes = fromChars(piece);
+  if (bytes !== null) return bytes;
+  return fail("unsupported", `piece ${JSON.stringify(piece)} is not in the byte-level alphabet`, {
+    param: "model.vocab",
   });
 }
 
@@ -166,10 +174,9 @@ function readMerges(
 ): [number, number, number][] {
   return list(value, "model.merges").map((entry, i) => {
     const param = `model.merges[${i}]`;
-    // Both spellings are in use: "a b" (older) and ["a", "b"].
-    const parts: readonly unknown[] = typeof entry === "string" ? entry.split(" ") : list(entry, param);
-    const left = ids.get(parts.length === 2 ? pieceText(parts[0], param) : "");
-    const right = ids.get(parts.length === 2 ? pieceText(parts[1], param) : "");
+    const [before, after] = mergeParts(entry, param);
+    const left = ids.get(before);
+    const right = ids.get(after);
     if (left === undefined || right === undefined) {
       return fail("invalid_file", "a merge joins two pieces of the vocabulary", { param });
     }

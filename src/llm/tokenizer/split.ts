@@ -19,13 +19,37 @@ const modern = (digits: string, contractions: string): string =>
 const CONTRACTIONS_ANY_CASE = "'(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])";
 const CONTRACTIONS_INLINE = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
 
+const UPPER = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]";
+const LOWER = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]";
+const cased = (digits: string, contractions: string): string =>
+  `[^\\r\\n\\p{L}\\p{N}]?${UPPER}*${LOWER}+${contractions}|[^\\r\\n\\p{L}\\p{N}]?${UPPER}+${LOWER}*${contractions}|` +
+  `${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+
+/** Llama 3's and SmolLM 3's. */
+export const LLAMA3_PATTERN = modern("\\p{N}{1,3}", CONTRACTIONS_INLINE);
+/** Qwen's, from 2 on. */
+export const QWEN2_PATTERN = modern("\\p{N}", CONTRACTIONS_INLINE);
+/** Mistral's, of its byte-level vocabularies ("Tekken"). */
+export const TEKKEN_PATTERN = cased("\\p{N}", "");
+/** GPT-4o's. */
+export const GPT4O_PATTERN = cased("\\p{N}{1,3}", `${CONTRACTIONS_INLINE}?`);
+
+/**
+ * A pattern of others for JavaScript, whose \s takes U+FEFF in and leaves U+0085 out, against Unicode and everybody
+ * else. All their patterns use it in ways that the replacement keeps.
+ */
+const foreign = (pattern: string): [string, string] => [
+  pattern,
+  pattern
+    .replaceAll(CONTRACTIONS_INLINE, `(?:${CONTRACTIONS_ANY_CASE})`)
+    .replaceAll("\\s", "\\p{White_Space}")
+    .replaceAll("\\S", "\\P{White_Space}"),
+];
+
 /** Pattern as written in files → the same pattern for JavaScript. */
 const PATTERNS: ReadonlyMap<string, string> = new Map([
   [PUNCTUAL_PATTERN, PUNCTUAL_PATTERN],
-  [GPT2_SHORT, GPT2_SHORT],
-  [GPT2_PATTERN, GPT2_PATTERN],
-  [modern("\\p{N}{1,3}", CONTRACTIONS_INLINE), modern("\\p{N}{1,3}", CONTRACTIONS_ANY_CASE)], // Llama 3
-  [modern("\\p{N}", CONTRACTIONS_INLINE), modern("\\p{N}", CONTRACTIONS_ANY_CASE)], // Qwen 2
+  ...[GPT2_SHORT, GPT2_PATTERN, LLAMA3_PATTERN, QWEN2_PATTERN, TEKKEN_PATTERN, GPT4O_PATTERN].map(foreign),
 ]);
 
 /** One stage of splitting: cuts each piece further. */
