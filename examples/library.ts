@@ -1,9 +1,9 @@
 /** The library in ten lines: the built-in model, one streamed answer with a deadline, nothing left behind. */
-import { builtInModelDir, chatPrompt } from "punctual/llm";
+import { builtInModelDir } from "punctual/llm";
 import { Engine } from "punctual/runtime";
 
 await using engine = await Engine.start({ model: { dir: builtInModelDir() } });
-const promptTokens = chatPrompt(engine.tokenizer, [{ role: "user", text: "What is 12 + 7?" }]);
+const promptTokens = engine.dialect.prompt([{ role: "user", content: "What is 12 + 7?" }]);
 let answer = "";
 for await (const event of engine.submit({
   promptTokens,

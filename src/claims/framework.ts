@@ -59,6 +59,8 @@ export interface Claim {
   readonly source: string;
   /** Fixed before the run: what each target is. */
   readonly targets: string;
+  /** It runs only where the folder rivals/ is installed, which is never with punctual. False when absent. */
+  readonly needsRivals?: boolean;
   measure(context: ClaimContext): Promise<readonly Measured[]>;
 }
 

@@ -3,6 +3,7 @@
  * docs/claims.md are drawn from this list and nothing else.
  */
 import { geb } from "./39-geb.ts";
+import { agreement } from "./agreement.ts";
 import { eventLoop } from "./event-loop.ts";
 import type { Claim } from "./framework.ts";
 import { kernelBandwidth } from "./kernel-bandwidth.ts";
@@ -21,4 +22,4 @@ export { claimsMarkdown, resultText } from "./report.ts";
 export { exitStatus, runClaim, selectClaims, type RunOptions } from "./run.ts";
 
 /** Every claim, in the order in which they are published. */
-export const CLAIMS: readonly Claim[] = [geb, kernelBandwidth, trainingSpeed, eventLoop];
+export const CLAIMS: readonly Claim[] = [geb, kernelBandwidth, trainingSpeed, eventLoop, agreement];

@@ -148,7 +148,7 @@ class Conversation {
     const { conversationPrompt } = await import("../server/index.ts");
     const { contextTokens } = this.#engine.info;
     for (;;) {
-      const tokens = conversationPrompt(this.#engine.tokenizer, this.#messages);
+      const tokens = conversationPrompt(this.#engine, this.#messages);
       if (tokens.length < contextTokens * 0.75) return tokens;
       const oldest = this.#messages.findIndex((message) => message.role === "assistant");
       if (oldest === -1) return tokens; // one question alone is too long: the engine says so

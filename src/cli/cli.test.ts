@@ -73,7 +73,8 @@ describe("usage", () => {
         resolve({ code: 0, stdout: out, stderr: err }),
       );
     });
-    for (const command of ["serve", "chat", "train", "doctor", "claim"]) expect(stdout).toContain(`\n  ${command} `);
+    for (const command of ["serve", "chat", "models", "train", "doctor", "claim"])
+      expect(stdout).toContain(`\n  ${command} `);
     expect(stderr).toContain("native false");
   });
 

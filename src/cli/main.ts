@@ -10,6 +10,8 @@ import { Command, CommanderError } from "commander";
 import { addChat } from "./chat.ts";
 import { addClaim } from "./claim.ts";
 import { addDoctor } from "./doctor.ts";
+import { addKey } from "./key.ts";
+import { addModels } from "./models-command.ts";
 import { addServe } from "./serve.ts";
 import { reportFailure } from "./terminal.ts";
 import { addTrain } from "./train.ts";
@@ -27,8 +29,10 @@ function createProgram(): Command {
     .version(packageVersion())
     .showHelpAfterError("(try punctual --help)")
     .exitOverride();
-  for (const add of [addServe, addChat, addTrain, addDoctor, addClaim]) add(program);
-  for (const command of program.commands) command.exitOverride();
+  for (const add of [addServe, addChat, addModels, addTrain, addDoctor, addKey, addClaim]) add(program);
+  for (const command of [...program.commands, ...program.commands.flatMap((parent) => parent.commands)]) {
+    command.exitOverride();
+  }
   return program;
 }
 

@@ -1,33 +1,58 @@
-/** Model folders: the built-in ones of the package, and those a user names. */
+/** Which models a command works with, and how their engines are started. */
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { Option, type Command } from "commander";
 import { fail } from "../core/index.ts";
 import type { ModelFolder } from "../llm/index.ts";
-import type { Engine, EngineOptions } from "../runtime/index.ts";
+import type { Engine, PooledModel } from "../runtime/index.ts";
 import { parseSlo } from "../sched/index.ts";
 import { byteSize, wholeNumber } from "./arguments.ts";
+import { cacheHome, openStore, pullVisibly } from "./hub-settings.ts";
 import { startProgress } from "./terminal.ts";
 
-/**
- * The folder a user means: a built-in model's name (with or without its prefix), or a path.
- * Errors: `not_found`.
- */
-async function resolveModel(nameOrDir: string): Promise<ModelFolder> {
-  const { builtInModels } = await import("../llm/index.ts");
-  const builtIns = builtInModels();
-  const known = builtIns.find(({ name }) => name === nameOrDir || name === `punctual-${nameOrDir}`);
-  if (known !== undefined) return known;
-  const dir = resolve(nameOrDir);
-  if (existsSync(join(dir, "config.json"))) return { name: basename(dir), dir };
-  const names = builtIns.map(({ name }) => name).join(", ") || "none";
-  return fail("not_found", `Expected a built-in model (${names}) or a folder with a config.json, got '${nameOrDir}'.`);
+/** A model as a user named it, with engine options of its own. */
+export interface ChosenModel extends ModelFolder {
+  /** From the configuration file; they win over those for all models. */
+  readonly flags?: Partial<EngineFlags>;
 }
 
-/** The models named, or else the built-in ones, the default one first. Errors: `not_found`. */
-export async function chosenModels(names: readonly string[] | undefined): Promise<ModelFolder[]> {
-  if (names !== undefined && names.length > 0) return Promise.all(names.map(resolveModel));
+/**
+ * The model a user means: `name=` before any of: a built-in model's name (with or without its prefix), a folder, a .gguf
+ * file, or `hf:org/name[@revision][:file.gguf]`, which is pulled unless it is here. `dir` is the folder or the file.
+ * Errors: `not_found`; for models of the hub as the store's `pull`.
+ */
+export async function resolveModel(text: string, offline = false): Promise<ModelFolder> {
+  const alias = existsSync(text) ? null : /^([\w][\w.:/-]*)=(.+)$/.exec(text);
+  if (alias !== null) return { ...(await resolveModel(alias[2]!, offline)), name: alias[1]! };
+  if (text.startsWith("hf:")) return hubModel(text, offline);
+  const { builtInModels } = await import("../llm/index.ts");
+  const builtIns = builtInModels();
+  const known = builtIns.find(({ name }) => name === text || name === `punctual-${text}`);
+  if (known !== undefined) return known;
+  const path = resolve(text);
+  if (path.toLowerCase().endsWith(".gguf") && existsSync(path)) return { name: basename(path).slice(0, -5), dir: path };
+  if (existsSync(join(path, "config.json"))) return { name: basename(path), dir: path };
+  const names = builtIns.map(({ name }) => name).join(", ") || "none";
+  return fail(
+    "not_found",
+    `Expected a built-in model (${names}), a folder with a config.json, a .gguf file or hf:org/name, got '${text}'.`,
+  );
+}
+
+async function hubModel(text: string, offline: boolean): Promise<ModelFolder> {
+  const { parseHubReference, servedName } = await import("../runtime/index.ts");
+  const reference = parseHubReference(text);
+  const store = await openStore(offline);
+  const { path } = (await store.find(reference)) ?? (await pullVisibly(store, reference));
+  return { name: servedName(reference), dir: path };
+}
+
+/** The models named, or else the built-in ones, the default one first. Errors: `not_found`, as `resolveModel`. */
+export async function chosenModels(names: readonly string[] | undefined, offline = false): Promise<ModelFolder[]> {
+  const chosen: ModelFolder[] = [];
+  // One after the other: pulls share the line and the terminal.
+  for (const name of names ?? []) chosen.push(await resolveModel(name, offline));
+  if (chosen.length > 0) return chosen;
   const { builtInModels } = await import("../llm/index.ts");
   const models = builtInModels();
   if (models.length > 0) return models;
@@ -40,12 +65,14 @@ export interface EngineFlags {
   readonly threads?: number;
   readonly kvCacheMemory?: number;
   readonly kvCacheDtype: "auto" | "f32" | "int8";
+  readonly maxModelLen?: number;
   readonly maxNumSeqs?: number;
   readonly maxNumBatchedTokens?: number;
   readonly maxWaiting?: number;
   readonly enablePrefixCaching: boolean;
   readonly policy?: string;
   readonly slo?: string;
+  readonly exact?: boolean;
 }
 
 /** Options of an engine, under vLLM's names where it has them. */
@@ -61,6 +88,7 @@ export function addEngineOptions(command: Command): Command {
         .choices(["auto", "f32", "int8"])
         .default("auto"),
     )
+    .option("--max-model-len <tokens>", "most tokens of prompt and answer together", wholeNumber(2, 10_000_000))
     .option("--max-num-seqs <count>", "most requests computed at once", wholeNumber(1, 1024))
     .option(
       "--max-num-batched-tokens <count>",
@@ -70,12 +98,14 @@ export function addEngineOptions(command: Command): Command {
     .option("--max-waiting <count>", "most requests queued before they are refused", wholeNumber(1, 100_000))
     .option("--no-enable-prefix-caching", "compute equal prompt beginnings again")
     .option("--policy <name>", "scheduling policy")
+    .option("--exact", "the same seed gives the same text bit by bit, whatever else runs; long prompts take longer")
     .option("--slo <targets>", "objective of requests that bring none, for example ttft=200ms,tpot=50ms");
 }
 
 /** The engine options that the flags stand for. Errors: `invalid_request` for an objective that does not parse. */
-export function engineOptions(model: ModelFolder, flags: EngineFlags): EngineOptions {
-  const options: { -readonly [K in keyof EngineOptions]: EngineOptions[K] } = {
+export function engineOptions(model: ChosenModel, given: EngineFlags): PooledModel {
+  const flags = { ...given, ...model.flags };
+  const options: { -readonly [K in keyof PooledModel]: PooledModel[K] } = {
     model: { dir: model.dir },
     name: model.name,
     prefixCache: flags.enablePrefixCaching,
@@ -85,18 +115,19 @@ export function engineOptions(model: ModelFolder, flags: EngineFlags): EngineOpt
   if (flags.threads !== undefined) options.threads = flags.threads === 2 ? 2 : 1;
   if (flags.kvCacheMemory !== undefined) options.kvBytes = flags.kvCacheMemory;
   if (flags.kvCacheDtype !== "auto") options.kvFormat = flags.kvCacheDtype;
+  if (flags.maxModelLen !== undefined) options.contextTokens = flags.maxModelLen;
   if (flags.maxNumSeqs !== undefined) options.maxRunning = flags.maxNumSeqs;
   if (flags.maxNumBatchedTokens !== undefined) options.budgetTokens = flags.maxNumBatchedTokens;
   if (flags.maxWaiting !== undefined) options.maxWaiting = flags.maxWaiting;
   if (flags.policy !== undefined) options.policy = flags.policy;
+  if (flags.exact === true) options.exact = true;
   if (flags.slo !== undefined) options.defaultSlo = parseSlo(flags.slo, "--slo");
   return options;
 }
 
 /** Packed weights, shared by processes and starts. */
 function weightCacheDir(): string {
-  const base = process.env["XDG_CACHE_HOME"];
-  return join(base === undefined || base === "" ? join(homedir(), ".cache") : resolve(base), "punctual", "weights");
+  return join(cacheHome(), "punctual", "weights");
 }
 
 /** Starts one engine per model, one after the other; what has started is stopped when a later one fails. */

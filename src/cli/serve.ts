@@ -1,17 +1,28 @@
-/** `punctual serve`: the built-in models, or the folders named, behind OpenAI's interface. */
+/** `punctual serve`: the built-in models, or those named, behind OpenAI's interface, within a budget of memory. */
+import { readFileSync } from "node:fs";
+import { totalmem } from "node:os";
 import { Option, type Command } from "commander";
-import type { Engine } from "../runtime/index.ts";
-import type { PunctualServer, ServerLog } from "../server/index.ts";
-import { collectValues, decimal, wholeNumber } from "./arguments.ts";
-import { addEngineOptions, chosenModels, startEngines, type EngineFlags } from "./models.ts";
-import { bold, dim, formatMs } from "./terminal.ts";
+import { fail } from "../core/index.ts";
+import type { Engine, ModelPool, PoolState } from "../runtime/index.ts";
+import type { ApiKey, PunctualServer, ServerLog, ServerOptions } from "../server/index.ts";
+import { byteSize, collectValues, decimal, wholeNumber } from "./arguments.ts";
+import { addEngineOptions, chosenModels, engineOptions, type ChosenModel, type EngineFlags } from "./models.ts";
+import { bold, dim, formatMs, startProgress } from "./terminal.ts";
 
 interface ServeFlags extends EngineFlags {
   readonly model?: readonly string[];
+  readonly config?: string;
+  readonly memoryBudget?: number;
+  readonly lazy?: boolean;
+  readonly offline?: boolean;
   readonly host?: string;
   readonly port?: number;
   readonly insecure?: boolean;
-  readonly maxModelLen?: number;
+  readonly apiKey?: readonly string[];
+  readonly apiKeyFile?: string;
+  readonly corsOrigin?: readonly string[];
+  readonly maxBody?: number;
+  readonly requestTimeout?: number;
   readonly grace: number;
   readonly logLevel: string;
 }
@@ -22,34 +33,61 @@ export function addServe(program: Command): void {
   const command = program
     .command("serve")
     .description("serve models over OpenAI's HTTP interface")
-    .option("--model <name or folder>", "what to serve, repeatable; the built-in models when absent", collectValues)
+    .argument("[models...]", "what to serve, as --model")
+    .option(
+      "--model <[name=]model>",
+      "a built-in model, folder, .gguf file or hf:org/name, repeatable; the built-in models when absent",
+      collectValues,
+    )
+    .option("--config <file>", "options as a JSON object, for example punctual.json; flags win over it")
+    .option(
+      "--memory-budget <size>",
+      "most memory of all loaded models; four fifths of the machine's when absent",
+      byteSize,
+    )
+    .option("--lazy", "load each model at its first request, not at start")
+    .option("--offline", "ask no hub: hf: models must have been pulled")
     .option("--host <address>", "address to listen on (or HOST); 127.0.0.1 when absent")
     .option(
       "--port <number>",
       `port to listen on, 0 for any (or PORT); ${DEFAULT_PORT} when absent`,
       wholeNumber(0, 65535),
     )
-    .option("--insecure", "allow an address beyond this machine; nobody is asked for a key")
-    .option("--max-model-len <tokens>", "most tokens of prompt and answer together", wholeNumber(2, 10_000_000))
+    .option("--insecure", "allow an address beyond this machine although nobody is asked for a key")
+    .option("--api-key <key>", "a key that clients must bring, repeatable (or PUNCTUAL_API_KEY)", collectValues)
+    .option("--api-key-file <file>", "keys with their limits, as 'punctual key' writes them")
+    .option("--cors-origin <origin>", "let pages of this origin call the server, repeatable; * for all", collectValues)
+    .option("--max-body <size>", "largest request body; 4MiB when absent", byteSize)
+    .option("--request-timeout <seconds>", "how long an answer may take; no limit when absent", decimal(0.001, 86400))
     .option("--grace <seconds>", "how long answers may take to finish when asked to stop", decimal(0, 3600), 10)
     .addOption(
       new Option("--log-level <level>", "JSON lines on standard error, never with prompts")
         .choices(["silent", "error", "info"])
         .default("error"),
     );
-  addEngineOptions(command).action((flags: ServeFlags) => serve(flags));
+  addEngineOptions(command).action(async (models: string[], flags: ServeFlags) => {
+    const named = [...models, ...(flags.model ?? [])];
+    if (flags.config === undefined) {
+      await serve(flags, await chosenModels(named, flags.offline));
+      return;
+    }
+    const { readConfigFile } = await import("./config-file.ts");
+    const config = readConfigFile(flags.config, command);
+    const all = command.opts<ServeFlags>();
+    await serve(all, named.length > 0 ? await chosenModels(named, all.offline) : await config.models(all.offline));
+  });
 }
 
-async function serve(flags: ServeFlags): Promise<void> {
+async function serve(flags: ServeFlags, models: readonly ChosenModel[]): Promise<void> {
   const startedMs = performance.now();
   const stopping = stopSignal();
-  const models = await chosenModels(flags.model);
   const { createServer } = await import("../server/index.ts");
-  const engines = await startEngines(models, flags);
+  const pool = await createPool(models, flags);
+  // It listens before the models are loaded, so that who asks is told to wait (/ready says 503), not refused.
   const server = createServer({
-    engines,
-    log: await createLog(flags.logLevel),
-    ...(flags.maxModelLen === undefined ? {} : { contextTokens: flags.maxModelLen }),
+    ...(await serverOptions(flags)),
+    engines: [],
+    expected: models.map(({ name }) => name),
   });
   try {
     const { url } = await server.listen({
@@ -57,14 +95,70 @@ async function serve(flags: ServeFlags): Promise<void> {
       port: flags.port ?? environmentPort(),
       insecure: flags.insecure === true,
     });
-    for (const engine of engines) console.log(describeEngine(engine));
+    await loadFitting(pool, flags.lazy === true, (engine) => server.add(engine));
+    for (const { name, state } of pool.status()) console.log(describeEngine(pool.engine(name), state));
     console.log(`${bold("Listening on")} ${url} ${dim(`(ready after ${formatMs(performance.now() - startedMs)})`)}`);
     await stopping.first;
     await stop(server, flags.grace * 1000, stopping.second);
   } finally {
     await server.close({ graceMs: 0 });
-    await Promise.all(engines.map((engine) => engine.stop({ graceMs: 0 })));
+    await pool.stop({ graceMs: 0 });
     stopping.dispose();
+  }
+}
+
+/** Of the machine's memory, or of what its container may use. */
+const DEFAULT_SHARE = 0.8;
+
+async function createPool(models: readonly ChosenModel[], flags: ServeFlags): Promise<ModelPool> {
+  const { ModelPool: Pool } = await import("../runtime/index.ts");
+  const allowed = process.constrainedMemory(); // 0 or beyond the machine's: no limit of its own
+  const memory = allowed > 0 ? Math.min(allowed, totalmem()) : totalmem();
+  return Pool.create(
+    models.map((model) => engineOptions(model, flags)),
+    { memoryBudgetBytes: flags.memoryBudget ?? Math.floor(memory * DEFAULT_SHARE) },
+  );
+}
+
+/** Loads models in their order as long as they fit together; the others, and all when `lazy`, are loaded when asked. */
+async function loadFitting(pool: ModelPool, lazy: boolean, onReady: (engine: Engine) => void): Promise<void> {
+  const models = pool.status();
+  const progress = startProgress("Loading", models.length, models[0]?.name);
+  try {
+    for (const [i, { name }] of models.entries()) {
+      progress.update(i, name);
+      if (!lazy && pool.fits(name)) await pool.load(name);
+      onReady(pool.engine(name));
+    }
+  } finally {
+    progress.stop();
+  }
+}
+
+async function serverOptions(flags: ServeFlags): Promise<Omit<ServerOptions, "engines">> {
+  const options: { -readonly [K in keyof ServerOptions]: ServerOptions[K] } = { engines: [] };
+  options.log = await createLog(flags.logLevel);
+  options.keys = await chosenKeys(flags);
+  if (flags.corsOrigin !== undefined) options.corsOrigins = flags.corsOrigin;
+  if (flags.maxBody !== undefined) options.bodyLimitBytes = flags.maxBody;
+  if (flags.requestTimeout !== undefined) options.requestTimeoutMs = flags.requestTimeout * 1000;
+  return options;
+}
+
+/** Keys of the flag, the environment and the file together. Errors: `invalid_file`, `invalid_request`, `not_found`. */
+async function chosenKeys(flags: ServeFlags): Promise<ApiKey[]> {
+  const { plainKey, readKeyFile } = await import("../server/index.ts");
+  const fromEnvironment = process.env["PUNCTUAL_API_KEY"];
+  const plain = [...(flags.apiKey ?? []), ...(fromEnvironment === undefined ? [] : [fromEnvironment])];
+  const keys = plain.filter((key) => key !== "").map((key, i) => plainKey(key, `key-${i + 1}`));
+  return flags.apiKeyFile === undefined ? keys : [...keys, ...readKeyFile(readText(flags.apiKeyFile))];
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    return fail("not_found", `The key file '${path}' cannot be read.`, { cause: error });
   }
 }
 
@@ -73,11 +167,12 @@ function environmentPort(): number {
   return text === undefined || text === "" ? DEFAULT_PORT : wholeNumber(0, 65535)(text);
 }
 
-function describeEngine(engine: Engine): string {
+function describeEngine(engine: Engine, state: PoolState): string {
   const { name, weights, contextTokens, kvPages, pageTokens } = engine.info;
   const { budgetTokens } = engine.stats().limits;
-  const facts = `${weights}, context ${contextTokens}, KV cache ${kvPages * pageTokens} tokens, ${budgetTokens} tokens a step`;
-  return `${bold(name)}  ${dim(facts)}`;
+  const facts = `${weights}, context ${contextTokens}, KV cache ${kvPages * pageTokens} tokens`;
+  const more = state === "loaded" ? `${budgetTokens} tokens a step` : "loaded when it is asked";
+  return `${bold(name)}  ${dim(`${facts}, ${more}`)}`;
 }
 
 /** Resolves at the first and at the second SIGINT or SIGTERM. */

@@ -30,6 +30,9 @@ const offsetMs = measureOffsetMs();
 /** Monotonic milliseconds, the same origin in every thread of this process. */
 export const liveClock: Clock = { nowMs: () => performance.now() + offsetMs };
 
+/** The date: milliseconds since 1970, UTC. It may jump; never measure with it. */
+export const wallMs = (): number => Date.now();
+
 /** Resolves after that many milliseconds, or as soon as the signal fires. Keeps the process alive meanwhile. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

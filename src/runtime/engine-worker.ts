@@ -13,8 +13,9 @@ import { KvPages, StepExecutor } from "../llm/index.ts";
 import { createPolicy, StepCost } from "../sched/index.ts";
 import { calibrate } from "./calibrate.ts";
 import { liveClock, sleep, yieldThread } from "./clock.ts";
-import { loadFacts, loadWeights } from "./load-model.ts";
+import { loadFacts, withWeights } from "./load-model.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
+import { withBareNames } from "./embedding.ts";
 import { planEngine, type EnginePlan } from "./plan.ts";
 import { StepLoop } from "./step-loop.ts";
 import { createVocabulary } from "./text-assembler.ts";
@@ -35,21 +36,28 @@ async function load({ options, name }: WorkerSetup): Promise<Parts> {
   const { config, tokenizer, endTokens } = await loadFacts(options.model);
   const plan = planEngine(options, config, name);
   const { info } = plan;
-  const executor = await StepExecutor.create({
-    config,
-    weights: await loadWeights(options.model, config),
-    weightsFormat: info.weights,
-    threads: info.threads,
-    kv: { format: options.kvFormat ?? "f32", pages: info.kvPages, pageTokens: info.pageTokens },
-    maxRows: plan.maxRows,
-    clock: liveClock,
-    ...(options.exact === true ? { attention: { ortRowThreshold: Infinity } } : {}),
-    ...(options.weightCacheDir === undefined ? {} : { weightCacheDir: options.weightCacheDir }),
-  });
+  const executor = await withWeights(options.model, config, (weights) =>
+    StepExecutor.create({
+      config,
+      weights: options.embedding === undefined ? weights : withBareNames(weights),
+      weightsFormat: info.weights,
+      threads: info.threads,
+      kv: { format: options.kvFormat ?? "f32", pages: info.kvPages, pageTokens: info.pageTokens },
+      maxRows: plan.maxRows,
+      clock: liveClock,
+      embedding: options.embedding !== undefined,
+      ...(options.exact === true ? { attention: { ortRowThreshold: Infinity } } : {}),
+      ...(options.weightCacheDir === undefined ? {} : { weightCacheDir: options.weightCacheDir }),
+    }),
+  );
   const pages = new KvPages({ pages: info.kvPages, pageTokens: info.pageTokens });
   const cost = new StepCost();
+  // What a step costs does not depend on what it gives.
+  const measured: Pick<StepExecutor, "step"> = executor.embedding
+    ? { step: async (batch) => ({ scores: (await executor.hidden(batch)).map(() => []) }) }
+    : executor;
   const calibration =
-    plan.budgetTokens === null ? await calibrate(executor, pages, liveClock, cost, plan.calibration) : null;
+    plan.budgetTokens === null ? await calibrate(measured, pages, liveClock, cost, plan.calibration) : null;
   const budgetTokens = plan.budgetTokens ?? present(calibration, "a calibration").budgetTokens;
   const loop = new StepLoop({
     executor,

@@ -2,12 +2,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TINY } from "../../test/support/tiny.ts";
 import { createRandom, PunctualError } from "../core/index.ts";
 import type { TensorData } from "../graph/index.ts";
 import {
   parameterSpecs,
   randomWeights,
   toHuggingFaceConfig,
+  type Tokenizer,
   writeTokenizer,
   type DecoderConfig,
 } from "../llm/index.ts";
@@ -19,19 +21,7 @@ import { Engine } from "./engine.ts";
 import { loadFacts } from "./load-model.ts";
 import type { EngineOptions, EngineStats, GenerateRequest } from "./types.ts";
 
-const config: DecoderConfig = {
-  vocabSize: 320,
-  hidden: 32,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 8,
-  ffn: 64,
-  ropeTheta: 10_000,
-  normEps: 1e-5,
-  tiedEmbeddings: true,
-  maxPositions: 1024,
-};
+const config: DecoderConfig = { ...TINY, maxPositions: 1024 };
 
 function start(over: Partial<EngineOptions> = {}): Promise<Engine> {
   return Engine.start({
@@ -247,7 +237,7 @@ test("a model folder serves what its files say", async () => {
       { dtype: "float32", dims, data: weights.get(name, dims) },
     ]);
     await writeFile(join(dir, "config.json"), JSON.stringify(toHuggingFaceConfig(config)));
-    await writeFile(join(dir, "tokenizer.json"), writeTokenizer(tokenizer));
+    await writeFile(join(dir, "tokenizer.json"), writeTokenizer(tokenizer as Tokenizer));
     await writeFile(join(dir, "model.safetensors"), encodeSafetensors(new Map(tensors)));
     await using fromFolder = await start({ model: { dir } });
     await using random = await start();

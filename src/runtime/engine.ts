@@ -8,22 +8,32 @@
  * caller's back, because tokens may have been seen already. Restarts back off (0.1 s doubling to 10 s).
  */
 import { createRandom, fail, fromErrorRecord, PunctualError, type RandomStream } from "../core/index.ts";
-import { checkSampling, type DecoderConfig, type Tokenizer } from "../llm/index.ts";
+import {
+  checkSampling,
+  GrammarChecker,
+  type ChatDialect,
+  type DecoderConfig,
+  type TextTokenizer,
+} from "../llm/index.ts";
 import { BEST_EFFORT, checkSlo, type DecisionLogEntry } from "../sched/index.ts";
 import { after, liveClock, sleep } from "./clock.ts";
+import { checkDimensions, readEmbeddingOptions, unitVector } from "./embedding.ts";
 import { loadFacts, type ModelFacts } from "./load-model.ts";
-import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
+import type { Gauges, SequenceEnd, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
 import { EngineMetrics } from "./metrics.ts";
 import { planEngine } from "./plan.ts";
 import { SignalFan } from "./signal-fan.ts";
 import { LiveStream } from "./stream.ts";
 import type {
   Calibration,
+  EmbedOptions,
   EngineInfo,
   EngineOptions,
   EngineState,
   EngineStats,
   GenerateRequest,
+  RequestSummary,
+  SubmitOptions,
   TokenStream,
 } from "./types.ts";
 import { WorkerLink, type Ready } from "./worker-link.ts";
@@ -50,16 +60,21 @@ interface Open {
  */
 export class Engine implements AsyncDisposable {
   /** Encodes prompts and decodes ids of this model. */
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: TextTokenizer;
+  /** Writes conversations as this model wants them. */
+  readonly dialect: ChatDialect;
   readonly config: DecoderConfig;
   /** Ids that end an answer. */
   readonly endTokens: readonly number[];
   readonly #options: CheckedOptions;
   readonly #name: string;
   readonly #metrics = new EngineMetrics();
+  readonly #grammars: GrammarChecker;
   readonly #seeds: RandomStream;
   readonly #signals = new SignalFan();
   readonly #open = new Map<number, Open>();
+  /** Who wants to know how a request went; kept until the worker has said so, also for streams that were left. */
+  readonly #watchers = new Map<number, (end: SequenceEnd | null, cachedTokens: number) => void>();
   #link: WorkerLink;
   #info: EngineInfo;
   #calibration: Calibration | null;
@@ -80,8 +95,10 @@ export class Engine implements AsyncDisposable {
     this.#options = options;
     this.#name = name;
     this.tokenizer = facts.tokenizer;
+    this.dialect = facts.dialect;
     this.config = facts.config;
     this.endTokens = facts.endTokens;
+    this.#grammars = new GrammarChecker(facts.tokenizer, facts.endTokens);
     this.#seeds = createRandom(`${liveClock.nowMs()}`, "seeds");
     this.#link = link;
     this.#info = ready.info;
@@ -92,10 +109,12 @@ export class Engine implements AsyncDisposable {
    * Loads a model in a worker of its own and measures what a step costs.
    * @throws PunctualError invalid_request (an option), invalid_file (the model), engine_failed.
    */
-  static async start(options: EngineOptions): Promise<Engine> {
-    if (options.defaultSlo !== undefined) checkSlo(options.defaultSlo, "defaultSlo");
-    const name = options.name ?? "model";
-    const facts = await loadFacts(options.model);
+  static async start(given: EngineOptions): Promise<Engine> {
+    if (given.defaultSlo !== undefined) checkSlo(given.defaultSlo, "defaultSlo");
+    const name = given.name ?? "model";
+    const facts = await loadFacts(given.model);
+    const embedding = given.embedding ?? (await readEmbeddingOptions(given.model));
+    const options = embedding === null ? given : { ...given, embedding };
     const { maxRunning } = planEngine(options, facts.config, name); // refuses bad options before a thread exists
     let onStep: (report: StepReport) => void = () => undefined; // no request, no step
     const link = new WorkerLink({ options, name }, (report) => onStep(report));
@@ -117,7 +136,8 @@ export class Engine implements AsyncDisposable {
    * Queues a request and answers its stream at once. Aborting the signal cancels it within one step.
    * @throws PunctualError invalid_request, context_length_exceeded, queue_full, shutting_down, engine_failed.
    */
-  submit(request: GenerateRequest, options: { readonly signal?: AbortSignal } = {}): TokenStream {
+  submit(request: GenerateRequest, options: SubmitOptions = {}): TokenStream {
+    this.#checkKind(request);
     this.#checkOpenForWork();
     const spec = this.#check(request);
     const maxWaiting = this.#options.maxWaiting ?? DEFAULT_MAX_WAITING;
@@ -128,7 +148,7 @@ export class Engine implements AsyncDisposable {
       });
     }
     const { seq } = spec;
-    const { signal } = options;
+    const { signal, onEnd } = options;
     const stream = new LiveStream(
       request.id ?? `${this.#name}-${seq}`,
       {
@@ -144,9 +164,32 @@ export class Engine implements AsyncDisposable {
     );
     this.#open.set(seq, { stream, queued: true });
     this.#queued += 1;
+    if (onEnd !== undefined) this.#watchers.set(seq, (end, cached) => onEnd(summarise(spec, end, cached)));
     this.#link.send({ kind: "submit", spec });
     if (signal?.aborted === true) stream.cancel();
     return stream;
+  }
+
+  /**
+   * The embedding of a text: its last token's state after the last norm, at unit length. Tokens that the model wants
+   * around a text are the caller's (`info.embedding`). Aborting the signal cancels within one step.
+   * @param tokens at least one, fewer than the context holds
+   * @throws PunctualError unsupported for a model that generates, invalid_request for `dimensions` that the model was
+   * not trained for, otherwise as `submit` and its stream do.
+   */
+  async embed(tokens: readonly number[], options: EmbedOptions = {}): Promise<Float32Array> {
+    const { embedding } = this.#info;
+    if (embedding === undefined) {
+      return fail("unsupported", `the model '${this.#name}' generates text and embeds none`, { param: "model" });
+    }
+    const { dimensions = embedding.width, signal, ...rest } = options;
+    checkDimensions(embedding, dimensions);
+    const request = { ...rest, promptTokens: tokens, maxTokens: 1, embedding: true as const };
+    const stream = this.submit(request, signal === undefined ? {} : { signal });
+    let state: Float32Array | undefined;
+    for await (const event of stream) if (event.kind === "finish") state = event.embedding;
+    if (state === undefined) return fail("deadline_expired", "the deadline passed before the text was embedded");
+    return unitVector(state, dimensions);
   }
 
   stats(): EngineStats {
@@ -214,6 +257,14 @@ export class Engine implements AsyncDisposable {
     this.#state = "stopped";
   }
 
+  /** A model generates or embeds, never both. */
+  #checkKind(request: GenerateRequest): void {
+    const embeds = this.#info.embedding !== undefined;
+    if (embeds === (request.embedding === true)) return;
+    const why = embeds ? "embeds text and does not generate any" : "generates text and embeds none";
+    fail("unsupported", `the model '${this.#name}' ${why}`, { param: "model" });
+  }
+
   #checkOpenForWork(): void {
     switch (this.#state) {
       case "ready":
@@ -264,6 +315,7 @@ export class Engine implements AsyncDisposable {
       slo: request.slo === undefined ? (this.#options.defaultSlo ?? BEST_EFFORT) : checkSlo(request.slo),
       thinkingBudget: thinkingBudget ?? null,
       ignoreEos: request.ignoreEos ?? false,
+      ...(request.grammar === undefined ? {} : { grammar: this.#grammars.check(request.grammar) }),
     };
   }
 
@@ -280,11 +332,12 @@ export class Engine implements AsyncDisposable {
       return;
     }
     const open = this.#open.get(event.seq);
-    if (open === undefined) return; // cancelled meanwhile
     if (event.kind === "token") {
-      open.stream.push(event.token);
+      open?.stream.push(event.token);
       return;
     }
+    this.#tellWatcher(event.seq, event.end, event.kind === "finish" ? event.finish.usage.cachedTokens : 0);
+    if (open === undefined) return; // cancelled meanwhile
     this.#close(event.seq);
     if (event.kind === "finish") open.stream.push(event.finish);
     else open.stream.fail(fromErrorRecord(event.error));
@@ -298,6 +351,13 @@ export class Engine implements AsyncDisposable {
     }
     if (this.#lastAdmitMs !== null) this.#admitGapMs += (atMs - this.#lastAdmitMs - this.#admitGapMs) * 0.1;
     this.#lastAdmitMs = atMs;
+  }
+
+  #tellWatcher(seq: number, end: SequenceEnd | null, cachedTokens: number): void {
+    const tell = this.#watchers.get(seq);
+    if (tell === undefined) return;
+    this.#watchers.delete(seq);
+    tell(end, cachedTokens);
   }
 
   /** The reader has left: free everything. */
@@ -326,6 +386,7 @@ export class Engine implements AsyncDisposable {
       stream.fail(new PunctualError("engine_failed", "the engine worker died", error === null ? {} : { cause: error }));
     }
     this.#open.clear();
+    for (const seq of this.#watchers.keys()) this.#tellWatcher(seq, null, 0);
     this.#queued = 0;
     this.#gauges = IDLE;
     this.#onDrained?.();
@@ -357,4 +418,23 @@ export class Engine implements AsyncDisposable {
       },
     );
   }
+}
+
+/** What the worker said about a request's end; without its word (it died) only what this side knows. */
+function summarise(spec: SequenceSpec, end: SequenceEnd | null, cachedTokens: number): RequestSummary {
+  if (end !== null) {
+    const { promptTokens, completionTokens } = end;
+    return { end: end.end, ...end.timing, promptTokens, cachedTokens, completionTokens };
+  }
+  return {
+    end: "error",
+    arrivalMs: spec.arrivalMs,
+    scheduledMs: null,
+    firstTokenMs: null,
+    lastTokenMs: null,
+    endMs: liveClock.nowMs(),
+    promptTokens: spec.promptTokens.length,
+    cachedTokens: 0,
+    completionTokens: 0,
+  };
 }

@@ -8,12 +8,39 @@
  *   }
  */
 export { liveClock } from "./clock.ts";
-export { Engine } from "./engine.ts";
+export { checkDimensions, unitVector } from "./embedding.ts";
+export { Engine } from "./engine-port.ts";
+export { estimateMemory, tokenCost, type MemoryEstimate, type TokenCost } from "./memory-estimate.ts";
+export {
+  ModelPool,
+  type ModelPoolOptions,
+  type PooledModel,
+  type PoolEntryStatus,
+  type PoolState,
+} from "./model-pool.ts";
+export { DEFAULT_HUB_URL, type HubOptions } from "./model-store/hub.ts";
+export {
+  formatHubReference,
+  isHubReference,
+  parseHubReference,
+  servedName,
+  type HubReference,
+} from "./model-store/reference.ts";
+export {
+  ModelStore,
+  type ModelStoreOptions,
+  type PullOptions,
+  type PullProgress,
+  type RemoteModel,
+  type StoredModel,
+} from "./model-store/store.ts";
 export { measureDrift, type DriftOptions, type DriftReport, type DriftSide } from "./measure-drift.ts";
 export { collect, type Completion } from "./collect.ts";
 export {
   HISTOGRAM_NAMES,
   type Calibration,
+  type EmbedOptions,
+  type EmbeddingOptions,
   type EngineInfo,
   type EngineOptions,
   type EngineState,
@@ -27,8 +54,10 @@ export {
   type ModelSource,
   type RandomModelSource,
   type RequestEnd,
+  type RequestSummary,
   type Section,
   type SloCount,
+  type SubmitOptions,
   type TokenEvent,
   type TokenStream,
   type Usage,

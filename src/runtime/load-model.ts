@@ -2,28 +2,33 @@
  * From a ModelSource to what an engine needs: the small parts (configuration, tokenizer, end tokens) on
  * any thread, the weights only where they are computed with.
  *
- * A folder holds config.json, tokenizer.json and model.safetensors in Hugging Face's layouts. A random model
- * has one token per byte and fillers, so that any text can be its prompt.
+ * A model is a folder in Hugging Face's layout or a GGUF file. A random model has one token per byte and fillers, so
+ * that any text can be its prompt.
  */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { fail } from "../core/index.ts";
 import {
   checkConfig,
   fromHuggingFaceConfig,
-  loadModel,
+  openCheckpoint,
+  openDialect,
+  openTokenizer,
   randomWeights,
-  readTokenizer,
+  readCheckpointFacts,
   SPECIAL_TOKENS,
   Tokenizer,
+  type ChatDialect,
   type DecoderConfig,
+  type TextTokenizer,
   type WeightSource,
 } from "../llm/index.ts";
+import { wallMs } from "./clock.ts";
 import type { EngineOptions } from "./types.ts";
 
 export interface ModelFacts {
   readonly config: DecoderConfig;
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: TextTokenizer;
+  /** How the model wants a conversation written. */
+  readonly dialect: ChatDialect;
   /** Tokens that end an answer. */
   readonly endTokens: readonly number[];
 }
@@ -35,25 +40,40 @@ export async function loadFacts(source: Source): Promise<ModelFacts> {
   if ("random" in source) {
     const config = checkConfig(source.random);
     const tokenizer = byteTokenizer(config.vocabSize);
-    return { config, tokenizer, endTokens: [tokenizer.specialId("<|end|>")] };
+    const dialect = openDialect({ tokenizer, template: null, wallMs });
+    return { config, tokenizer, dialect, endTokens: [tokenizer.specialId("<|end|>")] };
   }
-  const json = await readJson(source.dir, "config.json");
-  const tokenizer = readTokenizer(await readText(source.dir, "tokenizer.json"));
+  const { config: json, tokenizer: vocabulary, chatTemplate, endTokens } = await readCheckpointFacts(source.dir);
+  if (vocabulary === null) {
+    return fail("model_not_found", `${source.dir} has no vocabulary`, { param: "tokenizer.json" });
+  }
+  const tokenizer = openTokenizer(vocabulary);
   const config = fromHuggingFaceConfig(json);
-  return { config, tokenizer, endTokens: endTokensOf(json, tokenizer) };
+  const ours = tokenizer.specials.get("<|end|>");
+  return {
+    config,
+    tokenizer,
+    dialect: openDialect({ tokenizer, template: chatTemplate, wallMs }),
+    endTokens: [...new Set(ours === undefined ? endTokens : [ours, ...endTokens])],
+  };
 }
 
-/** The weights. @throws PunctualError as llm's loadModel does. */
-export async function loadWeights(source: Source, config: DecoderConfig): Promise<WeightSource> {
-  if ("random" in source) return randomWeights(config, source.seed);
-  return (await loadModel(source.dir)).weights;
-}
-
-function endTokensOf(json: unknown, tokenizer: Tokenizer): number[] {
-  const ours = tokenizer.data.specials.get("<|end|>");
-  const stated = typeof json === "object" && json !== null && "eos_token_id" in json ? json.eos_token_id : null;
-  const ids = [stated].flat().filter((id): id is number => Number.isInteger(id));
-  return [...new Set(ours === undefined ? ids : [ours, ...ids])];
+/**
+ * Calls `use` with the weights, which are read from disk as they are asked for, until its promise settles. Blocks the
+ * thread while it reads. @throws PunctualError as loadFacts does, and what `use` throws.
+ */
+export async function withWeights<T>(
+  source: Source,
+  config: DecoderConfig,
+  use: (weights: WeightSource) => Promise<T>,
+): Promise<T> {
+  if ("random" in source) return use(randomWeights(config, source.seed));
+  const checkpoint = await openCheckpoint(source.dir);
+  try {
+    return await use(checkpoint.weights);
+  } finally {
+    await checkpoint.close();
+  }
 }
 
 /** Specials, the 256 bytes, then fillers without merges, so that encoding never makes them. */
@@ -72,21 +92,4 @@ function byteTokenizer(vocabSize: number): Tokenizer {
   ];
   const specials = new Map(SPECIAL_TOKENS.map((name, id) => [name, id]));
   return new Tokenizer({ pieces, merges: [], specials, stages: [] });
-}
-
-async function readText(dir: string, name: string): Promise<string> {
-  try {
-    return await readFile(join(dir, name), "utf8");
-  } catch (error) {
-    return fail("model_not_found", `${join(dir, name)} cannot be read`, { param: name, cause: error });
-  }
-}
-
-async function readJson(dir: string, name: string): Promise<unknown> {
-  const text = await readText(dir, name);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    return fail("invalid_file", `${name} in ${dir} is not JSON`, { param: name, cause: error });
-  }
 }

@@ -9,7 +9,7 @@
 import { performance } from "node:perf_hooks";
 import { createRandom, median, PunctualError, quantile } from "../core/index.ts";
 import { liveClock, sleep } from "./clock.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine } from "./engine-port.ts";
 
 /** How long to measure and under what load; the machine should have nothing else to do. */
 export interface DriftOptions {

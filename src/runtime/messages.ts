@@ -5,7 +5,7 @@
  */
 import type { ErrorRecord } from "../core/index.ts";
 import type { DecisionLogEntry, Slo, SloOutcome } from "../sched/index.ts";
-import type { SamplingOptions } from "../llm/index.ts";
+import type { GrammarSpec, SamplingOptions } from "../llm/index.ts";
 import type { Calibration, EngineInfo, EngineOptions, FinishEvent, RequestEnd, TokenEvent } from "./types.ts";
 
 /** A checked request with every default filled in. */
@@ -21,6 +21,8 @@ export interface SequenceSpec {
   readonly slo: Slo;
   readonly thinkingBudget: number | null;
   readonly ignoreEos: boolean;
+  /** Absent: any text. */
+  readonly grammar?: GrammarSpec;
 }
 
 export type ToWorker =

@@ -3,7 +3,7 @@ import { fail } from "../core/index.ts";
 import type { DecoderConfig } from "../llm/index.ts";
 import { POLICY_NAMES } from "../sched/index.ts";
 import type { CalibrationPlan } from "./calibrate.ts";
-import type { EngineInfo, EngineOptions } from "./types.ts";
+import type { EmbeddingOptions, EngineInfo, EngineOptions } from "./types.ts";
 
 const DEFAULT_PAGE_TOKENS = 16;
 const DEFAULT_MAX_RUNNING = 32;
@@ -33,11 +33,12 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
   const info: EngineInfo = {
     name,
     vocabSize: config.vocabSize,
-    contextTokens: Math.min(config.maxPositions, kvPages * pageTokens),
+    contextTokens: Math.min(contextOf(options, config), kvPages * pageTokens),
     weights: options.weights ?? "f32",
     threads: options.threads ?? 1,
     kvPages,
     pageTokens,
+    ...(options.embedding === undefined ? {} : { embedding: embeddingInfo(options.embedding, config) }),
   };
   const calibration: CalibrationPlan = {
     targetStepMs: options.targetStepMs ?? DEFAULT_TARGET_STEP_MS,
@@ -49,8 +50,28 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
   return { info, maxRunning, maxRows, budgetTokens: options.budgetTokens ?? null, calibration };
 }
 
+function embeddingInfo(options: EmbeddingOptions, config: DecoderConfig): NonNullable<EngineInfo["embedding"]> {
+  const { dimensions = "full", before = [], after = [] } = options;
+  const width = config.hidden;
+  const lengths = typeof dimensions === "string" ? [] : dimensions;
+  const check = (values: readonly number[], least: number, most: number, param: string): void => {
+    const wrong = values.find((value) => !(Number.isInteger(value) && value >= least && value <= most));
+    if (wrong === undefined) return;
+    fail("invalid_request", `${param}: expected integers from ${least} to ${most}, got ${wrong}`, { param });
+  };
+  check(lengths, 1, width, "embedding.dimensions");
+  check(before, 0, config.vocabSize - 1, "embedding.before");
+  check(after, 0, config.vocabSize - 1, "embedding.after");
+  return { dimensions, before, after, width };
+}
+
+/** Most tokens of a sequence that the model and the options allow. */
+function contextOf(options: EngineOptions, config: DecoderConfig): number {
+  return Math.min(config.maxPositions, options.contextTokens ?? Infinity);
+}
+
 /** Bytes of one token's keys and values over all layers; int8 has a scale per head. */
-function kvBytesPerToken(config: DecoderConfig, format: "f32" | "int8"): number {
+export function kvBytesPerToken(config: DecoderConfig, format: "f32" | "int8"): number {
   const perHead = format === "f32" ? config.headDim * 4 : config.headDim + 4;
   return 2 * config.layers * config.kvHeads * perHead;
 }
@@ -58,13 +79,14 @@ function kvBytesPerToken(config: DecoderConfig, format: "f32" | "int8"): number 
 function pagesWithin(options: EngineOptions, config: DecoderConfig, pageTokens: number): number {
   const perPage = kvBytesPerToken(config, options.kvFormat ?? "f32") * pageTokens;
   if (options.kvBytes !== undefined) return Math.max(1, Math.floor(options.kvBytes / perPage));
-  const wanted = Math.ceil(config.maxPositions / pageTokens) * DEFAULT_CONTEXTS;
+  const wanted = Math.ceil(contextOf(options, config) / pageTokens) * DEFAULT_CONTEXTS;
   return Math.max(1, Math.min(wanted, Math.floor(DEFAULT_KV_BYTES / perPage)));
 }
 
 const COUNTS = [
   "kvPages",
   "kvBytes",
+  "contextTokens",
   "pageTokens",
   "maxRunning",
   "maxWaiting",

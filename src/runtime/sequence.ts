@@ -6,8 +6,18 @@
  *   computed  how many of them have KV in place; the rest is pending
  */
 import { assert } from "../core/index.ts";
-import { Sampler, samplingStream, type SampledToken, type SequencePages } from "../llm/index.ts";
+import {
+  Sampler,
+  samplingStream,
+  type GrammarState,
+  type SampledToken,
+  type ScoreForm,
+  type SequencePages,
+  type TokenFilter,
+  type TokenScores,
+} from "../llm/index.ts";
 import { sloOutcome, type SequenceView } from "../sched/index.ts";
+import { AnswerGrammar } from "./answer-grammar.ts";
 import type { SequenceEnd, SequenceSpec, Timing } from "./messages.ts";
 import { TextAssembler, type Vocabulary } from "./text-assembler.ts";
 import type { FinishCause, FinishEvent, RequestEnd, TokenEvent, Usage } from "./types.ts";
@@ -22,7 +32,9 @@ export interface Accepted {
 
 export class LiveSequence {
   readonly spec: SequenceSpec;
-  readonly sampler: Sampler;
+  readonly #sampler: Sampler;
+  /** Null: any text will do. */
+  #grammar: AnswerGrammar | null = null;
   readonly #text: TextAssembler;
   readonly #vocabulary: Vocabulary;
   #tokens: Int32Array;
@@ -44,7 +56,7 @@ export class LiveSequence {
     this.#known = spec.promptTokens.length;
     this.#tokens = new Int32Array(this.#known + Math.min(spec.maxTokens, 64));
     this.#tokens.set(spec.promptTokens);
-    this.sampler = new Sampler({
+    this.#sampler = new Sampler({
       sampling: spec.sampling,
       random: samplingStream(spec.sampling.seed ?? spec.seq),
       vocabSize: vocabulary.vocabSize,
@@ -95,6 +107,26 @@ export class LiveSequence {
     this.computed = 0;
   }
 
+  /** Keeps the answer within a grammar. Before its first token. */
+  guide(state: GrammarState): void {
+    assert(this.generated === 0, "a grammar governs an answer from its beginning");
+    this.#grammar = new AnswerGrammar(state, this.#vocabulary, this.#text.section, this.spec.thinkingBudget);
+  }
+
+  /** The form of scores that its next token should come from. */
+  wants(): ScoreForm {
+    return this.#sampler.wants(this.#filter());
+  }
+
+  /** The next token, or null when these scores cannot decide it. */
+  sample(scores: TokenScores): SampledToken | null {
+    return this.#sampler.sample(scores, this.#filter());
+  }
+
+  #filter(): TokenFilter | null {
+    return this.#grammar === null ? null : this.#grammar.filter(this.#text.section, this.generated);
+  }
+
   /** The token that must come next instead of a sampled one: the end of a used-up thinking section. */
   forced(): SampledToken | null {
     const id = this.#text.forcedToken();
@@ -108,7 +140,9 @@ export class LiveSequence {
     const gapMs = this.#lastTokenMs === null ? null : nowMs - this.#lastTokenMs;
     this.#firstTokenMs ??= nowMs;
     this.#lastTokenMs = nowMs;
+    const { section } = this.#text;
     const piece = this.#text.push(sampled.id);
+    this.#grammar?.accept(sampled.id, section, piece.mark !== null);
     const event: TokenEvent = {
       kind: "token",
       id: sampled.id,
@@ -122,8 +156,12 @@ export class LiveSequence {
     return { event, gapMs, cause: this.#causeAfter(sampled.id, piece.stop) };
   }
 
-  /** The last event of a sequence that ended well, or at its deadline. */
-  finish(cause: FinishCause, nowMs: number): { readonly event: FinishEvent; readonly end: SequenceEnd } {
+  /** The last event of a sequence that ended well, or at its deadline. @param embedding what it was computed for, if not text */
+  finish(
+    cause: FinishCause,
+    nowMs: number,
+    embedding?: Float32Array,
+  ): { readonly event: FinishEvent; readonly end: SequenceEnd } {
     const reason = cause === "end" || cause === "stop" ? "stop" : "length";
     const rest = this.#text.end();
     const end = this.end(reason, nowMs, cause !== "deadline");
@@ -144,6 +182,7 @@ export class LiveSequence {
       ...(stop === null ? {} : { stop }),
       usage,
       atMs: nowMs,
+      ...(embedding === undefined ? {} : { embedding }),
     };
     return { event, end };
   }
@@ -191,7 +230,10 @@ export class LiveSequence {
 
   #causeAfter(id: number, stop: string | null): FinishCause | null {
     if (stop !== null) return "stop";
-    if (!this.spec.ignoreEos && this.#vocabulary.endTokens.includes(id)) return "end";
+    // A grammar allows an end token where the text may end only, so it is meant.
+    const mayEnd = !this.spec.ignoreEos || this.#grammar !== null;
+    if (mayEnd && this.#vocabulary.endTokens.includes(id)) return "end";
+    if (this.#grammar?.complete === true) return "end";
     return this.generated >= this.spec.maxTokens ? "max_tokens" : null;
   }
 

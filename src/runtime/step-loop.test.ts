@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { TINY } from "../../test/support/tiny.ts";
 import { createRandom, FakeClock } from "../core/index.ts";
 import { KvPages, randomWeights, StepExecutor, type DecoderConfig, type StepBatch } from "../llm/index.ts";
 import { fifo, replayDecision, type SchedulerLimits, type Slo } from "../sched/index.ts";
@@ -7,19 +8,7 @@ import type { SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
 import { StepLoop } from "./step-loop.ts";
 import { createVocabulary, type Vocabulary } from "./text-assembler.ts";
 
-const config: DecoderConfig = {
-  vocabSize: 320,
-  hidden: 32,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 8,
-  ffn: 64,
-  ropeTheta: 10_000,
-  normEps: 1e-5,
-  tiedEmbeddings: true,
-  maxPositions: 256,
-};
+const config: DecoderConfig = { ...TINY, maxPositions: 256 };
 const PAGES = 40;
 const PAGE_TOKENS = 8;
 const BEST: Slo = { class: "best-effort", onMiss: "finish" };
@@ -264,4 +253,15 @@ test("every recorded decision is made again from its record", async () => {
   for (const entry of entries) {
     expect(replayDecision(fifo(), JSON.parse(JSON.stringify(entry)) as typeof entry)).toEqual(entry.plan);
   }
+});
+
+test("no more decisions are kept than were asked for, and they are the last ones", async () => {
+  const all = createLoop({ pages: 10, recordDecisions: 500 });
+  const few = createLoop({ pages: 10, recordDecisions: 3 });
+  for (const { loop } of [all, few]) {
+    loop.submit(spec(0));
+    await drain(loop);
+  }
+  const steps = (loop: typeof all.loop): number[] => loop.decisions().map(({ step }) => step);
+  expect(steps(few.loop)).toEqual(steps(all.loop).slice(-3));
 });

@@ -7,8 +7,17 @@
  *
  * Invariant: a sequence is in exactly one of waiting (no pages), running (pages) and paused (no pages).
  */
-import { assert, PunctualError, toErrorRecord, type Clock, type ErrorCode } from "../core/index.ts";
-import type { KvPages, SampledToken, StepBatch, StepExecutor, TokenScores } from "../llm/index.ts";
+import { assert, present, PunctualError, toErrorRecord, type Clock, type ErrorCode } from "../core/index.ts";
+import {
+  GrammarCache,
+  GrammarVocabulary,
+  type KvPages,
+  type SampledToken,
+  type ScoreForm,
+  type StepBatch,
+  type StepExecutor,
+  type TokenScores,
+} from "../llm/index.ts";
 import {
   recordView,
   StepCost,
@@ -19,13 +28,14 @@ import {
   type StepPlan,
 } from "../sched/index.ts";
 import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
-import { LiveSequence } from "./sequence.ts";
+import { LiveSequence, type Accepted } from "./sequence.ts";
 import type { Vocabulary } from "./text-assembler.ts";
 import type { FinishCause, RequestEnd } from "./types.ts";
 
 export interface StepLoopOptions {
   /** What of a StepExecutor the loop uses. */
-  readonly executor: Pick<StepExecutor, "step" | "wholeRow" | "topK">;
+  readonly executor: Pick<StepExecutor, "step" | "wholeRow" | "topK"> &
+    Partial<Pick<StepExecutor, "embedding" | "hidden">>;
   readonly pages: KvPages;
   readonly vocabulary: Vocabulary;
   readonly policy: BatchPolicy;
@@ -48,6 +58,7 @@ export class StepLoop {
   /** Holders of each page, for `ownPages`. */
   readonly #holders: Int32Array;
   readonly #decisions: DecisionLogEntry[] = [];
+  #grammars: GrammarCache | null = null;
   #events: SequenceEvent[] = [];
   /** Somebody moved since the last report. */
   #changed = false;
@@ -83,7 +94,20 @@ export class StepLoop {
 
   submit(spec: SequenceSpec): void {
     const { vocabulary, executor } = this.#options;
-    this.#waiting.set(spec.seq, new LiveSequence(spec, vocabulary, executor.topK));
+    const sequence = new LiveSequence(spec, vocabulary, executor.topK);
+    this.#waiting.set(spec.seq, sequence);
+    if (spec.grammar === undefined) return;
+    try {
+      sequence.guide(this.#grammarsOf(vocabulary).get(spec.grammar).start());
+    } catch (error) {
+      this.#refuse(sequence, error);
+    }
+  }
+
+  /** Grammars are compiled once; the first makes the prefix tree of the vocabulary. */
+  #grammarsOf({ tokenizer, vocabSize, endTokens }: Vocabulary): GrammarCache {
+    this.#grammars ??= new GrammarCache(new GrammarVocabulary(tokenizer, { endTokens, vocabSize }));
+    return this.#grammars;
   }
 
   /** Frees everything of a sequence at once; unknown numbers are of sequences that just ended. */
@@ -111,7 +135,8 @@ export class StepLoop {
 
   /** The last decisions, oldest first. */
   decisions(): readonly DecisionLogEntry[] {
-    return this.#decisions;
+    const limit = this.#options.recordDecisions;
+    return limit === 0 ? [] : this.#decisions.slice(-limit); // trimmed in blocks, so there may be more
   }
 
   /** Plans and carries out one step. Answers what to report, also when nothing was computed. */
@@ -250,26 +275,39 @@ export class StepLoop {
   }
 
   #batch(plan: StepPlan): { sequence: LiveSequence; row: StepBatch[number] }[] {
-    return plan.advance.map(({ id, tokens }) => {
+    return plan.advance.flatMap(({ id, tokens }) => {
       const sequence = this.#running.get(id);
       assert(sequence !== undefined, "only a running sequence advances");
       const count = Math.min(tokens, sequence.pending);
       const start = sequence.computed;
       assert(sequence.pages.reserve(start + count), "a plan stays within the free pages");
       const complete = count === sequence.pending;
+      const scores = complete ? this.#wants(sequence) : undefined;
+      if (scores === null) return [];
       const row: StepBatch[number] = {
         tokens: sequence.known.subarray(start, start + count),
         startPosition: start,
         pages: sequence.pages.pages,
         wantLogits: complete ? "last" : "none",
-        ...(complete ? { scores: sequence.sampler.wants() } : {}),
+        ...(scores === undefined ? {} : { scores }),
       };
-      return { sequence, row };
+      return [{ sequence, row }];
     });
+  }
+
+  /** The form of scores for its next token; null when it failed at that. */
+  #wants(sequence: LiveSequence): ScoreForm | null {
+    try {
+      return sequence.wants();
+    } catch (error) {
+      this.#refuse(sequence, error);
+      return null;
+    }
   }
 
   async #advance(batch: readonly { sequence: LiveSequence; row: StepBatch[number] }[]): Promise<void> {
     const { executor, clock, prefixCache } = this.#options;
+    if (executor.embedding === true) return this.#embed(batch);
     const { scores } = await executor.step(batch.map(({ row }) => row));
     const sampled: (SampledToken | null)[] = [];
     for (const [index, { sequence, row }] of batch.entries()) {
@@ -285,22 +323,50 @@ export class StepLoop {
     }
   }
 
-  async #sample(sequence: LiveSequence, scores: TokenScores, index: number): Promise<SampledToken> {
-    const token = sequence.sampler.sample(scores);
-    if (token !== null) return token;
-    const second = sequence.sampler.sample(await this.#options.executor.wholeRow(index, 0));
-    assert(second !== null, "a whole row always decides");
-    return second;
+  /** The same for a model that embeds: a sequence is over when its prompt is computed, and nothing is sampled. */
+  async #embed(batch: readonly { sequence: LiveSequence; row: StepBatch[number] }[]): Promise<void> {
+    const { executor, clock, prefixCache } = this.#options;
+    const states = await present(executor.hidden, "hidden states").call(
+      executor,
+      batch.map(({ row }) => row),
+    );
+    const nowMs = clock.nowMs();
+    for (const [index, { sequence, row }] of batch.entries()) {
+      sequence.computed += row.tokens.length;
+      if (prefixCache) sequence.pages.commit(sequence.known.subarray(0, sequence.computed));
+      const [state] = states[index]!;
+      if (state !== undefined) this.#finish(sequence, "end", nowMs, state);
+    }
+  }
+
+  /** The next token; null when the sequence failed at it, which is its own fault and nobody else's. */
+  async #sample(sequence: LiveSequence, scores: TokenScores, index: number): Promise<SampledToken | null> {
+    try {
+      const token = sequence.sample(scores);
+      if (token !== null) return token;
+      const second = sequence.sample(await this.#options.executor.wholeRow(index, 0));
+      assert(second !== null, "a whole row always decides");
+      return second;
+    } catch (error) {
+      this.#refuse(sequence, error);
+      return null;
+    }
   }
 
   #accept(sequence: LiveSequence, token: SampledToken, nowMs: number): void {
-    const { event, gapMs, cause } = sequence.accept(token, nowMs);
+    let accepted: Accepted;
+    try {
+      accepted = sequence.accept(token, nowMs);
+    } catch (error) {
+      return this.#refuse(sequence, error);
+    }
+    const { event, gapMs, cause } = accepted;
     this.#events.push({ kind: "token", seq: sequence.spec.seq, token: event, gapMs });
     if (cause !== null) this.#finish(sequence, cause, nowMs);
   }
 
-  #finish(sequence: LiveSequence, cause: FinishCause, nowMs: number): void {
-    const { event, end } = sequence.finish(cause, nowMs);
+  #finish(sequence: LiveSequence, cause: FinishCause, nowMs: number, embedding?: Float32Array): void {
+    const { event, end } = sequence.finish(cause, nowMs, embedding);
     const mean = this.#meanAnswerTokens;
     if (cause !== "deadline") {
       this.#meanAnswerTokens = mean === null ? sequence.generated : mean + (sequence.generated - mean) * 0.1;
@@ -314,6 +380,16 @@ export class StepLoop {
     this.#drop(sequence);
     const { seq } = sequence.spec;
     this.#events.push({ kind: "error", seq, error, end: sequence.end(end, this.#options.clock.nowMs()) });
+  }
+
+  /** Ends a sequence with what was thrown at it; what is no expected failure is a bug and goes on. */
+  #refuse(sequence: LiveSequence, error: unknown): void {
+    if (!(error instanceof PunctualError)) throw error;
+    const record = toErrorRecord(error);
+    this.#drop(sequence);
+    const { seq } = sequence.spec;
+    const end = sequence.end("error", this.#options.clock.nowMs());
+    this.#events.push({ kind: "error", seq, error: record, end });
   }
 
   #drop(sequence: LiveSequence): void {

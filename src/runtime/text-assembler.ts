@@ -1,33 +1,24 @@
 /**
- * From token ids to text in sections: thinking between <|think|> and <|/think|>, calls between
- * <|call|> and <|/call|>, everything else text. Marks carry no text. Stop strings are looked for in the
+ * From token ids to text in sections: thinking and calls between the marks that the vocabulary has for them
+ * (<|think|> and <|call|> of our models, <think> and <tool_call> of others), everything else text. Marks carry no text. Stop strings are looked for in the
  * visible text only; what may become one is held back until that is decided.
  */
-import { StopStrings, type StreamDecoder, type Tokenizer } from "../llm/index.ts";
+import { sectionMarks, StopStrings, type SectionMarks, type StreamDecoder, type TextTokenizer } from "../llm/index.ts";
 import type { Section } from "./types.ts";
 
-/** The special tokens that mean something to the engine; null where a tokenizer lacks one. */
-export interface Vocabulary {
-  readonly tokenizer: Tokenizer;
+/** The tokens that mean something to the engine; marks are null where a tokenizer lacks them. */
+export interface Vocabulary extends SectionMarks {
+  readonly tokenizer: TextTokenizer;
   readonly vocabSize: number;
   readonly endTokens: readonly number[];
-  readonly think: number | null;
-  readonly thinkEnd: number | null;
-  readonly call: number | null;
-  readonly callEnd: number | null;
 }
 
-export function createVocabulary(tokenizer: Tokenizer, endTokens: readonly number[], vocabSize: number): Vocabulary {
-  const special = (name: string): number | null => tokenizer.data.specials.get(name) ?? null;
-  return {
-    tokenizer,
-    vocabSize,
-    endTokens,
-    think: special("<|think|>"),
-    thinkEnd: special("<|/think|>"),
-    call: special("<|call|>"),
-    callEnd: special("<|/call|>"),
-  };
+export function createVocabulary(
+  tokenizer: TextTokenizer,
+  endTokens: readonly number[],
+  vocabSize: number,
+): Vocabulary {
+  return { tokenizer, vocabSize, endTokens, ...sectionMarks(tokenizer) };
 }
 
 export interface Piece {
@@ -59,15 +50,21 @@ export class TextAssembler {
     this.#vocabulary = vocabulary;
     this.#stops = new StopStrings(spec.stop);
     this.#thinkingBudget = spec.thinkingBudget ?? Infinity;
-    this.#decoder = vocabulary.tokenizer.streamDecoder();
-    // A prompt may end inside a section, to make the model think or call.
+    const { tokenizer } = vocabulary;
     const last = spec.promptTokens.at(-1);
-    this.#section = last === undefined ? "text" : this.#opens(last);
+    // An answer goes on where its prompt ends, unless that ends in a mark: then it is a text of its own.
+    this.#decoder = tokenizer.streamDecoder({ continues: last !== undefined && !tokenizer.isSpecial(last) });
+    this.#section = this.#sectionAtEnd(spec.promptTokens);
   }
 
   /** Tokens inside thinking sections, marks not counted. */
   get thinkingTokens(): number {
     return this.#thinkingTokens;
+  }
+
+  /** Where the next token goes, unless it is a mark. */
+  get section(): Section {
+    return this.#section;
   }
 
   get stop(): string | null {
@@ -112,6 +109,21 @@ export class TextAssembler {
     const scan = this.#stops.push(bytes);
     this.#stop = scan.stop;
     return { text: scan.stop === null ? scan.text + this.#stops.end() : scan.text, section };
+  }
+
+  /**
+   * A prompt may end inside a section, to make the model think or call; some templates put a line break behind the
+   * mark. Sections of earlier turns ended with those.
+   */
+  #sectionAtEnd(promptTokens: readonly number[]): Section {
+    const { think, thinkEnd, call, callEnd, endTokens } = this.#vocabulary;
+    if (think === null && call === null) return "text";
+    for (let i = promptTokens.length - 1; i >= 0; i--) {
+      const id = promptTokens[i]!;
+      if (id === think || id === call) return this.#opens(id);
+      if (id === thinkEnd || id === callEnd || endTokens.includes(id)) return "text";
+    }
+    return "text";
   }
 
   #opens(id: number): Section {

@@ -2,11 +2,19 @@
  * The runtime's public vocabulary: what is asked of an engine, what streams back, and what it reports
  * about itself. Plain data only, because everything here crosses a thread border.
  */
-import type { DecoderConfig, KvFormat, SamplingOptions, TokenLogprobs, WeightsFormat } from "../llm/index.ts";
+import type {
+  DecoderConfig,
+  GrammarSpec,
+  KvFormat,
+  SamplingOptions,
+  TokenLogprobs,
+  WeightsFormat,
+} from "../llm/index.ts";
 import type { Slo, SloOutcome } from "../sched/index.ts";
 
-/** A model folder: config.json, tokenizer.json, weights. */
+/** A model on disk. */
 export interface ModelSource {
+  /** A folder with config.json, tokenizer.json and safetensors in Hugging Face's layout, or the path of a GGUF file. */
   readonly dir: string;
 }
 
@@ -14,6 +22,22 @@ export interface ModelSource {
 export interface RandomModelSource {
   readonly random: DecoderConfig;
   readonly seed: number;
+}
+
+/** How an embedding model turns a text into a vector: the state of its last token after the last norm, unit length. */
+export interface EmbeddingOptions {
+  /** Lengths a vector may be cut to: its own only, any up to it (Matryoshka training), or these. "full" when absent. */
+  readonly dimensions?: "full" | "any" | readonly number[];
+  /** Token ids that go before and after every text, as the model was trained; none when absent. */
+  readonly before?: readonly number[];
+  readonly after?: readonly number[];
+}
+
+/** How one text is embedded, and until when. */
+export interface EmbedOptions extends Pick<GenerateRequest, "id" | "arrivalMs" | "slo"> {
+  /** Length of the vector; the model's own when absent. */
+  readonly dimensions?: number;
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -31,6 +55,8 @@ export interface EngineOptions {
   /** KV cache size in pages, or in bytes. Default: 16 full contexts, at most 512 MiB. */
   readonly kvPages?: number;
   readonly kvBytes?: number;
+  /** Most tokens of prompt and answer together, where the model itself allows more; sizes the default KV cache. */
+  readonly contextTokens?: number;
   readonly kvFormat?: KvFormat;
   /** Tokens per KV page; 16 when absent. */
   readonly pageTokens?: number;
@@ -62,6 +88,11 @@ export interface EngineOptions {
   readonly stallMs?: number;
   /** Keep the last N scheduling decisions for `engine.decisions()`; 0 (none) when absent. */
   readonly recordDecisions?: number;
+  /**
+   * Serve `embed` instead of `submit`. When absent, a folder that says so (modules.json with last-token pooling) is an
+   * embedding model, everything else is not.
+   */
+  readonly embedding?: EmbeddingOptions;
   /** Check every invariant after each step, not only when idle. For tests. */
   readonly checkEachStep?: boolean;
   /** Absolute folder for packed, mapped weights shared by sessions and processes. */
@@ -91,6 +122,13 @@ export interface GenerateRequest {
   readonly thinkingBudget?: number;
   /** Do not stop at the end token. */
   readonly ignoreEos?: boolean;
+  /**
+   * What the visible text must be (or the call, when the prompt opens one); it ends the answer when nothing can follow.
+   * Thinking before it is free. `maxTokens`, stop strings and deadlines may cut it short.
+   */
+  readonly grammar?: GrammarSpec;
+  /** Of models that embed, and only there: no text, but `embedding` in the finish event. `Engine.embed` is shorter. */
+  readonly embedding?: true;
 }
 
 /**
@@ -133,6 +171,8 @@ export interface FinishEvent {
   readonly stop?: string;
   readonly usage: Usage;
   readonly atMs: number;
+  /** Of requests for an embedding: the last token's state after the last norm, as computed; see `unitVector`. */
+  readonly embedding?: Float32Array;
 }
 
 /** What a stream yields: any number of tokens in order of `index`, then one finish. */
@@ -200,6 +240,32 @@ export interface SloCount {
   readonly missed: number;
 }
 
+/**
+ * How one request went, told once when it is over: also when its reader left, which a stream cannot tell. Times are
+ * `liveClock` milliseconds, null for what it never reached.
+ */
+export interface RequestSummary {
+  readonly end: RequestEnd;
+  readonly arrivalMs: number;
+  /** Last time it was taken from the queue before its first token. */
+  readonly scheduledMs: number | null;
+  readonly firstTokenMs: number | null;
+  readonly lastTokenMs: number | null;
+  readonly endMs: number;
+  readonly promptTokens: number;
+  /** Prompt tokens whose KV came from the prefix cache. */
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+}
+
+/** What a caller may add to a submitted request. */
+export interface SubmitOptions {
+  /** Aborting cancels the request within one step. */
+  readonly signal?: AbortSignal;
+  /** Called once after the request has ended, however it ended; not when `submit` itself throws. Must not throw. */
+  readonly onEnd?: (summary: RequestSummary) => void;
+}
+
 /** What was measured at start, and the budget chosen from it. */
 export interface Calibration {
   readonly budgetTokens: number;
@@ -254,6 +320,11 @@ export interface EngineInfo {
   readonly threads: number;
   readonly kvPages: number;
   readonly pageTokens: number;
+  /** Only of an engine that embeds: what it allows. */
+  readonly embedding?: Required<EmbeddingOptions> & {
+    /** Length of a whole vector. */
+    readonly width: number;
+  };
 }
 
 /**

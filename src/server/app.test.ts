@@ -2,7 +2,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startTinyEngine } from "../../test/support/engine.ts";
 import { parsePrometheus, sampleValue } from "../../test/support/prometheus.ts";
-import { completionSchema, errorBodySchema, healthSchema, modelListSchema, modelSchema } from "../protocol/index.ts";
+import {
+  chatCompletionSchema,
+  completionSchema,
+  detokenizeAnswerSchema,
+  errorBodySchema,
+  healthSchema,
+  modelListSchema,
+  modelSchema,
+  tokenizeAnswerSchema,
+} from "../protocol/index.ts";
 import type { Engine } from "../runtime/index.ts";
 import { createServer, type PunctualServer } from "./index.ts";
 
@@ -36,6 +45,8 @@ async function errorOf(
 const chat = { model: "tiny", messages: [{ role: "user", content: "hi" }], max_tokens: 4, temperature: 0 };
 const text = { model: "tiny", prompt: "hi", max_tokens: 4, temperature: 0 };
 
+const FUNCTION = { type: "function", function: { name: "f" } };
+
 describe("routes", () => {
   test("lists its models and tells one", async () => {
     const list = modelListSchema.parse(await (await server.app.request("/v1/models")).json());
@@ -58,7 +69,8 @@ describe("routes", () => {
     ["GET", "/v1/chat/completions", 405, "method_not_allowed"],
     ["DELETE", "/v1/models", 405, "method_not_allowed"],
     ["POST", "/metrics", 405, "method_not_allowed"],
-    ["GET", "/v1/embeddings", 404, "not_found"],
+    ["GET", "/v1/embeddings", 405, "method_not_allowed"],
+    ["POST", "/v1/audio/speech", 404, "not_found"],
     ["POST", "/v2", 404, "not_found"],
   ])("%s %s answers %i in OpenAI's form", async (method, path, status, code) => {
     const response = await server.app.request(path, { method });
@@ -91,7 +103,13 @@ describe("refusals", () => {
     ["an array", [], "invalid_request", null],
     ["too deep", `{"a":${"[".repeat(100)}${"]".repeat(100)}}`, "invalid_request", null],
     ["no messages", { model: "tiny" }, "invalid_request", "messages"],
-    ["tools", { ...chat, tools: [{ type: "function", function: { name: "f" } }] }, "unsupported_parameter", "tools"],
+    ["a tool that is no function", { ...chat, tools: [{ type: "custom" }] }, "unsupported_parameter", "tools[0].type"],
+    [
+      "a format for what may be a call",
+      { ...chat, tools: [FUNCTION], response_format: { type: "json_object" } },
+      "unsupported_parameter",
+      "response_format",
+    ],
     ["a token id beyond the vocabulary", { ...chat, logit_bias: { 320: 1 } }, "invalid_request", "logit_bias.320"],
     ["a bad objective", { ...chat, slo: { class: "deadline" } }, "invalid_request", "slo.deadline_ms"],
     [
@@ -150,5 +168,78 @@ describe("metrics", () => {
       .samples.flatMap((sample) => (sample.labels["le"] === undefined ? [] : [sample.labels["le"]]));
     expect(bounds.slice(0, 4)).toEqual(["0.001", "0.005", "0.01", "0.02"]);
     expect(bounds.slice(-2)).toEqual(["2560", "+Inf"]);
+  });
+
+  test("complaint 11: every sample is labelled, nothing undefined, before a first request too", async () => {
+    await using fresh = createServer({ engines: [engine] });
+    for (const app of [fresh.app, server.app]) {
+      const families = parsePrometheus(await (await app.request("/metrics")).text());
+      for (const [name, { samples }] of families) {
+        for (const { labels } of samples) {
+          for (const value of Object.values(labels)) expect(["", "undefined", "null", "NaN"]).not.toContain(value);
+          if (name.startsWith("vllm:")) expect(labels).toMatchObject({ model_name: "tiny", engine: "0" });
+          else if (!name.startsWith("punctual_http_")) expect(labels).toMatchObject({ model_name: "tiny" });
+        }
+      }
+    }
+  });
+
+  test("vLLM's names have vLLM's buckets, and count what ours count", async () => {
+    const families = parsePrometheus(await (await server.app.request("/metrics")).text());
+    const bounds = (name: string): number[] =>
+      families
+        .get(name)!
+        .samples.flatMap(({ labels }) => (labels["le"] === undefined || labels["le"] === "+Inf" ? [] : [labels["le"]]))
+        .map(Number);
+    const perToken = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80];
+    const request = [0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680];
+    for (const name of ["inter_token_latency", "request_time_per_output_token", "time_per_output_token"]) {
+      expect(bounds(`vllm:${name}_seconds`)).toEqual(perToken);
+    }
+    for (const name of ["e2e_request_latency", "request_queue_time", "request_prefill_time", "request_decode_time"]) {
+      expect(bounds(`vllm:${name}_seconds`)).toEqual(request);
+    }
+    expect(bounds("punctual_inter_token_latency_seconds").length).toBeGreaterThan(perToken.length);
+    for (const name of ["inter_token_latency_seconds", "e2e_request_latency_seconds", "request_params_n"]) {
+      for (const part of ["count", "sum"]) {
+        const [ours, theirs] = ["punctual_", "vllm:"].map((prefix) =>
+          sampleValue(families, `${prefix}${name}_${part}`),
+        );
+        expect(ours).toBe(theirs);
+      }
+    }
+    expect(sampleValue(families, "vllm:request_params_max_tokens_sum")).toBe(4);
+    expect(sampleValue(families, "vllm:request_max_num_generation_tokens_sum")).toBe(4);
+  });
+});
+
+describe("tokens", () => {
+  const tokens = async (body: object) => tokenizeAnswerSchema.parse(await (await post("/tokenize", body)).json());
+  const said = async (body: object) => detokenizeAnswerSchema.parse(await (await post("/detokenize", body)).json());
+
+  test("of a text and back, for the only model when nobody says which", async () => {
+    const answer = await tokens({ prompt: "héllo", return_token_strs: true });
+    expect(answer).toMatchObject({ count: 6, max_model_len: 512 });
+    expect(answer.token_strs!.slice(-2)).toEqual(["l", "o"]);
+    expect((await tokens({ model: "tiny", prompt: "héllo" })).token_strs).toBeNull();
+    expect(await said({ tokens: answer.tokens })).toEqual({ prompt: "héllo" });
+  });
+
+  test("of a conversation: what a chat request is billed for", async () => {
+    const { count, tokens: ids } = await tokens({ messages: chat.messages });
+    const answer = chatCompletionSchema.parse(await (await post("/v1/chat/completions", chat)).json());
+    expect(count).toBe(answer.usage.prompt_tokens);
+    expect((await said({ tokens: ids })).prompt).toBe("<|user|>hi<|end|><|assistant|>");
+  });
+
+  test.each([
+    ["/tokenize", {}, "prompt"],
+    ["/tokenize", { prompt: "a", chat_template: "x" }, "chat_template"],
+    ["/tokenize", { messages: chat.messages, add_generation_prompt: false }, "add_generation_prompt"],
+    ["/detokenize", { tokens: [1, 320] }, "tokens[1]"],
+    ["/detokenize", { tokens: "a" }, "tokens"],
+    ["/detokenize", { model: "x", tokens: [] }, "model"],
+  ])("%s refuses %j, naming %s", async (path, body, param) => {
+    expect(await errorOf(await post(path, body))).toMatchObject({ param });
   });
 });

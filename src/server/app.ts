@@ -1,66 +1,165 @@
 /** The routes of the server as a Hono application: no socket here, `app.request()` answers as the network would. */
 import { randomUUID } from "node:crypto";
-import { Hono, type Context, type Handler } from "hono";
+import { Hono, type Context } from "hono";
+import { cors } from "hono/cors";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { fail } from "../core/index.ts";
-import { toWireError, type Health, type ModelList, type ModelObject } from "../protocol/index.ts";
+import { toAnthropicError, toWireError } from "../protocol/index.ts";
 import type { Engine } from "../runtime/index.ts";
+import { answerMessages, countMessageTokens } from "./anthropic/messages.ts";
+import { health, modelList, modelObject } from "./admin/status.ts";
+import { detokenize, tokenize } from "./admin/tokenize.ts";
 import { findEngine, unixSeconds, type ServerContext } from "./context.ts";
 import { landingPage, LANDING_HEADERS } from "./landing.ts";
 import { renderMetrics } from "./metrics.ts";
 import { chatEndpoint } from "./openai/chat.ts";
 import { completionEndpoint } from "./openai/completions.ts";
+import { answerEmbeddings } from "./openai/embeddings.ts";
 import { answerGeneration, warmUp, type IncomingGeneration } from "./openai/endpoint.ts";
+import { countInputTokens, createResponse, type ResponsesContext } from "./responses/create.ts";
+import { cancelResponse, deleteResponse, listInputItems, readResponse } from "./responses/stored.ts";
+import { ResponseStore } from "./responses/store.ts";
+import { RequestScope, type AppContext } from "./scope.ts";
 
 interface AppEnv {
-  Variables: { requestId: string; arrivalMs: number; route: string };
+  Variables: {
+    requestId: string;
+    arrivalMs: number;
+    /** The pattern that matched; "other" for unknown paths. */
+    route: string;
+    /** Absent when no route matched or its key was refused. */
+    scope?: RequestScope;
+    /** Code of the error that was answered. */
+    failure?: string;
+  };
 }
 
 /** The server's Hono application type. */
 export type ServerApp = Hono<AppEnv>;
 
+type Method = "GET" | "POST" | "DELETE";
+
+/** A handler sees what its caller may use, as a context of its own. */
+type RouteHandler = (c: Context<AppEnv>, context: ServerContext) => Response | Promise<Response>;
+
 /** A client's own request id is kept when it is a plain word. */
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
+/** Answered without a key: what load balancers and visitors ask, which tells nothing about use. */
+const OPEN_ROUTES: ReadonlySet<string> = new Set(["/", "/health", "/ready", "/version"]);
+
+/** What a page of another origin may read beside the body. */
+const EXPOSED_HEADERS = [
+  "x-request-id",
+  "retry-after",
+  "retry-after-ms",
+  ...["limit", "remaining", "reset"].flatMap((what) => [`x-ratelimit-${what}-requests`, `x-ratelimit-${what}-tokens`]),
+];
+
 /** Routes over a context. Every path answers every method: the wrong ones with 405, unknown paths with 404. */
-export function createApp(context: ServerContext): ServerApp {
-  const app: ServerApp = new Hono<AppEnv>();
-  observeRequests(app, context);
-  const route = (method: "GET" | "POST", path: string, handler: Handler<AppEnv>): void => {
-    app.on(method, path, (c, next) => {
+export function createApp(app: AppContext): ServerApp {
+  const hono: ServerApp = new Hono<AppEnv>();
+  observeRequests(hono, app);
+  if (app.corsOrigins.length > 0) {
+    const origin = app.corsOrigins.includes("*") ? "*" : [...app.corsOrigins];
+    hono.use(cors({ origin, allowMethods: ["GET", "POST", "DELETE"], exposeHeaders: EXPOSED_HEADERS, maxAge: 600 }));
+  }
+  const routes = (path: string, handlers: Partial<Record<Method, RouteHandler>>): void => {
+    const methods = Object.keys(handlers) as Method[];
+    for (const method of methods) {
+      hono.on(method, path, (c) => {
+        c.set("route", path);
+        const scope = enter(c, app);
+        c.set("scope", scope);
+        return handlers[method]!(c, scope.context);
+      });
+    }
+    hono.all(path, (c) => {
       c.set("route", path);
-      return handler(c, next);
-    });
-    app.all(path, (c) => {
-      c.set("route", path);
-      c.header("allow", method === "GET" ? "GET, HEAD" : method);
-      return fail("method_not_allowed", `${c.req.method} is not allowed on ${path}; use ${method}.`);
+      c.header("allow", methods.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", "));
+      return fail("method_not_allowed", `${c.req.method} is not allowed on ${path}; use ${methods.join(" or ")}.`);
     });
   };
-  const created = unixSeconds(context);
-  for (const engine of context.engines.values()) {
-    warmUp(engine, chatEndpoint, { messages: [{ role: "user", content: "hello" }] });
-    warmUp(engine, completionEndpoint, { prompt: "hello" });
-  }
+  const route = (method: Method, path: string, handler: RouteHandler): void => routes(path, { [method]: handler });
+  const created = unixSeconds(app);
+  const status = (c: Context<AppEnv>): Response => {
+    const [body, code] = health(app, app.requests.draining);
+    if (code === 503) c.header("retry-after", "1");
+    return c.json(body, code);
+  };
 
-  route("GET", "/", (c) =>
-    c.html(landingPage([...context.engines.values()].map((engine) => engine.info)), 200, LANDING_HEADERS),
+  route("GET", "/", (c, { engines }) =>
+    c.html(
+      landingPage(
+        [...engines.values()].map((engine) => engine.info),
+        app.callers !== null,
+      ),
+      200,
+      LANDING_HEADERS,
+    ),
   );
-  route("GET", "/health", (c) => c.json(...health(context)));
-  route("GET", "/metrics", (c) => metrics(c, context));
-  route("GET", "/v1/models", (c) => c.json(modelList(context, created)));
-  route("GET", "/v1/models/:id", (c) => c.json(modelObject(context, findEngine(context, c.req.param("id")!), created)));
-  route("POST", "/v1/chat/completions", (c) => answerGeneration(context, chatEndpoint, incoming(c)));
-  route("POST", "/v1/completions", (c) => answerGeneration(context, completionEndpoint, incoming(c)));
+  route("GET", "/health", status);
+  route("GET", "/ready", status);
+  route("GET", "/version", (c) => c.json({ version: app.version }));
+  route("GET", "/metrics", (c) => metrics(c, app));
+  route("GET", "/v1/models", (c, context) => c.json(modelList(context, created)));
+  route("GET", "/v1/models/:id", (c, context) =>
+    c.json(modelObject(context, findEngine(context, c.req.param("id")!), created)),
+  );
+  route("POST", "/v1/chat/completions", (c, context) => answerGeneration(context, chatEndpoint, incoming(c)));
+  route("POST", "/v1/completions", (c, context) => answerGeneration(context, completionEndpoint, incoming(c)));
+  route("POST", "/v1/embeddings", (c, context) => answerEmbeddings(context, incoming(c)));
+  route("POST", "/v1/messages", (c, context) => answerMessages(context, incoming(c)));
+  route("POST", "/v1/messages/count_tokens", (c, context) => countMessageTokens(context, incoming(c)));
+  route("POST", "/tokenize", (c, context) => tokenize(context, c.req.raw));
+  route("POST", "/detokenize", (c, context) => detokenize(context, c.req.raw));
+  responseRoutes(route, routes, new ResponseStore(app.clock));
 
-  app.notFound((c) => errorResponse(c, context, notFound(c)));
-  app.onError((error, c) => errorResponse(c, context, error));
-  return app;
+  hono.notFound((c) => errorResponse(c, app, notFound(c)));
+  hono.onError((error, c) => errorResponse(c, app, error));
+  return hono;
+}
+
+/** /v1/responses and what was kept of them; a caller sees its own. */
+function responseRoutes(
+  route: (method: Method, path: string, handler: RouteHandler) => void,
+  routes: (path: string, handlers: Partial<Record<Method, RouteHandler>>) => void,
+  store: ResponseStore,
+): void {
+  const seen = (c: Context<AppEnv>, context: ServerContext): ResponsesContext => {
+    return { context, store, owner: c.get("scope")?.owner ?? null };
+  };
+  const idOf = (c: Context<AppEnv>): string => c.req.param("id")!;
+  const query = (c: Context<AppEnv>): URLSearchParams => new URL(c.req.url).searchParams;
+  route("POST", "/v1/responses", (c, context) => createResponse(seen(c, context), incoming(c)));
+  route("POST", "/v1/responses/input_tokens", (c, context) => countInputTokens(seen(c, context), incoming(c)));
+  routes("/v1/responses/:id", {
+    GET: (c, context) => readResponse(seen(c, context), idOf(c), query(c)),
+    DELETE: (c, context) => deleteResponse(seen(c, context), idOf(c)),
+  });
+  route("POST", "/v1/responses/:id/cancel", (c, context) => cancelResponse(seen(c, context), idOf(c)));
+  route("GET", "/v1/responses/:id/input_items", (c, context) => listInputItems(seen(c, context), idOf(c), query(c)));
+}
+
+/** Does once what the first request for that model would otherwise pay for. */
+export function warmEngine(engine: Engine): void {
+  warmUp(engine, chatEndpoint, { messages: [{ role: "user", content: "hello" }] });
+  warmUp(engine, completionEndpoint, { prompt: "hello" });
+}
+
+/** Who asks, and what that lets them see. Errors: `unauthorized`. */
+function enter(c: Context<AppEnv>, app: AppContext): RequestScope {
+  const header = (name: string): string | undefined => c.req.header(name);
+  const route = c.get("route");
+  const caller = app.callers === null || OPEN_ROUTES.has(route) ? null : app.callers.identify(header);
+  const { method } = c.req;
+  const requestId = c.get("requestId");
+  return new RequestScope(app, caller, { route, method, requestId, arrivalMs: c.get("arrivalMs"), header });
 }
 
 /** Stamps arrival and id before anything else, counts and logs after everything else. */
-function observeRequests(app: ServerApp, context: ServerContext): void {
-  app.use(async (c, next) => {
+function observeRequests(hono: ServerApp, context: AppContext): void {
+  hono.use(async (c, next) => {
     const arrivalMs = context.clock.nowMs();
     const given = c.req.header("x-request-id");
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
@@ -73,6 +172,8 @@ function observeRequests(app: ServerApp, context: ServerContext): void {
     } finally {
       context.http.inFlight -= 1;
     }
+    const failure = c.get("failure") ?? null;
+    for (const [name, value] of c.get("scope")?.finished(c.res.status, failure) ?? []) c.res.headers.set(name, value);
     c.res.headers.set("x-request-id", requestId);
     if (context.requests.draining) c.res.headers.set("connection", "close");
     const { method } = c.req;
@@ -100,43 +201,27 @@ function notFound(c: Context<AppEnv>): unknown {
   }
 }
 
-function errorResponse(c: Context<AppEnv>, context: ServerContext, error: unknown): Response {
-  const { status, headers, body } = toWireError(error);
+/** Paths whose clients read errors in Anthropic's form. */
+const ANTHROPIC_PATH = /^\/v1\/messages(\/|$)/;
+
+function errorResponse(c: Context<AppEnv>, context: AppContext, error: unknown): Response {
+  const wire = toWireError(error);
+  const { status, headers, body } = wire;
+  if (body.error.code !== null) c.set("failure", body.error.code);
+  if (status === 401) c.header("www-authenticate", 'Bearer realm="punctual"');
   if (status === 500) {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
     context.log.error({ requestId: c.get("requestId"), route: c.get("route"), detail }, "request failed");
   }
   for (const [name, value] of Object.entries(headers)) c.header(name, value);
   c.header("content-type", "application/json");
-  return c.body(JSON.stringify(body), status as ContentfulStatusCode);
+  const requestId = c.get("requestId");
+  const told = ANTHROPIC_PATH.test(c.req.path) ? toAnthropicError(wire, requestId) : body;
+  return c.body(JSON.stringify(told), status as ContentfulStatusCode);
 }
 
-function metrics(c: Context<AppEnv>, context: ServerContext): Response {
+function metrics(c: Context<AppEnv>, context: AppContext): Response {
   const stats = [...context.engines.values()].map((engine) => engine.stats());
   c.header("content-type", "text/plain; version=0.0.4; charset=utf-8");
   return c.body(renderMetrics(stats, context.http));
-}
-
-/** Ready only when every model is: what routes requests here must be able to ask for any of them. */
-function health(context: ServerContext): [Health, 200 | 503] {
-  const states = [...context.engines.values()].map((engine) => engine.state);
-  const models = Object.fromEntries([...context.engines].map(([name, engine]) => [name, engine.state]));
-  const worst = (["stopped", "stopping", "restarting", "starting"] as const).find((state) => states.includes(state));
-  const status = context.requests.draining ? "stopping" : (worst ?? "ready");
-  return [{ status, models }, status === "ready" ? 200 : 503];
-}
-
-function modelList(context: ServerContext, created: number): ModelList {
-  return { object: "list", data: [...context.engines.values()].map((engine) => modelObject(context, engine, created)) };
-}
-
-function modelObject(context: ServerContext, engine: Engine, created: number): ModelObject {
-  const { name, contextTokens } = engine.info;
-  return {
-    id: name,
-    object: "model",
-    created,
-    owned_by: "punctual",
-    max_model_len: Math.min(contextTokens, context.contextTokens),
-  };
 }

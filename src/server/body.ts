@@ -1,17 +1,27 @@
 /** Reads a request body within a limit: a declared length is judged before a byte is read, an undeclared one on the way. */
-import { fail } from "../core/index.ts";
+import { fail, PunctualError } from "../core/index.ts";
 import { decodeJson } from "../protocol/index.ts";
 
 /**
  * The JSON value of a request's body.
- * Errors: `payload_too_large` beyond `limitBytes`, `invalid_request` for anything that is not JSON.
+ * Errors: `payload_too_large` beyond `limitBytes`, `invalid_request` for anything that is not JSON, `cancelled` when the
+ * client went away amid it.
  */
 export async function readJson(request: Request, limitBytes: number): Promise<unknown> {
   const declared = Number(request.headers.get("content-length") ?? Number.NaN);
   if (declared > limitBytes) refuse(limitBytes);
-  // Node has checked that the bytes are as many as declared.
-  const bytes = Number.isNaN(declared) ? await readBounded(request, limitBytes) : await request.arrayBuffer();
-  return decodeJson(new Uint8Array(bytes));
+  return decodeJson(new Uint8Array(await readBytes(request, declared, limitBytes)));
+}
+
+async function readBytes(request: Request, declared: number, limitBytes: number): Promise<ArrayBuffer | Uint8Array> {
+  try {
+    // Node has checked that the bytes are as many as declared.
+    return Number.isNaN(declared) ? await readBounded(request, limitBytes) : await request.arrayBuffer();
+  } catch (error) {
+    if (error instanceof PunctualError) throw error;
+    // The connection broke amid the body: no failure of ours, and nobody is left to read about it.
+    return fail("cancelled", "The client went away before its request was complete.", { cause: error });
+  }
 }
 
 async function readBounded(request: Request, limitBytes: number): Promise<Uint8Array> {

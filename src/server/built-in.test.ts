@@ -63,7 +63,7 @@ describe.skipIf(model === undefined)("the built-in model", () => {
   });
 
   test("shows a call as JSON on a line of its own, and reads it back as its own history", async () => {
-    const { content } = (await ask("Turn on the kitchen light.")).choices[0]!.message;
+    const content = (await ask("Turn on the kitchen light.")).choices[0]!.message.content!;
     const [line, ...confirmation] = content.split("\n");
     expect(JSON.parse(line!)).toMatchObject({
       name: expect.any(String) as string,

@@ -1,6 +1,6 @@
 /** What every handler of one server shares: its models, its clock, its counters and the requests under way. */
 import { fail, PunctualError, type Clock } from "../core/index.ts";
-import type { Engine } from "../runtime/index.ts";
+import type { Engine, GenerateRequest, TokenStream } from "../runtime/index.ts";
 import type { HttpMetrics } from "./metrics.ts";
 
 /** Where the server says what happened. Prompts and answers are never passed to it. */
@@ -12,8 +12,14 @@ export interface ServerLog {
 /** A log that keeps quiet. */
 export const SILENT_LOG: ServerLog = { info: () => undefined, error: () => undefined };
 
+/**
+ * What a handler works with. The application makes one per request (scope.ts): `engines` are those that the caller may
+ * use, and `requests` counts against the caller's limits, so that no endpoint can forget to ask.
+ */
 export interface ServerContext {
   readonly engines: ReadonlyMap<string, Engine>;
+  /** Names of models that are still being loaded. */
+  readonly expected: ReadonlySet<string>;
   readonly clock: Clock;
   /** Unix milliseconds at the clock's zero. */
   readonly unixOriginMs: number;
@@ -22,7 +28,13 @@ export interface ServerContext {
   readonly bodyLimitBytes: number;
   readonly log: ServerLog;
   readonly http: HttpMetrics;
-  readonly requests: OpenRequests;
+  readonly requests: RequestGate;
+}
+
+/** Where a handler opens its generation request before it reads the body. */
+export interface RequestGate {
+  /** Errors: `shutting_down`; `rate_limit_exceeded` for a caller beyond its limits. @param client aborts when the client goes away. */
+  open(client: AbortSignal): OpenRequest;
 }
 
 /** Seconds since 1970, as OpenAI's objects carry them. */
@@ -30,10 +42,16 @@ export function unixSeconds(context: ServerContext): number {
   return Math.floor((context.unixOriginMs + context.clock.nowMs()) / 1000);
 }
 
-/** The engine of that name. Errors: `model_not_found`. */
+/** How long a client waits before it asks again for a model that is being loaded. */
+const LOADING_RETRY_MS = 2000;
+
+/** The engine of that name. Errors: `model_not_found`, `engine_failed` while it is being loaded. */
 export function findEngine(context: ServerContext, model: string): Engine {
   const engine = context.engines.get(model);
   if (engine !== undefined) return engine;
+  if (context.expected.has(model)) {
+    fail("engine_failed", `The model '${model}' is still being loaded.`, { retryAfterMs: LOADING_RETRY_MS });
+  }
   const known = [...context.engines.keys()].map((name) => `'${name}'`).join(", ");
   return fail("model_not_found", `The model '${model}' does not exist; this server has ${known}.`, { param: "model" });
 }
@@ -41,6 +59,8 @@ export function findEngine(context: ServerContext, model: string): Engine {
 /** One generation request under way: `signal` ends it, `done` is called once when it has been answered. */
 export interface OpenRequest {
   readonly signal: AbortSignal;
+  /** Hands one generation to an engine: cancelled by `signal`, with the caller's default objective, counted and traced. */
+  submit(engine: Engine, request: GenerateRequest): TokenStream;
   abort(reason?: unknown): void;
   done(): void;
 }
@@ -49,7 +69,7 @@ export interface OpenRequest {
  * The generation requests under way. While draining no new one is opened; what is left at the end of
  * the grace is aborted with the typed error that its client then reads.
  */
-export class OpenRequests {
+export class OpenRequests implements RequestGate {
   readonly #open = new Set<AbortController>();
   readonly #waiters: (() => void)[] = [];
   #draining = false;
@@ -75,7 +95,8 @@ export class OpenRequests {
       client.removeEventListener("abort", onClient);
       if (this.#open.delete(controller) && this.#open.size === 0) for (const wake of this.#waiters.splice(0)) wake();
     };
-    return { signal: controller.signal, abort, done };
+    const { signal } = controller;
+    return { signal, submit: (engine, request) => engine.submit(request, { signal }), abort, done };
   }
 
   /** Refuses new requests from now on; resolves when none is left. */

@@ -10,6 +10,16 @@
  */
 export type { ServerApp } from "./app.ts";
 export type { ServerLog } from "./context.ts";
+export {
+  newKey,
+  hashKey,
+  plainKey,
+  readKeyEntries,
+  readKeyFile,
+  type ApiKey,
+  type KeyEntry,
+  type KeyLimits,
+} from "./security/keys.ts";
 export { conversationPrompt, type PlainMessage } from "./openai/conversation.ts";
 export { ReplyShaper, type ReplyPiece } from "./openai/reply.ts";
 export { createServer, type Listening, type ListenOptions, type PunctualServer, type ServerOptions } from "./server.ts";

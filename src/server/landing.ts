@@ -47,7 +47,7 @@ button { background: var(--accent); border-color: var(--accent); color: var(--pa
 
 const SCRIPT = `
 const byId = (id) => document.getElementById(id);
-const log = byId("log"), form = byId("ask"), input = byId("text"), model = byId("model"), button = byId("send");
+const log = byId("log"), form = byId("ask"), input = byId("text"), model = byId("model"), button = byId("send"), key = byId("key");
 const messages = [];
 let running = null;
 byId("origin").textContent = location.origin;
@@ -78,7 +78,7 @@ async function answer(turn) {
   let firstMs = null, reply = "";
   const response = await fetch("/v1/chat/completions", {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...(key?.value ? { authorization: "Bearer " + key.value } : {}) },
     body: JSON.stringify({ model: model.value, messages, stream: true, temperature: 0, stream_options: { include_usage: true } }),
     signal: running.signal,
   });
@@ -150,19 +150,20 @@ function modelRow(info: EngineInfo): string {
   return `<tr>${cells.join("")}</tr>`;
 }
 
-function curlExample(model: string): string {
+function curlExample(model: string, asksForKeys: boolean): string {
   const body = [
     `{"model": ${JSON.stringify(model)}, "stream": true,`,
     `"messages": [{"role": "user", "content": "What is 12 + 7?"}],`,
     `"slo": {"ttft_ms": 200}}`,
   ];
   return `curl -N <span id="origin">http://localhost:8080</span>/v1/chat/completions \\
-  -H 'content-type: application/json' \\
+  -H 'content-type: application/json' \\${asksForKeys ? "\n  -H 'authorization: Bearer YOUR-KEY' \\" : ""}
   -d '${escapeHtml(body.join("\n       "))}'`;
 }
 
-/** The page for these models; the first is the one the examples use. */
-export function landingPage(models: readonly EngineInfo[]): string {
+/** The page for these models; the first is the one the examples use. @param asksForKeys the chat box then has a field for one. */
+export function landingPage(models: readonly EngineInfo[], asksForKeys: boolean): string {
+  const keyField = `<input id="key" type="password" aria-label="API key" placeholder="API key" autocomplete="off">`;
   const options = models.map(({ name }) => `<option>${escapeHtml(name)}</option>`).join("");
   const endpoints = ENDPOINTS.map(([path, what]) => `<tr><td><code>${path}</code></td><td>${what}</td></tr>`).join("");
   return `<!doctype html>
@@ -182,10 +183,11 @@ export function landingPage(models: readonly EngineInfo[]): string {
 <form id="ask">
 <input id="text" aria-label="Message" placeholder="What is 12 + 7?" autocomplete="off" autofocus>
 <select id="model" aria-label="Model">${options}</select>
+${asksForKeys ? keyField : ""}
 <button id="send">Ask</button>
 </form></section>
-<section><h2>From a terminal</h2><pre>${curlExample(models[0]?.name ?? "")}</pre>
-<p>Any OpenAI client works: set its base URL to this address followed by <code>/v1</code>; the key is not read.</p></section>
+<section><h2>From a terminal</h2><pre>${curlExample(models[0]?.name ?? "", asksForKeys)}</pre>
+<p>Any OpenAI client works: set its base URL to this address followed by <code>/v1</code>; ${asksForKeys ? "the key is one that this server was given" : "the key is not read"}.</p></section>
 <section><h2>Models</h2>
 <table><thead><tr><th>model</th><th>context</th><th>weights</th><th>KV cache</th></tr></thead><tbody>${models.map(modelRow).join("")}</tbody></table></section>
 <section><h2>Endpoints</h2><table><tbody>${endpoints}</tbody></table></section>

@@ -3,8 +3,9 @@
  * vLLM has the same quantity, again as `vllm:*`, so that dashboards and endpoint pickers made for vLLM
  * work unchanged. Times in seconds.
  */
+import { assert, Histogram } from "../core/index.ts";
 import { HISTOGRAM_NAMES, type EngineStats, type HistogramName, type RequestEnd } from "../runtime/index.ts";
-import { Exposition, type Labels } from "./exposition.ts";
+import { Exposition, type HistogramSample, type Labels } from "./exposition.ts";
 
 const HISTOGRAM_HELP: Readonly<Record<HistogramName, string>> = {
   time_to_first_token_seconds: "Time from arrival to the first token.",
@@ -21,14 +22,50 @@ const HISTOGRAM_HELP: Readonly<Record<HistogramName, string>> = {
   request_generation_tokens: "Generated tokens per request.",
 };
 
-/** Histograms that vLLM does not have. */
-const OURS_ONLY: ReadonlySet<HistogramName> = new Set<HistogramName>(["iteration_seconds"]);
+// vLLM's buckets, seconds and tokens. Ours are finer at the low end, where a small model on a processor lives; every bound of
+// vLLM's is one of ours, so that the same counts serve both.
+const FIRST_TOKEN = [
+  0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560,
+];
+const PER_TOKEN = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80];
+const REQUEST = [0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680];
+const STEP_TOKENS = [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384];
+const TOKENS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000];
+const CHOICES = [1, 2, 5, 10, 20];
+
+/** vLLM's bounds for the histograms that it has too; null: ours only. */
+const VLLM_BOUNDS: Readonly<Record<HistogramName, readonly number[] | null>> = {
+  time_to_first_token_seconds: FIRST_TOKEN,
+  inter_token_latency_seconds: PER_TOKEN,
+  request_time_per_output_token_seconds: PER_TOKEN,
+  e2e_request_latency_seconds: REQUEST,
+  request_queue_time_seconds: REQUEST,
+  request_prefill_time_seconds: REQUEST,
+  request_decode_time_seconds: REQUEST,
+  request_inference_time_seconds: REQUEST,
+  iteration_tokens_total: STEP_TOKENS,
+  iteration_seconds: null,
+  request_prompt_tokens: TOKENS,
+  request_generation_tokens: TOKENS,
+};
+
 /** Values of vLLM's finished_reason; requests that were refused or expired never started there. */
 const VLLM_REASONS: ReadonlySet<RequestEnd> = new Set<RequestEnd>(["stop", "length", "abort", "error"]);
 
-/** Counts finished HTTP requests by route, method and status. Routes are patterns, so the set is small. */
+/** What is known of requests only here, where the generations of one request are still together. */
+interface RequestShapes {
+  readonly n: Histogram;
+  readonly maxTokens: Histogram;
+  readonly longest: Histogram;
+}
+
+/**
+ * Counts finished HTTP requests by route, method and status, and the shapes of generation requests by model. Routes are
+ * patterns and models are served ones, so both sets are small.
+ */
 export class HttpMetrics {
   readonly #requests = new Map<string, { readonly labels: Labels; count: number }>();
+  readonly #shapes = new Map<string, RequestShapes>();
   inFlight = 0;
 
   finished(route: string, method: string, status: number): void {
@@ -36,6 +73,40 @@ export class HttpMetrics {
     const entry = this.#requests.get(key);
     if (entry !== undefined) entry.count += 1;
     else this.#requests.set(key, { labels: { route, method, status: String(status) }, count: 1 });
+  }
+
+  /** A generation was handed to that model, with room for that many tokens. */
+  submitted(model: string, maxTokens: number): void {
+    this.#shapeOf(model).maxTokens.observe(maxTokens);
+  }
+
+  /** A request with `n` generations is over; its longest answer has that many tokens. */
+  generated(model: string, n: number, longestTokens: number): void {
+    this.#shapeOf(model).n.observe(n);
+    this.#shapeOf(model).longest.observe(longestTokens);
+  }
+
+  #shapeOf(model: string): RequestShapes {
+    let shapes = this.#shapes.get(model);
+    if (shapes === undefined) {
+      shapes = { n: new Histogram(CHOICES), maxTokens: new Histogram(TOKENS), longest: new Histogram(TOKENS) };
+      this.#shapes.set(model, shapes);
+    }
+    return shapes;
+  }
+
+  /** The histograms of a served model, also before its first request: a dashboard must not find a hole. */
+  writeShapes(page: Exposition, model: string): void {
+    const { n, maxTokens, longest } = this.#shapeOf(model);
+    const write = (name: string, help: string, histogram: Histogram): void => {
+      const { bounds, sum, count } = histogram;
+      const sample = { bounds, cumulative: histogram.cumulative(), sum, count };
+      page.histogram(`punctual_${name}`, help, { model_name: model }, sample);
+      page.histogram(`vllm:${name}`, help, vllmLabels(model), sample);
+    };
+    write("request_params_n", "Answers wanted per request.", n);
+    write("request_params_max_tokens", "Most tokens wanted per answer.", maxTokens);
+    write("request_max_num_generation_tokens", "Tokens of the longest answer per request.", longest);
   }
 
   write(page: Exposition): void {
@@ -53,29 +124,37 @@ export function renderMetrics(engines: readonly EngineStats[], http: HttpMetrics
     writeGauges(page, stats);
     writeCounters(page, stats);
     writeHistograms(page, stats);
+    http.writeShapes(page, stats.name);
   }
   http.write(page);
   return page.text();
 }
 
+/** vLLM numbers its engines; here each model has one. */
+function vllmLabels(model: string): Labels {
+  return { model_name: model, engine: "0" };
+}
+
 /** One quantity under both prefixes. */
 class Both {
   readonly #page: Exposition;
+  readonly #model: string;
   readonly #labels: Labels;
 
   constructor(page: Exposition, model: string) {
     this.#page = page;
+    this.#model = model;
     this.#labels = { model_name: model };
   }
 
   gauge(name: string, help: string, value: number): void {
     this.#page.gauge(`punctual_${name}`, help, this.#labels, value);
-    this.#page.gauge(`vllm:${name}`, help, { ...this.#labels, engine: "0" }, value);
+    this.#page.gauge(`vllm:${name}`, help, vllmLabels(this.#model), value);
   }
 
   counter(name: string, help: string, value: number): void {
     this.#page.counter(`punctual_${name}`, help, this.#labels, value);
-    this.#page.counter(`vllm:${name}`, help, { ...this.#labels, engine: "0" }, value);
+    this.#page.counter(`vllm:${name}`, help, vllmLabels(this.#model), value);
   }
 }
 
@@ -130,7 +209,22 @@ function writeHistograms(page: Exposition, stats: EngineStats): void {
   for (const name of HISTOGRAM_NAMES) {
     const sample = stats.histograms[name];
     page.histogram(`punctual_${name}`, HISTOGRAM_HELP[name], labels, sample);
-    if (OURS_ONLY.has(name)) continue;
-    page.histogram(`vllm:${name}`, HISTOGRAM_HELP[name], { ...labels, engine: "0" }, sample);
+    const bounds = VLLM_BOUNDS[name];
+    if (bounds === null) continue;
+    page.histogram(`vllm:${name}`, HISTOGRAM_HELP[name], vllmLabels(stats.name), narrow(sample, bounds));
   }
+  // vLLM's older name for the gaps between tokens, which many dashboards still read.
+  const gaps = narrow(stats.histograms.inter_token_latency_seconds, PER_TOKEN);
+  const help = "Time between two tokens of a request; older name of inter_token_latency_seconds.";
+  page.histogram("vllm:time_per_output_token_seconds", help, vllmLabels(stats.name), gaps);
+}
+
+/** The same observations in fewer buckets; each of `bounds` is one of the sample's. */
+function narrow(sample: HistogramSample, bounds: readonly number[]): HistogramSample {
+  const cumulative = bounds.map((bound) => {
+    const at = sample.bounds.indexOf(bound);
+    assert(at >= 0, "vLLM's bucket is one of ours");
+    return sample.cumulative[at] ?? 0;
+  });
+  return { bounds, cumulative: [...cumulative, sample.count], sum: sample.sum, count: sample.count };
 }

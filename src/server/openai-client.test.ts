@@ -117,6 +117,69 @@ describe("chat completions", () => {
     expect(chunks.filter((chunk) => chunk.choices[0]!.delta.role !== undefined)).toHaveLength(3);
   });
 
+  test("choice i depends on the seed and i alone; the first is the answer of n = 1", async () => {
+    const texts = async (n: number, seed: number): Promise<string[]> => {
+      const answer = await client.chat.completions.create({ ...plain, temperature: 1, seed, n });
+      return answer.choices.map((choice) => choice.message.content!);
+    };
+    const three = await texts(3, 5);
+    expect(await texts(2, 5)).toEqual(three.slice(0, 2));
+    expect(await texts(1, 5)).toEqual(three.slice(0, 1));
+    expect(await texts(1, 6)).not.toEqual(three.slice(1, 2)); // neighbouring seeds share no answer
+  });
+
+  test("streams of several choices interleave", async () => {
+    const order = (await streamed({ n: 3, max_tokens: 40 })).map((chunk) => chunk.choices[0]!.index);
+    const firstEnd = order.lastIndexOf(order.find((index) => index !== order[0])!);
+    expect(order.indexOf(2)).toBeLessThan(order.lastIndexOf(0));
+    expect(order.indexOf(0)).toBeLessThan(firstEnd);
+  });
+
+  test("include_obfuscation fills every chunk up to a multiple of 64 bytes", async () => {
+    for (const chunk of await streamed({ stream_options: { include_obfuscation: true } })) {
+      expect(Buffer.byteLength(JSON.stringify(chunk)) % 64).toBe(0);
+    }
+    for (const chunk of await streamed({})) expect(chunk).not.toHaveProperty("obfuscation");
+  });
+
+  test("a logit bias decides", async () => {
+    const [id] = served.engine.tokenizer.encode("q");
+    const biased = { ...plain, logit_bias: { ...PLAIN.logit_bias, [String(id)]: 100 } };
+    expect((await client.chat.completions.create(biased)).choices[0]!.message.content).toBe("q".repeat(12));
+  });
+
+  test("an effort is a share of the answer's tokens; none is nothing", async () => {
+    const think = { logit_bias: { [String(served.engine.tokenizer.specialId("<|think|>"))]: 100 }, ignore_eos: true };
+    const thoughts = async (extra: object): Promise<number> => {
+      const params = { ...chat, ...think, max_tokens: 40, ...extra } as typeof chat;
+      return chatCompletionSchema.parse(await client.chat.completions.create(params)).usage.completion_tokens_details
+        .reasoning_tokens;
+    };
+    expect(await thoughts({ reasoning_effort: "none" })).toBe(0);
+    expect(await thoughts({ chat_template_kwargs: { enable_thinking: false } })).toBe(0);
+    expect(await thoughts({ reasoning_effort: "low" })).toBeLessThanOrEqual(8); // a fifth
+    expect(await thoughts({ reasoning_effort: "low", thinking_budget: 3 })).toBeLessThanOrEqual(3);
+  });
+
+  test("fields that ask for nothing we would do differently are accepted", async () => {
+    const accepted = {
+      verbosity: "low",
+      store: true,
+      user: "ann",
+      metadata: { a: "b" },
+      prompt_cache_key: "k",
+      safety_identifier: "s",
+      prediction: { type: "content", content: [{ type: "text", text: "maybe" }] },
+    };
+    const answer = await client.chat.completions.create({ ...plain, ...accepted } as typeof plain);
+    const unasked = await client.chat.completions.create(plain);
+    expect(answer.choices[0]!.message).toEqual(unasked.choices[0]!.message);
+    expect(answer.usage!.completion_tokens_details).toMatchObject({
+      accepted_prediction_tokens: 0,
+      rejected_prediction_tokens: 0,
+    });
+  });
+
   test("a deadline in the body or in headers is answered with its outcome", async () => {
     const body = { ...plain, slo: { class: "latency", ttft_ms: 60_000 } } as typeof plain;
     const attained = chatCompletionSchema.parse(await client.chat.completions.create(body)).usage.slo!;
@@ -194,11 +257,14 @@ describe("errors, as the client's classes", () => {
   test.each([
     ["an unknown model", { model: "gpt-9" }, OpenAI.NotFoundError, "model_not_found", "model"],
     [
-      "tools",
-      { tools: [{ type: "function", function: { name: "f" } }] },
+      "a choice of a tool that is not declared",
+      {
+        tools: [{ type: "function", function: { name: "f" } }],
+        tool_choice: { type: "function", function: { name: "g" } },
+      },
       OpenAI.BadRequestError,
-      "unsupported_parameter",
-      "tools",
+      "invalid_request",
+      "tool_choice",
     ],
     ["a temperature too hot", { temperature: 3 }, OpenAI.BadRequestError, "invalid_request", "temperature"],
     ["too many choices", { n: 9 }, OpenAI.BadRequestError, "invalid_request", "n"],

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { parsePrometheus, sampleValue } from "../../test/support/prometheus.ts";
 import { PunctualError } from "../core/index.ts";
 import { chatChunkSchema, parseChatRequest } from "../protocol/index.ts";
-import { readTokenizer, trainBpe, writeTokenizer } from "../llm/index.ts";
-import type { FinishEvent, Section, TokenEvent, TokenStream, Usage } from "../runtime/index.ts";
+import { openDialect, readTokenizer, trainBpe, writeTokenizer } from "../llm/index.ts";
+import type { Engine, FinishEvent, Section, TokenEvent, TokenStream, Usage } from "../runtime/index.ts";
 import { OpenRequests } from "./context.ts";
 import { Exposition } from "./exposition.ts";
 import { chatEndpoint } from "./openai/chat.ts";
@@ -114,7 +114,10 @@ describe("chat stream writer", () => {
       stream: true,
       ...extra,
     });
-    const writer = chatEndpoint.writer(request, tokenizer, head, [5]);
+    const dialect = openDialect({ tokenizer, template: null, wallMs: () => 0 });
+    const model = { tokenizer, dialect } as unknown as Engine; // all that chat reads of an engine
+    const prepared = { ...chatEndpoint.prepare(request, model), prompts: [[1, 2, 3, 4, 5]] };
+    const writer = chatEndpoint.writer(request, model, head, prepared);
     const text = events.map((event) => writer.push(event)).join("") + writer.end();
     const datas = text
       .split("\n\n")

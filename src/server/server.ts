@@ -5,18 +5,36 @@ import { getRequestListener } from "@hono/node-server";
 import { assert, fail, PunctualError, type Clock } from "../core/index.ts";
 import { LIMITS } from "../protocol/index.ts";
 import { liveClock, type Engine } from "../runtime/index.ts";
-import { createApp, type ServerApp } from "./app.ts";
-import { OpenRequests, SILENT_LOG, type ServerContext, type ServerLog } from "./context.ts";
+import { packageVersion } from "./admin/status.ts";
+import { createApp, warmEngine, type ServerApp } from "./app.ts";
+import { OpenRequests, SILENT_LOG, type ServerLog } from "./context.ts";
 import { HttpMetrics } from "./metrics.ts";
+import type { AppContext } from "./scope.ts";
+import { Callers } from "./security/callers.ts";
+import type { ApiKey } from "./security/keys.ts";
+import { answerBadRequests } from "./security/bad-requests.ts";
+import { RequestTracer } from "./tracing.ts";
 
 /** What a server serves, and its limits. */
 export interface ServerOptions {
-  /** Running engines, each served under its name; at least one, names distinct. They stay the caller's to stop. */
+  /** Running engines, each served under its name, names distinct. They stay the caller's to stop. */
   readonly engines: readonly Engine[];
+  /** Names of models that `add` will bring: until then the server is not ready and answers 503 for them. */
+  readonly expected?: readonly string[];
   /** Most tokens of prompt and answer together, where the model itself allows more. */
   readonly contextTokens?: number;
   /** Largest request body, bytes; 4 MiB when absent. */
   readonly bodyLimitBytes?: number;
+  /** How long a client may take to send its headers, milliseconds; 30 000 when absent. */
+  readonly headersTimeoutMs?: number;
+  /** How long a client may take to send its whole request, milliseconds; 120 000 when absent. */
+  readonly bodyTimeoutMs?: number;
+  /** How long an answer may take from the request's arrival, milliseconds; as long as it takes when absent. */
+  readonly requestTimeoutMs?: number;
+  /** Who may ask. Empty or absent: everybody, and then only this machine can reach the server (see `insecure`). */
+  readonly keys?: readonly ApiKey[];
+  /** Origins whose pages may call this server, or "*"; none when absent. */
+  readonly corsOrigins?: readonly string[];
   /** Silent when absent. Never sees prompts or answers. */
   readonly log?: ServerLog;
   /** The clock of the engines; `liveClock` when absent. */
@@ -29,7 +47,7 @@ export interface ListenOptions {
   readonly host?: string;
   /** 0: any free port. 8080 when absent. */
   readonly port?: number;
-  /** Needed to listen beyond this machine, because nobody is asked for a key. */
+  /** Needed to listen beyond this machine when nobody is asked for a key. */
   readonly insecure?: boolean;
 }
 
@@ -44,6 +62,10 @@ export interface Listening {
 export interface PunctualServer extends AsyncDisposable {
   /** For tests and for mounting in another server: `app.request()`, `app.fetch`. */
   readonly app: ServerApp;
+  /** Serves one more engine from now on. It stays the caller's to stop. */
+  add(engine: Engine): void;
+  /** Serves that model no more: new requests for it are refused, those under way go on. */
+  remove(name: string): void;
   /** Errors: `insecure_address` for a host beyond this machine, `address_in_use`. */
   listen(options?: ListenOptions): Promise<Listening>;
   /**
@@ -58,21 +80,11 @@ const FLUSH_MS = 500;
 
 /** A server of OpenAI's API over engines. Nothing listens until `listen`. */
 export function createServer(options: ServerOptions): PunctualServer {
-  const clock = options.clock ?? liveClock;
   const engines = new Map(options.engines.map((engine) => [engine.info.name, engine]));
-  assert(engines.size >= 1, "a server has at least one engine");
   assert(engines.size === options.engines.length, "engines of one server have distinct names");
-  const context: ServerContext = {
-    engines,
-    clock,
-    // `created` is calendar time, which no monotonic clock has: read once, and counted on from there.
-    unixOriginMs: new Date().getTime() - clock.nowMs(),
-    contextTokens: options.contextTokens ?? Infinity,
-    bodyLimitBytes: options.bodyLimitBytes ?? LIMITS.bodyBytes,
-    log: options.log ?? SILENT_LOG,
-    http: new HttpMetrics(),
-    requests: new OpenRequests(),
-  };
+  const expected = new Set(options.expected?.filter((name) => !engines.has(name)));
+  const context = appContext(options, engines, expected);
+  for (const engine of engines.values()) warmEngine(engine);
   const app = createApp(context);
   const sockets = new Set<Server>();
   let closing: Promise<void> | null = null;
@@ -80,9 +92,20 @@ export function createServer(options: ServerOptions): PunctualServer {
     (closing ??= closeAll(context.requests, sockets, graceMs));
   return {
     app,
+    add: (engine) => {
+      const { name } = engine.info;
+      assert(!engines.has(name), "engines of one server have distinct names");
+      warmEngine(engine);
+      engines.set(name, engine);
+      expected.delete(name);
+    },
+    remove: (name) => {
+      engines.delete(name);
+      expected.delete(name);
+    },
     listen: async (where = {}) => {
-      const server = httpServer(app);
-      const listening = await listenOn(server, where);
+      const server = httpServer(app, options);
+      const listening = await listenOn(server, where, context.callers !== null);
       sockets.add(server);
       return listening;
     },
@@ -91,24 +114,56 @@ export function createServer(options: ServerOptions): PunctualServer {
   };
 }
 
-function httpServer(app: ServerApp): Server {
+function appContext(
+  options: ServerOptions,
+  engines: ReadonlyMap<string, Engine>,
+  expected: ReadonlySet<string>,
+): AppContext {
+  const clock = options.clock ?? liveClock;
+  // `created` is calendar time, which no monotonic clock has: read once, and counted on from there.
+  const unixOriginMs = new Date().getTime() - clock.nowMs();
+  const { keys = [] } = options;
+  return {
+    engines,
+    expected,
+    clock,
+    unixOriginMs,
+    contextTokens: options.contextTokens ?? Infinity,
+    bodyLimitBytes: options.bodyLimitBytes ?? LIMITS.bodyBytes,
+    log: options.log ?? SILENT_LOG,
+    http: new HttpMetrics(),
+    requests: new OpenRequests(),
+    callers: keys.length === 0 ? null : new Callers(keys, clock),
+    corsOrigins: options.corsOrigins ?? [],
+    requestTimeoutMs: options.requestTimeoutMs ?? null,
+    tracer: new RequestTracer(unixOriginMs),
+    version: packageVersion(),
+  };
+}
+
+function httpServer(app: ServerApp, options: ServerOptions): Server {
+  const { headersTimeoutMs = 30_000, bodyTimeoutMs = 120_000 } = options;
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
-  const server = createHttpServer((request, response) => {
+  const limits = {
+    headersTimeout: Math.min(headersTimeoutMs, bodyTimeoutMs),
+    requestTimeout: bodyTimeoutMs,
+    connectionsCheckingInterval: Math.min(5000, Math.max(10, headersTimeoutMs / 2)),
+  };
+  const server = createHttpServer(limits, (request, response) => {
     void listener(request, response); // answers its own failures
   });
   server.keepAliveTimeout = 65_000; // longer than common load balancers keep a connection idle
+  answerBadRequests(server);
   return server;
 }
 
-async function listenOn(server: Server, options: ListenOptions): Promise<Listening> {
+async function listenOn(server: Server, options: ListenOptions, asksForKeys: boolean): Promise<Listening> {
   const { host = "127.0.0.1", port = 8080, insecure = false } = options;
-  if (!insecure && !isLoopback(host)) {
+  if (!insecure && !asksForKeys && !isLoopback(host)) {
     fail(
       "insecure_address",
-      `Expected a loopback host without 'insecure', got '${host}': requests carry no keys yet.`,
-      {
-        param: "host",
-      },
+      `Expected a loopback host, got '${host}': beyond this machine the server wants API keys, or 'insecure'.`,
+      { param: "host" },
     );
   }
   await new Promise<void>((resolve, reject) => {

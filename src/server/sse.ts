@@ -8,6 +8,11 @@ export function sseData(value: unknown): string {
   return `data: ${JSON.stringify(value)}\n\n`;
 }
 
+/** One event with a name of its own, which is also its `type`. */
+export function sseEvent(value: { readonly type: string }): string {
+  return `event: ${value.type}\ndata: ${JSON.stringify(value)}\n\n`;
+}
+
 /** The end of a stream that ended well; a failed one ends without it. */
 export const SSE_DONE = "data: [DONE]\n\n";
 

@@ -2,22 +2,9 @@
 import OpenAI from "openai";
 import { Engine, type EngineOptions } from "../../src/runtime/index.ts";
 import { createServer, type PunctualServer, type ServerOptions } from "../../src/server/index.ts";
-import type { DecoderConfig } from "../../src/llm/index.ts";
+import { TINY } from "./tiny.ts";
 
-/** The smallest shape that exercises grouped queries and more than one layer. */
-export const TINY: DecoderConfig = {
-  vocabSize: 320,
-  hidden: 32,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 8,
-  ffn: 64,
-  ropeTheta: 10_000,
-  normEps: 1e-5,
-  tiedEmbeddings: true,
-  maxPositions: 512,
-};
+export { TINY };
 
 /** An engine with random weights; the budget is given, so that no time goes into measuring it. */
 export function startTinyEngine(options: Partial<EngineOptions> = {}): Promise<Engine> {

@@ -1,5 +1,6 @@
 /** POST /v1/chat/completions, streamed and not. */
-import type { Tokenizer } from "../../llm/index.ts";
+import { randomUUID } from "node:crypto";
+import type { TextTokenizer } from "../../llm/index.ts";
 import {
   parseChatRequest,
   type ChatChunk,
@@ -8,76 +9,119 @@ import {
   type ChatRequest,
   type ChatTokenLogprob,
   type FinishReason,
+  type ToolCall,
   type UsageBody,
 } from "../../protocol/index.ts";
-import type { GenerateEvent } from "../../runtime/index.ts";
+import type { Engine, GenerateEvent } from "../../runtime/index.ts";
 import { SSE_DONE, sseData } from "../sse.ts";
-import { conversationPrompt } from "./conversation.ts";
-import { finishReason, usedTier, type ChoiceEvent } from "./generate.ts";
-import type { AnswerHead, Endpoint, PreparedRequest, StreamWriter, AnswerCollector } from "./endpoint.ts";
+import { chatPromptOf } from "./conversation.ts";
+import type { AnswerCollector, AnswerHead, Endpoint, PreparedRequest, StreamWriter } from "./endpoint.ts";
+import { effortBudget, finishReason, usedTier, type ChoiceEvent, type ThinkingBudget } from "./generate.ts";
 import { chatLogprob } from "./logprobs.ts";
-import { ReplyShaper } from "./reply.ts";
-import { combineUsage, runningUsage, type FinishedChoice } from "./usage.ts";
+import { obfuscated } from "./obfuscation.ts";
+import { ReplyReader, type ReplyPart } from "./reply.ts";
+import { toolPlan, type ToolPlan } from "./tools.ts";
+import { combineUsage, runningUsage, streamedUsage, type FinishedChoice, type StreamedUsage } from "./usage.ts";
+
+/** A chat request, prepared. */
+export interface PreparedChat extends PreparedRequest {
+  readonly tools: ToolPlan;
+}
 
 /** The chat endpoint, for endpoint.ts to run. */
-export const chatEndpoint: Endpoint<ChatRequest> = {
+export const chatEndpoint: Endpoint<ChatRequest, PreparedChat> = {
   idPrefix: "chatcmpl",
   promptField: "messages",
   parse: parseChatRequest,
-  prepare(request, tokenizer): PreparedRequest {
-    const logprobs = request.logprobs === true ? (request.top_logprobs ?? 0) : undefined;
-    return {
-      prompts: [conversationPrompt(tokenizer, request.messages)],
-      maxTokens: request.max_completion_tokens ?? request.max_tokens ?? undefined,
-      logprobs,
-      thinkingBudget: thinkingBudget(request),
-    };
-  },
-  writer: (request, tokenizer, head, promptTokens) => new ChatWriter(request, tokenizer, head, promptTokens),
-  collector: (request, tokenizer, head) => new ChatCollector(request, tokenizer, head),
+  prepare: prepareChat,
+  writer: (request, engine, head, prepared) => new ChatWriter(request, engine, head, prepared),
+  collector: (request, engine, head, prepared) => new ChatCollector(request, engine, head, prepared),
 };
 
-/** An effort of "none" is a budget of nothing; other efforts leave the model its own measure. */
-function thinkingBudget(request: ChatRequest): number | undefined {
-  if (request.thinking_budget !== null && request.thinking_budget !== undefined) return request.thinking_budget;
-  return request.reasoning_effort === "none" ? 0 : undefined;
+/**
+ * Prompt and settings of a chat request; other endpoints that speak of conversations come here with theirs.
+ * Errors: `unsupported` for a model without a chat layout.
+ */
+export function prepareChat(request: ChatRequest, engine: Engine): PreparedChat {
+  const tools = toolPlan(request);
+  const budget = thinkingBudget(request);
+  const thinking = budget === 0 ? false : wantsThinking(request);
+  const { promptTokens, barred } = chatPromptOf(engine, request.messages, tools, thinking);
+  return {
+    prompts: [promptTokens],
+    maxTokens: request.max_completion_tokens ?? request.max_tokens ?? undefined,
+    logprobs: request.logprobs === true ? (request.top_logprobs ?? 0) : undefined,
+    thinkingBudget: budget,
+    forced: tools.forced,
+    barred,
+    tools,
+  };
 }
 
-interface Visible {
-  readonly content: string;
-  readonly reasoning: string;
+/** A stated budget, else a template's switch, else what the effort comes to. */
+function thinkingBudget(request: ChatRequest): ThinkingBudget | undefined {
+  if (request.thinking_budget !== null && request.thinking_budget !== undefined) return request.thinking_budget;
+  const switches = request.chat_template_kwargs;
+  if (switches?.enable_thinking === false || switches?.thinking === false || request.reasoning_effort === "none") {
+    return 0;
+  }
+  return effortBudget(request.reasoning_effort);
+}
+
+/** True where a request asks for thinking in so many words; undefined leaves it to the model. */
+function wantsThinking({ reasoning_effort: effort, chat_template_kwargs: switches }: ChatRequest): true | undefined {
+  const asked = switches?.enable_thinking ?? switches?.thinking ?? effort ?? undefined;
+  return asked === undefined || asked === false ? undefined : true;
+}
+
+/** How replies to a prepared request are read. */
+export function replyReader({ tools }: PreparedChat): ReplyReader {
+  return new ReplyReader({
+    callable: tools.callable,
+    parallel: tools.parallel,
+    forced: tools.forced !== null,
+    newCallId: () => `call_${randomUUID().replaceAll("-", "")}`,
+  });
+}
+
+/** What an event brought to see: parts of the reply, and log-probabilities of text that is shown by now. */
+export interface Visible {
+  readonly parts: readonly ReplyPart[];
   readonly logprobs: ChatTokenLogprob[];
 }
 
-/** One choice's events as visible text. Log-probabilities wait for the text of their token, which may be held back. */
-class ChatChoice {
-  readonly #shaper = new ReplyShaper();
-  readonly #tokenizer: Tokenizer;
+/** One choice's events as parts. Log-probabilities wait for the text of their token, which may be held back. */
+export class ChatChoice {
+  readonly reader: ReplyReader;
+  readonly #tokenizer: TextTokenizer;
   #logprobs: ChatTokenLogprob[] = [];
   tokens = 0;
   reasoningTokens = 0;
   started = false;
 
-  constructor(tokenizer: Tokenizer) {
+  constructor(prepared: PreparedChat, tokenizer: TextTokenizer) {
+    this.reader = replyReader(prepared);
     this.#tokenizer = tokenizer;
   }
 
-  /** What is new to see; null when the event shows nothing yet. */
-  push(event: GenerateEvent): Visible | null {
+  push(event: GenerateEvent): Visible {
     if (event.kind === "token") this.#count(event);
-    const piece = this.#shaper.push(event.section, event.text);
-    if (piece.content === "" && piece.reasoning === "" && event.kind === "token") return null;
-    const logprobs = piece.reasoning === "" ? this.#takeLogprobs() : [];
-    return { ...piece, logprobs };
+    const parts = this.reader.push(event);
+    const isShown = event.kind === "finish" || parts.some((part) => part.kind === "content");
+    return { parts, logprobs: isShown ? this.#takeLogprobs() : [] };
   }
 
   #count(event: GenerateEvent & { readonly kind: "token" }): void {
     this.tokens += 1;
     if (event.section === "thinking") this.reasoningTokens += 1;
     // As in OpenAI's answers, log-probabilities are those of the content.
-    else if (event.logprobs !== undefined && !this.#tokenizer.isSpecial(event.id)) {
+    else if (event.logprobs !== undefined && this.reader.isContent(event.section) && !this.#isMark(event.id)) {
       this.#logprobs.push(chatLogprob(this.#tokenizer, event.id, event.logprobs));
     }
+  }
+
+  #isMark(id: number): boolean {
+    return this.#tokenizer.isSpecial(id);
   }
 
   #takeLogprobs(): ChatTokenLogprob[] {
@@ -89,37 +133,36 @@ class ChatChoice {
 
 /** Turns events into stream chunks. */
 class ChatWriter implements StreamWriter {
+  readonly #request: ChatRequest;
   readonly #envelope: Omit<ChatChunk, "choices" | "usage">;
   readonly #choices: ChatChoice[];
   readonly #finished: FinishedChoice[] = [];
-  readonly #wantLogprobs: boolean;
-  readonly #usage: "none" | "last" | "continuous";
+  readonly #usage: StreamedUsage;
   readonly #promptTokens: number;
 
-  constructor(request: ChatRequest, tokenizer: Tokenizer, head: AnswerHead, promptTokens: readonly number[]) {
+  constructor(request: ChatRequest, { tokenizer }: Engine, head: AnswerHead, prepared: PreparedChat) {
+    this.#request = request;
     this.#envelope = { ...head, object: "chat.completion.chunk", ...usedTier(request) };
-    this.#choices = Array.from({ length: request.n ?? 1 }, () => new ChatChoice(tokenizer));
-    this.#wantLogprobs = request.logprobs === true;
-    const options = request.stream_options;
-    this.#usage =
-      options?.include_usage !== true ? "none" : options.continuous_usage_stats === true ? "continuous" : "last";
-    this.#promptTokens = promptTokens[0]!;
+    this.#choices = Array.from({ length: request.n ?? 1 }, () => new ChatChoice(prepared, tokenizer));
+    this.#usage = streamedUsage(request);
+    this.#promptTokens = prepared.prompts[0]!.length;
   }
 
   push({ choice, event }: ChoiceEvent): string {
     const state = this.#choices[choice]!;
     const visible = state.push(event);
-    if (visible === null) return "";
-    const { content, reasoning, logprobs } = visible;
-    const isFinish = event.kind === "finish";
+    let { logprobs } = visible;
     let text = "";
-    if (content !== "" || reasoning !== "" || (isFinish && !state.started)) {
-      text += this.#chunk(choice, delta(state, content, reasoning), logprobs, null);
+    for (const part of visible.parts) {
+      const ofContent = part.kind === "content" ? logprobs : [];
+      if (part.kind === "content") logprobs = [];
+      text += this.#chunk(choice, delta(state, part), ofContent, null);
     }
     if (event.kind !== "finish") return text;
+    if (!state.started) text += this.#chunk(choice, delta(state, { kind: "content", text: "" }), [], null);
     this.#finished.push({ prompt: 0, usage: event.usage });
-    const late = text === "" ? logprobs : []; // of held-back tokens that came to no text
-    return text + this.#chunk(choice, {}, late, finishReason(event));
+    // What is left are log-probabilities of held-back tokens that came to no text.
+    return text + this.#chunk(choice, {}, logprobs, finishReason(event, state.reader.calls));
   }
 
   end(): string {
@@ -128,19 +171,20 @@ class ChatWriter implements StreamWriter {
   }
 
   #chunk(choice: number, changes: ChatDelta, logprobs: ChatTokenLogprob[], reason: FinishReason | null): string {
+    const wanted = this.#request.logprobs === true && logprobs.length > 0;
     const chunk: ChatChunk = {
       ...this.#envelope,
       choices: [
         {
           index: choice,
           delta: changes,
-          logprobs: this.#wantLogprobs && logprobs.length > 0 ? { content: logprobs, refusal: null } : null,
+          logprobs: wanted ? { content: logprobs, refusal: null } : null,
           finish_reason: reason,
         },
       ],
       ...(this.#usage === "none" ? {} : { usage: this.#running(choice) }),
     };
-    return sseData(chunk);
+    return sseData(obfuscated(this.#request, chunk));
   }
 
   #running(choice: number): UsageBody | null {
@@ -150,12 +194,45 @@ class ChatWriter implements StreamWriter {
   }
 }
 
-/** The role comes once, together with the first text: an empty first chunk would count as a first token. */
-function delta(state: ChatChoice, content: string, reasoning: string): ChatDelta {
+/** The role comes once, together with the first text or call: an empty first chunk would count as a first token. */
+function delta(state: ChatChoice, part: ReplyPart): ChatDelta {
   const role = state.started ? {} : { role: "assistant" as const };
   state.started = true;
-  if (reasoning !== "") return { ...role, reasoning_content: reasoning };
-  return { ...role, content };
+  switch (part.kind) {
+    case "content":
+      return { ...role, content: part.text };
+    case "reasoning":
+      return { ...role, reasoning_content: part.text };
+    case "call": {
+      const { index, id, name } = part;
+      return { ...role, tool_calls: [{ index, id, type: "function", function: { name, arguments: "" } }] };
+    }
+    case "arguments":
+      return { ...role, tool_calls: [{ index: part.index, function: { arguments: part.text } }] };
+    default:
+      return part satisfies never;
+  }
+}
+
+/** What a reply's parts come to in the end. */
+export class GatheredReply {
+  content = "";
+  reasoning = "";
+  readonly calls: { readonly id: string; readonly name: string; arguments: string }[] = [];
+
+  add(part: ReplyPart): void {
+    if (part.kind === "content") this.content += part.text;
+    else if (part.kind === "reasoning") this.reasoning += part.text;
+    else if (part.kind === "call") this.calls.push({ id: part.id, name: part.name, arguments: "" });
+    else this.calls[part.index]!.arguments += part.text;
+  }
+
+  /** As an answer's message carries them. */
+  get toolCalls(): ToolCall[] {
+    return this.calls.map(({ id, name, arguments: given }) => {
+      return { id, type: "function", function: { name, arguments: given } };
+    });
+  }
 }
 
 /** Gathers events into one answer. */
@@ -163,32 +240,29 @@ class ChatCollector implements AnswerCollector {
   readonly #request: ChatRequest;
   readonly #head: AnswerHead;
   readonly #choices: {
-    state: ChatChoice;
-    content: string;
-    reasoning: string;
-    logprobs: ChatTokenLogprob[];
+    readonly state: ChatChoice;
+    readonly reply: GatheredReply;
+    readonly logprobs: ChatTokenLogprob[];
     reason: FinishReason;
   }[];
   readonly #finished: FinishedChoice[] = [];
 
-  constructor(request: ChatRequest, tokenizer: Tokenizer, head: AnswerHead) {
+  constructor(request: ChatRequest, { tokenizer }: Engine, head: AnswerHead, prepared: PreparedChat) {
     this.#request = request;
     this.#head = head;
     this.#choices = Array.from({ length: request.n ?? 1 }, () => {
-      return { state: new ChatChoice(tokenizer), content: "", reasoning: "", logprobs: [], reason: "stop" as const };
+      const state = new ChatChoice(prepared, tokenizer);
+      return { state, reply: new GatheredReply(), logprobs: [], reason: "stop" as const };
     });
   }
 
   push({ choice, event }: ChoiceEvent): void {
     const gathered = this.#choices[choice]!;
-    const visible = gathered.state.push(event);
-    if (visible !== null) {
-      gathered.content += visible.content;
-      gathered.reasoning += visible.reasoning;
-      gathered.logprobs.push(...visible.logprobs);
-    }
+    const { parts, logprobs } = gathered.state.push(event);
+    for (const part of parts) gathered.reply.add(part);
+    gathered.logprobs.push(...logprobs);
     if (event.kind !== "finish") return;
-    gathered.reason = finishReason(event);
+    gathered.reason = finishReason(event, gathered.state.reader.calls);
     this.#finished.push({ prompt: 0, usage: event.usage });
   }
 
@@ -196,14 +270,9 @@ class ChatCollector implements AnswerCollector {
     return {
       ...this.#head,
       object: "chat.completion",
-      choices: this.#choices.map(({ content, reasoning, logprobs, reason }, index) => ({
+      choices: this.#choices.map(({ reply, logprobs, reason }, index) => ({
         index,
-        message: {
-          role: "assistant",
-          content,
-          refusal: null,
-          ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
-        },
+        message: messageOf(reply),
         logprobs: this.#request.logprobs === true ? { content: logprobs, refusal: null } : null,
         finish_reason: reason,
       })),
@@ -211,4 +280,15 @@ class ChatCollector implements AnswerCollector {
       ...usedTier(this.#request),
     };
   }
+}
+
+function messageOf(reply: GatheredReply): ChatCompletion["choices"][number]["message"] {
+  const { content, reasoning, toolCalls } = reply;
+  return {
+    role: "assistant",
+    content: content === "" && toolCalls.length > 0 ? null : content,
+    refusal: null,
+    ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+    ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls }),
+  };
 }

@@ -1,6 +1,7 @@
 /** POST /v1/completions, streamed and not: text continued as it is, without a chat layout or sections. */
 import { fail } from "../../core/index.ts";
-import type { Tokenizer } from "../../llm/index.ts";
+import type { TextTokenizer } from "../../llm/index.ts";
+import type { Engine } from "../../runtime/index.ts";
 import {
   parseCompletionRequest,
   type Completion,
@@ -14,7 +15,8 @@ import { SSE_DONE, sseData } from "../sse.ts";
 import type { AnswerCollector, AnswerHead, Endpoint, PreparedRequest, StreamWriter } from "./endpoint.ts";
 import { finishReason, usedTier, type ChoiceEvent } from "./generate.ts";
 import { CompletionLogprobColumns } from "./logprobs.ts";
-import { combineUsage, runningUsage, type FinishedChoice } from "./usage.ts";
+import { obfuscated } from "./obfuscation.ts";
+import { combineUsage, runningUsage, streamedUsage, type FinishedChoice, type StreamedUsage } from "./usage.ts";
 
 /** OpenAI's default, kept although it is short. */
 const DEFAULT_MAX_TOKENS = 16;
@@ -24,7 +26,7 @@ export const completionEndpoint: Endpoint<CompletionRequest> = {
   idPrefix: "cmpl",
   promptField: "prompt",
   parse: parseCompletionRequest,
-  prepare(request, tokenizer): PreparedRequest {
+  prepare(request, { tokenizer }): PreparedRequest {
     return {
       prompts: request.prompt.map((prompt, i) => promptTokens(tokenizer, prompt, i)),
       maxTokens: request.max_tokens ?? DEFAULT_MAX_TOKENS,
@@ -32,13 +34,13 @@ export const completionEndpoint: Endpoint<CompletionRequest> = {
       thinkingBudget: request.thinking_budget ?? undefined,
     };
   },
-  writer: (request, tokenizer, head, counts) => new CompletionWriter(request, tokenizer, head, counts),
-  collector: (request, tokenizer, head) => new CompletionCollector(request, tokenizer, head),
+  writer: (request, engine, head, prepared) => new CompletionWriter(request, engine, head, prepared),
+  collector: (request, engine, head) => new CompletionCollector(request, engine, head),
 };
 
-/** Strings are encoded as plain text; only token ids can name special tokens. */
-function promptTokens(tokenizer: Tokenizer, prompt: string | readonly number[], index: number): readonly number[] {
-  const tokens = typeof prompt === "string" ? tokenizer.encode(prompt) : prompt;
+/** Strings are encoded as plain text behind what the model expects before one; only token ids can name special tokens. */
+function promptTokens(tokenizer: TextTokenizer, prompt: string | readonly number[], index: number): readonly number[] {
+  const tokens = typeof prompt === "string" ? [...tokenizer.prefix, ...tokenizer.encode(prompt)] : prompt;
   if (tokens.length === 0)
     fail("invalid_request", `Invalid 'prompt[${index}]': expected at least one token.`, { param: "prompt" });
   const beyond = tokens.find((id) => id >= tokenizer.vocabSize);
@@ -55,19 +57,17 @@ class CompletionWriter implements StreamWriter {
   readonly #columns: CompletionLogprobColumns[];
   readonly #tokens: number[];
   readonly #finished: FinishedChoice[] = [];
-  readonly #usage: "none" | "last" | "continuous";
+  readonly #usage: StreamedUsage;
   readonly #promptTokens: readonly number[];
 
-  constructor(request: CompletionRequest, tokenizer: Tokenizer, head: AnswerHead, promptTokens: readonly number[]) {
+  constructor(request: CompletionRequest, { tokenizer }: Engine, head: AnswerHead, { prompts }: PreparedRequest) {
     this.#request = request;
     this.#envelope = { ...head, object: "text_completion", ...usedTier(request) };
-    const choices = promptTokens.length * (request.n ?? 1);
+    const choices = prompts.length * (request.n ?? 1);
     this.#columns = Array.from({ length: choices }, () => new CompletionLogprobColumns(tokenizer));
     this.#tokens = Array.from({ length: choices }, () => 0);
-    const options = request.stream_options;
-    this.#usage =
-      options?.include_usage !== true ? "none" : options.continuous_usage_stats === true ? "continuous" : "last";
-    this.#promptTokens = promptTokens;
+    this.#usage = streamedUsage(request);
+    this.#promptTokens = prompts.map((prompt) => prompt.length);
   }
 
   push({ choice, event }: ChoiceEvent): string {
@@ -97,7 +97,7 @@ class CompletionWriter implements StreamWriter {
       choices: [{ index, text, logprobs, finish_reason: reason }],
       ...(this.#usage === "none" ? {} : { usage: this.#running(index) }),
     };
-    return sseData(chunk);
+    return sseData(obfuscated(this.#request, chunk));
   }
 
   #running(choice: number): UsageBody | null {
@@ -119,7 +119,7 @@ class CompletionCollector implements AnswerCollector {
   readonly #choices: GatheredChoice[];
   readonly #finished: FinishedChoice[] = [];
 
-  constructor(request: CompletionRequest, tokenizer: Tokenizer, head: AnswerHead) {
+  constructor(request: CompletionRequest, { tokenizer }: Engine, head: AnswerHead) {
     this.#request = request;
     this.#head = head;
     this.#choices = Array.from({ length: request.prompt.length * (request.n ?? 1) }, () => {

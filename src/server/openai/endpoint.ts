@@ -3,13 +3,12 @@
  * first event (so that a refusal still has an HTTP status), then stream or gather. Whatever ends it,
  * the engine's slots are given back within a step.
  */
-import type { Tokenizer } from "../../llm/index.ts";
-import { toWireError, type GenerationFields } from "../../protocol/index.ts";
+import { toWireError, type ErrorBody, type GenerationFields, type NamedConstraint } from "../../protocol/index.ts";
 import type { Engine } from "../../runtime/index.ts";
 import { readJson } from "../body.ts";
 import { findEngine, unixSeconds, type OpenRequest, type ServerContext } from "../context.ts";
 import { sseData, SSE_HEADERS, sseStream } from "../sse.ts";
-import { generateRequests, mergeStreams, submitAll, type ChoiceEvent } from "./generate.ts";
+import { generateRequests, mergeStreams, submitAll, type ChoiceEvent, type ThinkingBudget } from "./generate.ts";
 
 /** Fields that every answer and every chunk starts with. */
 export interface AnswerHead {
@@ -26,7 +25,11 @@ export interface PreparedRequest {
   readonly prompts: readonly (readonly number[])[];
   readonly maxTokens: number | undefined;
   readonly logprobs: number | undefined;
-  readonly thinkingBudget: number | undefined;
+  readonly thinkingBudget: ThinkingBudget | undefined;
+  /** A constraint that takes the place of the one that the request's fields ask for. */
+  readonly forced?: NamedConstraint | null;
+  /** Tokens that must not come. */
+  readonly barred?: readonly number[];
 }
 
 /** Events to the text of server-sent events; "" when an event shows nothing. */
@@ -34,6 +37,8 @@ export interface StreamWriter {
   push(event: ChoiceEvent): string;
   /** After the last event of the last choice. */
   end(): string;
+  /** A failure in the middle of the stream, which ends by it; OpenAI's error object when absent. */
+  failed?(error: ErrorBody): string;
 }
 
 /** Events to one answer. */
@@ -43,15 +48,18 @@ export interface AnswerCollector {
   answer(): unknown;
 }
 
-/** How one endpoint differs from the other. */
-export interface Endpoint<R extends GenerationFields> {
+/**
+ * How one endpoint differs from another. `P` is what `prepare` finds out; writer and collector get it back, so that
+ * nothing is decided twice.
+ */
+export interface Endpoint<R extends GenerationFields, P extends PreparedRequest = PreparedRequest> {
   readonly idPrefix: string;
   /** The field that holds the prompt. */
   readonly promptField: string;
   parse(body: unknown): R;
-  prepare(request: R, tokenizer: Tokenizer): PreparedRequest;
-  writer(request: R, tokenizer: Tokenizer, head: AnswerHead, promptTokens: readonly number[]): StreamWriter;
-  collector(request: R, tokenizer: Tokenizer, head: AnswerHead): AnswerCollector;
+  prepare(request: R, engine: Engine): P;
+  writer(request: R, engine: Engine, head: AnswerHead, prepared: P): StreamWriter;
+  collector(request: R, engine: Engine, head: AnswerHead, prepared: P): AnswerCollector;
 }
 
 /** One request as the server hands it over. */
@@ -63,9 +71,9 @@ export interface IncomingGeneration {
 }
 
 /** Answers one request. Throws PunctualError as long as no byte of an answer was sent. */
-export async function answerGeneration<R extends GenerationFields>(
+export async function answerGeneration<R extends GenerationFields, P extends PreparedRequest>(
   context: ServerContext,
-  endpoint: Endpoint<R>,
+  endpoint: Endpoint<R, P>,
   incoming: IncomingGeneration,
 ): Promise<Response> {
   const open = context.requests.open(incoming.request.signal);
@@ -73,15 +81,14 @@ export async function answerGeneration<R extends GenerationFields>(
   try {
     const body = endpoint.parse(await readJson(incoming.request, context.bodyLimitBytes));
     const engine = findEngine(context, body.model);
-    const { tokenizer } = engine;
-    const prepared = endpoint.prepare(body, tokenizer);
+    const prepared = endpoint.prepare(body, engine);
     const requests = generateRequests(engine, body, prepared.prompts, {
       ...prepared,
       ...incoming,
       promptField: endpoint.promptField,
       contextTokens: context.contextTokens,
     });
-    const events = mergeStreams(await submitAll(engine, requests, open.signal), open.signal);
+    const events = mergeStreams(await submitAll(engine, requests, open), open.signal);
     const head: AnswerHead = {
       id: `${endpoint.idPrefix}-${incoming.requestId}`,
       object: "",
@@ -89,9 +96,9 @@ export async function answerGeneration<R extends GenerationFields>(
       model: body.model,
       system_fingerprint: `punctual-${engine.info.weights}`,
     };
-    if (body.stream !== true) return Response.json(await gather(events, endpoint.collector(body, tokenizer, head)));
-    const counts = prepared.prompts.map((prompt) => prompt.length);
-    const writer = endpoint.writer(body, tokenizer, head, counts);
+    if (body.stream !== true)
+      return Response.json(await gather(events, endpoint.collector(body, engine, head, prepared)));
+    const writer = endpoint.writer(body, engine, head, prepared);
     const first = await events.next(); // a refusal or an early failure is thrown here
     const parts = streamParts(context, open, first, events, writer);
     handedOver = true;
@@ -108,13 +115,15 @@ export async function answerGeneration<R extends GenerationFields>(
  * Does once what the first request would otherwise pay for: schemas compile on their first use, and
  * tokenizer and writer are slow until they have run.
  */
-export function warmUp<R extends GenerationFields>(engine: Engine, endpoint: Endpoint<R>, body: object): void {
-  const { tokenizer } = engine;
+export function warmUp<R extends GenerationFields, P extends PreparedRequest>(
+  engine: Engine,
+  endpoint: Endpoint<R, P>,
+  body: object,
+): void {
   const request = endpoint.parse({ ...body, model: engine.info.name, stream: true });
-  if (endpoint.promptField === "prompt" || tokenizer.data.specials.has("<|assistant|>"))
-    endpoint.prepare(request, tokenizer);
+  if (endpoint.promptField !== "prompt" && engine.dialect.kind === "none") return;
   const head: AnswerHead = { id: "", object: "", created: 0, model: "", system_fingerprint: "" };
-  endpoint.writer(request, tokenizer, head, [1]);
+  endpoint.writer(request, engine, head, endpoint.prepare(request, engine));
 }
 
 async function gather(events: AsyncIterable<ChoiceEvent>, collector: AnswerCollector): Promise<unknown> {
@@ -137,7 +146,7 @@ async function* streamParts(
     const { body } = toWireError(error);
     if (body.error.code !== "cancelled") {
       context.log.error({ code: body.error.code, reason: String(error) }, "stream failed");
-      yield sseData(body);
+      yield writer.failed?.(body) ?? sseData(body);
     }
   } finally {
     await events.return();

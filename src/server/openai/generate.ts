@@ -2,11 +2,27 @@
  * From the fields of a request to generations on an engine, and back to one sequence of events. What
  * the two endpoints share; neither prompts nor the shape of an answer are known here.
  */
-import { fail, PunctualError } from "../../core/index.ts";
+import { createRandom, fail, PunctualError } from "../../core/index.ts";
 import type { SamplingOptions } from "../../llm/index.ts";
-import { readSlo, type FinishReason, type GenerationFields, type ServiceTier } from "../../protocol/index.ts";
+import {
+  outputConstraint,
+  readSlo,
+  type FinishReason,
+  type GenerationFields,
+  type NamedConstraint,
+  type ReasoningEffort,
+  type ServiceTier,
+} from "../../protocol/index.ts";
 import type { Engine, GenerateEvent, GenerateRequest, TokenStream } from "../../runtime/index.ts";
 import { parseSlo, type Slo } from "../../sched/index.ts";
+import type { OpenRequest } from "../context.ts";
+import { inWordsOf } from "../renamed.ts";
+
+/** Added to the logit of a token that must not come: no logit of a model in use is larger. */
+const BARRED = -100;
+
+/** An engine's request, and which field of the client's asked for the constraint on its text. */
+export type ConstrainedRequest = GenerateRequest & { readonly grammarField?: string };
 
 /** What a generation takes beside its prompt; the endpoints differ in how they spell these. */
 export interface GenerationSettings {
@@ -14,7 +30,11 @@ export interface GenerationSettings {
   readonly maxTokens: number | undefined;
   /** Undefined: no log-probabilities. */
   readonly logprobs: number | undefined;
-  readonly thinkingBudget: number | undefined;
+  readonly thinkingBudget: ThinkingBudget | undefined;
+  /** Takes the place of the constraint that the fields ask for. */
+  readonly forced?: NamedConstraint | null;
+  /** Tokens that must not come, whatever the model thinks of them. */
+  readonly barred?: readonly number[];
   readonly arrivalMs: number;
   readonly requestId: string;
   /** The server's own limit of prompt and answer together. */
@@ -22,6 +42,29 @@ export interface GenerationSettings {
   /** The field that holds the prompt, for errors about its length. */
   readonly promptField: string;
   readonly header: (name: string) => string | undefined;
+}
+
+/** Most tokens of thinking: a number, or a share of the tokens that the answer may have. */
+export type ThinkingBudget = number | { readonly share: number };
+
+/**
+ * What an effort comes to, as a share of the tokens that thinking and answer have together: a model with a small
+ * context keeps room for its answer, one with a large context may think long. Null: as much as the model likes.
+ */
+const EFFORT_SHARES: Readonly<Record<ReasoningEffort, number | null>> = {
+  none: 0,
+  minimal: 0.05,
+  low: 0.2,
+  medium: 0.5,
+  high: 0.8,
+  xhigh: null,
+  max: null,
+};
+
+/** The budget of an effort; undefined leaves the model its own measure, as no effort at all does. */
+export function effortBudget(effort: ReasoningEffort | null | undefined): ThinkingBudget | undefined {
+  const share = isSet(effort) ? EFFORT_SHARES[effort] : null;
+  return share === null ? undefined : { share };
 }
 
 /** One event of one of a request's generations. */
@@ -40,33 +83,51 @@ export function generateRequests(
   fields: GenerationFields,
   prompts: readonly (readonly number[])[],
   settings: GenerationSettings,
-): GenerateRequest[] {
+): ConstrainedRequest[] {
   const slo = requestedSlo(fields, settings.header);
-  const sampling = samplingOptions(fields, settings.logprobs, engine.info.vocabSize);
+  const sampling = samplingOptions(fields, settings, engine.info.vocabSize);
+  const constraint = settings.forced ?? outputConstraint(fields);
   const n = fields.n ?? 1;
   return prompts.flatMap((promptTokens, prompt) => {
     const room = contextRoom(engine, promptTokens.length, settings);
-    return Array.from({ length: n }, (_, k): GenerateRequest => {
+    return Array.from({ length: n }, (_, k): ConstrainedRequest => {
       const choice = prompt * n + k;
+      const maxTokens = Math.min(settings.maxTokens ?? room, room);
       return {
         id: choice === 0 ? settings.requestId : `${settings.requestId}-${choice}`,
         promptTokens,
         arrivalMs: settings.arrivalMs,
-        maxTokens: Math.min(settings.maxTokens ?? room, room),
-        // One seed for n equal answers would be no choice at all: each gets its own, reproducibly.
-        sampling: sampling.seed === undefined ? sampling : { ...sampling, seed: sampling.seed + choice },
+        maxTokens,
+        sampling: sampling.seed === undefined ? sampling : { ...sampling, seed: choiceSeed(sampling.seed, choice) },
         ...given("minTokens", fields.min_tokens),
         ...given("ignoreEos", fields.ignore_eos),
         ...given("stop", stopList(fields.stop)),
-        ...given("thinkingBudget", settings.thinkingBudget),
+        ...given("thinkingBudget", budgetTokens(settings.thinkingBudget, maxTokens)),
+        ...given("grammar", constraint?.constraint),
+        ...given("grammarField", constraint?.param),
         ...given("slo", slo),
       };
     });
   });
 }
 
-function given<K extends keyof GenerateRequest>(key: K, value: GenerateRequest[K] | null): Partial<GenerateRequest> {
+function given<K extends keyof ConstrainedRequest>(
+  key: K,
+  value: ConstrainedRequest[K] | null,
+): Partial<ConstrainedRequest> {
   return value === undefined || value === null ? {} : { [key]: value };
+}
+
+/**
+ * One seed for n equal answers would be no choice at all: each gets its own. The first keeps the request's, so that
+ * it is the answer of n = 1; the others are drawn from it, so that neighbouring seeds share no answer.
+ */
+function choiceSeed(seed: number, choice: number): number {
+  return choice === 0 ? seed : createRandom(`${seed}`, `choice-${choice}`).uint32();
+}
+
+function budgetTokens(budget: ThinkingBudget | undefined, maxTokens: number): number | undefined {
+  return typeof budget === "object" ? Math.floor(budget.share * maxTokens) : budget;
 }
 
 function stopList(stop: GenerationFields["stop"]): readonly string[] | undefined {
@@ -85,7 +146,8 @@ function contextRoom(engine: Engine, promptTokens: number, settings: GenerationS
   );
 }
 
-function samplingOptions(fields: GenerationFields, logprobs: number | undefined, vocabSize: number): SamplingOptions {
+function samplingOptions(fields: GenerationFields, settings: GenerationSettings, vocabSize: number): SamplingOptions {
+  const { logprobs, barred = [] } = settings;
   const beyond = Object.keys(fields.logit_bias ?? {}).find((id) => Number(id) >= vocabSize);
   if (beyond !== undefined) {
     fail("invalid_request", `Invalid 'logit_bias': expected token ids below ${vocabSize}, got ${beyond}.`, {
@@ -100,7 +162,8 @@ function samplingOptions(fields: GenerationFields, logprobs: number | undefined,
   if (isSet(fields.repetition_penalty)) options.repetitionPenalty = fields.repetition_penalty;
   if (isSet(fields.presence_penalty)) options.presencePenalty = fields.presence_penalty;
   if (isSet(fields.frequency_penalty)) options.frequencyPenalty = fields.frequency_penalty;
-  if (isSet(fields.logit_bias)) options.logitBias = fields.logit_bias as Record<number, number>;
+  const bias = { ...fields.logit_bias, ...Object.fromEntries(barred.map((id) => [id, BARRED])) };
+  if (Object.keys(bias).length > 0) options.logitBias = bias as Record<number, number>;
   if (isSet(fields.seed)) options.seed = fields.seed;
   if (logprobs !== undefined) options.logprobs = logprobs;
   return options;
@@ -125,21 +188,23 @@ export function usedTier(fields: GenerationFields): { readonly service_tier?: Se
   return { service_tier: asked === "flex" ? "flex" : "default" };
 }
 
-/** The engine's reason is OpenAI's, word for word. */
-export function finishReason(event: GenerateEvent & { readonly kind: "finish" }): FinishReason {
-  return event.reason;
+/** The engine's reason is OpenAI's word, but for an answer that ended well with calls. */
+export function finishReason(event: GenerateEvent & { readonly kind: "finish" }, calls = 0): FinishReason {
+  return calls > 0 && event.reason === "stop" ? "tool_calls" : event.reason;
 }
 
 /** Submits all or none: when one is refused, those before it are cancelled. */
 export async function submitAll(
   engine: Engine,
-  requests: readonly GenerateRequest[],
-  signal: AbortSignal,
+  requests: readonly ConstrainedRequest[],
+  open: OpenRequest,
 ): Promise<TokenStream[]> {
   const streams: TokenStream[] = [];
   try {
-    if (signal.aborted) throw signal.reason; // gone while its body was read
-    for (const request of requests) streams.push(engine.submit(request, { signal }));
+    if (open.signal.aborted) throw open.signal.reason; // gone while its body was read
+    for (const { grammarField, ...request } of requests) {
+      streams.push(inWordsOf([["grammar", grammarField ?? "grammar"]], () => open.submit(engine, request)));
+    }
     return streams;
   } catch (error) {
     await Promise.allSettled(streams.map((stream) => stream.return()));

@@ -1,20 +1,20 @@
 /** Log-probabilities in the two shapes that OpenAI's endpoints give them. */
-import type { TokenLogprobs, Tokenizer } from "../../llm/index.ts";
+import type { TextTokenizer, TokenLogprobs } from "../../llm/index.ts";
 import type { ChatTokenLogprob, CompletionLogprobs, TokenLogprob } from "../../protocol/index.ts";
 
 const decoder = new TextDecoder();
 
 /** A token's own text; bytes that are part of a character show as U+FFFD, which is why `bytes` exists. */
-function tokenText(tokenizer: Tokenizer, id: number): string {
+function tokenText(tokenizer: TextTokenizer, id: number): string {
   return decoder.decode(tokenizer.pieceBytes(id));
 }
 
-function entry(tokenizer: Tokenizer, id: number, logprob: number): TokenLogprob {
+function entry(tokenizer: TextTokenizer, id: number, logprob: number): TokenLogprob {
   return { token: tokenText(tokenizer, id), logprob, bytes: Array.from(tokenizer.pieceBytes(id)) };
 }
 
 /** One entry of `choices[].logprobs.content`. */
-export function chatLogprob(tokenizer: Tokenizer, id: number, logprobs: TokenLogprobs): ChatTokenLogprob {
+export function chatLogprob(tokenizer: TextTokenizer, id: number, logprobs: TokenLogprobs): ChatTokenLogprob {
   return {
     ...entry(tokenizer, id, logprobs.logprob),
     top_logprobs: logprobs.top.map((top) => entry(tokenizer, top.id, top.logprob)),
@@ -23,11 +23,11 @@ export function chatLogprob(tokenizer: Tokenizer, id: number, logprobs: TokenLog
 
 /** Gathers the column form of /v1/completions. `text_offset` counts UTF-16 units from the start of the answer. */
 export class CompletionLogprobColumns {
-  readonly #tokenizer: Tokenizer;
+  readonly #tokenizer: TextTokenizer;
   #columns = emptyColumns();
   #offset = 0;
 
-  constructor(tokenizer: Tokenizer) {
+  constructor(tokenizer: TextTokenizer) {
     this.#tokenizer = tokenizer;
   }
 

@@ -1,5 +1,5 @@
 /** Token counts and deadlines of one HTTP request, which may be several generations (n, or several prompts). */
-import type { SloReport, UsageBody } from "../../protocol/index.ts";
+import type { GenerationFields, SloReport, UsageBody } from "../../protocol/index.ts";
 import type { Usage } from "../../runtime/index.ts";
 
 /** A finished generation and the prompt it belongs to: a prompt is counted once however many answers it got. */
@@ -8,14 +8,22 @@ export interface FinishedChoice {
   readonly usage: Usage;
 }
 
+/** How much of its usage a stream tells: nothing, one chunk at the end, or the counts so far on every chunk. */
+export type StreamedUsage = "none" | "last" | "continuous";
+
+/** What the request's stream options ask for. */
+export function streamedUsage({ stream_options: options }: Pick<GenerationFields, "stream_options">): StreamedUsage {
+  if (options?.include_usage !== true) return "none";
+  return options.continuous_usage_stats === true ? "continuous" : "last";
+}
+
 /** The running counts of one choice, for `continuous_usage_stats`; by vLLM's convention its own tokens only. */
 export function runningUsage(promptTokens: number, completionTokens: number, reasoningTokens: number): UsageBody {
   return {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
-    prompt_tokens_details: { cached_tokens: 0 },
-    completion_tokens_details: { reasoning_tokens: reasoningTokens },
+    ...details(0, reasoningTokens),
   };
 }
 
@@ -30,9 +38,27 @@ export function combineUsage(choices: readonly FinishedChoice[]): UsageBody {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
-    prompt_tokens_details: { cached_tokens: sum(firsts, (usage) => usage.cachedTokens) },
-    completion_tokens_details: { reasoning_tokens: sum(choices, (usage) => usage.reasoningTokens) },
+    ...details(
+      sum(firsts, (usage) => usage.cachedTokens),
+      sum(choices, (usage) => usage.reasoningTokens),
+    ),
     slo: worstOutcome(choices.map(({ usage }) => usage.slo)),
+  };
+}
+
+/** There is no audio, and predictions are accepted without being used. */
+function details(
+  cachedTokens: number,
+  reasoningTokens: number,
+): Pick<UsageBody, "prompt_tokens_details" | "completion_tokens_details"> {
+  return {
+    prompt_tokens_details: { cached_tokens: cachedTokens, audio_tokens: 0 },
+    completion_tokens_details: {
+      reasoning_tokens: reasoningTokens,
+      audio_tokens: 0,
+      accepted_prediction_tokens: 0,
+      rejected_prediction_tokens: 0,
+    },
   };
 }
 

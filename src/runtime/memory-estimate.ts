@@ -1,0 +1,65 @@
+/**
+ * What an engine of a model will hold in memory, from its shape and options alone: enough to decide whether another model
+ * fits, before a byte of it is read. An estimate on the high side, not a measurement: packed weights are mapped from a file that
+ * engines of the same model share, and the system may drop what is not in use.
+ */
+import { EMBEDDING_NAME, parameterSpecs, type DecoderConfig, type WeightsFormat } from "../llm/index.ts";
+import { kvBytesPerToken, planEngine } from "./plan.ts";
+import type { EngineOptions } from "./types.ts";
+
+/** Bytes by what they are for. */
+export interface MemoryEstimate {
+  readonly weightBytes: number;
+  readonly kvBytes: number;
+  /** Activations of the largest step, sampler rows, the worker itself. */
+  readonly workBytes: number;
+  readonly totalBytes: number;
+}
+
+/** What one step of one sequence moves. */
+export interface TokenCost {
+  /** Weights read for each generated token: what decoding speed is bound by. */
+  readonly weightBytes: number;
+  /** Keys and values of one position. */
+  readonly kvBytes: number;
+}
+
+/** A worker thread with its native runtime and an empty heap. */
+const WORKER_BYTES = 64 * 1024 * 1024;
+/** Widths of a row that are alive at once, beside the feed-forward: residual, norm, queries, keys, values, attended. */
+const ROW_WIDTHS = 6;
+/** Blocks of 32: the finest that is packed, so the most scales. */
+const BLOCK = 32;
+
+const LINEAR_BYTES: Readonly<Record<WeightsFormat, number>> = { f32: 4, int8: 1 + 4 / BLOCK, int4: 0.5 + 4 / BLOCK };
+
+/** @throws PunctualError invalid_request for options that contradict themselves. */
+export function estimateMemory(options: EngineOptions, config: DecoderConfig): MemoryEstimate {
+  const { info, maxRows, maxRunning } = planEngine(options, config, options.name ?? "model");
+  const { linear, table, rest } = parameterCounts(config);
+  const weightBytes = Math.ceil(linear * LINEAR_BYTES[info.weights]) + (table + rest) * 4;
+  const kvBytes = kvBytesPerToken(config, options.kvFormat ?? "f32") * info.kvPages * info.pageTokens;
+  const rowFloats = ROW_WIDTHS * Math.max(config.hidden, config.heads * config.headDim) + 2 * config.ffn;
+  const workBytes = WORKER_BYTES + 4 * (maxRows * rowFloats + maxRunning * config.vocabSize);
+  return { weightBytes, kvBytes, workBytes, totalBytes: weightBytes + kvBytes + workBytes };
+}
+
+/** What a generated token costs in memory traffic, per sequence position for the cache. */
+export function tokenCost(config: DecoderConfig, weights: WeightsFormat, kvFormat: "f32" | "int8" = "f32"): TokenCost {
+  const { linear, rest } = parameterCounts(config);
+  const embedded = config.hidden * 4; // one row of the table
+  const weightBytes = Math.ceil(linear * LINEAR_BYTES[weights]) + rest * 4 + embedded;
+  return { weightBytes, kvBytes: kvBytesPerToken(config, kvFormat) };
+}
+
+/** Weights in matrices, in the embedding table, in norms. A tied head is a matrix of its own: another session holds it. */
+function parameterCounts(config: DecoderConfig): { linear: number; table: number; rest: number } {
+  const counts = { linear: config.tiedEmbeddings ? config.vocabSize * config.hidden : 0, table: 0, rest: 0 };
+  for (const { name, dims } of parameterSpecs(config)) {
+    const size = dims.reduce((product, dim) => product * dim, 1);
+    if (name === EMBEDDING_NAME) counts.table += size;
+    else if (dims.length === 2) counts.linear += size;
+    else counts.rest += size;
+  }
+  return counts;
+}

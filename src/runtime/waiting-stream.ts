@@ -1,0 +1,108 @@
+/**
+ * The stream of a request whose model is still being loaded: it can be read, cancelled and left like any other, and becomes
+ * the engine's own stream as soon as there is an engine.
+ */
+import { PunctualError, toErrorRecord, type Clock } from "../core/index.ts";
+import type { Engine } from "./engine-port.ts";
+import type { GenerateEvent, GenerateRequest, RequestSummary, SubmitOptions, TokenStream } from "./types.ts";
+
+/**
+ * Calls `use` as soon as the engine is loaded, in the same turn, so that nobody unloads it in between; rejects when the
+ * signal fires first.
+ */
+export type EngineWait = <T>(signal: AbortSignal, use: (engine: Engine) => T) => Promise<T>;
+
+export class WaitingStream implements TokenStream {
+  readonly id: string;
+  readonly #leave = new AbortController();
+  readonly #opening: Promise<TokenStream>;
+  #inner: TokenStream | null = null;
+  #left = false;
+  /** An error is thrown once; afterwards the stream is simply over. */
+  #failed = false;
+
+  /** @param request with its arrival, so that the wait counts against its objective */
+  constructor(
+    request: GenerateRequest & { arrivalMs: number },
+    options: SubmitOptions,
+    wait: EngineWait,
+    clock: Clock,
+  ) {
+    this.id = request.id ?? "waiting";
+    this.#opening = this.#open(request, options, wait, clock);
+    this.#opening.catch(() => undefined); // thrown to whoever reads
+  }
+
+  async next(): Promise<IteratorResult<GenerateEvent, undefined>> {
+    if (this.#left || this.#failed) return { done: true, value: undefined };
+    if (this.#inner !== null) return this.#inner.next();
+    try {
+      await this.#opening;
+    } catch (error) {
+      this.#failed = true;
+      if (this.#left) return { done: true, value: undefined };
+      throw error;
+    }
+    return this.#inner!.next();
+  }
+
+  cancel(): void {
+    if (this.#inner !== null) this.#inner.cancel();
+    else this.#leave.abort();
+  }
+
+  async return(): Promise<IteratorResult<GenerateEvent, undefined>> {
+    this.#left = true;
+    this.#leave.abort();
+    await this.#inner?.return();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): TokenStream {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  async #open(
+    request: GenerateRequest & { arrivalMs: number },
+    options: SubmitOptions,
+    wait: EngineWait,
+    clock: Clock,
+  ): Promise<TokenStream> {
+    const { signal } = options;
+    const leave = signal === undefined ? this.#leave.signal : AbortSignal.any([signal, this.#leave.signal]);
+    try {
+      return await wait(leave, (engine) => {
+        if (leave.aborted) throw new PunctualError("cancelled", "the request was cancelled");
+        this.#inner = engine.submit(request, options);
+        return this.#inner;
+      });
+    } catch (error) {
+      const { code } = toErrorRecord(error);
+      options.onEnd?.(unserved(request, code === "cancelled" ? "abort" : "error", clock.nowMs()));
+      throw error;
+    }
+  }
+}
+
+/** The end of a request that no engine has seen. */
+function unserved(
+  request: GenerateRequest & { arrivalMs: number },
+  end: RequestSummary["end"],
+  endMs: number,
+): RequestSummary {
+  return {
+    end,
+    arrivalMs: request.arrivalMs,
+    scheduledMs: null,
+    firstTokenMs: null,
+    lastTokenMs: null,
+    endMs,
+    promptTokens: request.promptTokens.length,
+    cachedTokens: 0,
+    completionTokens: 0,
+  };
+}

@@ -1,0 +1,123 @@
+/**
+ * One request's view of the server: the models its key may use, its key's limits and default objective, its time
+ * limit, its trace. Endpoints see it as a plain ServerContext, so that none has to know about keys or spans.
+ */
+import { PunctualError } from "../core/index.ts";
+import type { Engine, GenerateRequest, RequestSummary, TokenStream } from "../runtime/index.ts";
+import type { OpenRequest, OpenRequests, RequestGate, ServerContext } from "./context.ts";
+import type { Caller, Callers } from "./security/callers.ts";
+import type { RequestTrace, RequestTracer, TracedRequest } from "./tracing.ts";
+
+/** What the application holds for all requests. */
+export interface AppContext extends ServerContext {
+  readonly requests: OpenRequests;
+  /** Null: nobody is asked for a key. */
+  readonly callers: Callers | null;
+  readonly corsOrigins: readonly string[];
+  /** How long an answer may take from the request's arrival, milliseconds; null: as long as it takes. */
+  readonly requestTimeoutMs: number | null;
+  readonly tracer: RequestTracer;
+  readonly version: string;
+}
+
+/** A request on its way through the server. `finished` is called once, when its response has a status. */
+export class RequestScope implements RequestGate {
+  /** For the endpoint. */
+  readonly context: ServerContext;
+  readonly #app: AppContext;
+  readonly #caller: Caller | null;
+  readonly #about: TracedRequest;
+  #trace: RequestTrace | null = null;
+  /** What the request still waits for: its response, its end, and the end of each generation. */
+  #pending = 1;
+  #status = 0;
+  #failure: string | null = null;
+  #model: string | null = null;
+  #choices = 0;
+  #longest = 0;
+
+  constructor(app: AppContext, caller: Caller | null, about: TracedRequest) {
+    this.#app = app;
+    this.#caller = caller;
+    this.#about = about;
+    const allowed = caller?.key.models ?? null;
+    const engines = allowed === null ? app.engines : new Map([...app.engines].filter(([name]) => allowed.has(name)));
+    const expected = allowed === null ? app.expected : new Set([...app.expected].filter((name) => allowed.has(name)));
+    this.context = { ...app, engines, expected, requests: this };
+  }
+
+  /** Name of the caller's key; null where nobody is asked for one. */
+  get owner(): string | null {
+    return this.#caller?.key.name ?? null;
+  }
+
+  open(client: AbortSignal): OpenRequest {
+    const { clock, requestTimeoutMs } = this.#app;
+    this.#trace ??= this.#app.tracer.start(this.#about);
+    const usage = this.#caller?.usage;
+    const open = this.#app.requests.open(client);
+    try {
+      usage?.enter(clock.nowMs());
+    } catch (error) {
+      open.done();
+      throw error;
+    }
+    this.#pending += 1;
+    const disarm = requestTimeoutMs === null ? null : this.#limitTime(open, requestTimeoutMs);
+    let isDone = false;
+    const done = (): void => {
+      if (isDone) return;
+      isDone = true;
+      disarm?.();
+      usage?.leave();
+      open.done();
+      this.#settle();
+    };
+    const submit: OpenRequest["submit"] = (engine, request) => this.#submit(open.signal, engine, request);
+    return { signal: open.signal, submit, abort: (reason) => open.abort(reason), done };
+  }
+
+  /** The response has a status. Answers the headers that tell a caller its limits. */
+  finished(status: number, failure: string | null): readonly (readonly [name: string, value: string])[] {
+    this.#status = status;
+    this.#failure = failure;
+    const headers = this.#caller?.usage.headers(this.#app.clock.nowMs()) ?? [];
+    this.#settle();
+    return headers;
+  }
+
+  #submit(signal: AbortSignal, engine: Engine, request: GenerateRequest): TokenStream {
+    const slo = request.slo ?? this.#caller?.key.slo ?? undefined;
+    const trace = this.#trace;
+    let choice = 0;
+    const onEnd = (summary: RequestSummary): void => {
+      trace?.generated(choice, summary);
+      this.#caller?.usage.charge(summary.completionTokens, this.#app.clock.nowMs());
+      this.#longest = Math.max(this.#longest, summary.completionTokens);
+      this.#settle();
+    };
+    const stream = engine.submit(slo === undefined ? request : { ...request, slo }, { signal, onEnd });
+    this.#pending += 1;
+    this.#choices += 1;
+    this.#model = engine.info.name;
+    this.#caller?.usage.charge(request.promptTokens.length, this.#app.clock.nowMs());
+    choice = trace?.submitted(engine.info.name, request) ?? 0;
+    this.#app.http.submitted(engine.info.name, request.maxTokens);
+    return stream;
+  }
+
+  #limitTime(open: OpenRequest, limitMs: number): () => void {
+    const message = `The answer took longer than this server allows (${limitMs} ms).`;
+    const leftMs = Math.max(0, this.#about.arrivalMs + limitMs - this.#app.clock.nowMs());
+    const timer = setTimeout(() => open.abort(new PunctualError("request_timeout", message)), leftMs);
+    timer.unref();
+    return () => clearTimeout(timer);
+  }
+
+  #settle(): void {
+    this.#pending -= 1;
+    if (this.#pending > 0) return;
+    if (this.#model !== null) this.#app.http.generated(this.#model, this.#choices, this.#longest);
+    this.#trace?.end(this.#app.clock.nowMs(), this.#status, this.#failure);
+  }
+}
