@@ -12,6 +12,9 @@ import { ENTITIES, generateItem, SKILLS, TOPICS, type Turn, type WorldItem } fro
 
 const WORD = /\p{L}{3,}/gu;
 const MOST_PIECES = 3;
+/** Share of renamed items that keep no name's word, and the share of words that the others lose. */
+const ALL_WORDS = 0.5;
+const SOME_WORDS = 0.5;
 
 const wordsOf = (text: string): string[] => text.match(WORD) ?? [];
 
@@ -53,11 +56,12 @@ export class Renamer {
       .flatMap((turn) => wordsOf(`${turn.text} ${turn.context ?? ""}`));
     // What is refused is not copied, but must be refused whatever it is called.
     const replaced = item.skill === "refusal" ? given : repeated(given, item.turns);
+    const known = new Set(replaced.filter((word) => this.#names.has(word.toLowerCase())));
+    if (known.size === 0) return item;
+    // A name of which one word is known and one is not asks for more than a name that is wholly new.
+    const share = random.chance(ALL_WORDS) ? 1 : SOME_WORDS;
     const names = new Map<string, string>();
-    for (const word of replaced) {
-      if (this.#names.has(word.toLowerCase()) && !names.has(word)) names.set(word, this.#madeUp(word, random));
-    }
-    if (names.size === 0) return item;
+    for (const word of known) if (random.chance(share)) names.set(word, this.#madeUp(word, random));
     const replace = (text: string): string => text.replaceAll(WORD, (word) => names.get(word) ?? word);
     return { ...item, turns: item.turns.map((turn) => renamedTurn(turn, replace)) };
   }

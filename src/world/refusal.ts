@@ -187,6 +187,7 @@ const SOURCES = [
 /** All topics by side, for tests and statistics. */
 export const TOPICS: Entities = {
   train: SOURCES.flatMap((source) => source.topics.train),
+  validation: SOURCES.flatMap((source) => source.topics.validation),
   test: SOURCES.flatMap((source) => source.topics.test),
 };
 
@@ -200,8 +201,7 @@ function noise(random: RandomStream): string {
 export function refusalItem(split: Split, random: RandomStream): WorldItem {
   const { kind, family, topics } = random.pick(DRAW);
   const template = pickFrame(family, split, random);
-  const topic =
-    kind === "noise" && random.chance(0.5) ? noise(random) : random.pick(split === "test" ? topics.test : topics.train);
+  const topic = kind === "noise" && random.chance(0.5) ? noise(random) : random.pick(topics[split]);
   const said = say(template, { t: topic }, random);
   return {
     skill: "refusal",

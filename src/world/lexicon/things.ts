@@ -1,10 +1,6 @@
 /** The world's things and places: goods, rooms, music, stores, spots. Packed; `entities.ts` holds some out. */
 
-const list = (packed: string): readonly string[] =>
-  packed
-    .trim()
-    .split(/\s*[,\n]\s*/u)
-    .filter((entry) => entry !== "");
+import { list } from "./list.ts";
 
 /** Countable things, plural. */
 export const COUNTABLE: readonly string[] = list(`

@@ -3,11 +3,7 @@
  * into sentences. Every fifth entry of each list is held out, so tests ask about unseen subjects.
  */
 
-const list = (packed: string): readonly string[] =>
-  packed
-    .trim()
-    .split(/\s*[,\n]\s*/u)
-    .filter((entry) => entry !== "");
+import { list } from "./list.ts";
 
 /** Completes "Tell me about …" and "What do you know about …". */
 export const SUBJECTS: readonly string[] = list(`

@@ -66,8 +66,6 @@ interface Notes {
 interface Layout {
   readonly before: string;
   readonly thing: (thing: string, spot: string) => string;
-  /** Name first or chore first. */
-  readonly nameFirst: boolean;
   readonly chore: (name: string, chore: string) => string;
 }
 
@@ -75,19 +73,16 @@ const LAYOUTS: readonly Layout[] = [
   {
     before: "The ",
     thing: (thing, spot) => `${thing} is ${spot}.`,
-    nameFirst: true,
     chore: (name, chore) => `${name} ${chore}.`,
   },
   {
     before: "",
     thing: (thing, spot) => `${thing}: ${spot}`,
-    nameFirst: true,
     chore: (name, chore) => `${name}: ${chore}`,
   },
   {
     before: "",
     thing: (thing, spot) => `${thing}: ${spot}`,
-    nameFirst: false,
     chore: (name, chore) => `${chore}: ${name}`,
   },
 ];
@@ -115,6 +110,10 @@ function notesQuestion(
   const at = random.int(0, things.length - 1);
   const except = (values: readonly string[]): string[] => values.filter((_, i) => i !== at);
   const [thing, spot, name, chore] = [things[at]!, spots[at]!, names[at]!, chores[at]!];
+  const line = layout.chore(name, chore);
+  // What is asked about begins its line, or the step reads on from the top until the line that tells.
+  const quoteFor = (key: string): string =>
+    line.startsWith(key) ? line : context.slice(0, context.indexOf(line) + line.length);
   const told = { context, answer: `${name} ${chore}.` };
   switch (random.int(0, 3)) {
     case 0:
@@ -123,21 +122,11 @@ function notesQuestion(
       return { ...asked, context, answer: `The ${thing} is ${spot}.`, accepted: [spot], rejected: except(spots) };
     }
     case 2: {
-      // Against the order of the line the step still begins with what is asked about.
-      const quote = `${chore}: ${name}`;
-      return {
-        ...told,
-        kind: "who",
-        family: WHO,
-        slots: { c: chore },
-        quote,
-        accepted: [name],
-        rejected: except(names),
-      };
+      const asked = { kind: "who", family: WHO, slots: { c: chore }, quote: quoteFor(chore) };
+      return { ...told, ...asked, accepted: [name], rejected: except(names) };
     }
     default: {
-      const quote = layout.nameFirst ? layout.chore(name, chore) : `${name}: ${chore}`;
-      const asked = { kind: "chore", family: CHORE_OF, slots: { n: name }, quote };
+      const asked = { kind: "chore", family: CHORE_OF, slots: { n: name }, quote: quoteFor(name) };
       return { ...told, ...asked, accepted: [chore], rejected: except(chores) };
     }
   }

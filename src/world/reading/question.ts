@@ -11,7 +11,10 @@ export interface Question {
   readonly slots: Readonly<Record<string, string | number>>;
   /** The given text, one fact a line. */
   readonly context: string;
-  /** The visible step: what is asked about and the rest of its line, word for word; `key?` when no line has it. */
+  /**
+   * The visible step: what is asked about and the rest of its line, word for word; all lines down to it where something
+   * else begins the line; `key?` when no line has it.
+   */
   readonly quote: string;
   readonly answer: string;
   readonly accepted: readonly string[];
