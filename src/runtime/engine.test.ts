@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TINY } from "../../test/support/tiny.ts";
+import { ENDLESS, ENDLESS_TOKENS, TINY } from "../../test/support/tiny.ts";
 import { createRandom, PunctualError } from "../core/index.ts";
 import type { TensorData } from "../graph/index.ts";
 import {
@@ -121,9 +121,13 @@ describe("one engine", () => {
   test("deadlines hold in the worker: cut short in time, expired in the queue", async () => {
     const deadline = (deadlineMs: number, onMiss: "cut" | "finish") =>
       ({ class: "deadline", deadlineMs, onMiss }) as const;
-    const cut = await collect(engine.submit({ ...endless(5), slo: deadline(150, "cut") }));
+    // This machine's pace sets the deadline: time for a few hundred tokens, far from none and far from all.
+    await using long = await start(ENDLESS);
+    const { slo: pace } = (await collect(long.submit(request(5, { maxTokens: 100 })))).finish.usage;
+    const slo = deadline(3 * pace.e2e_ms, "cut");
+    const cut = await collect(long.submit(request(5, { maxTokens: ENDLESS_TOKENS, slo })));
     expect(cut.finish).toMatchObject({ reason: "length", cause: "deadline", usage: { slo: { attained: false } } });
-    expect(cut.finish.usage.completionTokens).toBeLessThan(900);
+    expect(cut.finish.usage.completionTokens).toBeLessThan(ENDLESS_TOKENS);
     const late = { ...endless(6), arrivalMs: liveClock.nowMs() - 50, slo: deadline(30, "finish") };
     expect(await codeOf(() => collect(engine.submit(late)))).toBe("deadline_expired");
     const reject = { class: "latency", ttftMs: 20, onMiss: "reject" } as const;

@@ -1,7 +1,14 @@
 /** Who may ask, for what and how much, and from where: a server with keys, as its clients meet it. */
 import OpenAI, { AuthenticationError, NotFoundError, RateLimitError } from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startTestServer, startTinyEngine, TINY, until, type TestServer } from "../../test/support/engine.ts";
+import {
+  ENDLESS,
+  ENDLESS_TOKENS,
+  startTestServer,
+  startTinyEngine,
+  until,
+  type TestServer,
+} from "../../test/support/engine.ts";
 import { errorBodySchema, healthSchema, modelListSchema } from "../protocol/index.ts";
 import type { Engine } from "../runtime/index.ts";
 import { createServer, hashKey, readKeyFile } from "./index.ts";
@@ -20,7 +27,6 @@ const keys = readKeyFile(
     })),
   }),
 );
-const LONG = { random: { ...TINY, maxPositions: 4096 }, seed: 7 };
 const completion = { model: "tiny", prompt: "hi", max_tokens: 3, temperature: 0, ignore_eos: true } as const;
 
 describe("a server with keys", () => {
@@ -28,7 +34,7 @@ describe("a server with keys", () => {
   const logged: string[] = [];
   const note = (fields: object, message: string): void => void logged.push(JSON.stringify(fields) + message);
   beforeAll(async () => {
-    served = await startTestServer({ model: LONG }, { keys, log: { info: note, error: note } });
+    served = await startTestServer(ENDLESS, { keys, log: { info: note, error: note } });
   });
   afterAll(() => served.stop());
 
@@ -100,7 +106,7 @@ describe("a server with keys", () => {
   test("limits requests at once and tokens per minute", async () => {
     const leaving = new AbortController();
     const stream = await client(KEYS.one).completions.create(
-      { ...completion, max_tokens: 4000, stream: true },
+      { ...completion, max_tokens: ENDLESS_TOKENS, stream: true },
       { signal: leaving.signal },
     );
     expect((await post(KEYS.one)).status).toBe(429);
@@ -196,11 +202,11 @@ describe("readiness", () => {
 
 describe("time limits", () => {
   test("an answer that takes too long ends with 408, or with an error in its stream", async () => {
-    const served = await startTestServer({ model: LONG }, { requestTimeoutMs: 300 });
+    const served = await startTestServer(ENDLESS, { requestTimeoutMs: 300 });
     const ask = (stream: boolean): Promise<Response> =>
       fetch(`${served.url}/v1/completions`, {
         method: "POST",
-        body: JSON.stringify({ ...completion, max_tokens: 4000, stream }),
+        body: JSON.stringify({ ...completion, max_tokens: ENDLESS_TOKENS, stream }),
       });
     const whole = await ask(false);
     expect([whole.status, errorBodySchema.parse(await whole.json()).error.code]).toEqual([408, "request_timeout"]);

@@ -5,7 +5,7 @@
 import { connect, type Socket } from "node:net";
 import { APIError, type OpenAI } from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startTestServer, until, type TestServer } from "../../test/support/engine.ts";
+import { ENDLESS, ENDLESS_TOKENS, startTestServer, until, type TestServer } from "../../test/support/engine.ts";
 import { parsePrometheus, sampleValue } from "../../test/support/prometheus.ts";
 import { chatChunkSchema, chatCompletionSchema, type ChatChunk } from "../protocol/index.ts";
 import { HISTOGRAM_NAMES } from "../runtime/index.ts";
@@ -16,7 +16,7 @@ let client: OpenAI;
 let printable: Record<string, number>;
 
 beforeAll(async () => {
-  served = await startTestServer();
+  served = await startTestServer(ENDLESS);
   client = served.client;
   const { tokenizer, info } = served.engine;
   const allowed = new Set(Array.from({ length: 95 }, (_, i) => tokenizer.encode(String.fromCharCode(32 + i))[0]!));
@@ -68,7 +68,7 @@ describe("complaint 2: a client that leaves goes on costing", () => {
     await until(idle);
     const before = stats().counters.requests.abort;
     const choices = "n" in extra ? extra.n : 1;
-    const socket = await rawPost(ask("go on and on", { max_tokens: 400, ...extra }));
+    const socket = await rawPost(ask("go on and on", { max_tokens: ENDLESS_TOKENS, ...extra }));
     await until(() => stats().running === choices);
     socket.destroy();
     await until(idle);
@@ -91,9 +91,9 @@ describe("complaint 3: streams that end wrongly", () => {
   });
 
   test("a failure in the middle is told in the stream, which has no [DONE]; the client throws", async () => {
-    const failing = await startTestServer({ name: "failing" });
+    const failing = await startTestServer({ ...ENDLESS, name: "failing" });
     try {
-      const body = { ...ask("on", { model: "failing", max_tokens: 400 }), stream: true };
+      const body = { ...ask("on", { model: "failing", max_tokens: ENDLESS_TOKENS }), stream: true };
       const response = await fetch(`${failing.url}/v1/chat/completions`, {
         method: "POST",
         headers: { "content-type": "application/json" },
@@ -125,7 +125,7 @@ describe("complaint 3: streams that end wrongly", () => {
   }, 60_000);
 
   test("a refusal has its HTTP status, also when a stream was asked for", async () => {
-    const long = ask("x".repeat(600), { stream: true });
+    const long = ask("x".repeat(ENDLESS_TOKENS + 600), { stream: true });
     await expect(client.chat.completions.create(long)).rejects.toMatchObject({
       status: 400,
       code: "context_length_exceeded",
@@ -182,7 +182,7 @@ describe("complaint 11: metrics with gaps", () => {
       sampleValue(await read(), "vllm:request_success_total", { finished_reason: reason, model_name: "tiny" });
     const [length, abort] = [await ends("length"), await ends("abort")];
     await client.chat.completions.create(ask("hi"));
-    const socket = await rawPost(ask("go", { max_tokens: 400, stream: true }));
+    const socket = await rawPost(ask("go", { max_tokens: ENDLESS_TOKENS, stream: true }));
     await until(() => stats().running === 1);
     socket.destroy();
     await until(idle);
@@ -192,13 +192,13 @@ describe("complaint 11: metrics with gaps", () => {
 });
 
 describe("complaint 12: local servers that must be told how parallel they are", () => {
-  test("nobody says a number: a dozen run at once, each with the whole context", async () => {
+  test("nobody says a number: a dozen run at once, each with all the context it wants", async () => {
     const long = "y".repeat(380);
     const answers = Promise.all(
       Array.from({ length: 12 }, (_, i) => client.chat.completions.create(ask(`${i} ${long}`, { max_tokens: 90 }))),
     );
     await until(() => stats().running > 4);
-    for (const { usage } of await answers) expect(usage!.total_tokens).toBeGreaterThan(470); // of 512
+    for (const { usage } of await answers) expect(usage!.total_tokens).toBeGreaterThan(470);
   });
 
   test("beyond the queue a request is told when to come back", async () => {

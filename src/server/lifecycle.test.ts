@@ -2,7 +2,7 @@
 import { connect, type Socket } from "node:net";
 import { APIError } from "openai";
 import { afterEach, describe, expect, test } from "vitest";
-import { startTestServer, TINY, until, type TestServer } from "../../test/support/engine.ts";
+import { ENDLESS, ENDLESS_TOKENS, startTestServer, until, type TestServer } from "../../test/support/engine.ts";
 import { completionSchema, errorBodySchema } from "../protocol/index.ts";
 
 const started: TestServer[] = [];
@@ -15,7 +15,6 @@ afterEach(async () => {
   await Promise.all(started.splice(0).map((served) => served.stop()));
 });
 
-const LONG = { random: { ...TINY, maxPositions: 4096 }, seed: 7 };
 const base = { model: "tiny", temperature: 0, ignore_eos: true };
 const completion = (max_tokens: number, extra: object = {}) => ({ ...base, prompt: "hi", max_tokens, ...extra });
 const post = (url: string, body: unknown): Promise<Response> =>
@@ -40,8 +39,8 @@ async function rawRequest(url: string, body: unknown, path = "/v1/completions"):
 
 describe("clients that vanish", () => {
   test.each([false, true])("a dropped connection frees the slot within a step or so (stream: %s)", async (stream) => {
-    const { url, engine } = await serve({ model: LONG });
-    const socket = await rawRequest(url, completion(4000, { stream }));
+    const { url, engine } = await serve(ENDLESS);
+    const socket = await rawRequest(url, completion(ENDLESS_TOKENS, { stream }));
     await until(() => engine.stats().running === 1);
     socket.destroy();
     expect(await until(() => engine.stats().running === 0)).toBeLessThan(1000);
@@ -50,10 +49,10 @@ describe("clients that vanish", () => {
   });
 
   test("one that leaves the queue never runs", async () => {
-    const { url, engine } = await serve({ model: LONG, maxRunning: 1 });
-    const first = await rawRequest(url, completion(4000));
+    const { url, engine } = await serve({ ...ENDLESS, maxRunning: 1 });
+    const first = await rawRequest(url, completion(ENDLESS_TOKENS));
     await until(() => engine.stats().running === 1);
-    const second = await rawRequest(url, completion(4000));
+    const second = await rawRequest(url, completion(ENDLESS_TOKENS));
     await until(() => engine.stats().waiting === 1);
     second.destroy();
     await until(() => engine.stats().waiting === 0);
@@ -65,7 +64,7 @@ describe("clients that vanish", () => {
 
 describe("a slow reader", () => {
   test("is set aside, stalls nobody, and gets every token in the end", async () => {
-    const { url, engine } = await serve({ model: LONG, streamBuffer: 16, kvPages: 512 });
+    const { url, engine } = await serve({ ...ENDLESS, streamBuffer: 16 });
     // Some 1.4 KB a chunk, 7 MB in all: more than the sockets between us hold.
     const messages = [{ role: "user", content: "hi" }];
     const wide = { ...base, messages, max_tokens: 600, n: 8, stream: true, logprobs: true, top_logprobs: 20 };
@@ -89,21 +88,25 @@ describe("a slow reader", () => {
 
 describe("a deadline that cuts", () => {
   test("ends the answer there, with a parsable end", async () => {
-    const { url } = await serve({ model: LONG });
-    const slo = { class: "deadline", deadline_ms: 700, on_miss: "cut" };
-    const answer = completionSchema.parse(await (await post(url, completion(4000, { slo }))).json());
+    const { url } = await serve(ENDLESS);
+    const ask = async (tokens: number, extra: object = {}) =>
+      completionSchema.parse(await (await post(url, completion(tokens, extra))).json());
+    // This machine's pace sets the deadline: time for a few hundred tokens, far from none and far from all.
+    const { e2e_ms: paceMs } = (await ask(200)).usage.slo!;
+    const slo = { class: "deadline", deadline_ms: 3 * paceMs!, on_miss: "cut" };
+    const answer = await ask(ENDLESS_TOKENS, { slo });
     expect(answer.choices[0]!.finish_reason).toBe("length");
-    expect(answer.usage.completion_tokens).toBeLessThan(4000);
+    expect(answer.usage.completion_tokens).toBeLessThan(ENDLESS_TOKENS);
     expect(answer.usage.slo!.attained).toBe(false);
   });
 });
 
 describe("a full queue", () => {
   test("refuses with 429 and says when to come back", async () => {
-    const { url, engine } = await serve({ model: LONG, maxRunning: 1, maxWaiting: 1 });
-    const sockets = [await rawRequest(url, completion(4000))];
+    const { url, engine } = await serve({ ...ENDLESS, maxRunning: 1, maxWaiting: 1 });
+    const sockets = [await rawRequest(url, completion(ENDLESS_TOKENS))];
     await until(() => engine.stats().running === 1);
-    sockets.push(await rawRequest(url, completion(4000)));
+    sockets.push(await rawRequest(url, completion(ENDLESS_TOKENS)));
     await until(() => engine.stats().waiting === 1);
     for (const stream of [false, true]) {
       const response = await post(url, completion(1, { stream }));
@@ -121,8 +124,8 @@ describe("a full queue", () => {
 
 describe("a worker that dies", () => {
   test.each(["throw", "exit"] as const)("ends streams with one typed error, and comes back (%s)", async (how) => {
-    const { url, engine, client } = await serve({ model: LONG });
-    const response = await post(url, completion(4000, { stream: true }));
+    const { url, engine, client } = await serve(ENDLESS);
+    const response = await post(url, completion(ENDLESS_TOKENS, { stream: true }));
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     let text = (await reader.read()).value!;
     const messages = [{ role: "user" as const, content: "hi" }];
@@ -172,9 +175,9 @@ describe("a server that stops", () => {
   });
 
   test("after the grace, what is left ends with a typed error", async () => {
-    const { url, server, engine } = await serve({ model: LONG });
-    const response = await post(url, completion(4000, { stream: true }));
-    const whole = post(url, completion(4000));
+    const { url, server, engine } = await serve(ENDLESS);
+    const response = await post(url, completion(ENDLESS_TOKENS, { stream: true }));
+    const whole = post(url, completion(ENDLESS_TOKENS));
     await until(() => engine.stats().running === 2);
     await server.close({ graceMs: 30 });
     const text = await response.text();

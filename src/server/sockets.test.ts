@@ -1,7 +1,7 @@
 /** Bytes on real sockets, as no well-behaved client sends them. After each, the server still answers everybody else. */
 import { connect, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { startTestServer, TINY, until, type TestServer } from "../../test/support/engine.ts";
+import { ENDLESS, ENDLESS_TOKENS, startTestServer, until, type TestServer } from "../../test/support/engine.ts";
 import { errorBodySchema } from "../protocol/index.ts";
 import { createServer } from "./index.ts";
 
@@ -12,7 +12,7 @@ const failures: unknown[] = [];
 
 beforeAll(async () => {
   served = await startTestServer(
-    { model: { random: { ...TINY, maxPositions: 4096 }, seed: 7 }, kvPages: 512, maxRunning: 8, checkEachStep: true },
+    { ...ENDLESS, maxRunning: 8, checkEachStep: true },
     {
       bodyLimitBytes: 20_000,
       log: { info: () => undefined, error: (fields) => void failures.push(fields) },
@@ -160,7 +160,7 @@ describe("connections", () => {
 
   test("a client that has said all and waits is taken for gone: its request ends, its slot is free", async () => {
     const { socket, ended } = await open();
-    socket.write(request(body(4000)));
+    socket.write(request(body(ENDLESS_TOKENS)));
     await until(() => served.engine.stats().running === 1);
     socket.end(); // FIN: no telling it from a client that has left
     await ended;
@@ -180,7 +180,7 @@ describe("connections", () => {
   test("a slow reader stalls no other stream", async () => {
     const slow = await open();
     slow.socket.pause();
-    slow.socket.write(request(body(4000, { stream: true, logprobs: 5 })));
+    slow.socket.write(request(body(ENDLESS_TOKENS, { stream: true, logprobs: 5 })));
     await until(() => served.engine.stats().running === 1);
     const others = await Promise.all(Array.from({ length: 4 }, () => open()));
     for (const { socket } of others) socket.write(request(body(30, { stream: true })));
@@ -190,14 +190,14 @@ describe("connections", () => {
 });
 
 describe("complaint 2: a client that vanishes", () => {
-  const BIG = body(4000, { prompt: "p".repeat(3000) });
-  const long = (stream: boolean): string => request(body(4000, { stream }));
+  const BIG = body(ENDLESS_TOKENS, { prompt: "p".repeat(3000) });
+  const long = (stream: boolean): string => request(body(ENDLESS_TOKENS, { stream }));
   const isRunning = (): boolean => served.engine.stats().running > 0;
   const stages: [stage: string, text: string, arrived: () => boolean][] = [
     ["after it connected", "", () => true],
     ["amid its headers", "POST /v1/completions HTTP/1.1\r\nhost: x", () => true],
     ["after its headers", head(1000), () => true],
-    ["amid its body", request(body(4000)).slice(0, -20), () => true],
+    ["amid its body", request(body(ENDLESS_TOKENS)).slice(0, -20), () => true],
     ["at prefill", request(BIG), isRunning],
     ["amid a whole answer", long(false), isRunning],
     ["amid a stream", long(true), isRunning],

@@ -7,7 +7,7 @@ import {
   type ReadableSpan,
 } from "@opentelemetry/sdk-trace-base";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { startTestServer, TINY, until, type TestServer } from "../../test/support/engine.ts";
+import { ENDLESS, ENDLESS_TOKENS, startTestServer, until, type TestServer } from "../../test/support/engine.ts";
 import type { RequestSummary } from "../runtime/index.ts";
 import { RequestTracer } from "./tracing.ts";
 
@@ -28,7 +28,7 @@ const propagator: TextMapPropagator = {
 };
 
 beforeAll(async () => {
-  served = await startTestServer({ model: { random: { ...TINY, maxPositions: 4096 }, seed: 7 } });
+  served = await startTestServer(ENDLESS);
 });
 afterAll(() => served.stop());
 afterAll(() => {
@@ -123,7 +123,7 @@ describe("traces", () => {
 
   test("a client that leaves ends its spans", async () => {
     const leaving = new AbortController();
-    const response = await post({ max_tokens: 4000, stream: true }, {}, leaving.signal);
+    const response = await post({ max_tokens: ENDLESS_TOKENS, stream: true }, {}, leaving.signal);
     await response.body!.getReader().read();
     leaving.abort();
     const { request, children } = await spansOf("text_completion tiny");

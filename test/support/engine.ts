@@ -2,9 +2,9 @@
 import OpenAI from "openai";
 import { Engine, type EngineOptions } from "../../src/runtime/index.ts";
 import { createServer, type PunctualServer, type ServerOptions } from "../../src/server/index.ts";
-import { TINY } from "./tiny.ts";
+import { ENDLESS, ENDLESS_TOKENS, TINY } from "./tiny.ts";
 
-export { TINY };
+export { ENDLESS, ENDLESS_TOKENS, TINY };
 
 /** An engine with random weights; the budget is given, so that no time goes into measuring it. */
 export function startTinyEngine(options: Partial<EngineOptions> = {}): Promise<Engine> {
