@@ -13,11 +13,11 @@ const command: WorldItem = {
   kind: "dim_light",
   template: "",
   turns: [
-    { role: "user", text: "Dim the Pantry light in the pantry." },
+    { role: "user", text: "Dim the Attic light in the attic." },
     {
       role: "assistant",
-      call: { name: "dim_light", arguments: { room: "pantry", percent: 20, on: true } },
-      text: "Okay, the pantry light is dimmed.",
+      call: { name: "dim_light", arguments: { room: "attic", percent: 20, on: true } },
+      text: "Okay, the attic light is dimmed.",
     },
   ],
   expect: { kind: "number", value: 0 },
@@ -29,7 +29,7 @@ describe("renaming", () => {
     for (let seed = 0; seed < 40; seed++) {
       const [user, reply] = renamer.rename(command, createRandom(seed)).turns;
       const room = String(reply!.call!.arguments["room"]);
-      if (room !== "pantry") renamed += 1; // some items keep some of their words
+      if (room !== "attic") renamed += 1; // some items keep some of their words
       expect(room).toMatch(/^[a-z]+$/u);
       expect(reply!.call).toEqual({ name: "dim_light", arguments: { room, percent: 20, on: true } });
       expect(reply!.text).toBe(`Okay, the ${room} ${reply!.text.split(" ")[3]} is dimmed.`);
@@ -40,10 +40,10 @@ describe("renaming", () => {
   });
 
   test("another capital is another word, and keeps its capital", () => {
-    const item = { ...command, turns: [command.turns[0]!, { ...command.turns[1]!, text: "Pantry, pantry." }] };
+    const item = { ...command, turns: [command.turns[0]!, { ...command.turns[1]!, text: "Attic, attic." }] };
     const replies = Array.from({ length: 40 }, (_, seed) => renamer.rename(item, createRandom(seed)).turns[1]!.text);
     for (const reply of replies) expect(reply).toMatch(/^[A-Z][a-z]*, [a-z]+\.$/u);
-    expect(replies.some((reply) => reply.startsWith("Pantry, ") !== reply.endsWith(" pantry."))).toBe(true);
+    expect(replies.some((reply) => reply.startsWith("Attic, ") !== reply.endsWith(" attic."))).toBe(true);
   });
 
   test("sums stay true and help stays as it is", () => {
