@@ -31,4 +31,5 @@ export type {
   Slo,
   SloClass,
   StepPlan,
+  TaskStage,
 } from "./types.ts";

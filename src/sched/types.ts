@@ -29,6 +29,19 @@ export interface Slo {
   readonly onMiss: OnMiss;
 }
 
+/** Where a request stands in a compound task: several requests that depend on one another under one deadline. */
+export interface TaskStage {
+  /** What all requests of the task have in common. */
+  readonly id: string;
+  /** Counted from 0 along the chain of dependencies; siblings of one stage share the number. */
+  readonly stage: number;
+  /**
+   * The sub-deadline: when this stage should be complete, milliseconds from this request's own arrival. At or below 0
+   * when the stages before have used it up; unknown when absent.
+   */
+  readonly deadlineMs?: number;
+}
+
 /** One sequence as a policy sees it. Ids are the runtime's own and unique within one engine. */
 export interface SequenceView {
   readonly id: number;
@@ -42,6 +55,18 @@ export interface SequenceView {
   readonly maxTokens: number;
   /** A guess at the final number of generated tokens, at most maxTokens; maxTokens when absent. */
   readonly expectedTokens?: number;
+  /**
+   * What the final number of generated tokens will hardly exceed (its 0.95 quantile, refined as tokens come): at least
+   * generatedTokens, at most maxTokens; maxTokens when absent.
+   */
+  readonly upperTokens?: number;
+  /** The compound task it belongs to, if any. */
+  readonly task?: TaskStage;
+  /**
+   * Tokens computed so far for its whole task: finished, running and waiting requests of the task and itself, nothing
+   * computed twice counted twice. Its own when absent.
+   */
+  readonly attainedTokens?: number;
   readonly firstTokenMs: number | null;
   readonly slo: Slo;
   /** KV pages held, shared ones included. */
@@ -56,10 +81,17 @@ export interface SequenceView {
 export interface SchedulerLimits {
   /** Most sequences running at once. */
   readonly maxRunning: number;
-  /** Most tokens in one step, over all sequences. */
+  /** Most tokens in one step, over all sequences; what a step should cost. */
   readonly budgetTokens: number;
   /** Most tokens of one sequence in one step. */
   readonly maxChunk: number;
+  /**
+   * Most tokens that a step can hold at all. Policies that compute prompts whole (`chunked: false`) keep within this
+   * instead of budgetTokens and maxChunk; at least budgetTokens, and budgetTokens when absent.
+   */
+  readonly maxStepTokens?: number;
+  /** The smallest step whose throughput is close to the best one (the knee of the cost curve); unknown when absent. */
+  readonly kneeTokens?: number;
 }
 
 /** What a step costs, learnt from measured steps. */
@@ -126,5 +158,7 @@ export interface StepPlan {
 /** A scheduling policy: a pure function of the view. Same view, same plan. */
 export interface BatchPolicy {
   readonly name: string;
+  /** False: it computes prompts whole and keeps within `limits.maxStepTokens`. True when absent. */
+  readonly chunked?: boolean;
   plan(view: SchedulerView): StepPlan;
 }
