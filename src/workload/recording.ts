@@ -1,0 +1,402 @@
+/**
+ * Recordings of a live server, one JSON object a line, the head first: what arrived, which steps the engine took, what
+ * was cancelled, how each request ended. Enough to replay the run in a simulator decision by decision, or to use its
+ * arrivals and lengths as a trace. Lines stand in the order in which the engine took notice, so position tells which
+ * step saw what; `step` says it again for writers that gather lines from several places.
+ *
+ * Times are milliseconds from the start of the recording on one monotonic clock. Decisions are opaque here: the
+ * scheduler's own log entries, carried as JSON.
+ */
+import { fail } from "../core/index.ts";
+import {
+  LineSplitter,
+  MAX_TIME_MS,
+  readIds,
+  readJsonObject,
+  readNumber,
+  readTokens,
+  refuse,
+  type Place,
+} from "./lines.ts";
+import type { Trace, TraceRequest, TraceSlo } from "./types.ts";
+
+/** The version that this code writes and reads. */
+export const RECORDING_VERSION = 1;
+const MAX_IDS = 10_000_000;
+const MAX_NAME_CHARACTERS = 1024;
+
+/** Anything that JSON can carry; not looked into here. */
+export type OpaqueJson = unknown;
+
+/** The first line of a recording. */
+export interface RecordingHead {
+  readonly kind: "head";
+  readonly version: typeof RECORDING_VERSION;
+  readonly name: string;
+  /** The model that answered. */
+  readonly model: string;
+  /** The batch policy that decided. */
+  readonly policy: string;
+  /** Tokens per entry of `hashIds`: the engine's page size. */
+  readonly blockTokens: number;
+  /** Wall-clock time of the start, ISO 8601. */
+  readonly startedAt?: string;
+  /** What a replay needs to build the same engine: limits, pages, cost points. */
+  readonly engine?: OpaqueJson;
+}
+
+/** A request was submitted to the engine. */
+export interface RecordedRequest {
+  readonly kind: "request";
+  /** The engine's own id of the sequence, unique in the recording. */
+  readonly id: number;
+  /** When it arrived: what its objective counts from. */
+  readonly atMs: number;
+  readonly promptTokens: number;
+  readonly maxTokens: number;
+  readonly slo?: TraceSlo;
+  /** The client's names for the compound task it belongs to. */
+  readonly task?: { readonly id: string; readonly stage: number };
+  readonly session?: number;
+  readonly priority?: number;
+  /** One id per block of the prompt; equal ids for equal blocks (and equal blocks before them). */
+  readonly hashIds?: readonly number[];
+  readonly promptIds?: readonly number[];
+  /** The first step whose view could contain it. */
+  readonly step?: number;
+}
+
+/** The engine planned and ran one step. */
+export interface RecordedStep {
+  readonly kind: "step";
+  /** 0 for the first step since the engine started. */
+  readonly step: number;
+  /** When it was planned. */
+  readonly atMs: number;
+  /** How long planning and running took. */
+  readonly stepMs: number;
+  /** The scheduler's log entry: what it saw and what it decided. */
+  readonly decision?: OpaqueJson;
+}
+
+/** The client went away or asked to stop. */
+export interface RecordedCancel {
+  readonly kind: "cancel";
+  readonly id: number;
+  readonly atMs: number;
+  /** The first step that no longer contained it. */
+  readonly step?: number;
+}
+
+/** Why a request ended. */
+export type RecordedEndReason = "stop" | "length" | "cut" | "cancelled" | "rejected" | "expired" | "failed";
+
+/** A request left the engine. */
+export interface RecordedEnd {
+  readonly kind: "end";
+  readonly id: number;
+  readonly atMs: number;
+  readonly reason: RecordedEndReason;
+  readonly outputTokens: number;
+  /** When its first token was made; null when there was none. */
+  readonly firstTokenMs: number | null;
+  readonly outputIds?: readonly number[];
+  /** The step that made its last token. */
+  readonly step?: number;
+}
+
+/** One line of a recording. */
+export type RecordingLine = RecordingHead | RecordedRequest | RecordedStep | RecordedCancel | RecordedEnd;
+
+/** A recording in memory, its lines by kind, each kind in the order of the file. */
+export interface Recording {
+  readonly head: RecordingHead;
+  readonly requests: readonly RecordedRequest[];
+  readonly steps: readonly RecordedStep[];
+  readonly cancels: readonly RecordedCancel[];
+  readonly ends: readonly RecordedEnd[];
+  /** Every line after the head, in the order of the file. */
+  readonly lines: readonly Exclude<RecordingLine, RecordingHead>[];
+}
+
+const REASONS: readonly RecordedEndReason[] = ["stop", "length", "cut", "cancelled", "rejected", "expired", "failed"];
+
+/** One line of a recording, with its newline. */
+export function recordingLine(line: RecordingLine): string {
+  return `${JSON.stringify(line)}\n`;
+}
+
+/** Reads a recording in chunks of text. `push` and `end` give the lines that have become complete, checked. */
+export class RecordingReader {
+  readonly #source: string;
+  readonly #lines: LineSplitter;
+  readonly #open = new Map<number, "open" | "ended">();
+  #head: RecordingHead | null = null;
+  #batch: RecordingLine[] = [];
+
+  constructor(source = "recording") {
+    this.#source = source;
+    this.#lines = new LineSplitter(source);
+  }
+
+  /** @throws PunctualError invalid_file naming line and field. */
+  push(chunk: string): readonly RecordingLine[] {
+    this.#lines.push(chunk, (text, line) => this.#read(text, line));
+    return this.#take();
+  }
+
+  end(): readonly RecordingLine[] {
+    this.#lines.end((text, line) => this.#read(text, line));
+    if (this.#head === null) refuse({ source: this.#source, line: 1 }, "kind", '"head"', "nothing");
+    return this.#take();
+  }
+
+  #take(): readonly RecordingLine[] {
+    const batch = this.#batch;
+    this.#batch = [];
+    return batch;
+  }
+
+  #read(text: string, line: number): void {
+    if (text.trim() === "") return;
+    const place = { source: this.#source, line };
+    const record = readLine(readJsonObject(text, place), place);
+    if ((record.kind === "head") !== (this.#head === null)) {
+      refuse(place, "kind", this.#head === null ? '"head" first' : "one head only", record.kind);
+    }
+    if (record.kind === "head") this.#head = record;
+    else this.#checkLife(record, place);
+    this.#batch.push(record);
+  }
+
+  /** A request comes once and ends at most once, and nothing happens to one that has not come. */
+  #checkLife(record: Exclude<RecordingLine, RecordingHead>, place: Place): void {
+    if (record.kind === "step") return;
+    const state = this.#open.get(record.id);
+    if (record.kind === "request") {
+      if (state !== undefined) refuse(place, "id", "an id that has not come before", record.id);
+      this.#open.set(record.id, "open");
+      return;
+    }
+    if (state === undefined) refuse(place, "id", "the id of a request above", record.id);
+    if (record.kind === "end") {
+      if (state === "ended") refuse(place, "id", "one end per request", record.id);
+      this.#open.set(record.id, "ended");
+    }
+  }
+}
+
+/** A recording from text, in memory. @throws PunctualError invalid_file naming line and field. */
+export function readRecording(chunks: string | Iterable<string>, source = "recording"): Recording {
+  const reader = new RecordingReader(source);
+  const all: RecordingLine[] = [];
+  for (const chunk of typeof chunks === "string" ? [chunks] : chunks)
+    for (const line of reader.push(chunk)) all.push(line);
+  for (const line of reader.end()) all.push(line);
+  const of = <K extends RecordingLine["kind"]>(kind: K): Extract<RecordingLine, { kind: K }>[] =>
+    all.filter((line): line is Extract<RecordingLine, { kind: K }> => line.kind === kind);
+  const lines = all.filter((line) => line.kind !== "head");
+  return {
+    head: of("head")[0]!,
+    requests: of("request"),
+    steps: of("step"),
+    cancels: of("cancel"),
+    ends: of("end"),
+    lines,
+  };
+}
+
+/**
+ * The arrivals and lengths of a recording as a trace. A request that did not end by itself gets its limit as output
+ * length, because its answer would have gone on. A stage of a task waits for the stage before it; what passed between
+ * their ends and its arrival counts as thinking time.
+ */
+export function recordingTrace(recording: Recording): Trace {
+  const { head } = recording;
+  const requests = recording.requests.toSorted((a, b) => a.atMs - b.atMs || a.id - b.id);
+  const ends = new Map(recording.ends.map((end) => [end.id, end]));
+  const cancels = new Map(recording.cancels.map((cancel) => [cancel.id, cancel.atMs]));
+  const taskIds = new Map<string, number>();
+  const traceIds = new Map(requests.map((request, i) => [request.id, i]));
+  const byStage = groupBy(
+    requests.filter(({ task }) => task !== undefined),
+    ({ task }) => `${task!.stage} ${task!.id}`,
+  );
+  const taskOf = (request: RecordedRequest): Pick<TraceRequest, "task"> => {
+    if (request.task === undefined) return {};
+    const { id, stage } = request.task;
+    if (!taskIds.has(id)) taskIds.set(id, taskIds.size);
+    const before = (byStage.get(`${stage - 1} ${id}`) ?? []).filter(
+      (other) => (ends.get(other.id)?.atMs ?? Infinity) <= request.atMs,
+    );
+    const endedMs = Math.max(...before.map((other) => ends.get(other.id)!.atMs));
+    const after = before.map((other) => traceIds.get(other.id)!);
+    return { task: { id: taskIds.get(id)!, stage, after, thinkMs: before.length === 0 ? 0 : request.atMs - endedMs } };
+  };
+  const originMs = requests[0]?.atMs ?? 0;
+  return {
+    name: head.name,
+    source: "recording",
+    blockTokens: head.blockTokens,
+    requests: requests.map((request, i): TraceRequest => {
+      const end = ends.get(request.id);
+      const isWhole = end !== undefined && (end.reason === "stop" || end.reason === "length");
+      const cancelledMs = cancels.get(request.id);
+      const { promptTokens, maxTokens, slo, session, priority, hashIds, promptIds } = request;
+      return {
+        id: i,
+        arrivalMs: request.atMs - originMs,
+        promptTokens,
+        outputTokens: Math.max(1, isWhole ? end.outputTokens : maxTokens),
+        ...(hashIds === undefined ? {} : { hashIds }),
+        ...(session === undefined ? {} : { session }),
+        ...taskOf(request),
+        ...(slo === undefined ? {} : { slo }),
+        ...(priority === undefined ? {} : { priority }),
+        ...(cancelledMs === undefined ? {} : { cancelAfterMs: Math.max(0, cancelledMs - request.atMs) }),
+        ...(promptIds === undefined ? {} : { promptIds }),
+      };
+    }),
+  };
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+function readLine(row: Record<string, unknown>, place: Place): RecordingLine {
+  switch (row["kind"]) {
+    case "head":
+      return readHead(row, place);
+    case "request":
+      return readRequest(row, place);
+    case "step":
+      return {
+        kind: "step",
+        step: readTokens(row["step"], place, "step"),
+        atMs: readMs(row, "atMs", place),
+        stepMs: readMs(row, "stepMs", place),
+        ...(row["decision"] === undefined ? {} : { decision: row["decision"] }),
+      };
+    case "cancel":
+      return { kind: "cancel", id: readId(row, place), atMs: readMs(row, "atMs", place), ...readStep(row, place) };
+    case "end":
+      return readEnd(row, place);
+    default:
+      return refuse(place, "kind", "head, request, step, cancel or end", row["kind"]);
+  }
+}
+
+function readHead(row: Record<string, unknown>, place: Place): RecordingHead {
+  const version = row["version"];
+  if (version !== RECORDING_VERSION) {
+    return fail(
+      "unsupported",
+      `${place.source}: version ${RECORDING_VERSION} of recordings is read here, got ${String(version)}`,
+      {
+        param: "version",
+      },
+    );
+  }
+  return {
+    kind: "head",
+    version,
+    name: readName(row, "name", place),
+    model: readName(row, "model", place),
+    policy: readName(row, "policy", place),
+    blockTokens: readTokens(row["blockTokens"], place, "blockTokens"),
+    ...(row["startedAt"] === undefined ? {} : { startedAt: readName(row, "startedAt", place) }),
+    ...(row["engine"] === undefined ? {} : { engine: row["engine"] }),
+  };
+}
+
+function readRequest(row: Record<string, unknown>, place: Place): RecordedRequest {
+  const { slo, task, session, priority, hashIds, promptIds } = row;
+  return {
+    kind: "request",
+    id: readId(row, place),
+    atMs: readMs(row, "atMs", place),
+    promptTokens: readTokens(row["promptTokens"], place, "promptTokens"),
+    maxTokens: readTokens(row["maxTokens"], place, "maxTokens"),
+    ...(slo === undefined ? {} : { slo: readTraceSlo(slo, place) }),
+    ...(task === undefined ? {} : { task: readTask(task, place) }),
+    ...(session === undefined ? {} : { session: readTokens(session, place, "session") }),
+    ...(priority === undefined ? {} : { priority: readNumber(priority, place, "priority", -1e9, 1e9) }),
+    ...(hashIds === undefined ? {} : { hashIds: readIds(hashIds, place, "hashIds", MAX_IDS) }),
+    ...(promptIds === undefined ? {} : { promptIds: readIds(promptIds, place, "promptIds", MAX_IDS) }),
+    ...readStep(row, place),
+  };
+}
+
+function readEnd(row: Record<string, unknown>, place: Place): RecordedEnd {
+  const reason = REASONS.find((known) => known === row["reason"]);
+  const { firstTokenMs, outputIds } = row;
+  return {
+    kind: "end",
+    id: readId(row, place),
+    atMs: readMs(row, "atMs", place),
+    reason: reason ?? refuse(place, "reason", REASONS.join(", "), row["reason"]),
+    outputTokens: readTokens(row["outputTokens"], place, "outputTokens"),
+    firstTokenMs: firstTokenMs === null ? null : readMs(row, "firstTokenMs", place),
+    ...(outputIds === undefined ? {} : { outputIds: readIds(outputIds, place, "outputIds", MAX_IDS) }),
+    ...readStep(row, place),
+  };
+}
+
+const CLASSES: readonly TraceSlo["class"][] = ["latency", "deadline", "compound", "best-effort"];
+const ON_MISS: readonly TraceSlo["onMiss"][] = ["finish", "cut", "reject"];
+
+/** An objective in the words of the scheduler. @throws PunctualError invalid_file naming the field. */
+export function readTraceSlo(value: unknown, place: Place): TraceSlo {
+  if (value === null || typeof value !== "object") return refuse(place, "slo", "an object", value);
+  const row = value as Record<string, unknown>;
+  const time = (field: "ttftMs" | "tpotMs" | "deadlineMs"): Partial<Record<typeof field, number>> =>
+    row[field] === undefined ? {} : { [field]: readNumber(row[field], place, `slo.${field}`, 0, MAX_TIME_MS) };
+  return {
+    class:
+      CLASSES.find((known) => known === row["class"]) ?? refuse(place, "slo.class", CLASSES.join(", "), row["class"]),
+    ...time("ttftMs"),
+    ...time("tpotMs"),
+    ...time("deadlineMs"),
+    onMiss:
+      ON_MISS.find((known) => known === row["onMiss"]) ??
+      refuse(place, "slo.onMiss", ON_MISS.join(", "), row["onMiss"]),
+  };
+}
+
+function readTask(value: unknown, place: Place): { readonly id: string; readonly stage: number } {
+  if (value === null || typeof value !== "object") return refuse(place, "task", "an object", value);
+  const row = value as Record<string, unknown>;
+  return { id: readName(row, "id", place), stage: readTokens(row["stage"], place, "task.stage") };
+}
+
+function readId(row: Record<string, unknown>, place: Place): number {
+  const id = row["id"];
+  if (typeof id === "number" && Number.isSafeInteger(id) && id >= 0) return id;
+  return refuse(place, "id", "a whole number from 0", id);
+}
+
+function readStep(row: Record<string, unknown>, place: Place): { readonly step?: number } {
+  return row["step"] === undefined ? {} : { step: readTokens(row["step"], place, "step") };
+}
+
+/** JSON times only: a string would compare wrongly later. */
+function readMs(row: Record<string, unknown>, field: string, place: Place): number {
+  const value = row[field];
+  return typeof value === "number"
+    ? readNumber(value, place, field, 0, MAX_TIME_MS)
+    : refuse(place, field, "milliseconds as a number", value);
+}
+
+function readName(row: Record<string, unknown>, field: string, place: Place): string {
+  const value = row[field];
+  if (typeof value === "string" && value.length <= MAX_NAME_CHARACTERS) return value;
+  return refuse(place, field, `a string of at most ${MAX_NAME_CHARACTERS} characters`, value);
+}
