@@ -30,6 +30,23 @@ function interpolate(points: CostPoints, tokens: number): number {
   return (previous[1] * tokens) / previous[0];
 }
 
+/**
+ * The knee of a cost curve: the smallest step, in tokens, that computes at least `share` of the best tokens per
+ * millisecond. Larger steps only take longer (2308.16369 section 3, 2401.08671 section 3).
+ * @param mostTokens where the search ends, at least 1.
+ * @returns null while nothing is known about costs.
+ */
+export function kneeTokens(cost: CostEstimate, mostTokens: number, share = 0.9): number | null {
+  assert(mostTokens >= 1 && share > 0 && share <= 1, "a knee lies within 1 token and mostTokens, at a share in (0, 1]");
+  const rate = (tokens: number): number => tokens / cost.stepMs(tokens);
+  if (!(cost.stepMs(1) > 0)) return null;
+  let best = 0;
+  for (let tokens = 1; tokens <= mostTokens; tokens++) best = Math.max(best, rate(tokens));
+  let knee = 1;
+  while (knee < mostTokens && rate(knee) < share * best) knee += 1;
+  return knee;
+}
+
 /** The live estimate. Deterministic: the same observations in the same order give the same points. */
 export class StepCost implements CostEstimate {
   readonly #weight: number;

@@ -1,7 +1,9 @@
 /**
- * When would this request see its first and its last token? A simple answer from the cost of steps:
+ * When would a waiting request see its first and its last token? A simple answer from the cost of steps:
  * the tokens ahead in line at a full budget per step, then one step per token. It ignores what may
- * still arrive (FIFO: nobody overtakes) and what shares pages.
+ * still arrive and overtake, and what shares pages.
+ *
+ * One object per plan answers for a whole queue: what all requests have in common is summed once.
  */
 import type { CostEstimate, Rejection, SchedulerView, SequenceView } from "./types.ts";
 
@@ -11,62 +13,74 @@ export interface FinishEstimate {
   readonly e2eMs: number;
 }
 
-/**
- * @param ahead waiting sequences that go first, in order.
- * @param cachedTokens tokens of the sequence that need no computing.
- * @returns null while nothing is known about costs.
- */
-export function estimateFinish(
-  view: SchedulerView,
-  sequence: SequenceView,
-  ahead: readonly SequenceView[],
-  cachedTokens = 0,
-): FinishEstimate | null {
-  const { cost, running } = view;
-  if (cost === undefined || cost.stepMs(1) <= 0) return null;
-  let tokens = sequence.pendingTokens - cachedTokens;
-  for (const other of running) if (other.pendingTokens > 1) tokens += other.pendingTokens;
-  for (const other of ahead) tokens += other.pendingTokens;
-  const queuedMs = view.nowMs - sequence.arrivalMs;
-  const ttftMs = queuedMs + slotWaitMs(view, ahead.length) + prefillMs(view, cost, tokens);
-  const expected = sequence.expectedTokens ?? sequence.maxTokens;
-  const together = Math.min(view.limits.maxRunning, running.length + ahead.length + 1);
-  return { ttftMs, e2eMs: ttftMs + (expected - 1) * cost.stepMs(together) };
-}
+export class FinishEstimates {
+  readonly #view: SchedulerView;
+  readonly #budgetTokens: number;
+  #aheadTokens = 0;
+  #aheadCount = 0;
+  /** Prompt tokens that running sequences still need. */
+  #begunTokens: number | null = null;
+  /** Tokens until each running sequence ends, ascending. */
+  #left: readonly number[] | null = null;
 
-/** That many prompt tokens in steps of a full budget, beside the running decodes. */
-function prefillMs(view: SchedulerView, cost: CostEstimate, tokens: number): number {
-  const { budgetTokens, maxRunning } = view.limits;
-  const decodes = view.running.length;
-  const perStep = Math.max(1, budgetTokens - Math.min(decodes, maxRunning - 1));
-  const fullSteps = Math.floor(tokens / perStep);
-  const rest = tokens - fullSteps * perStep;
-  const restMs = rest > 0 ? cost.stepMs(Math.min(budgetTokens, rest + decodes)) : 0;
-  return fullSteps * cost.stepMs(budgetTokens) + restMs;
-}
+  /** @param budgetTokens most tokens of a step, as the policy composes it. */
+  constructor(view: SchedulerView, budgetTokens: number) {
+    this.#view = view;
+    this.#budgetTokens = budgetTokens;
+  }
 
-/** Until enough running sequences have finished to leave a slot for number `position` in line. */
-function slotWaitMs(view: SchedulerView, position: number): number {
-  const missing = position + 1 - (view.limits.maxRunning - view.running.length);
-  if (missing <= 0) return 0;
-  const left = view.running
-    .map((other) => Math.max(1, (other.expectedTokens ?? other.maxTokens) - other.generatedTokens))
-    .toSorted((a, b) => a - b);
-  const steps = left[Math.min(missing, left.length) - 1] ?? 0;
-  return steps * (view.cost?.stepMs(view.running.length) ?? 0);
-}
+  /** From now on that waiting sequence goes before those asked about. */
+  goesAhead(sequence: SequenceView): void {
+    this.#aheadTokens += sequence.pendingTokens;
+    this.#aheadCount += 1;
+  }
 
-/** The refusal of a request whose objective cannot be met, by the estimate; null when it can. */
-export function rejection(
-  view: SchedulerView,
-  sequence: SequenceView,
-  ahead: readonly SequenceView[],
-): Rejection | null {
-  // Looking into the prefix cache hashes the whole prompt: only when the answer depends on it.
-  const refused = missed(sequence, estimateFinish(view, sequence, ahead));
-  if (refused === null) return null;
-  const cached = view.cachedTokens(sequence.id);
-  return cached === 0 ? refused : missed(sequence, estimateFinish(view, sequence, ahead, cached));
+  /**
+   * @param cachedTokens tokens of the sequence that need no computing.
+   * @returns null while nothing is known about costs.
+   */
+  estimate(sequence: SequenceView, cachedTokens = 0): FinishEstimate | null {
+    const { cost, running, limits, nowMs } = this.#view;
+    if (cost === undefined || cost.stepMs(1) <= 0) return null;
+    this.#begunTokens ??= running.reduce((sum, s) => sum + (s.pendingTokens > 1 ? s.pendingTokens : 0), 0);
+    const tokens = sequence.pendingTokens - cachedTokens + this.#begunTokens + this.#aheadTokens;
+    const ttftMs = nowMs - sequence.arrivalMs + this.#slotWaitMs(cost) + this.#prefillMs(cost, tokens);
+    const expected = sequence.expectedTokens ?? sequence.maxTokens;
+    const together = Math.min(limits.maxRunning, running.length + this.#aheadCount + 1);
+    return { ttftMs, e2eMs: ttftMs + (expected - 1) * cost.stepMs(together) };
+  }
+
+  /** The refusal of a request whose objective cannot be met, by the estimate; null when it can. */
+  rejection(sequence: SequenceView): Rejection | null {
+    // Looking into the prefix cache hashes the whole prompt: only when the answer depends on it.
+    const refused = missed(sequence, this.estimate(sequence));
+    if (refused === null) return null;
+    const cached = this.#view.cachedTokens(sequence.id);
+    return cached === 0 ? refused : missed(sequence, this.estimate(sequence, cached));
+  }
+
+  /** That many prompt tokens in steps of a full budget, beside the running decodes. */
+  #prefillMs(cost: CostEstimate, tokens: number): number {
+    const budgetTokens = this.#budgetTokens;
+    const decodes = this.#view.running.length;
+    const perStep = Math.max(1, budgetTokens - Math.min(decodes, this.#view.limits.maxRunning - 1));
+    const fullSteps = Math.floor(tokens / perStep);
+    const rest = tokens - fullSteps * perStep;
+    const restMs = rest > 0 ? cost.stepMs(Math.min(budgetTokens, rest + decodes)) : 0;
+    return (fullSteps > 0 ? fullSteps * cost.stepMs(budgetTokens) : 0) + restMs;
+  }
+
+  /** Until enough running sequences have finished to leave a slot for the next in line. */
+  #slotWaitMs(cost: CostEstimate): number {
+    const { running, limits } = this.#view;
+    const missing = this.#aheadCount + 1 - (limits.maxRunning - running.length);
+    if (missing <= 0) return 0;
+    this.#left ??= running
+      .map((other) => Math.max(1, (other.expectedTokens ?? other.maxTokens) - other.generatedTokens))
+      .toSorted((a, b) => a - b);
+    const steps = this.#left[Math.min(missing, this.#left.length) - 1] ?? 0;
+    return steps * cost.stepMs(running.length);
+  }
 }
 
 function missed(sequence: SequenceView, estimate: FinishEstimate | null): Rejection | null {

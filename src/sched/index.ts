@@ -5,10 +5,16 @@
  *   const slo = parseSlo({ ttft_ms: 200, tpot_ms: 50 });
  *   const outcome = sloOutcome(slo, arrivalMs, firstTokenMs, lastTokenMs, tokens);
  */
-export { costFromPoints, StepCost, type CostPoints } from "./cost.ts";
+export { composeStep, type Mix, type StepRules } from "./compose.ts";
+export { costFromPoints, kneeTokens, StepCost, type CostPoints } from "./cost.ts";
+export { edf, type EdfOptions } from "./edf.ts";
 export { fifo } from "./fifo.ts";
+export { leastAttained, type LeastAttainedOptions } from "./least-attained.ts";
 export { recordView, replayDecision, viewFromRecord, type DecisionLogEntry, type ViewRecord } from "./log.ts";
-export { createPolicy, POLICY_NAMES } from "./registry.ts";
+export { orcaMixed } from "./orca-mixed.ts";
+export { prefillFirst } from "./prefill-first.ts";
+export { createPolicy, POLICY_NAMES, type PolicyOptions } from "./registry.ts";
+export { shortestPredicted, type ShortestPredictedOptions } from "./shortest-predicted.ts";
 export {
   BEST_EFFORT,
   checkSlo,
@@ -19,6 +25,7 @@ export {
   type SloOutcome,
   type SloTargets,
 } from "./slo.ts";
+export { splitfuse, splitfuseTokens, type SplitfuseOptions } from "./splitfuse.ts";
 export type {
   Advance,
   BatchPolicy,
