@@ -5,7 +5,11 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { instantiateKernel } from "./kernel-module.ts";
 
-const { module, memory } = workerData as { module: WebAssembly.Module; memory: WebAssembly.Memory };
-const kernel = instantiateKernel(module, memory);
+const { module, memory, controlAt } = workerData as {
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  controlAt: number;
+};
+const kernel = instantiateKernel(module, memory, controlAt);
 parentPort?.postMessage("ready");
 kernel.serve(1);

@@ -51,11 +51,14 @@ export interface AttentionOptions {
   readonly maxRows: number;
   /** Most pages of one sequence; layout.pages if absent. */
   readonly maxPagesPerSequence?: number;
+  /** Threads of JavaScript that attend over the memory, each through a view with scratch of its own; 1 if absent. */
+  readonly views?: number;
 }
 
 /** Byte addresses and sizes; everything in bytes unless it says otherwise. */
 export interface Geometry {
   readonly group: number;
+  readonly controlAt: number;
   readonly blockTokens: number;
   readonly tokenBytes: number;
   readonly valuesAt: number;
@@ -82,6 +85,9 @@ const TABLE_ENTRIES = 1 << 18;
 /** One WebAssembly page short of 4 GiB, so that the end of an address range never wraps to 0. */
 const MEMORY_BYTES_MAX = 65535 * 65536;
 
+/** More threads than a small machine has cores for would only wait for one another. */
+const VIEWS_MAX = 16;
+
 /** Room behind the last page for a look-ahead that reads past its end. */
 const TAIL_BYTES = 256;
 
@@ -105,6 +111,7 @@ export function checkOptions(options: AttentionOptions): void {
     for (const [layer, window] of options.windows.entries()) checkCount(window, `windows[${layer}]`, 0);
   }
   checkCount(options.maxPagesPerSequence ?? layout.pages, "maxPagesPerSequence");
+  checkCount(options.views ?? 1, "views", 1, VIEWS_MAX);
   if (layout.format !== "f32" && layout.format !== "int8") {
     fail("unsupported", `expected pages of f32 or int8, got ${String(layout.format)}`, { param: "layout.format" });
   }
@@ -168,26 +175,63 @@ function layerPlan(
   return { tokenBytes, valuesAt, keyScalesAt, valueScalesAt, layerBytes: aligned(end) };
 }
 
-/** Lays the memory out; throws out_of_memory when it would not fit 4 GiB. */
-export function planGeometry(options: AttentionOptions): Geometry {
-  const { layout, heads, maxRows } = options;
+/** Lays the memory out as view `view` sees it; throws out_of_memory when it would not fit 4 GiB. */
+export function planGeometry(options: AttentionOptions, view = 0): Geometry {
+  const { layout } = options;
   const layer = layerPlan(layout);
   const pageBytes = layer.layerBytes * layout.layers;
-  const perSequence = options.maxPagesPerSequence ?? layout.pages;
-  const tableEntries = Math.max(perSequence, Math.min(maxRows * perSequence, TABLE_ENTRIES), maxRows);
-  const headBytes = layout.headDim * 4;
-  const scratchBytes = aligned(ITEM_VECTORS * (2 * headBytes + 4 + 16 + 64) + 64 + 16 * headBytes, 4096);
-  let end = CONTROL + CONTROL_BYTES;
+  let end: number = CONTROL;
   const region = (bytes: number, to?: number): number => {
     const at = aligned(end, to);
     end = at + bytes;
     return at;
   };
-  const geometry = {
+  // Other threads write to the other views: pages of memory apart, so that no cache line is shared.
+  const views = Array.from({ length: options.views ?? 1 }, () => viewRegions(options, region));
+  const own = views[view];
+  if (own === undefined)
+    fail("invalid_request", `expected a view below ${views.length}, got ${view}`, { param: "view" });
+  const pagesAt = region(layout.pages * pageBytes + TAIL_BYTES, 4096);
+  if (end > MEMORY_BYTES_MAX) {
+    fail("out_of_memory", `expected up to ${MEMORY_BYTES_MAX} bytes of cache and scratch, got ${end}`, {
+      param: "layout.pages",
+    });
+  }
+  return {
     ...layer,
+    ...own,
     pageBytes,
-    group: heads / layout.kvHeads,
+    group: options.heads / layout.kvHeads,
     blockTokens: layout.pageTokens % 16 === 0 ? 16 : 8,
+    pagesAt,
+    totalBytes: aligned(end, 65536),
+  };
+}
+
+type ViewRegions = Pick<
+  Geometry,
+  | "controlAt"
+  | "queriesAt"
+  | "outputsAt"
+  | "sequencesAt"
+  | "tableEntries"
+  | "tableAt"
+  | "itemCount"
+  | "itemsAt"
+  | "stagedAt"
+  | "scratchBytes"
+  | "scratchAt"
+>;
+
+/** What a view has for itself: its control block and scratch for its calls. */
+function viewRegions(options: AttentionOptions, region: (bytes: number, to?: number) => number): ViewRegions {
+  const { layout, heads, maxRows } = options;
+  const perSequence = options.maxPagesPerSequence ?? layout.pages;
+  const tableEntries = Math.max(perSequence, Math.min(maxRows * perSequence, TABLE_ENTRIES), maxRows);
+  const headBytes = layout.headDim * 4;
+  const scratchBytes = aligned(ITEM_VECTORS * (2 * headBytes + 4 + 16 + 64) + 64 + 16 * headBytes, 4096);
+  return {
+    controlAt: region(CONTROL_BYTES, 4096),
     queriesAt: region(maxRows * heads * headBytes),
     outputsAt: region(maxRows * heads * headBytes),
     sequencesAt: region(maxRows * SEQUENCE_BYTES),
@@ -198,12 +242,5 @@ export function planGeometry(options: AttentionOptions): Geometry {
     stagedAt: region(layout.format === "int8" ? 2 * layout.kvHeads * layout.pageTokens * headBytes : 0),
     scratchBytes,
     scratchAt: region(2 * scratchBytes, 4096),
-    pagesAt: region(layout.pages * pageBytes + TAIL_BYTES, 4096),
   };
-  if (end > MEMORY_BYTES_MAX) {
-    fail("out_of_memory", `expected up to ${MEMORY_BYTES_MAX} bytes of cache and scratch, got ${end}`, {
-      param: "layout.pages",
-    });
-  }
-  return { ...geometry, totalBytes: aligned(end, 65536) };
 }

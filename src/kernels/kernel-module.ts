@@ -1,6 +1,7 @@
 /** Finds, compiles and instantiates the WebAssembly that scripts/build.mjs puts into dist/kernels/. */
 import { readFile } from "node:fs/promises";
 import { fail } from "../core/index.ts";
+import { CONTROL } from "./assembly/control.ts";
 
 /** The functions of paged-attention.wasm; addresses and counts are 32-bit. */
 export interface KernelExports {
@@ -11,6 +12,8 @@ export interface KernelExports {
   /** False when the second thread died in the middle of the job. */
   runShared(items: number): number;
   serve(thread: number): void;
+  /** Names the control block that this instance works for. */
+  setControl(at: number): void;
   exp2All(at: number, count: number): void;
 }
 
@@ -30,9 +33,16 @@ export async function loadKernelModule(): Promise<WebAssembly.Module> {
   }
 }
 
-export function instantiateKernel(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
+/** @param controlAt the control block of the view that the instance works for */
+export function instantiateKernel(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  controlAt: number = CONTROL,
+): KernelExports {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-  return exports as unknown as KernelExports;
+  const kernel = exports as unknown as KernelExports;
+  kernel.setControl(controlAt);
+  return kernel;
 }
 
 /** A memory of that size that never grows; out_of_memory when the system refuses. */

@@ -6,6 +6,9 @@
  * A row's output is bitwise the same whatever else is in the call, however its sequence is chunked,
  * whichever pages it uses and with one thread or two.
  *
+ * Several threads may attend over one memory at the same time, each through a view of its own (`attach`): a page
+ * that one writes is no other's until both have met in a message or an atomic operation.
+ *
  * Not here: which page belongs to whom, and when it is free (llm/ keeps that), and matrix products.
  */
 import { fail, type Clock } from "../core/index.ts";
@@ -31,7 +34,7 @@ const WARM_TOKENS = 256;
 
 /** Writes the geometry into the control block, where the kernel of every thread reads it. */
 function writeControl(buffer: ArrayBufferLike, options: AttentionOptions, geometry: Geometry): void {
-  const words = new Int32Array(buffer, control.CONTROL, control.CONTROL_BYTES / 4);
+  const words = new Int32Array(buffer, geometry.controlAt, control.CONTROL_BYTES / 4);
   const set = (offset: number, value: number): void => {
     words[offset / 4] = value;
   };
@@ -57,7 +60,7 @@ function writeControl(buffer: ArrayBufferLike, options: AttentionOptions, geomet
   set(control.SCRATCH_BYTES, geometry.scratchBytes);
   // The kernel exponentiates base 2: e^(s q.k) = 2^(s log2(e) q.k).
   const scale = (options.scale ?? 1 / Math.sqrt(layout.headDim)) * Math.LOG2E;
-  new Float32Array(buffer, control.CONTROL + control.QUERY_SCALE, 1)[0] = scale;
+  new Float32Array(buffer, geometry.controlAt + control.QUERY_SCALE, 1)[0] = scale;
 }
 
 function checkLength(array: ArrayLike<number>, expected: number, param: string): void {
@@ -66,8 +69,8 @@ function checkLength(array: ArrayLike<number>, expected: number, param: string):
 }
 
 /**
- * A paged cache and the attention over it. One thread owns it: calls block until their result is there and never
- * overlap. It reserves its memory for good, at most 4 GiB; `dispose`, or `await using`, ends the second thread.
+ * A paged cache and the attention over it. One thread owns each view: its calls block until their result is there and
+ * never overlap. It reserves its memory for good, at most 4 GiB; `dispose`, or `await using`, ends the second thread.
  */
 export class PagedAttention {
   /** The one memory: control block, scratch and pages. Its size never changes. */
@@ -110,6 +113,30 @@ export class PagedAttention {
     checkOptions(options);
     const geometry = planGeometry(options);
     const runner = await KernelRunner.create(geometry.totalBytes, options.threads ?? 1);
+    return PagedAttention.#over(options, geometry, runner);
+  }
+
+  /**
+   * Another thread's way into a memory made by `create`: the same options, and a view from 1 to `views` - 1 that nobody
+   * else has. Errors: as create, and invalid_request for a memory of another size.
+   */
+  static async attach(
+    options: PagedAttentionOptions,
+    memory: WebAssembly.Memory,
+    view: number,
+  ): Promise<PagedAttention> {
+    checkOptions(options);
+    const geometry = planGeometry(options, view);
+    if (memory.buffer.byteLength !== geometry.totalBytes) {
+      fail("invalid_request", `expected a memory of ${geometry.totalBytes} bytes, got ${memory.buffer.byteLength}`, {
+        param: "memory",
+      });
+    }
+    const runner = await KernelRunner.attach(memory, geometry.controlAt, options.threads ?? 1);
+    return PagedAttention.#over(options, geometry, runner);
+  }
+
+  static #over(options: PagedAttentionOptions, geometry: Geometry, runner: KernelRunner): PagedAttention {
     const attention = new PagedAttention(options, geometry, runner);
     if (options.clock !== undefined && runner.threads === 2) {
       attention.#commitForCalibration();
@@ -272,6 +299,14 @@ export class PagedAttention {
     if (format === "int8") this.#runner.kernel.widenPage(layer, page, tokens, stagedAt, stagedAt + floats * 4);
     const both = new Float32Array(this.memory.buffer, at, 2 * floats);
     return [both.subarray(0, floats), both.subarray(floats)];
+  }
+
+  /** The bytes of a page as they are stored, all layers; a view into the memory, of this layout only. */
+  pageData(page: number): Uint8Array {
+    this.#checkAlive();
+    this.#checkPage(page, "page");
+    const { pagesAt, pageBytes } = this.#geometry;
+    return new Uint8Array(this.memory.buffer, pagesAt + page * pageBytes, pageBytes);
   }
 
   /** Copies a page, all layers: the copy of copy-on-write. */

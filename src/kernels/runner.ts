@@ -16,19 +16,23 @@ export class KernelRunner {
   readonly #worker: Worker | null;
   #disposed: Promise<void> | null = null;
 
-  private constructor(memory: WebAssembly.Memory, kernel: KernelExports, worker: Worker | null) {
+  private constructor(memory: WebAssembly.Memory, controlAt: number, kernel: KernelExports, worker: Worker | null) {
     this.memory = memory;
     this.kernel = kernel;
-    this.words = new Int32Array(memory.buffer, CONTROL, CONTROL_BYTES / 4);
+    this.words = new Int32Array(memory.buffer, controlAt, CONTROL_BYTES / 4);
     this.#worker = worker;
   }
 
   /** Reserves `bytes` for good and starts the second thread where there are to be two. */
   static async create(bytes: number, threads: 1 | 2): Promise<KernelRunner> {
+    return KernelRunner.attach(reserveMemory(bytes), CONTROL, threads);
+  }
+
+  /** Works over a memory that is there already, through the control block at `controlAt`. */
+  static async attach(memory: WebAssembly.Memory, controlAt: number, threads: 1 | 2): Promise<KernelRunner> {
     const module = await loadKernelModule();
-    const memory = reserveMemory(bytes);
-    const worker = threads === 2 ? await startWorker(module, memory) : null;
-    return new KernelRunner(memory, instantiateKernel(module, memory), worker);
+    const worker = threads === 2 ? await startWorker(module, memory, controlAt) : null;
+    return new KernelRunner(memory, controlAt, instantiateKernel(module, memory, controlAt), worker);
   }
 
   get threads(): 1 | 2 {
@@ -63,8 +67,11 @@ export class KernelRunner {
   }
 }
 
-async function startWorker(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Worker> {
-  const worker = new Worker(builtFile("attention-worker.js"), { workerData: { module, memory }, execArgv: [] });
+async function startWorker(module: WebAssembly.Module, memory: WebAssembly.Memory, controlAt: number): Promise<Worker> {
+  const worker = new Worker(builtFile("attention-worker.js"), {
+    workerData: { module, memory, controlAt },
+    execArgv: [],
+  });
   try {
     await once(worker, "message");
   } catch (cause) {

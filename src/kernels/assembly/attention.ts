@@ -54,10 +54,18 @@ const NOTHING: f32 = -3e38;
 /** Scores or weights of one query vector for one block: 16 floats. */
 const WEIGHT_BYTES: usize = 64;
 
+/** The control block of this instance's view. */
+export let control: usize = CONTROL;
+
+/** Which view of the memory this instance works for; the first one until it is told. */
+export function setControl(at: usize): void {
+  control = at;
+}
+
 // @ts-ignore: decorator
 @inline
 export function word(offset: usize): i32 {
-  return load<i32>(<usize>CONTROL + offset);
+  return load<i32>(control + offset);
 }
 
 // The item at hand. A thread has its own instance of the module, hence its own globals.
@@ -101,7 +109,7 @@ function enter(item: usize, sequence: usize, scratch: usize): void {
 
 /** Copies the scaled queries into scratch, kv head by kv head, and clears the state. `source`: the item's first row. */
 function begin(source: usize, rowBytes: usize): void {
-  const scale = f32x4.splat(load<f32>(CONTROL + QUERY_SCALE));
+  const scale = f32x4.splat(load<f32>(control + QUERY_SCALE));
   const bytes = <usize>group * vectorBytes;
   let to = queries;
   for (let head = 0; head < heads; head++) {

@@ -5,8 +5,12 @@
  *
  * Words of the first group are written once; WINDOW, LAYER and the job words change with every call. The
  * three synchronisation words sit on cache lines of their own.
+ *
+ * A memory may have several views (geometry.ts), one for each thread of JavaScript that attends over it. Each has
+ * a control block of its own; an instance of the module is told which is its.
  */
 
+/** Where the control block of the first view is. */
 export const CONTROL = 4096;
 
 // Geometry, written once by the constructor, and the window of the layer at hand

@@ -1,4 +1,5 @@
 /** paged-attention.wasm: what the module exports. See attention.ts for the algorithm, work.ts for the threads. */
+export { setControl } from "./attention";
 export { copyPage, widenPage, writeRows } from "./pages";
 export { runAlone, runShared, serve } from "./work";
 import { exp2 } from "./simd";

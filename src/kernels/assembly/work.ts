@@ -8,9 +8,8 @@
  * publishes a job, works on it, and sleeps until FINISHED reaches the number of items; only then may it
  * write the next job. Nobody spins.
  */
-import { attendItem, word } from "./attention";
+import { attendItem, control, word } from "./attention";
 import {
-  CONTROL,
   FINISHED,
   ITEMS_AT,
   ITEM_BYTES,
@@ -56,12 +55,12 @@ function runItem(index: i32, scratch: usize): void {
 function drain(thread: i32): void {
   const scratch = <usize>word(SCRATCH_AT) + <usize>thread * <usize>word(SCRATCH_BYTES);
   while (true) {
-    const ticket = atomic.add<u64>(CONTROL + TICKETS, 1);
+    const ticket = atomic.add<u64>(control + TICKETS, 1);
     const next = <i32>ticket & MASK;
     const items = <i32>(ticket >> 20) & MASK;
     if (next >= items) return;
     runItem(next, scratch);
-    if (atomic.add<i32>(CONTROL + FINISHED, 1) + 1 === items) atomic.notify(CONTROL + FINISHED, 1);
+    if (atomic.add<i32>(control + FINISHED, 1) + 1 === items) atomic.notify(control + FINISHED, 1);
   }
 }
 
@@ -76,25 +75,25 @@ const PATIENCE: i64 = 30_000_000_000;
 
 /** Runs every item on the calling thread and on whichever thread is in `serve`; false when that one died. */
 export function runShared(items: i32): bool {
-  const generation = (atomic.load<u64>(CONTROL + TICKETS) >> 40) + 1;
-  atomic.store<i32>(CONTROL + FINISHED, 0);
-  atomic.store<u64>(CONTROL + TICKETS, (generation << 40) | (<u64>items << 20));
-  atomic.add<i32>(CONTROL + WAKE, 1);
-  atomic.notify(CONTROL + WAKE, 1);
+  const generation = (atomic.load<u64>(control + TICKETS) >> 40) + 1;
+  atomic.store<i32>(control + FINISHED, 0);
+  atomic.store<u64>(control + TICKETS, (generation << 40) | (<u64>items << 20));
+  atomic.add<i32>(control + WAKE, 1);
+  atomic.notify(control + WAKE, 1);
   drain(0);
   while (true) {
-    const finished = atomic.load<i32>(CONTROL + FINISHED);
+    const finished = atomic.load<i32>(control + FINISHED);
     if (finished === items) return true;
-    if (atomic.wait<i32>(CONTROL + FINISHED, finished, PATIENCE) === AtomicWaitResult.TIMED_OUT) return false;
+    if (atomic.wait<i32>(control + FINISHED, finished, PATIENCE) === AtomicWaitResult.TIMED_OUT) return false;
   }
 }
 
 /** The second thread's life: sleep, work, sleep; returns once STOP is set. */
 export function serve(thread: i32): void {
   while (true) {
-    const wake = atomic.load<i32>(CONTROL + WAKE);
-    if (atomic.load<i32>(CONTROL + STOP) !== 0) return;
+    const wake = atomic.load<i32>(control + WAKE);
+    if (atomic.load<i32>(control + STOP) !== 0) return;
     drain(thread);
-    atomic.wait<i32>(CONTROL + WAKE, wake, -1);
+    atomic.wait<i32>(control + WAKE, wake, -1);
   }
 }
