@@ -80,6 +80,7 @@ export {
   type ParsedReply,
   type ThinkingForm,
 } from "./chat.ts";
+export { hashBlock, rootHash, type BlockHash, type BlockHasher } from "./block-hash.ts";
 export { KvPages, SequencePages, type KvPagesOptions } from "./kv-pages.ts";
 export { StepExecutor } from "./executor.ts";
 export { checkSampling, Sampler, samplingStream, type SamplerOptions } from "./sampler.ts";

@@ -155,7 +155,10 @@ const commands = [
     (tokens) =>
       new Action(`open ${tokens.join()}`, (model, real) => {
         const cached = real.pages.cachedTokens(tokens);
+        const before = real.pages.availablePages;
+        const free = real.pages.cachedFreePages(tokens);
         const sequence = real.pages.open(tokens);
+        expect(before - real.pages.availablePages).toBe(free);
         expect(sequence.cachedTokens).toBe(cached);
         const missing = sequence.missingPages(tokens.length);
         const fits = missing <= real.pages.availablePages;

@@ -99,6 +99,21 @@ export class KvPages {
     return length;
   }
 
+  /** Of the pages behind `cachedTokens`, those that nobody holds. Looking changes nothing, not even recency. */
+  cachedFreePages(tokens: ArrayLike<number>, salt = ""): number {
+    let parent = NO_PARENT;
+    let hash = rootHash(salt);
+    let free = 0;
+    for (let at = 0; at + this.pageTokens < tokens.length; at += this.pageTokens) {
+      hash = this.#hasher(hash, tokens, at, at + this.pageTokens);
+      const page = this.#find(hash, parent, tokens, at);
+      if (page === null) break;
+      if (this.#references[page] === 0) free += 1;
+      parent = page;
+    }
+    return free;
+  }
+
   /** A sequence that already holds the cached pages of its prefix. Never fails; release() it. */
   open(tokens: ArrayLike<number> = [], salt = ""): SequencePages {
     const sequence = new SequencePages(this, rootHash(salt));

@@ -75,6 +75,8 @@ export interface RecordedStep {
   readonly atMs: number;
   /** How long planning and running took. */
   readonly stepMs: number;
+  /** When its tokens were out; the end of the step when absent. */
+  readonly tokenMs?: number;
   /** The scheduler's log entry: what it saw and what it decided. */
   readonly decision?: OpaqueJson;
 }
@@ -87,6 +89,16 @@ export interface RecordedCancel {
   /** The first step that no longer contained it. */
   readonly step?: number;
 }
+
+/** A slow reader's sequence was set aside without its pages, or came back. */
+export interface RecordedPause {
+  readonly kind: "pause" | "resume";
+  readonly id: number;
+  readonly atMs: number;
+}
+
+/** What a request was at when it failed for a reason of its own. */
+export type RecordedStage = "submit" | "scores" | "sample" | "accept";
 
 /** Why a request ended. */
 export type RecordedEndReason = "stop" | "length" | "cut" | "cancelled" | "rejected" | "expired" | "failed";
@@ -101,12 +113,22 @@ export interface RecordedEnd {
   /** When its first token was made; null when there was none. */
   readonly firstTokenMs: number | null;
   readonly outputIds?: readonly number[];
+  /** One id per full block of prompt and answer together, in the numbering of the requests' `hashIds`. */
+  readonly hashIds?: readonly number[];
+  /** Of reason "failed" only. */
+  readonly stage?: RecordedStage;
   /** The step that made its last token. */
   readonly step?: number;
 }
 
 /** One line of a recording. */
-export type RecordingLine = RecordingHead | RecordedRequest | RecordedStep | RecordedCancel | RecordedEnd;
+export type RecordingLine =
+  | RecordingHead
+  | RecordedRequest
+  | RecordedStep
+  | RecordedCancel
+  | RecordedPause
+  | RecordedEnd;
 
 /** A recording in memory, its lines by kind, each kind in the order of the file. */
 export interface Recording {
@@ -119,6 +141,7 @@ export interface Recording {
   readonly lines: readonly Exclude<RecordingLine, RecordingHead>[];
 }
 
+const STAGES: readonly RecordedStage[] = ["submit", "scores", "sample", "accept"];
 const REASONS: readonly RecordedEndReason[] = ["stop", "length", "cut", "cancelled", "rejected", "expired", "failed"];
 
 /** One line of a recording, with its newline. */
@@ -283,14 +306,18 @@ function readLine(row: Record<string, unknown>, place: Place): RecordingLine {
         step: readTokens(row["step"], place, "step"),
         atMs: readMs(row, "atMs", place),
         stepMs: readMs(row, "stepMs", place),
+        ...(row["tokenMs"] === undefined ? {} : { tokenMs: readMs(row, "tokenMs", place) }),
         ...(row["decision"] === undefined ? {} : { decision: row["decision"] }),
       };
     case "cancel":
       return { kind: "cancel", id: readId(row, place), atMs: readMs(row, "atMs", place), ...readStep(row, place) };
+    case "pause":
+    case "resume":
+      return { kind: row["kind"], id: readId(row, place), atMs: readMs(row, "atMs", place) };
     case "end":
       return readEnd(row, place);
     default:
-      return refuse(place, "kind", "head, request, step, cancel or end", row["kind"]);
+      return refuse(place, "kind", "head, request, step, cancel, pause, resume or end", row["kind"]);
   }
 }
 
@@ -337,7 +364,7 @@ function readRequest(row: Record<string, unknown>, place: Place): RecordedReques
 
 function readEnd(row: Record<string, unknown>, place: Place): RecordedEnd {
   const reason = REASONS.find((known) => known === row["reason"]);
-  const { firstTokenMs, outputIds } = row;
+  const { firstTokenMs, outputIds, hashIds, stage } = row;
   return {
     kind: "end",
     id: readId(row, place),
@@ -346,8 +373,14 @@ function readEnd(row: Record<string, unknown>, place: Place): RecordedEnd {
     outputTokens: readTokens(row["outputTokens"], place, "outputTokens"),
     firstTokenMs: firstTokenMs === null ? null : readMs(row, "firstTokenMs", place),
     ...(outputIds === undefined ? {} : { outputIds: readIds(outputIds, place, "outputIds", MAX_IDS) }),
+    ...(hashIds === undefined ? {} : { hashIds: readIds(hashIds, place, "hashIds", MAX_IDS) }),
+    ...(stage === undefined ? {} : { stage: readStage(stage, place) }),
     ...readStep(row, place),
   };
+}
+
+function readStage(value: unknown, place: Place): RecordedStage {
+  return STAGES.find((known) => known === value) ?? refuse(place, "stage", STAGES.join(", "), value);
 }
 
 const CLASSES: readonly TraceSlo["class"][] = ["latency", "deadline", "compound", "best-effort"];

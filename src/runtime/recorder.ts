@@ -1,0 +1,134 @@
+/**
+ * Writes down what an engine's loop took notice of, line by line, so that the run can be replayed elsewhere decision by
+ * decision: requests, steps with their times and decisions, cancellations and pauses, ends. It changes nothing and
+ * keeps nothing but the lines of the step that is under way.
+ *
+ * Tokens are written as block ids, 52 bits of the hash chain over full pages: enough to know what shares what, not what
+ * it said.
+ */
+import { hashBlock, rootHash } from "../llm/index.ts";
+import type { CostPoints, DecisionLogEntry, SchedulerLimits } from "../sched/index.ts";
+import {
+  RECORDING_VERSION,
+  type RecordedEndReason,
+  type RecordedStage,
+  type RecordingHead,
+  type RecordingLine,
+} from "../workload/index.ts";
+import type { SequenceEnd, SequenceSpec } from "./messages.ts";
+import type { LiveSequence } from "./sequence.ts";
+import type { RequestEnd } from "./types.ts";
+
+/** What a replay needs besides the lines: the engine's facts before its first step. */
+export interface RecordedEngine {
+  readonly pages: number;
+  readonly pageTokens: number;
+  readonly prefixCache: boolean;
+  readonly limits: SchedulerLimits;
+  /** What was known of the cost of steps. */
+  readonly cost: CostPoints;
+}
+
+const HEX_DIGITS = 13;
+const REASONS: Readonly<Record<RequestEnd, RecordedEndReason>> = {
+  stop: "stop",
+  length: "length",
+  abort: "cancelled",
+  error: "failed",
+  expired: "expired",
+  rejected: "rejected",
+};
+
+/** One id per full page of `tokens`; equal ids stand for equal pages after equal pages. */
+export function blockIds(tokens: ArrayLike<number>, pageTokens: number): number[] {
+  const ids: number[] = [];
+  let hash = rootHash("");
+  for (let at = 0; at + pageTokens <= tokens.length; at += pageTokens) {
+    hash = hashBlock(hash, tokens, at, at + pageTokens);
+    ids.push(Number.parseInt(hash.slice(0, HEX_DIGITS), 16));
+  }
+  return ids;
+}
+
+/** See the head of this file. `sink` gets each line in order. */
+export class LoopRecorder {
+  readonly #sink: (line: RecordingLine) => void;
+  readonly #pageTokens: number;
+  /** Lines of what came while a step ran: they follow it, because it did not see them. */
+  #late: RecordingLine[] | null = null;
+
+  constructor(sink: (line: RecordingLine) => void, pageTokens: number) {
+    this.#sink = sink;
+    this.#pageTokens = pageTokens;
+  }
+
+  head(
+    facts: { readonly name: string; readonly model: string; readonly policy: string },
+    engine: RecordedEngine,
+  ): void {
+    const head: RecordingHead = {
+      kind: "head",
+      version: RECORDING_VERSION,
+      ...facts,
+      blockTokens: this.#pageTokens,
+      engine,
+    };
+    this.#sink(head);
+  }
+
+  request(spec: SequenceSpec): void {
+    const { seq, arrivalMs, promptTokens, maxTokens, slo, task } = spec;
+    this.#write({
+      kind: "request",
+      id: seq,
+      atMs: arrivalMs,
+      promptTokens: promptTokens.length,
+      maxTokens,
+      slo,
+      ...(task === undefined ? {} : { task }),
+      hashIds: blockIds(promptTokens, this.#pageTokens),
+    });
+  }
+
+  moved(kind: "cancel" | "pause" | "resume", seq: number, atMs: number): void {
+    this.#write({ kind, id: seq, atMs });
+  }
+
+  beginStep(): void {
+    this.#late = [];
+  }
+
+  step(entry: DecisionLogEntry | null, step: number, startMs: number, tokenMs: number, stepMs: number): void {
+    const late = this.#late ?? [];
+    this.#late = null;
+    this.#sink({
+      kind: "step",
+      step,
+      atMs: startMs,
+      stepMs,
+      tokenMs,
+      ...(entry === null ? {} : { decision: entry }),
+    });
+    for (const line of late) this.#sink(line);
+  }
+
+  /** @param detail that the deadline cut the answer, or what a failed request was at. */
+  end(sequence: LiveSequence, { end, timing, completionTokens }: SequenceEnd, detail?: "cut" | RecordedStage): void {
+    const reason = detail === "cut" ? "cut" : REASONS[end];
+    this.#write({
+      kind: "end",
+      id: sequence.spec.seq,
+      atMs: timing.endMs,
+      reason,
+      outputTokens: completionTokens,
+      firstTokenMs: timing.firstTokenMs,
+      hashIds: blockIds(sequence.known, this.#pageTokens),
+      ...(detail === undefined || detail === "cut" ? {} : { stage: detail }),
+    });
+  }
+
+  #write(line: RecordingLine): void {
+    if (this.#late === null) this.#sink(line);
+    else this.#late.push(line);
+  }
+}

@@ -1,0 +1,147 @@
+/** The step loop of the live engine, over a real executor, recorded and replayed: the decision logs must be identical. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TINY } from "../../test/support/tiny.ts";
+import { createRandom, FakeClock, type RandomStream } from "../core/index.ts";
+import { KvPages, randomWeights, StepExecutor, type DecoderConfig, type StepBatch } from "../llm/index.ts";
+import { loadFacts } from "../runtime/load-model.ts";
+import type { SequenceSpec } from "../runtime/messages.ts";
+import { LoopRecorder } from "../runtime/recorder.ts";
+import { StepLoop } from "../runtime/step-loop.ts";
+import { createVocabulary, type Vocabulary } from "../runtime/text-assembler.ts";
+import { createPolicy, StepCost, type SchedulerLimits, type Slo } from "../sched/index.ts";
+import { readRecording, recordingLine, type Recording } from "../workload/index.ts";
+import { firstDifference, recordedDecisions, replay } from "./replay.ts";
+
+const config: DecoderConfig = { ...TINY, maxPositions: 256 };
+const PAGES = 40;
+const PAGE_TOKENS = 8;
+
+let executor: StepExecutor;
+let vocabulary: Vocabulary;
+
+beforeAll(async () => {
+  executor = await StepExecutor.create({
+    config,
+    weights: randomWeights(config, 3),
+    weightsFormat: "f32",
+    threads: 1,
+    kv: { format: "f32", pages: PAGES, pageTokens: PAGE_TOKENS },
+    attention: { ortRowThreshold: Infinity },
+  });
+  const facts = await loadFacts({ random: config, seed: 3 });
+  vocabulary = createVocabulary(facts.tokenizer, facts.endTokens, config.vocabSize);
+});
+afterAll(() => executor.dispose());
+
+interface Setup {
+  readonly policy: string;
+  readonly pages: number;
+  readonly prefixCache: boolean;
+}
+
+/** A live loop whose steps take noisy virtual time, and its recording. */
+function recordedLoop({ policy, pages, prefixCache }: Setup, random: RandomStream) {
+  const clock = new FakeClock(1000.25);
+  let text = "";
+  const recorder = new LoopRecorder((line) => (text += recordingLine(line)), PAGE_TOKENS);
+  const limits: SchedulerLimits = { maxRunning: 6, budgetTokens: 24, maxChunk: 16, maxStepTokens: 256, kneeTokens: 8 };
+  const cost = new StepCost();
+  for (const tokens of [1, 2, 4, 8, 16]) cost.observe(tokens, 1 + tokens / 9);
+  recorder.head(
+    { name: "test", model: "tiny", policy },
+    { pages, pageTokens: PAGE_TOKENS, prefixCache, limits, cost: cost.points() },
+  );
+  const loop = new StepLoop({
+    executor: {
+      topK: executor.topK,
+      wholeRow: (sequence, index) => executor.wholeRow(sequence, index),
+      step: async (batch: StepBatch) => {
+        const result = await executor.step(batch);
+        const tokens = batch.reduce((sum, row) => sum + row.tokens.length, 0);
+        clock.advance((1 + 0.1 * tokens) * (0.8 + 0.4 * random.uniform()));
+        return result;
+      },
+    },
+    pages: new KvPages({ pages, pageTokens: PAGE_TOKENS }),
+    vocabulary,
+    policy: createPolicy(policy),
+    limits,
+    clock,
+    prefixCache,
+    cost,
+    recordDecisions: 10_000,
+    checkEachStep: true,
+    recorder,
+  });
+  return { loop, clock, recording: () => readRecording(text) };
+}
+
+const SLOS: readonly Slo[] = [
+  { class: "best-effort", onMiss: "finish" },
+  { class: "deadline", deadlineMs: 60, onMiss: "cut" },
+  { class: "latency", ttftMs: 40, tpotMs: 6, onMiss: "finish" },
+  { class: "latency", ttftMs: 25, onMiss: "reject" },
+  { class: "deadline", deadlineMs: 35, onMiss: "finish" },
+];
+
+/** Requests that share prefixes, some of them with answers of requests before; cancellations, pauses, bad grammars. */
+async function drive(setup: Setup, seed: string): Promise<Recording> {
+  const random = createRandom(seed, "drive");
+  const { loop, clock, recording } = recordedLoop(setup, random.fork("steps"));
+  const prompts: number[][] = [];
+  const paused: number[] = [];
+  let seq = 0;
+  const submit = (): void => {
+    const earlier = prompts.length > 0 && random.chance(0.6) ? random.pick(prompts) : [];
+    const kept = earlier.slice(0, random.int(0, earlier.length));
+    const fresh = Array.from({ length: random.int(1, 60) }, () => random.int(30, 300));
+    const promptTokens = [...kept, ...fresh].slice(0, 120);
+    prompts.push(promptTokens);
+    loop.submit({
+      seq,
+      arrivalMs: clock.nowMs() - random.uniform(),
+      promptTokens,
+      maxTokens: random.int(1, 30),
+      minTokens: 0,
+      sampling: { seed: seq },
+      stop: [],
+      slo: random.pick(SLOS),
+      thinkingBudget: null,
+      ignoreEos: random.chance(0.5),
+      ...(random.chance(0.3) ? { task: { id: `t${seq % 4}`, stage: seq % 3 } } : {}),
+    } satisfies SequenceSpec);
+    seq += 1;
+  };
+  for (let turn = 0; turn < 150 || loop.hasWork; turn++) {
+    if (turn < 150 && random.chance(0.3)) for (let i = random.int(1, 3); i > 0; i--) submit();
+    if (random.chance(0.05) && seq > 0) loop.cancel(random.int(0, seq - 1));
+    if (random.chance(0.08) && seq > 0) {
+      const id = random.int(0, seq - 1);
+      loop.pause(id);
+      paused.push(id);
+    }
+    if (paused.length > 0 && (random.chance(0.3) || turn >= 150)) loop.resume(paused.shift()!);
+    if (loop.hasWork) await loop.step();
+    else clock.advance(1);
+    if (turn > 3000) throw new Error("the run does not end");
+  }
+  return recording();
+}
+
+describe.each(["fifo", "splitfuse", "prefill-first", "edf"])("a live run under %s", (policy) => {
+  test.each([
+    { name: "with room", pages: 40, prefixCache: true },
+    { name: "with preemptions", pages: 20, prefixCache: true },
+    { name: "without a prefix cache", pages: 22, prefixCache: false },
+  ])("replayed $name gives the identical decision log", async ({ pages, prefixCache }) => {
+    const recording = await drive({ policy, pages, prefixCache }, `${policy} ${pages}`);
+    const recorded = recordedDecisions(recording);
+    const replayed = replay(recording, { check: true });
+    expect(firstDifference(recorded, replayed.decisions)).toBeNull();
+    expect(JSON.stringify(replayed.decisions)).toBe(JSON.stringify(recorded));
+    for (const { id, reason } of recording.ends) {
+      const expected = reason === "stop" || reason === "length" ? "done" : reason;
+      expect(replayed.ends.get(id)).toBe(expected);
+    }
+  });
+});

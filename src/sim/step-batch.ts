@@ -1,0 +1,44 @@
+/** The rows of one step and their sums, reused from step to step. */
+import type { SimSequence } from "./sequence.ts";
+import type { StepShape } from "./types.ts";
+
+/** Filled by an instance row by row; to a cost model it is the step's shape. */
+export class StepBatch implements StepShape {
+  readonly sequences: SimSequence[] = [];
+  readonly counts: number[] = [];
+  rows = 0;
+  tokens = 0;
+  prefillTokens = 0;
+  prefillSquares = 0;
+  prefillContext = 0;
+  decodes = 0;
+  decodeContext = 0;
+
+  /** @param complete when nothing stays pending: the row makes a token. */
+  add(sequence: SimSequence, tokens: number, complete: boolean): void {
+    this.sequences[this.rows] = sequence;
+    this.counts[this.rows] = tokens;
+    this.rows += 1;
+    this.tokens += tokens;
+    const start = sequence.computedTokens;
+    const end = start + tokens;
+    if (tokens === 1 && complete && sequence.generatedTokens > 0) {
+      this.decodes += 1;
+      this.decodeContext += end;
+      return;
+    }
+    this.prefillTokens += tokens;
+    this.prefillSquares += end * end - start * start;
+    this.prefillContext += end;
+  }
+
+  clear(): void {
+    this.rows = 0;
+    this.tokens = 0;
+    this.prefillTokens = 0;
+    this.prefillSquares = 0;
+    this.prefillContext = 0;
+    this.decodes = 0;
+    this.decodeContext = 0;
+  }
+}
