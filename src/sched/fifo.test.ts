@@ -1,45 +1,13 @@
 import { expect, test } from "vitest";
 import { fifo } from "./fifo.ts";
-import { Drive, policyConformance } from "./policy.conformance.ts";
-import type { SchedulerView, SequenceView, Slo } from "./types.ts";
+import { Drive } from "./drive.conformance.ts";
+import { policyConformance } from "./policy.conformance.ts";
+import type { SequenceView, Slo } from "./types.ts";
+import { decode, schedulerView as view, sequence } from "./views.conformance.ts";
 
 policyConformance("fifo", fifo, { firstComeFirstServed: true });
 
 const BEST: Slo = { class: "best-effort", onMiss: "finish" };
-
-function sequence(id: number, over: Partial<SequenceView> = {}): SequenceView {
-  return {
-    id,
-    arrivalMs: 0,
-    promptTokens: 10,
-    computedTokens: 0,
-    pendingTokens: 10,
-    generatedTokens: 0,
-    maxTokens: 16,
-    firstTokenMs: null,
-    slo: BEST,
-    pages: 0,
-    order: id,
-    ...over,
-  };
-}
-
-const decode = (id: number, over: Partial<SequenceView> = {}): SequenceView =>
-  sequence(id, { computedTokens: 12, pendingTokens: 1, generatedTokens: 3, pages: 4, firstTokenMs: 1, ...over });
-
-function view(over: Partial<SchedulerView>): SchedulerView {
-  return {
-    nowMs: 100,
-    waiting: [],
-    running: [],
-    freePages: 100,
-    pageTokens: 4,
-    totalPages: 100,
-    limits: { maxRunning: 8, budgetTokens: 16, maxChunk: 8 },
-    cachedTokens: () => 0,
-    ...over,
-  };
-}
 
 test("decodes go before prompts, prompts share what is left of the budget in chunks", () => {
   const plan = fifo().plan(
