@@ -199,6 +199,19 @@ test("deadlines: expire in the queue, reject by estimate, cut in time, finish la
   expect(clock.nowMs()).toBeGreaterThan(1060);
 });
 
+test("pages of a sequence that is cut are not counted twice, as returned and as cached", async () => {
+  const { loop } = createLoop({ pages: 10, limits: { maxRunning: 2, budgetTokens: 64, maxChunk: 64 } });
+  const promptTokens = Array.from({ length: 41 }, (_, i) => 40 + i);
+  loop.submit(spec(0, { promptTokens, maxTokens: 30, slo: { class: "deadline", deadlineMs: 20, onMiss: "cut" } }));
+  loop.submit(spec(1, { maxTokens: 40 }));
+  // Shares five pages with the first, which holds six when it is cut; the second holds three or four of the ten.
+  loop.submit(spec(2, { promptTokens: [...promptTokens, ...Array.from({ length: 23 }, () => 99)], maxTokens: 2 }));
+  const { events } = await drain(loop);
+  expect(endOf(events, 0)).toMatchObject({ finish: { cause: "deadline" } });
+  expect(endOf(events, 1)).toMatchObject({ kind: "finish" });
+  expect(endOf(events, 2)).toMatchObject({ kind: "finish" });
+});
+
 test("thinking ends when its budget is used up, and is counted", async () => {
   const think = vocabulary.think!;
   // Noise may draw marks too; only the engine shall.
