@@ -113,7 +113,9 @@ export class PagedAttention {
     checkOptions(options);
     const geometry = planGeometry(options);
     const runner = await KernelRunner.create(geometry.totalBytes, options.threads ?? 1);
-    return PagedAttention.#over(options, geometry, runner);
+    const attention = new PagedAttention(options, geometry, runner);
+    if (options.clock !== undefined && runner.threads === 2) attention.#commitForCalibration();
+    return attention.#calibrated();
   }
 
   /**
@@ -133,16 +135,13 @@ export class PagedAttention {
       });
     }
     const runner = await KernelRunner.attach(memory, geometry.controlAt, options.threads ?? 1);
-    return PagedAttention.#over(options, geometry, runner);
+    return new PagedAttention(options, geometry, runner).#calibrated();
   }
 
-  static #over(options: PagedAttentionOptions, geometry: Geometry, runner: KernelRunner): PagedAttention {
-    const attention = new PagedAttention(options, geometry, runner);
-    if (options.clock !== undefined && runner.threads === 2) {
-      attention.#commitForCalibration();
-      attention.calibrateThreadThreshold(options.clock);
-    }
-    return attention;
+  #calibrated(): this {
+    const { clock } = this.options;
+    if (clock !== undefined && this.#runner.threads === 2) this.calibrateThreadThreshold(clock);
+    return this;
   }
 
   /** Calls that cost at least so many KV bytes use both threads; Infinity when two never win. */

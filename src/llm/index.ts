@@ -83,6 +83,7 @@ export {
 export { hashBlock, rootHash, type BlockHash, type BlockHasher } from "./block-hash.ts";
 export { KvPages, SequencePages, type KvPagesOptions } from "./kv-pages.ts";
 export { StepExecutor } from "./executor.ts";
+export type { StepRun } from "./step-run.ts";
 export { checkSampling, Sampler, samplingStream, type SamplerOptions } from "./sampler.ts";
 export {
   checkGrammar,
@@ -112,6 +113,7 @@ export {
 export { loadModel, randomModel, type LoadedModel } from "./model.ts";
 export { randomWeights, weightsOf } from "./weights.ts";
 export type {
+  KeptRow,
   KvFormat,
   KvOptions,
   RowScores,

@@ -55,6 +55,14 @@ export interface RowScores {
 /** Scores of the successors of one token. Valid after the step, never overwritten. */
 export type TokenScores = TopScores | RowScores;
 
+/** What the last boundary of a step made a token's scores from: enough to have its whole row later, on any thread. */
+export interface KeptRow {
+  /** [heads x headDim] */
+  readonly attended: Float32Array;
+  /** [hidden] */
+  readonly x: Float32Array;
+}
+
 /** What a step computed. */
 export interface StepResult {
   /** One entry per sequence of the batch: no scores for "none", one for "last", one per token for "all". */
@@ -112,6 +120,10 @@ export interface StepExecutorOptions {
   };
   /** Needed for "calibrate" only. */
   readonly clock?: Clock;
+  /** Executors, of other threads, that will attach to the cache of this one, itself included; 1 when absent. */
+  readonly sharedViews?: number;
+  /** Computes over the cache of another executor: its `kvMemory` and `sharedViews`, and a view from 1 on that nobody has. */
+  readonly attachTo?: { readonly memory: WebAssembly.Memory; readonly views: number; readonly view: number };
   /** Without a head: `hidden` instead of `step`, for models whose final states are embeddings. False when absent. */
   readonly embedding?: boolean;
 }

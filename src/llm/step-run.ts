@@ -1,0 +1,330 @@
+/**
+ * One step of the decoder that can be left and taken up again at every layer. It owns the scratch of that step, so
+ * an executor with two of them can have two steps under way and give each layer by layer what its thread has time for.
+ *
+ *   slot 0       session 0 -> write k, v of layer 0
+ *   slot i       attention of layer i-1 -> session i -> write k, v of layer i
+ *   last slot    attention of the last layer -> the last session -> scores (or hidden states)
+ *
+ * After slot i every key and value of layers 0..i is in the pages. It decides nothing: who gets the next slot is the
+ * caller's business, and advancing by all slots at once is a plain step without a single further turn of the thread.
+ */
+import { assert, fail } from "../core/index.ts";
+import type { Fetched, Session, TensorData } from "../graph/index.ts";
+import type { PagedAttention } from "../kernels/index.ts";
+import type { AttentionExecutor } from "./attention.ts";
+import { layerRope, type DecoderConfig } from "./config.ts";
+import { StepPlan, type ScoredRow, type StepLimits } from "./step-plan.ts";
+import type { KeptRow, StepBatch, StepResult, TokenScores } from "./types.ts";
+
+const TOP_OUTPUTS = ["values", "indices", "logSumExp"];
+
+/** What all steps of an executor share. */
+export interface StepParts {
+  readonly config: DecoderConfig;
+  /** One per layer boundary: layers + 1. */
+  readonly sessions: readonly Session[];
+  readonly kernel: Pick<PagedAttention, "writeKv">;
+  readonly attention: AttentionExecutor;
+  readonly limits: StepLimits;
+  /** Best tokens per TopScores. */
+  readonly topK: number;
+  /** The last session gives hidden states in place of scores. */
+  readonly embedding: boolean;
+}
+
+function floats(tensor: TensorData | undefined): Float32Array {
+  return tensor!.data as Float32Array;
+}
+
+function tensor(data: Float32Array, ...dims: number[]): TensorData {
+  return { dtype: "float32", dims, data };
+}
+
+/** A step at a time: `begin` it, `advance` it until it says true, take its `result`. Made by StepExecutor.open. */
+export class StepRun {
+  /** Slots of a step: one a layer, and one for what it ends in. */
+  readonly slots: number;
+  readonly #parts: StepParts;
+  readonly #plan: StepPlan;
+  readonly #attended: Float32Array;
+  /** Rows of the last boundary, kept until the next step for wholeRow. */
+  readonly #scoredAttended: Float32Array;
+  readonly #scoredX: Float32Array;
+  #sequences = 0;
+  /** Slots done; `slots` when no step is under way. */
+  #slot: number;
+  #state: Fetched = {};
+  #rotaries: ReadonlyMap<string, { readonly cos?: TensorData; readonly sin?: TensorData }> = new Map();
+  #scores: readonly TokenScores[] = [];
+  #hidden: readonly Float32Array[] = [];
+  #complete = false;
+
+  /** Use StepExecutor.open. */
+  constructor(parts: StepParts) {
+    const { config, limits } = parts;
+    this.#parts = parts;
+    this.slots = config.layers + 1;
+    this.#slot = this.slots;
+    this.#plan = new StepPlan(config, limits);
+    this.#attended = new Float32Array((limits.maxRows + 1) * config.heads * config.headDim);
+    this.#scoredAttended = new Float32Array(this.#attended.length);
+    this.#scoredX = new Float32Array((limits.maxRows + 1) * config.hidden);
+  }
+
+  /** Whether a step has begun and not come to its end. */
+  get active(): boolean {
+    return this.#slot < this.slots;
+  }
+
+  /** Slots done of the step at hand. */
+  get slot(): number {
+    return this.#slot;
+  }
+
+  /** Tokens of the step at hand. */
+  get rows(): number {
+    return this.#plan.rows;
+  }
+
+  /**
+   * Prepares a step of at least one sequence; nothing is computed yet. Sequences must not share a page that is written.
+   * @throws PunctualError invalid_request or context_length_exceeded before anything is touched.
+   */
+  begin(batch: StepBatch): void {
+    assert(!this.active, "one step at a time");
+    this.#complete = false;
+    this.#plan.prepare(batch);
+    this.#sequences = batch.length;
+    this.#scores = [];
+    this.#hidden = [];
+    const padded = this.#plan.padded(this.#plan.rows);
+    const { headDim } = this.#parts.config;
+    const rotaries = new Map<string, { readonly cos?: TensorData; readonly sin?: TensorData }>([["none", {}]]);
+    for (const [kind, { cos, sin }] of this.#plan.rotaries()) {
+      rotaries.set(kind, { cos: tensor(cos, padded, 1, headDim), sin: tensor(sin, padded, 1, headDim) });
+    }
+    this.#rotaries = rotaries;
+    this.#slot = batch.length === 0 ? this.slots : 0;
+    this.#complete = batch.length === 0;
+  }
+
+  /** Computes up to `count` further slots, at least one; true when the step is complete. */
+  async advance(count = Infinity): Promise<boolean> {
+    const { sessions, config } = this.#parts;
+    const { layers, hidden, heads, headDim } = config;
+    const plan = this.#plan;
+    const end = Math.min(this.slots, this.#slot + count);
+    const padded = plan.padded(plan.rows);
+    const attended = tensor(this.#attended.subarray(0, padded * heads * headDim), padded, heads * headDim);
+    while (this.#slot < end) {
+      const at = this.#slot;
+      if (at === layers) {
+        await this.#last();
+      } else if (at === 0) {
+        const ids: TensorData = { dtype: "int64", dims: [padded], data: plan.ids };
+        this.#state = await sessions[0]!.run({ ids, ...this.#rotary(0) });
+        this.#write(0);
+      } else {
+        await this.#attend(at - 1, plan.sequences);
+        const x = tensor(floats(this.#state["next"]), padded, hidden);
+        this.#state = await sessions[at]!.run({ attended, x, ...this.#rotary(at) });
+        this.#write(at);
+      }
+      this.#slot = at + 1;
+    }
+    return !this.active;
+  }
+
+  /** Leaves the step where it is; what it has written stays written. */
+  abandon(): void {
+    this.#slot = this.slots;
+    this.#state = {};
+  }
+
+  /** Scores of the completed step. */
+  result(): StepResult {
+    assert(this.#complete, "the step is complete");
+    return { scores: this.#grouped(this.#scores) };
+  }
+
+  /** Final states of the completed step of an embedding executor, [hidden] floats each. */
+  states(): readonly (readonly Float32Array[])[] {
+    assert(this.#complete, "the step is complete");
+    return this.#grouped(this.#hidden);
+  }
+
+  /**
+   * All logits [vocabSize] of a token that was scored in the completed step: the `index`-th scored token of
+   * that `sequence` of the batch. For samplers that could not decide from the best tokens.
+   */
+  async wholeRow(sequence: number, index = 0): Promise<TokenScores> {
+    assert(!this.active, "whole rows are of a finished step");
+    return this.wholeRowOf(this.keptRow(sequence, index));
+  }
+
+  /** What `wholeRowOf` needs of a scored token of the completed step, in memory of its own. */
+  keptRow(sequence: number, index = 0): KeptRow {
+    const { heads, headDim, hidden } = this.#parts.config;
+    const all = this.#complete ? this.#plan.scored : []; // of a step that was left, rows are half made
+    const scored = all.filter((row) => row.sequence === sequence)[index];
+    if (scored === undefined) {
+      fail("invalid_request", `no scores were asked for token ${index} of sequence ${sequence}`, { param: "sequence" });
+    }
+    const at = this.#plan.scored.indexOf(scored);
+    const width = heads * headDim;
+    return {
+      attended: this.#scoredAttended.slice(at * width, (at + 1) * width),
+      x: this.#scoredX.slice(at * hidden, (at + 1) * hidden),
+    };
+  }
+
+  /** All logits of a row that any step over the same weights has kept, whichever thread ran it. */
+  async wholeRowOf(kept: KeptRow): Promise<TokenScores> {
+    const { heads, headDim, hidden, layers } = this.#parts.config;
+    const rows = this.#plan.padded(1);
+    const width = heads * headDim;
+    const attended = new Float32Array(rows * width);
+    const x = new Float32Array(rows * hidden);
+    attended.set(kept.attended);
+    x.set(kept.x);
+    const result = await this.#parts.sessions[layers]!.run(
+      {
+        attended: tensor(attended, rows, width),
+        x: tensor(x, rows, hidden),
+        ...selection([{ row: 0, sequence: 0, whole: true, inverseTemperature: 1 }]),
+      },
+      ["logits"],
+    );
+    return { kind: "row", logits: floats(result["logits"]) };
+  }
+
+  #rotary(layer: number): { readonly cos?: TensorData; readonly sin?: TensorData } {
+    return this.#rotaries.get(layerRope(this.#parts.config, layer))!;
+  }
+
+  #write(layer: number): void {
+    const { kernel, config } = this.#parts;
+    const kv = this.#plan.rows * config.kvHeads * config.headDim;
+    const { k, v } = this.#state;
+    kernel.writeKv(layer, floats(k).subarray(0, kv), floats(v).subarray(0, kv), this.#plan.slots);
+  }
+
+  async #attend(layer: number, sequences: StepPlan["sequences"]): Promise<void> {
+    const { heads, headDim } = this.#parts.config;
+    const out = this.#attended.subarray(0, this.#plan.rows * heads * headDim);
+    const q = floats(this.#state["q"]).subarray(0, out.length);
+    if (sequences.length > 0) await this.#parts.attention.attend(layer, q, sequences, out);
+  }
+
+  /** The last slot: only rows that are scored are attended and go through the last session. */
+  async #last(): Promise<void> {
+    const { config, embedding } = this.#parts;
+    await this.#attend(config.layers - 1, this.#plan.lastSequences);
+    this.#keepScoredRows(floats(this.#state["next"]));
+    this.#state = {};
+    if (embedding) this.#hidden = await this.#computeStates(this.#plan.scored);
+    else this.#scores = await this.#score(this.#plan.scored);
+    this.#complete = true;
+  }
+
+  /** Compacts the rows that are scored, in order. */
+  #keepScoredRows(x: Float32Array): void {
+    const { heads, headDim, hidden } = this.#parts.config;
+    const width = heads * headDim;
+    for (const [at, { row }] of this.#plan.scored.entries()) {
+      this.#scoredAttended.set(this.#attended.subarray(row * width, (row + 1) * width), at * width);
+      this.#scoredX.set(x.subarray(row * hidden, (row + 1) * hidden), at * hidden);
+    }
+  }
+
+  /** Scores of all kept rows, in order. */
+  async #score(scored: readonly ScoredRow[]): Promise<TokenScores[]> {
+    if (scored.length === 0) return [];
+    const { topK, config } = this.#parts;
+    const { vocabSize } = config;
+    const result = await this.#head(scored);
+    const ids = result["indices"] === undefined ? null : int32Of(result["indices"].data as BigInt64Array);
+    let tops = 0;
+    let wholes = 0;
+    return scored.map(({ whole, inverseTemperature }) => {
+      if (whole) {
+        const from = wholes++ * vocabSize;
+        return { kind: "row", logits: floats(result["logits"]).subarray(from, from + vocabSize) };
+      }
+      const top = tops++;
+      const [from, to] = [top * topK, (top + 1) * topK];
+      return {
+        kind: "top",
+        ids: ids!.subarray(from, to),
+        logits: floats(result["values"]).subarray(from, to),
+        logSumExp: floats(result["logSumExp"])[top]!,
+        inverseTemperature,
+        vocabSize,
+      };
+    });
+  }
+
+  /** Final states of all kept rows, in order. */
+  async #computeStates(scored: readonly ScoredRow[]): Promise<Float32Array[]> {
+    if (scored.length === 0) return [];
+    const { config, sessions } = this.#parts;
+    const { hidden, layers } = config;
+    const result = await sessions[layers]!.run(this.#keptRows(scored.length));
+    return scored.map((_, at) => floats(result["hidden"]).slice(at * hidden, (at + 1) * hidden));
+  }
+
+  /** Runs the last boundary on the kept rows, fetching only the forms that are wanted. */
+  #head(scored: readonly ScoredRow[]): Promise<Fetched> {
+    const { sessions, config } = this.#parts;
+    const hasTops = scored.some(({ whole }) => !whole);
+    const hasWholes = scored.some(({ whole }) => whole);
+    const fetches = [...(hasTops ? TOP_OUTPUTS : []), ...(hasWholes ? ["logits"] : [])];
+    return sessions[config.layers]!.run({ ...this.#keptRows(scored.length), ...selection(scored) }, fetches);
+  }
+
+  /** Inputs of the last boundary: the first `count` kept rows, padded as graphs want them. */
+  #keptRows(count: number): { readonly attended: TensorData; readonly x: TensorData } {
+    const { heads, headDim, hidden } = this.#parts.config;
+    const width = heads * headDim;
+    const rows = this.#plan.padded(count);
+    return {
+      attended: tensor(this.#scoredAttended.subarray(0, rows * width), rows, width),
+      x: tensor(this.#scoredX.subarray(0, rows * hidden), rows, hidden),
+    };
+  }
+
+  #grouped<T>(scores: readonly T[]): T[][] {
+    const groups: T[][] = Array.from({ length: this.#sequences }, () => []);
+    for (const [at, { sequence }] of this.#plan.scored.entries()) groups[sequence]!.push(scores[at]!);
+    return groups;
+  }
+}
+
+/** Which rows the last boundary ranks, and which it gives whole. */
+function selection(scored: readonly ScoredRow[]): Readonly<Record<string, TensorData>> {
+  const tops: bigint[] = [];
+  const wholes: bigint[] = [];
+  const inverse: number[] = [];
+  for (const [at, { whole, inverseTemperature }] of scored.entries()) {
+    (whole ? wholes : tops).push(BigInt(at));
+    if (!whole) inverse.push(inverseTemperature);
+  }
+  // TopK of no rows at all divides by zero inside ORT and kills the process: let it rank row 0 for nobody.
+  if (tops.length === 0) {
+    tops.push(0n);
+    inverse.push(1);
+  }
+  return {
+    topRows: { dtype: "int64", dims: [tops.length], data: BigInt64Array.from(tops) },
+    inverseTemperature: tensor(Float32Array.from(inverse), tops.length, 1),
+    wholeRows: { dtype: "int64", dims: [wholes.length], data: BigInt64Array.from(wholes) },
+  };
+}
+
+function int32Of(values: BigInt64Array): Int32Array {
+  const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+  const result = new Int32Array(values.length);
+  for (let i = 0; i < result.length; i++) result[i] = words[i * 2]!;
+  return result;
+}
