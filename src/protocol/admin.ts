@@ -25,6 +25,8 @@ export const engineStateSchema = z.enum(["starting", "ready", "restarting", "sto
 export const healthSchema = z.object({
   status: z.enum(["ready", "starting", "restarting", "stopping", "stopped"]),
   models: z.record(z.string(), engineStateSchema),
+  /** Scheduling policy of each model that is there. */
+  policies: z.record(z.string(), z.string()),
 });
 /** The answer of GET /health. */
 export type Health = z.infer<typeof healthSchema>;

@@ -146,7 +146,8 @@ export const messageRequestSchema = z.looseObject({
   stream: z.boolean().nullish(),
   temperature: z.number().min(0).max(1).nullish(),
   top_p: z.number().gt(0).max(1).nullish(),
-  service_tier: z.enum(["auto", "standard_only"]).nullish(),
+  /** Those of this interface, and OpenAI's, which say more. */
+  service_tier: z.enum(["auto", "standard_only", "default", "flex", "scale", "priority"]).nullish(),
 });
 /** A request that has passed the schema. */
 export type MessageRequest = z.infer<typeof messageRequestSchema>;
@@ -193,6 +194,8 @@ export const messageUsageSchema = z.object({
   cache_creation_input_tokens: count,
   cache_read_input_tokens: count,
   output_tokens: count,
+  /** For requests that asked for a tier; this interface calls the default one "standard". */
+  service_tier: z.enum(["standard", "flex", "scale", "priority"]).optional(),
   /** At the end only. */
   slo: sloReportSchema.optional(),
 });

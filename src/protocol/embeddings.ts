@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { LIMITS } from "./limits.ts";
 import { parseRequest } from "./parse.ts";
+import { sloReportSchema } from "./slo.ts";
 
 const text = z.string().min(1, { error: "expected text that is not empty" }).max(LIMITS.textCharacters);
 const tokenIds = z.array(z.number().int().min(0)).min(1).max(LIMITS.promptTokens);
@@ -53,7 +54,11 @@ export const embeddingListSchema = z.object({
     }),
   ),
   model: z.string(),
-  usage: z.object({ prompt_tokens: z.number().int(), total_tokens: z.number().int() }),
+  usage: z.object({
+    prompt_tokens: z.number().int(),
+    total_tokens: z.number().int(),
+    slo: sloReportSchema.optional(),
+  }),
 });
 /** The answer: one vector per text, in order. */
 export type EmbeddingList = z.infer<typeof embeddingListSchema>;

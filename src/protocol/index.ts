@@ -78,7 +78,7 @@ export {
   type ResponseRequest,
   type ResponseUsage,
 } from "./responses.ts";
-export { readSlo, sloReportSchema, sloRequestSchema, type SloReport, type SloRequest } from "./slo.ts";
+export { readSlo, sloReportSchema, sloRequestSchema, type AskedSlo, type SloReport, type SloRequest } from "./slo.ts";
 export {
   detokenizeAnswerSchema,
   parseDetokenizeRequest,

@@ -32,4 +32,6 @@ export const LIMITS = {
   metadataKeyCharacters: 64,
   metadataValueCharacters: 512,
   sloMs: 86_400_000,
+  taskIdCharacters: 128,
+  taskStages: 1000,
 } as const;

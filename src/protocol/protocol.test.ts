@@ -300,17 +300,58 @@ describe("deadlines", () => {
   const headers = (values: Record<string, string>) => (name: string) => values[name];
 
   test("reads headers, and lets the body win field by field", () => {
-    const slo = readSlo(headers({ "x-slo-ttft-ms": "200", "x-slo-class": "latency" }), { ttft_ms: 50 });
-    expect(slo).toMatchObject({ class: "latency", ttft_ms: 50 });
+    const asked = readSlo(headers({ "x-slo-ttft-ms": "200", "x-slo-class": "latency" }), { ttft_ms: 50 });
+    expect(asked.objective).toMatchObject({ class: "latency", ttft_ms: 50 });
+    expect(new Map(asked.names).get("slo.ttft_ms")).toBe("slo.ttft_ms");
+    expect(new Map(asked.names).get("slo.class")).toBe("x-slo-class");
+  });
+
+  test("a deadline has two headers; a task has an id and a stage, and is no objective", () => {
+    expect(readSlo(headers({ "x-deadline-ms": "200" }), null).objective).toMatchObject({ deadline_ms: 200 });
+    const both = { "x-deadline-ms": "200", "x-slo-deadline-ms": "200.0" };
+    expect(readSlo(headers(both), null).objective).toMatchObject({ deadline_ms: 200 });
+    const inTask = readSlo(headers({ "x-task-id": "a-1", "x-task-stage": "2" }), null);
+    expect(inTask).toMatchObject({ objective: null, task: { id: "a-1", stage: 2 } });
+    expect(readSlo(headers({ "x-task-id": "a-1" }), { task_id: "b", deadline_ms: 5 })).toMatchObject({
+      objective: { deadline_ms: 5 },
+      task: { id: "b", stage: 0 },
+    });
+    expect(readSlo(headers({}), null)).toMatchObject({ objective: null, task: null });
   });
 
   test.each([
-    ["x-slo-deadline-ms", "soon"],
-    ["x-slo-deadline-ms", "0"],
-    ["x-slo-class", "fast"],
-    ["x-slo-on-miss", "cry"],
-  ])("refuses %s: %s", (name, value) => {
-    expect(failure(() => readSlo(headers({ [name]: value }), null)).param).toBe(name);
+    [{ "x-slo-deadline-ms": "soon" }, "x-slo-deadline-ms"],
+    [{ "x-slo-deadline-ms": "0" }, "x-slo-deadline-ms"],
+    [{ "x-deadline-ms": "1e9" }, "x-deadline-ms"],
+    [{ "x-deadline-ms": "100", "x-slo-deadline-ms": "200" }, "x-deadline-ms"],
+    [{ "x-slo-ttft-ms": "100, 200" }, "x-slo-ttft-ms"],
+    [{ "x-slo-tpot-ms": "" }, "x-slo-tpot-ms"],
+    [{ "x-slo-class": "fast" }, "x-slo-class"],
+    [{ "x-slo-on-miss": "cry" }, "x-slo-on-miss"],
+    [{ "x-task-id": "a b" }, "x-task-id"],
+    [{ "x-task-id": "a".repeat(129) }, "x-task-id"],
+    [{ "x-task-id": "a", "x-task-stage": "-1" }, "x-task-stage"],
+    [{ "x-task-id": "a", "x-task-stage": "99999" }, "x-task-stage"],
+    [{ "x-task-stage": "1" }, "x-task-stage"],
+  ])("refuses %j, naming %s", (values, name) => {
+    const error = failure(() => readSlo(headers(values as Record<string, string>), null));
+    expect([error.code, error.param]).toEqual(["invalid_request", name]);
+  });
+
+  test("any headers are read or refused by name", () => {
+    const names = ["x-slo-class", "x-slo-ttft-ms", "x-deadline-ms", "x-slo-deadline-ms", "x-task-id", "x-task-stage"];
+    const value = fc.oneof(fc.string(), fc.constantFrom("latency", "1", "100", "2.5"));
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom(...names), value), (given) => {
+        try {
+          const { objective, task } = readSlo(headers(given), null);
+          expect(task === null).toBe(given["x-task-id"] === undefined);
+          expect(objective === null || Object.values(objective).some((field) => field !== undefined)).toBe(true);
+        } catch (error) {
+          expect(error).toMatchObject({ code: "invalid_request", param: expect.stringMatching(/^x-/) as string });
+        }
+      }),
+    );
   });
 });
 

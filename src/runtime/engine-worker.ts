@@ -64,7 +64,7 @@ async function load({ options, name }: WorkerSetup): Promise<Parts> {
     pages,
     cost,
     vocabulary: createVocabulary(tokenizer, endTokens, config.vocabSize),
-    policy: createPolicy(options.policy ?? "fifo"),
+    policy: createPolicy(info.policy),
     limits: { maxRunning: plan.maxRunning, budgetTokens, maxChunk: options.maxChunk ?? budgetTokens },
     clock: liveClock,
     prefixCache: options.prefixCache ?? true,

@@ -15,7 +15,7 @@ import {
   type DecoderConfig,
   type TextTokenizer,
 } from "../llm/index.ts";
-import { BEST_EFFORT, checkSlo, type DecisionLogEntry } from "../sched/index.ts";
+import { checkSlo, type DecisionLogEntry } from "../sched/index.ts";
 import { after, liveClock, sleep } from "./clock.ts";
 import { checkDimensions, readEmbeddingOptions, unitVector } from "./embedding.ts";
 import { loadFacts, type ModelFacts } from "./load-model.ts";
@@ -33,6 +33,7 @@ import type {
   EngineStats,
   GenerateRequest,
   RequestSummary,
+  RequestTask,
   SubmitOptions,
   TokenStream,
 } from "./types.ts";
@@ -312,7 +313,8 @@ export class Engine implements AsyncDisposable {
       minTokens: Math.min(minTokens, maxTokens, room),
       sampling: { ...sampling, seed: sampling.seed ?? this.#seeds.uint32() },
       stop: request.stop ?? [],
-      slo: request.slo === undefined ? (this.#options.defaultSlo ?? BEST_EFFORT) : checkSlo(request.slo),
+      slo: request.slo === undefined ? this.#info.defaultSlo : checkSlo(request.slo),
+      ...(request.task === undefined ? {} : { task: checkTask(request.task) }),
       thinkingBudget: thinkingBudget ?? null,
       ignoreEos: request.ignoreEos ?? false,
       ...(request.grammar === undefined ? {} : { grammar: this.#grammars.check(request.grammar) }),
@@ -418,6 +420,21 @@ export class Engine implements AsyncDisposable {
       },
     );
   }
+}
+
+const MAX_TASK_CHARACTERS = 256;
+const MAX_TASK_STAGE = 1_000_000;
+
+function checkTask({ id, stage }: RequestTask): RequestTask {
+  if (id.length < 1 || id.length > MAX_TASK_CHARACTERS) {
+    const expected = `expected 1 to ${MAX_TASK_CHARACTERS} characters, got ${id.length}`;
+    fail("invalid_request", `task.id: ${expected}`, { param: "task.id" });
+  }
+  if (!(Number.isInteger(stage) && stage >= 0 && stage <= MAX_TASK_STAGE)) {
+    const expected = `expected an integer from 0 to ${MAX_TASK_STAGE}, got ${stage}`;
+    fail("invalid_request", `task.stage: ${expected}`, { param: "task.stage" });
+  }
+  return { id, stage };
 }
 
 /** What the worker said about a request's end; without its word (it died) only what this side knows. */

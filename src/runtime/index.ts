@@ -54,6 +54,7 @@ export {
   type ModelSource,
   type RandomModelSource,
   type RequestEnd,
+  type RequestTask,
   type RequestSummary,
   type Section,
   type SloCount,

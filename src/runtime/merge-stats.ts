@@ -1,4 +1,5 @@
 /** Books of several engines that served one model one after the other: counters and histograms go on where they were. */
+import type { SloClass } from "../sched/index.ts";
 import type { EngineStats, HistogramName, HistogramSnapshot, RequestEnd, SloCount } from "./types.ts";
 
 /** `past` and `now` as one; gauges, state and limits are those of `now`. Histograms have the same bounds. */
@@ -19,9 +20,13 @@ export function mergeStats(past: EngineStats, now: EngineStats): EngineStats {
 }
 
 function addCounters(a: EngineStats["counters"], b: EngineStats["counters"]): EngineStats["counters"] {
-  const { requests: endsA, ...restA } = a;
-  const { requests: endsB, ...restB } = b;
-  return { ...addEach(restA, restB), requests: addEach<Record<RequestEnd, number>>(endsA, endsB) };
+  const { requests: endsA, goodputTokens: goodA, ...restA } = a;
+  const { requests: endsB, goodputTokens: goodB, ...restB } = b;
+  return {
+    ...addEach(restA, restB),
+    requests: addEach<Record<RequestEnd, number>>(endsA, endsB),
+    goodputTokens: addEach<Record<SloClass, number>>(goodA, goodB),
+  };
 }
 
 function addEach<T extends Readonly<Record<string, number>>>(a: T, b: T): T {

@@ -6,7 +6,15 @@
 import type { ErrorRecord } from "../core/index.ts";
 import type { DecisionLogEntry, Slo, SloOutcome } from "../sched/index.ts";
 import type { GrammarSpec, SamplingOptions } from "../llm/index.ts";
-import type { Calibration, EngineInfo, EngineOptions, FinishEvent, RequestEnd, TokenEvent } from "./types.ts";
+import type {
+  Calibration,
+  EngineInfo,
+  EngineOptions,
+  FinishEvent,
+  RequestEnd,
+  RequestTask,
+  TokenEvent,
+} from "./types.ts";
 
 /** A checked request with every default filled in. */
 export interface SequenceSpec {
@@ -21,6 +29,7 @@ export interface SequenceSpec {
   readonly slo: Slo;
   readonly thinkingBudget: number | null;
   readonly ignoreEos: boolean;
+  readonly task?: RequestTask;
   /** Absent: any text. */
   readonly grammar?: GrammarSpec;
 }
@@ -55,6 +64,8 @@ export interface SequenceEnd {
   readonly completionTokens: number;
   readonly slo: Slo;
   readonly outcome: SloOutcome;
+  /** Of the tokens, those that count as goodput. */
+  readonly goodTokens: number;
 }
 
 export type SequenceEvent =

@@ -7,7 +7,7 @@
  *   inter-token latency counts every gap; time per output token counts every request once
  */
 import { Histogram } from "../core/index.ts";
-import { sloTargets } from "../sched/index.ts";
+import { SLO_CLASSES, sloTargets, type SloClass } from "../sched/index.ts";
 import type { SequenceEnd, SequenceEvent, StepReport } from "./messages.ts";
 import {
   HISTOGRAM_NAMES,
@@ -58,7 +58,7 @@ type Counters = { -readonly [K in keyof EngineStats["counters"]]: EngineStats["c
 export class EngineMetrics {
   readonly #histograms: Readonly<Record<HistogramName, Histogram>>;
   readonly #requests: Record<RequestEnd, number> = { stop: 0, length: 0, abort: 0, error: 0, expired: 0, rejected: 0 };
-  readonly #counters: Omit<Counters, "requests"> = {
+  readonly #counters: Omit<Counters, "requests" | "goodputTokens"> = {
     promptTokens: 0,
     generationTokens: 0,
     preemptions: 0,
@@ -66,8 +66,8 @@ export class EngineMetrics {
     prefixHits: 0,
     steps: 0,
     restarts: 0,
-    goodputTokens: 0,
   };
+  readonly #goodputTokens = Object.fromEntries(SLO_CLASSES.map((name) => [name, 0])) as Record<SloClass, number>;
   readonly #slo = new Map<string, { attained: number; missed: number } & Pick<SloCount, "class" | "metric">>();
 
   constructor() {
@@ -95,7 +95,7 @@ export class EngineMetrics {
   }
 
   counters(): EngineStats["counters"] {
-    return { ...this.#counters, requests: { ...this.#requests } };
+    return { ...this.#counters, requests: { ...this.#requests }, goodputTokens: { ...this.#goodputTokens } };
   }
 
   slo(): SloCount[] {
@@ -129,7 +129,7 @@ export class EngineMetrics {
   }
 
   #end(end: SequenceEnd): void {
-    const { timing, completionTokens } = end;
+    const { timing } = end;
     this.#requests[end.end] += 1;
     const observe = (name: HistogramName, ms: number): void => this.#histograms[name].observe(ms / 1000);
     if (timing.scheduledMs !== null) {
@@ -144,9 +144,9 @@ export class EngineMetrics {
     }
     // Latencies of requests that did not finish would flatter or spoil those that did.
     if (end.end === "stop" || end.end === "length") this.#finished(end, observe);
-    if (end.end === "abort" || end.end === "error") return;
-    this.#objective(end);
-    if (end.outcome.attained) this.#counters.goodputTokens += completionTokens;
+    this.#goodputTokens[end.slo.class] += end.goodTokens;
+    // Whoever left or was failed by us proves nothing about the objective.
+    if (end.end !== "abort" && end.end !== "error") this.#objective(end);
   }
 
   #finished(end: SequenceEnd, observe: (name: HistogramName, ms: number) => void): void {

@@ -1,12 +1,13 @@
 /** Options with every default filled in and every range checked, for both sides of the thread border. */
 import { fail } from "../core/index.ts";
 import type { DecoderConfig } from "../llm/index.ts";
-import { POLICY_NAMES } from "../sched/index.ts";
+import { BEST_EFFORT, POLICY_NAMES } from "../sched/index.ts";
 import type { CalibrationPlan } from "./calibrate.ts";
 import type { EmbeddingOptions, EngineInfo, EngineOptions } from "./types.ts";
 
 const DEFAULT_PAGE_TOKENS = 16;
 const DEFAULT_MAX_RUNNING = 32;
+const DEFAULT_POLICY = "fifo";
 const DEFAULT_TARGET_STEP_MS = 25;
 const DEFAULT_KV_BYTES = 512 * 1024 * 1024;
 const DEFAULT_CONTEXTS = 16;
@@ -38,6 +39,8 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
     threads: options.threads ?? 1,
     kvPages,
     pageTokens,
+    policy: options.policy ?? DEFAULT_POLICY,
+    defaultSlo: options.defaultSlo ?? BEST_EFFORT,
     ...(options.embedding === undefined ? {} : { embedding: embeddingInfo(options.embedding, config) }),
   };
   const calibration: CalibrationPlan = {

@@ -16,7 +16,7 @@ import {
   type TokenFilter,
   type TokenScores,
 } from "../llm/index.ts";
-import { sloOutcome, type SequenceView } from "../sched/index.ts";
+import { goodTokens, sloOutcome, tokenInTime, type RequestOutlook, type SequenceView } from "../sched/index.ts";
 import { AnswerGrammar } from "./answer-grammar.ts";
 import type { SequenceEnd, SequenceSpec, Timing } from "./messages.ts";
 import { TextAssembler, type Vocabulary } from "./text-assembler.ts";
@@ -44,6 +44,10 @@ export class LiveSequence {
   #scheduledMs: number | null = null;
   #firstTokenMs: number | null = null;
   #lastTokenMs: number | null = null;
+  /** Generated tokens that came in time, where each has a time of its own. */
+  #tokensInTime = 0;
+  /** The most tokens that had KV in place so far, cached ones included: up to here nothing is new. */
+  #reached = 0;
   /** KV in place for this many of the known tokens. */
   computed = 0;
   /** Pages nobody else holds, as counted for the last view. */
@@ -94,10 +98,19 @@ export class LiveSequence {
     assert(this.#pages === null, "a sequence is admitted once at a time");
     this.#pages = pages;
     this.computed = pages.cachedTokens;
+    this.#reached = Math.max(this.#reached, this.computed);
     if (this.#firstTokenMs === null) this.#scheduledMs = nowMs;
     if (this.#cachedTokens !== null) return false;
     this.#cachedTokens = this.computed;
     return true;
+  }
+
+  /** Notes tokens that a step has computed; answers how many of them never were before. */
+  advance(tokens: number): number {
+    this.computed += tokens;
+    const fresh = Math.max(0, this.computed - this.#reached);
+    this.#reached += fresh;
+    return fresh;
   }
 
   /** Gives its pages back; full ones stay in the prefix cache. It recomputes when admitted again. */
@@ -105,6 +118,7 @@ export class LiveSequence {
     this.#pages?.release();
     this.#pages = null;
     this.computed = 0;
+    this.ownPages = 0;
   }
 
   /** Keeps the answer within a grammar. Before its first token. */
@@ -140,6 +154,8 @@ export class LiveSequence {
     const gapMs = this.#lastTokenMs === null ? null : nowMs - this.#lastTokenMs;
     this.#firstTokenMs ??= nowMs;
     this.#lastTokenMs = nowMs;
+    const { slo, arrivalMs } = this.spec;
+    if (tokenInTime(slo, arrivalMs, this.#firstTokenMs, index, nowMs)) this.#tokensInTime += 1;
     const { section } = this.#text;
     const piece = this.#text.push(sampled.id);
     this.#grammar?.accept(sampled.id, section, piece.mark !== null);
@@ -164,6 +180,8 @@ export class LiveSequence {
   ): { readonly event: FinishEvent; readonly end: SequenceEnd } {
     const reason = cause === "end" || cause === "stop" ? "stop" : "length";
     const rest = this.#text.end();
+    // What was embedded is whole when it is there: its first result is its last.
+    if (embedding !== undefined) this.#firstTokenMs = this.#lastTokenMs = nowMs;
     const end = this.end(reason, nowMs, cause !== "deadline");
     const usage: Usage = {
       promptTokens: this.spec.promptTokens.length,
@@ -198,18 +216,20 @@ export class LiveSequence {
       lastTokenMs: this.#lastTokenMs,
       endMs: nowMs,
     };
+    const outcome = sloOutcome(slo, arrivalMs, this.#firstTokenMs, lastMs, this.generated, complete);
     return {
       end,
       timing,
       promptTokens: promptTokens.length,
       completionTokens: this.generated,
       slo,
-      outcome: sloOutcome(slo, arrivalMs, this.#firstTokenMs, lastMs, this.generated, complete),
+      outcome,
+      goodTokens: goodTokens(slo, outcome.attained, this.generated, this.#tokensInTime),
     };
   }
 
-  /** What a policy sees. @param expectedTokens a guess at the final length, at most maxTokens. */
-  view(expectedTokens: number): SequenceView {
+  /** What a policy sees. @param outlook what is known beyond the sequence itself. */
+  view(outlook: RequestOutlook): SequenceView {
     const { seq, arrivalMs, promptTokens, maxTokens, slo } = this.spec;
     return {
       id: seq,
@@ -219,7 +239,7 @@ export class LiveSequence {
       pendingTokens: this.pending,
       generatedTokens: this.generated,
       maxTokens,
-      expectedTokens: Math.max(this.generated, Math.min(maxTokens, expectedTokens)),
+      ...outlook,
       firstTokenMs: this.#firstTokenMs,
       slo,
       pages: this.#pages?.pages.length ?? 0,

@@ -19,15 +19,20 @@ import {
   type TokenScores,
 } from "../llm/index.ts";
 import {
+  MeanOutlook,
   recordView,
   StepCost,
   type BatchPolicy,
   type DecisionLogEntry,
+  type Outlook,
   type SchedulerLimits,
   type SchedulerView,
+  type SequenceView,
   type StepPlan,
 } from "../sched/index.ts";
+import type { RecordedStage } from "../workload/index.ts";
 import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
+import type { LoopRecorder } from "./recorder.ts";
 import { LiveSequence, type Accepted } from "./sequence.ts";
 import type { Vocabulary } from "./text-assembler.ts";
 import type { FinishCause, RequestEnd } from "./types.ts";
@@ -41,17 +46,22 @@ export interface StepLoopOptions {
   readonly policy: BatchPolicy;
   readonly limits: SchedulerLimits;
   readonly clock: Clock;
+  /** What is told of requests beyond themselves: expected lengths and tasks. A MeanOutlook when absent. */
+  readonly outlook?: Outlook;
   readonly prefixCache: boolean;
   /** Cost of steps known beforehand, from calibration. */
   readonly cost?: StepCost;
   /** Keep that many decisions. */
   readonly recordDecisions: number;
   readonly checkEachStep: boolean;
+  /** Writes down all that a replay needs. */
+  readonly recorder?: LoopRecorder;
 }
 
 export class StepLoop {
   readonly #options: StepLoopOptions;
   readonly #cost: StepCost;
+  readonly #outlook: Outlook;
   readonly #waiting = new Map<number, LiveSequence>();
   readonly #running = new Map<number, LiveSequence>();
   readonly #paused = new Map<number, LiveSequence>();
@@ -64,12 +74,11 @@ export class StepLoop {
   #changed = false;
   #steps = 0;
   #preemptions = 0;
-  /** Exponential mean of answer lengths; what a policy may expect of a new request. */
-  #meanAnswerTokens: number | null = null;
 
   constructor(options: StepLoopOptions) {
     this.#options = options;
     this.#cost = options.cost ?? new StepCost();
+    this.#outlook = options.outlook ?? new MeanOutlook();
     this.#holders = new Int32Array(options.pages.pages);
   }
 
@@ -96,11 +105,14 @@ export class StepLoop {
     const { vocabulary, executor } = this.#options;
     const sequence = new LiveSequence(spec, vocabulary, executor.topK);
     this.#waiting.set(spec.seq, sequence);
+    this.#options.recorder?.request(spec);
+    const { seq: id, promptTokens: prompt, arrivalMs, maxTokens, slo, task } = spec;
+    this.#outlook.arrived({ id, prompt, arrivalMs, maxTokens, slo, ...(task === undefined ? {} : { task }) });
     if (spec.grammar === undefined) return;
     try {
       sequence.guide(this.#grammarsOf(vocabulary).get(spec.grammar).start());
     } catch (error) {
-      this.#refuse(sequence, error);
+      this.#refuse(sequence, error, "submit");
     }
   }
 
@@ -113,13 +125,16 @@ export class StepLoop {
   /** Frees everything of a sequence at once; unknown numbers are of sequences that just ended. */
   cancel(seq: number): void {
     const sequence = this.#find(seq);
-    if (sequence !== null) this.#fail(sequence, "abort", "cancelled", "the request was cancelled");
+    if (sequence === null) return;
+    this.#options.recorder?.moved("cancel", seq, this.#options.clock.nowMs());
+    this.#fail(sequence, "abort", "cancelled", "the request was cancelled");
   }
 
   /** Sets a sequence aside: its pages go back (full ones stay cached) until `resume`. */
   pause(seq: number): void {
     const sequence = this.#waiting.get(seq) ?? this.#running.get(seq);
     if (sequence === undefined) return;
+    this.#options.recorder?.moved("pause", seq, this.#options.clock.nowMs());
     this.#drop(sequence);
     this.#paused.set(seq, sequence);
     this.#changed = true;
@@ -128,6 +143,7 @@ export class StepLoop {
   resume(seq: number): void {
     const sequence = this.#paused.get(seq);
     if (sequence === undefined) return;
+    this.#options.recorder?.moved("resume", seq, this.#options.clock.nowMs());
     this.#paused.delete(seq);
     this.#enqueue(sequence);
     this.#changed = true;
@@ -141,8 +157,9 @@ export class StepLoop {
 
   /** Plans and carries out one step. Answers what to report, also when nothing was computed. */
   async step(): Promise<StepReport> {
-    const { clock, policy } = this.#options;
+    const { clock, policy, recorder } = this.#options;
     const startMs = clock.nowMs();
+    recorder?.beginStep();
     const watched = this.#options.recordDecisions > 0;
     const recorded = watched ? recordView(this.#view(startMs), this.#cost.points()) : null;
     const plan = policy.plan(recorded?.view ?? this.#view(startMs));
@@ -152,12 +169,14 @@ export class StepLoop {
     for (const id of plan.admit) this.#admit(id, startMs);
     const batch = this.#batch(plan);
     const tokens = batch.reduce((sum, { row }) => sum + row.tokens.length, 0);
-    if (batch.length > 0) await this.#advance(batch);
+    const tokenMs = batch.length > 0 ? await this.#advance(batch) : null;
     const endMs = clock.nowMs();
-    if (tokens > 0) this.#cost.observe(tokens, endMs - startMs);
-    if (record !== undefined) {
-      this.#log({ step: this.#steps, policy: policy.name, view: record, plan, stepMs: endMs - startMs });
-    }
+    const stepMs = endMs - startMs;
+    if (tokens > 0) this.#cost.observe(tokens, stepMs);
+    const entry: DecisionLogEntry | null =
+      record === undefined ? null : { step: this.#steps, policy: policy.name, view: record, plan, stepMs };
+    if (entry !== null) this.#log(entry);
+    recorder?.step(entry, this.#steps, startMs, tokenMs ?? endMs, stepMs);
     this.#steps += 1;
     if (this.#options.checkEachStep) this.checkIntegrity();
     return this.#report(endMs, tokens, endMs - startMs);
@@ -198,14 +217,13 @@ export class StepLoop {
   #view(nowMs: number): SchedulerView {
     const { pages, limits, prefixCache } = this.#options;
     this.#countHolders();
-    const expected = this.#meanAnswerTokens ?? Infinity;
+    const look = (sequence: LiveSequence): SequenceView =>
+      sequence.view(this.#outlook.of(sequence.spec.seq, sequence.generated, nowMs));
     const known = (id: number): Int32Array | null => (prefixCache ? (this.#waiting.get(id)?.known ?? null) : null);
     return {
       nowMs,
-      waiting: Array.from(this.#waiting.values(), (sequence) => sequence.view(expected)),
-      running: Array.from(this.#running.values(), (sequence) => sequence.view(expected)).toSorted(
-        (a, b) => a.order - b.order,
-      ),
+      waiting: Array.from(this.#waiting.values(), look),
+      running: Array.from(this.#running.values(), look).toSorted((a, b) => a.order - b.order),
       freePages: pages.availablePages,
       pageTokens: pages.pageTokens,
       totalPages: pages.pages,
@@ -216,20 +234,10 @@ export class StepLoop {
       },
       cachedFreePages: (id) => {
         const tokens = known(id);
-        return tokens === null ? 0 : this.#countRevived(tokens);
+        return tokens === null ? 0 : pages.cachedFreePages(tokens);
       },
       cost: this.#cost,
     };
-  }
-
-  /** How many available pages a sequence would take over from the cache. */
-  #countRevived(tokens: Int32Array): number {
-    const { pages } = this.#options;
-    const before = pages.availablePages;
-    const probe = pages.open(tokens);
-    const revived = before - pages.availablePages;
-    probe.release();
-    return revived;
   }
 
   #countHolders(): void {
@@ -300,18 +308,19 @@ export class StepLoop {
     try {
       return sequence.wants();
     } catch (error) {
-      this.#refuse(sequence, error);
+      this.#refuse(sequence, error, "scores");
       return null;
     }
   }
 
-  async #advance(batch: readonly { sequence: LiveSequence; row: StepBatch[number] }[]): Promise<void> {
+  /** Answers when the tokens were out. */
+  async #advance(batch: readonly { sequence: LiveSequence; row: StepBatch[number] }[]): Promise<number> {
     const { executor, clock, prefixCache } = this.#options;
     if (executor.embedding === true) return this.#embed(batch);
     const { scores } = await executor.step(batch.map(({ row }) => row));
     const sampled: (SampledToken | null)[] = [];
     for (const [index, { sequence, row }] of batch.entries()) {
-      sequence.computed += row.tokens.length;
+      this.#computed(sequence, row.tokens.length);
       if (prefixCache) sequence.pages.commit(sequence.known.subarray(0, sequence.computed));
       const [own] = scores[index]!;
       sampled.push(own === undefined ? null : (sequence.forced() ?? (await this.#sample(sequence, own, index))));
@@ -321,10 +330,15 @@ export class StepLoop {
       const token = sampled[index];
       if (token !== null && token !== undefined) this.#accept(sequence, token, nowMs);
     }
+    return nowMs;
+  }
+
+  #computed(sequence: LiveSequence, tokens: number): void {
+    this.#outlook.computed(sequence.spec.seq, sequence.advance(tokens));
   }
 
   /** The same for a model that embeds: a sequence is over when its prompt is computed, and nothing is sampled. */
-  async #embed(batch: readonly { sequence: LiveSequence; row: StepBatch[number] }[]): Promise<void> {
+  async #embed(batch: readonly { sequence: LiveSequence; row: StepBatch[number] }[]): Promise<number> {
     const { executor, clock, prefixCache } = this.#options;
     const states = await present(executor.hidden, "hidden states").call(
       executor,
@@ -332,11 +346,12 @@ export class StepLoop {
     );
     const nowMs = clock.nowMs();
     for (const [index, { sequence, row }] of batch.entries()) {
-      sequence.computed += row.tokens.length;
+      this.#computed(sequence, row.tokens.length);
       if (prefixCache) sequence.pages.commit(sequence.known.subarray(0, sequence.computed));
       const [state] = states[index]!;
       if (state !== undefined) this.#finish(sequence, "end", nowMs, state);
     }
+    return nowMs;
   }
 
   /** The next token; null when the sequence failed at it, which is its own fault and nobody else's. */
@@ -348,7 +363,7 @@ export class StepLoop {
       assert(second !== null, "a whole row always decides");
       return second;
     } catch (error) {
-      this.#refuse(sequence, error);
+      this.#refuse(sequence, error, "sample");
       return null;
     }
   }
@@ -358,7 +373,7 @@ export class StepLoop {
     try {
       accepted = sequence.accept(token, nowMs);
     } catch (error) {
-      return this.#refuse(sequence, error);
+      return this.#refuse(sequence, error, "accept");
     }
     const { event, gapMs, cause } = accepted;
     this.#events.push({ kind: "token", seq: sequence.spec.seq, token: event, gapMs });
@@ -367,29 +382,30 @@ export class StepLoop {
 
   #finish(sequence: LiveSequence, cause: FinishCause, nowMs: number, embedding?: Float32Array): void {
     const { event, end } = sequence.finish(cause, nowMs, embedding);
-    const mean = this.#meanAnswerTokens;
-    if (cause !== "deadline") {
-      this.#meanAnswerTokens = mean === null ? sequence.generated : mean + (sequence.generated - mean) * 0.1;
-    }
-    this.#drop(sequence);
+    this.#options.recorder?.end(sequence, end, cause === "deadline" ? "cut" : undefined);
+    this.#forget(sequence, cause !== "deadline", nowMs);
     this.#events.push({ kind: "finish", seq: sequence.spec.seq, finish: event, end });
   }
 
   #fail(sequence: LiveSequence, end: RequestEnd, code: ErrorCode, message: string, retryAfterMs?: number): void {
-    const error = toErrorRecord(new PunctualError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs }));
-    this.#drop(sequence);
-    const { seq } = sequence.spec;
-    this.#events.push({ kind: "error", seq, error, end: sequence.end(end, this.#options.clock.nowMs()) });
+    const error = new PunctualError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
+    this.#refuse(sequence, error, "submit", end);
   }
 
   /** Ends a sequence with what was thrown at it; what is no expected failure is a bug and goes on. */
-  #refuse(sequence: LiveSequence, error: unknown): void {
+  #refuse(sequence: LiveSequence, error: unknown, stage: RecordedStage, reason: RequestEnd = "error"): void {
     if (!(error instanceof PunctualError)) throw error;
-    const record = toErrorRecord(error);
+    const nowMs = this.#options.clock.nowMs();
+    this.#forget(sequence, false, nowMs);
+    const end = sequence.end(reason, nowMs);
+    this.#options.recorder?.end(sequence, end, reason === "error" ? stage : undefined);
+    this.#events.push({ kind: "error", seq: sequence.spec.seq, error: toErrorRecord(error), end });
+  }
+
+  /** It is over. @param complete its answer is as long as it was to be. */
+  #forget(sequence: LiveSequence, complete: boolean, nowMs: number): void {
     this.#drop(sequence);
-    const { seq } = sequence.spec;
-    const end = sequence.end("error", this.#options.clock.nowMs());
-    this.#events.push({ kind: "error", seq, error: record, end });
+    this.#outlook.ended(sequence.spec.seq, sequence.generated, complete, nowMs);
   }
 
   #drop(sequence: LiveSequence): void {

@@ -10,7 +10,7 @@ import type {
   TokenLogprobs,
   WeightsFormat,
 } from "../llm/index.ts";
-import type { Slo, SloOutcome } from "../sched/index.ts";
+import type { Slo, SloClass, SloOutcome } from "../sched/index.ts";
 
 /** A model on disk. */
 export interface ModelSource {
@@ -34,7 +34,7 @@ export interface EmbeddingOptions {
 }
 
 /** How one text is embedded, and until when. */
-export interface EmbedOptions extends Pick<GenerateRequest, "id" | "arrivalMs" | "slo"> {
+export interface EmbedOptions extends Pick<GenerateRequest, "id" | "arrivalMs" | "slo" | "task"> {
   /** Length of the vector; the model's own when absent. */
   readonly dimensions?: number;
   readonly signal?: AbortSignal;
@@ -99,6 +99,14 @@ export interface EngineOptions {
   readonly weightCacheDir?: string;
 }
 
+/** Where a request stands in a compound task: several requests that depend on one another. */
+export interface RequestTask {
+  /** What all requests of the task have in common; 1 to 256 characters. */
+  readonly id: string;
+  /** Counted from 0 along the chain of dependencies. */
+  readonly stage: number;
+}
+
 /**
  * One prompt and what is wanted for it, as token ids: text and chat templates are the caller's (`engine.tokenizer`).
  * Prompt and answer share the model's context; a prompt that leaves no room is refused.
@@ -118,6 +126,8 @@ export interface GenerateRequest {
   /** Generation ends before the first of these strings; they are not part of the text. */
   readonly stop?: readonly string[];
   readonly slo?: Slo;
+  /** The compound task that it is part of. Its objective counts from its own arrival all the same. */
+  readonly task?: RequestTask;
   /** Most tokens inside a thinking section; when used up the engine closes the section itself. */
   readonly thinkingBudget?: number;
   /** Do not stop at the end token. */
@@ -300,8 +310,11 @@ export interface EngineStats {
     readonly requests: Readonly<Record<RequestEnd, number>>;
     readonly steps: number;
     readonly restarts: number;
-    /** Generated tokens of requests that attained their whole objective. */
-    readonly goodputTokens: number;
+    /**
+     * Tokens delivered within their objective: of class "latency" those on their pace line, of the others all tokens of
+     * requests that attained theirs.
+     */
+    readonly goodputTokens: Readonly<Record<SloClass, number>>;
   };
   readonly slo: readonly SloCount[];
   readonly histograms: Readonly<Record<HistogramName, HistogramSnapshot>>;
@@ -320,6 +333,10 @@ export interface EngineInfo {
   readonly threads: number;
   readonly kvPages: number;
   readonly pageTokens: number;
+  /** Name of the scheduling policy in force. */
+  readonly policy: string;
+  /** Objective of requests that bring none. */
+  readonly defaultSlo: Slo;
   /** Only of an engine that embeds: what it allows. */
   readonly embedding?: Required<EmbeddingOptions> & {
     /** Length of a whole vector. */

@@ -10,6 +10,7 @@ export { costFromPoints, kneeTokens, StepCost, type CostPoints } from "./cost.ts
 export { edf, type EdfOptions } from "./edf.ts";
 export { fifo } from "./fifo.ts";
 export { leastAttained, type LeastAttainedOptions } from "./least-attained.ts";
+export { MeanOutlook, TaskLedger, type ArrivedRequest, type Outlook, type RequestOutlook } from "./outlook.ts";
 export { recordView, replayDecision, viewFromRecord, type DecisionLogEntry, type ViewRecord } from "./log.ts";
 export { orcaMixed } from "./orca-mixed.ts";
 export { prefillFirst } from "./prefill-first.ts";
@@ -19,9 +20,12 @@ export {
   BEST_EFFORT,
   checkSlo,
   deadlineAtMs,
+  goodTokens,
   parseSlo,
+  SLO_CLASSES,
   sloOutcome,
   sloTargets,
+  tokenInTime,
   type SloOutcome,
   type SloTargets,
 } from "./slo.ts";

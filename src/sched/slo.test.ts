@@ -1,6 +1,7 @@
-import { expect, test } from "vitest";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
 import { PunctualError } from "../core/index.ts";
-import { parseSlo, sloOutcome, sloTargets } from "./slo.ts";
+import { goodTokens, parseSlo, sloOutcome, sloTargets, tokenInTime } from "./slo.ts";
 import type { Slo } from "./types.ts";
 
 test("the three spellings say the same", () => {
@@ -53,4 +54,56 @@ test("cut short or without a token is never attained; one token has no pace", ()
   expect(sloOutcome(slo, 0, 100, 390, 5, false).attained).toBe(false);
   expect(sloOutcome(slo, 0, null, 390, 0, false)).toMatchObject({ attained: false, ttft_ms: null, e2e_ms: 390 });
   expect(sloOutcome(slo, 0, 100, 100, 1)).toMatchObject({ attained: true, tpot_ms: null });
+});
+
+describe("goodput", () => {
+  const latency: Slo = { class: "latency", ttftMs: 100, tpotMs: 10, onMiss: "finish" };
+
+  test("tokens are in time on their line: first target, then a pace from it", () => {
+    expect(tokenInTime(latency, 1000, 1100, 0, 1100)).toBe(true);
+    expect(tokenInTime(latency, 1000, 1100.1, 0, 1100.1)).toBe(false);
+    // A late start can be caught up; an early one buys room.
+    expect(tokenInTime(latency, 1000, 1150, 5, 1150)).toBe(true);
+    expect(tokenInTime(latency, 1000, 1020, 1, 1110)).toBe(true);
+    expect(tokenInTime(latency, 1000, 1020, 1, 1110.1)).toBe(false);
+  });
+
+  test("without a first target the line starts at the first token; without a pace that token speaks for all", () => {
+    const { ttftMs: _, ...pace } = latency;
+    expect(tokenInTime(pace, 0, 500, 0, 500)).toBe(true);
+    expect(tokenInTime(pace, 0, 500, 2, 520)).toBe(true);
+    expect(tokenInTime(pace, 0, 500, 2, 521)).toBe(false);
+    const { tpotMs: __, ...first } = latency;
+    expect(tokenInTime(first, 0, 100, 50, 9999)).toBe(true);
+    expect(tokenInTime(first, 0, 101, 50, 9999)).toBe(false);
+  });
+
+  test("nothing after the deadline is in time", () => {
+    const slo: Slo = { ...latency, deadlineMs: 105 };
+    expect(tokenInTime(slo, 0, 100, 0, 100)).toBe(true);
+    expect(tokenInTime(slo, 0, 100, 1, 106)).toBe(false);
+  });
+
+  test("a latency request is worth its tokens in time, every other all or nothing", () => {
+    expect(goodTokens(latency, false, 10, 4)).toBe(4);
+    for (const kind of ["deadline", "compound", "best-effort"] as const) {
+      expect(goodTokens({ class: kind, onMiss: "finish" }, true, 10, 4)).toBe(10);
+      expect(goodTokens({ class: kind, onMiss: "finish" }, false, 10, 4)).toBe(0);
+    }
+  });
+
+  test("a request that attained its whole objective at an even pace has all its tokens in time", () => {
+    const times = fc.record({
+      first: fc.integer({ min: 0, max: 100 }),
+      gap: fc.integer({ min: 0, max: 10 }),
+      n: fc.integer({ min: 1, max: 30 }),
+    });
+    fc.assert(
+      fc.property(times, ({ first, gap, n }) => {
+        const arrivals = Array.from({ length: n }, (_, i) => first + i * gap);
+        expect(sloOutcome(latency, 0, first, arrivals.at(-1)!, n).attained).toBe(true);
+        expect(arrivals.every((ms, i) => tokenInTime(latency, 0, first, i, ms))).toBe(true);
+      }),
+    );
+  });
 });

@@ -12,7 +12,8 @@ import type { OnMiss, Slo, SloClass } from "./types.ts";
 /** The objective of a request that names none and whose server sets none. */
 export const BEST_EFFORT: Slo = { class: "best-effort", onMiss: "finish" };
 
-const CLASSES: readonly SloClass[] = ["latency", "deadline", "compound", "best-effort"];
+/** Every class. */
+export const SLO_CLASSES: readonly SloClass[] = ["latency", "deadline", "compound", "best-effort"];
 const ON_MISS: readonly OnMiss[] = ["finish", "cut", "reject"];
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000 };
 /** A day: longer objectives are mistakes of unit. */
@@ -61,7 +62,7 @@ export function parseSlo(input: unknown, param = "slo"): Slo {
     deadlineMs: readTime(values.deadlineMs, `${param}.deadline_ms`),
   };
   const slo: Slo = {
-    class: readChoice(values.class, CLASSES, `${param}.class`) ?? impliedClass(times),
+    class: readChoice(values.class, SLO_CLASSES, `${param}.class`) ?? impliedClass(times),
     ...(times.ttftMs === undefined ? {} : { ttftMs: times.ttftMs }),
     ...(times.tpotMs === undefined ? {} : { tpotMs: times.tpotMs }),
     ...(times.deadlineMs === undefined ? {} : { deadlineMs: times.deadlineMs }),
@@ -73,7 +74,7 @@ export function parseSlo(input: unknown, param = "slo"): Slo {
 /** The same objective, if it says enough to be kept. @throws PunctualError invalid_request. */
 export function checkSlo(slo: Slo, param = "slo"): Slo {
   for (const key of ["ttftMs", "tpotMs", "deadlineMs"] as const) readTime(slo[key], `${param}.${key}`);
-  readChoice(slo.class, CLASSES, `${param}.class`);
+  readChoice(slo.class, SLO_CLASSES, `${param}.class`);
   readChoice(slo.onMiss, ON_MISS, `${param}.on_miss`);
   const { class: kind, ttftMs, tpotMs, deadlineMs, onMiss } = slo;
   if ((kind === "deadline" || kind === "compound") && deadlineMs === undefined) {
@@ -197,6 +198,29 @@ export function sloTargets(slo: Slo, outcome: SloOutcome): SloTargets {
     ...(slo.tpotMs === undefined ? {} : { tpot: ttft !== null && (tpot === null || tpot <= slo.tpotMs) }),
     ...(slo.deadlineMs === undefined ? {} : { deadline: e2e <= slo.deadlineMs }),
   };
+}
+
+/**
+ * Whether a token of a latency request came in time: token `index` (0 is the first) is due at
+ * arrival + ttftMs + index * tpotMs, and never after the deadline. Without a target for the first token the
+ * line starts where it came; without a pace every later token is as good as the first.
+ * @param firstTokenMs when the first token came, `nowMs` for itself.
+ */
+export function tokenInTime(slo: Slo, arrivalMs: number, firstTokenMs: number, index: number, nowMs: number): boolean {
+  if (slo.deadlineMs !== undefined && nowMs - arrivalMs > slo.deadlineMs) return false;
+  const startMs = slo.ttftMs === undefined ? firstTokenMs : arrivalMs + slo.ttftMs;
+  if (slo.tpotMs === undefined) return firstTokenMs <= startMs;
+  return nowMs <= startMs + index * slo.tpotMs;
+}
+
+/**
+ * Goodput of one request: tokens delivered within its objective. Of class "latency" those on their pace line, whatever
+ * became of the rest; of every other class all tokens or none, because half an answer in time is worth nothing.
+ * @param tokensInTime how many tokens `tokenInTime` said yes to.
+ */
+export function goodTokens(slo: Slo, attained: boolean, tokens: number, tokensInTime: number): number {
+  if (slo.class === "latency") return tokensInTime;
+  return attained ? tokens : 0;
 }
 
 /** The moment a request must be complete, on the clock of its arrival; Infinity without a deadline. */

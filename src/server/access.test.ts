@@ -168,7 +168,11 @@ describe("readiness", () => {
     const { url } = await server.listen({ port: 0 });
     const early = await fetch(`${url}/ready`);
     expect([early.status, early.headers.get("retry-after")]).toEqual([503, "1"]);
-    expect(healthSchema.parse(await early.json())).toEqual({ status: "starting", models: { tiny: "starting" } });
+    expect(healthSchema.parse(await early.json())).toEqual({
+      status: "starting",
+      models: { tiny: "starting" },
+      policies: {},
+    });
     const ask = (): Promise<Response> =>
       fetch(`${url}/v1/completions`, { method: "POST", body: JSON.stringify(completion) });
     const refused = await ask();

@@ -62,7 +62,11 @@ describe("routes", () => {
   test("is healthy when every model is ready", async () => {
     const response = await server.app.request("/health");
     expect(response.status).toBe(200);
-    expect(healthSchema.parse(await response.json())).toEqual({ status: "ready", models: { tiny: "ready" } });
+    expect(healthSchema.parse(await response.json())).toEqual({
+      status: "ready",
+      models: { tiny: "ready" },
+      policies: { tiny: "fifo" },
+    });
   });
 
   test.each([

@@ -221,7 +221,6 @@ function errorResponse(c: Context<AppEnv>, context: AppContext, error: unknown):
 }
 
 function metrics(c: Context<AppEnv>, context: AppContext): Response {
-  const stats = [...context.engines.values()].map((engine) => engine.stats());
   c.header("content-type", "text/plain; version=0.0.4; charset=utf-8");
-  return c.body(renderMetrics(stats, context.http));
+  return c.body(renderMetrics([...context.engines.values()], context.http));
 }

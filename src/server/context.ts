@@ -2,6 +2,7 @@
 import { fail, PunctualError, type Clock } from "../core/index.ts";
 import type { Engine, GenerateRequest, TokenStream } from "../runtime/index.ts";
 import type { HttpMetrics } from "./metrics.ts";
+import type { TierObjectives } from "./objective.ts";
 
 /** Where the server says what happened. Prompts and answers are never passed to it. */
 export interface ServerLog {
@@ -26,6 +27,8 @@ export interface ServerContext {
   /** Most tokens of prompt and answer together, where a model allows more. */
   readonly contextTokens: number;
   readonly bodyLimitBytes: number;
+  /** What the service tiers promise. */
+  readonly tiers: TierObjectives;
   readonly log: ServerLog;
   readonly http: HttpMetrics;
   readonly requests: RequestGate;

@@ -22,4 +22,5 @@ export {
 } from "./security/keys.ts";
 export { conversationPrompt, type PlainMessage } from "./openai/conversation.ts";
 export { ReplyShaper, type ReplyPiece } from "./openai/reply.ts";
+export { DEFAULT_TIERS, readTiers, type PromisingTier, type TierObjectives } from "./objective.ts";
 export { createServer, type Listening, type ListenOptions, type PunctualServer, type ServerOptions } from "./server.ts";

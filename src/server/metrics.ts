@@ -4,7 +4,15 @@
  * work unchanged. Times in seconds.
  */
 import { assert, Histogram } from "../core/index.ts";
-import { HISTOGRAM_NAMES, type EngineStats, type HistogramName, type RequestEnd } from "../runtime/index.ts";
+import {
+  HISTOGRAM_NAMES,
+  type Engine,
+  type EngineStats,
+  type HistogramName,
+  type RequestEnd,
+  type SloCount,
+} from "../runtime/index.ts";
+import { SLO_CLASSES } from "../sched/index.ts";
 import { Exposition, type HistogramSample, type Labels } from "./exposition.ts";
 
 const HISTOGRAM_HELP: Readonly<Record<HistogramName, string>> = {
@@ -118,10 +126,11 @@ export class HttpMetrics {
 }
 
 /** The whole page. */
-export function renderMetrics(engines: readonly EngineStats[], http: HttpMetrics): string {
+export function renderMetrics(engines: readonly Pick<Engine, "info" | "stats">[], http: HttpMetrics): string {
   const page = new Exposition();
-  for (const stats of engines) {
-    writeGauges(page, stats);
+  for (const engine of engines) {
+    const stats = engine.stats();
+    writeGauges(page, stats, engine.info.policy);
     writeCounters(page, stats);
     writeHistograms(page, stats);
     http.writeShapes(page, stats.name);
@@ -158,7 +167,7 @@ class Both {
   }
 }
 
-function writeGauges(page: Exposition, stats: EngineStats): void {
+function writeGauges(page: Exposition, stats: EngineStats, policy: string): void {
   const both = new Both(page, stats.name);
   const labels = { model_name: stats.name };
   both.gauge("num_requests_running", "Requests being computed.", stats.running);
@@ -175,6 +184,8 @@ function writeGauges(page: Exposition, stats: EngineStats): void {
     block_size: String(stats.kv.pageTokens),
     num_gpu_blocks: String(stats.kv.pagesTotal),
   };
+  const about = { ...labels, policy };
+  page.gauge("punctual_policy_info", "The scheduling policy in force.", about, 1);
   page.gauge("vllm:cache_config_info", "Configuration of the KV cache.", cache, 1);
 }
 
@@ -195,12 +206,28 @@ function writeCounters(page: Exposition, stats: EngineStats): void {
   }
   page.counter("punctual_steps_total", "Steps computed.", labels, counters.steps);
   page.counter("punctual_engine_restarts_total", "Times the engine's worker was replaced.", labels, counters.restarts);
-  const goodput = "Generated tokens of requests that attained their whole objective.";
-  page.counter("punctual_goodput_tokens_total", goodput, labels, counters.goodputTokens);
-  for (const { class: sloClass, metric, attained, missed } of stats.slo) {
-    const which = { ...labels, class: sloClass, metric };
-    page.counter("punctual_slo_attained_total", "Objectives met.", which, attained);
-    page.counter("punctual_slo_missed_total", "Objectives missed.", which, missed);
+  writeObjectives(page, stats);
+}
+
+const OBJECTIVE_METRICS: readonly SloCount["metric"][] = ["ttft", "tpot", "deadline", "all"];
+
+/** Attainment is attained / (attained + missed), or of whole objectives attained{metric="all"} / requests. All from the start. */
+function writeObjectives(page: Exposition, stats: EngineStats): void {
+  const labels = { model_name: stats.name };
+  for (const sloClass of SLO_CLASSES) {
+    const ofClass = { ...labels, class: sloClass };
+    for (const metric of OBJECTIVE_METRICS) {
+      const count = stats.slo.find((one) => one.class === sloClass && one.metric === metric);
+      const which = { ...ofClass, metric };
+      page.counter("punctual_slo_attained_total", "Objectives met.", which, count?.attained ?? 0);
+      page.counter("punctual_slo_missed_total", "Objectives missed.", which, count?.missed ?? 0);
+    }
+    const whole = stats.slo.find((one) => one.class === sloClass && one.metric === "all");
+    const requests = whole === undefined ? 0 : whole.attained + whole.missed;
+    page.counter("punctual_slo_requests_total", "Requests judged by their objective.", ofClass, requests);
+    const goodput =
+      "Tokens delivered within their objective: of class latency those on their pace line, else those of requests in time.";
+    page.counter("punctual_goodput_tokens_total", goodput, ofClass, stats.counters.goodputTokens[sloClass]);
   }
 }
 

@@ -6,6 +6,7 @@ import { PunctualError } from "../core/index.ts";
 import type { Engine, GenerateRequest, RequestSummary, TokenStream } from "../runtime/index.ts";
 import type { OpenRequest, OpenRequests, RequestGate, ServerContext } from "./context.ts";
 import type { Caller, Callers } from "./security/callers.ts";
+import { remainingObjective, type TaskBook } from "./tasks.ts";
 import type { RequestTrace, RequestTracer, TracedRequest } from "./tracing.ts";
 
 /** What the application holds for all requests. */
@@ -17,6 +18,7 @@ export interface AppContext extends ServerContext {
   /** How long an answer may take from the request's arrival, milliseconds; null: as long as it takes. */
   readonly requestTimeoutMs: number | null;
   readonly tracer: RequestTracer;
+  readonly tasks: TaskBook;
   readonly version: string;
 }
 
@@ -87,7 +89,7 @@ export class RequestScope implements RequestGate {
   }
 
   #submit(signal: AbortSignal, engine: Engine, request: GenerateRequest): TokenStream {
-    const slo = request.slo ?? this.#caller?.key.slo ?? undefined;
+    const promised = this.#promised(engine, request);
     const trace = this.#trace;
     let choice = 0;
     const onEnd = (summary: RequestSummary): void => {
@@ -96,7 +98,7 @@ export class RequestScope implements RequestGate {
       this.#longest = Math.max(this.#longest, summary.completionTokens);
       this.#settle();
     };
-    const stream = engine.submit(slo === undefined ? request : { ...request, slo }, { signal, onEnd });
+    const stream = engine.submit(promised, { signal, onEnd });
     this.#pending += 1;
     this.#choices += 1;
     this.#model = engine.info.name;
@@ -104,6 +106,17 @@ export class RequestScope implements RequestGate {
     choice = trace?.submitted(engine.info.name, request) ?? 0;
     this.#app.http.submitted(engine.info.name, request.maxTokens);
     return stream;
+  }
+
+  /** With the objective of whoever says one first, request, key or model, and as much of its task's time as is left. */
+  #promised(engine: Engine, request: GenerateRequest): GenerateRequest {
+    const slo = request.slo ?? this.#caller?.key.slo ?? engine.info.defaultSlo;
+    const { task, arrivalMs = this.#about.arrivalMs } = request;
+    if (task === undefined) return { ...request, slo };
+    // Tasks of different callers are different tasks, whatever they call them.
+    const id = this.owner === null ? task.id : `${this.owner}/${task.id}`;
+    const elapsedMs = arrivalMs - this.#app.tasks.startOf(id, arrivalMs);
+    return { ...request, task: { ...task, id }, slo: remainingObjective(slo, elapsedMs) };
   }
 
   #limitTime(open: OpenRequest, limitMs: number): () => void {

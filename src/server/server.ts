@@ -9,10 +9,12 @@ import { packageVersion } from "./admin/status.ts";
 import { createApp, warmEngine, type ServerApp } from "./app.ts";
 import { OpenRequests, SILENT_LOG, type ServerLog } from "./context.ts";
 import { HttpMetrics } from "./metrics.ts";
+import { DEFAULT_TIERS, type TierObjectives } from "./objective.ts";
 import type { AppContext } from "./scope.ts";
 import { Callers } from "./security/callers.ts";
 import type { ApiKey } from "./security/keys.ts";
 import { answerBadRequests } from "./security/bad-requests.ts";
+import { TaskBook } from "./tasks.ts";
 import { RequestTracer } from "./tracing.ts";
 
 /** What a server serves, and its limits. */
@@ -33,6 +35,8 @@ export interface ServerOptions {
   readonly requestTimeoutMs?: number;
   /** Who may ask. Empty or absent: everybody, and then only this machine can reach the server (see `insecure`). */
   readonly keys?: readonly ApiKey[];
+  /** What the service tiers promise; DEFAULT_TIERS when absent. */
+  readonly tiers?: TierObjectives;
   /** Origins whose pages may call this server, or "*"; none when absent. */
   readonly corsOrigins?: readonly string[];
   /** Silent when absent. Never sees prompts or answers. */
@@ -130,6 +134,8 @@ function appContext(
     unixOriginMs,
     contextTokens: options.contextTokens ?? Infinity,
     bodyLimitBytes: options.bodyLimitBytes ?? LIMITS.bodyBytes,
+    tiers: options.tiers ?? DEFAULT_TIERS,
+    tasks: new TaskBook(),
     log: options.log ?? SILENT_LOG,
     http: new HttpMetrics(),
     requests: new OpenRequests(),

@@ -25,7 +25,8 @@ export function health(context: ServerContext, draining: boolean): [Health, 200 
   const states = Object.values(models);
   const worst = (["stopped", "stopping", "restarting", "starting"] as const).find((state) => states.includes(state));
   const status = draining ? "stopping" : (worst ?? "ready");
-  return [{ status, models }, status === "ready" ? 200 : 503];
+  const policies = Object.fromEntries(Array.from(context.engines, ([name, engine]) => [name, engine.info.policy]));
+  return [{ status, models, policies }, status === "ready" ? 200 : 503];
 }
 
 /** @param created Unix seconds. */

@@ -63,12 +63,13 @@ export async function countMessageTokens(context: ServerContext, incoming: Incom
 }
 
 /** The answer before anything was generated. What the cache holds of the prompt is known at the end only. */
-function emptyMessage({ id, model }: AnswerHead, prepared: PreparedChat): MessageBody {
+function emptyMessage({ id, model, ...head }: AnswerHead, prepared: PreparedChat): MessageBody {
   const usage: MessageUsage = {
     input_tokens: prepared.prompts[0]!.length,
     cache_creation_input_tokens: 0,
     cache_read_input_tokens: 0,
     output_tokens: 0,
+    ...usedTier(head),
   };
   return { id, type: "message", role: "assistant", model, content: [], stop_reason: null, stop_sequence: null, usage };
 }
@@ -79,7 +80,12 @@ interface End {
   readonly usage: MessageUsage;
 }
 
-function endOf(event: FinishEvent, calls: number): End {
+/** The tier that answered, in this interface's words. */
+function usedTier({ service_tier: tier }: Pick<AnswerHead, "service_tier">): Pick<MessageUsage, "service_tier"> {
+  return tier === undefined ? {} : { service_tier: tier === "default" ? "standard" : tier };
+}
+
+function endOf(event: FinishEvent, calls: number, tier: Pick<MessageUsage, "service_tier">): End {
   const { slo } = combineUsage([{ prompt: 0, usage: event.usage }]);
   const { promptTokens, cachedTokens, completionTokens } = event.usage;
   const ended: StopReason = calls > 0 ? "tool_use" : "end_turn";
@@ -91,6 +97,7 @@ function endOf(event: FinishEvent, calls: number): End {
       cache_creation_input_tokens: 0, // the cache keeps every prompt without being asked
       cache_read_input_tokens: cachedTokens,
       output_tokens: completionTokens,
+      ...tier,
       ...(slo === undefined ? {} : { slo }),
     },
   };
@@ -117,6 +124,7 @@ class MessageWriter implements StreamWriter {
   readonly #message: MessageBody;
   readonly #reader: ReplyReader;
   readonly #requestId: string;
+  readonly #tier: Pick<MessageUsage, "service_tier">;
   #block: ContentBlock | null = null;
   #index = -1;
   #started = false;
@@ -125,6 +133,7 @@ class MessageWriter implements StreamWriter {
     this.#message = emptyMessage(head, prepared);
     this.#reader = replyReader(prepared);
     this.#requestId = head.id.slice(head.id.indexOf("-") + 1);
+    this.#tier = usedTier(head);
   }
 
   push({ event }: ChoiceEvent): string {
@@ -133,7 +142,7 @@ class MessageWriter implements StreamWriter {
     if (event.kind !== "finish") return text;
     if (this.#index === -1) text += this.#begin({ kind: "content", text: "" }); // a reply of nothing is empty text
     text += this.#end();
-    const { usage, ...delta } = endOf(event, this.#reader.calls);
+    const { usage, ...delta } = endOf(event, this.#reader.calls, this.#tier);
     return text + sseEvent({ type: "message_delta", delta, usage } as { type: string });
   }
 
@@ -197,9 +206,11 @@ class MessageCollector implements AnswerCollector {
   readonly #message: MessageBody;
   readonly #reader: ReplyReader;
   readonly #blocks: { block: ContentBlock; text: string }[] = [];
+  readonly #tier: Pick<MessageUsage, "service_tier">;
   #end: End | null = null;
 
   constructor(head: AnswerHead, prepared: PreparedChat) {
+    this.#tier = usedTier(head);
     this.#message = emptyMessage(head, prepared);
     this.#reader = replyReader(prepared);
   }
@@ -211,7 +222,7 @@ class MessageCollector implements AnswerCollector {
       }
       if (part.kind !== "call") this.#blocks.at(-1)!.text += part.text;
     }
-    if (event.kind === "finish") this.#end = endOf(event, this.#reader.calls);
+    if (event.kind === "finish") this.#end = endOf(event, this.#reader.calls, this.#tier);
   }
 
   answer(): MessageBody {

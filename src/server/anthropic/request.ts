@@ -44,6 +44,7 @@ export function chatRequestOf(request: MessageRequest | TokenCountRequest): Chat
     messages: [...systemMessage(request.system), ...request.messages.flatMap(chatMessages)],
     max_completion_tokens: fields["max_tokens"],
     stop: fields["stop_sequences"],
+    service_tier: serviceTier(fields["service_tier"]),
     tools: request.tools?.map(({ name, description, input_schema: parameters, strict }) => {
       return { type: "function", function: { name, description, parameters, strict } };
     }),
@@ -71,6 +72,11 @@ function textOf(content: Text | null | undefined): string {
 function systemMessage(system: TokenCountRequest["system"]): object[] {
   const content = textOf(system);
   return content === "" ? [] : [{ role: "system", content }];
+}
+
+/** The standard tier is the one without a promise of its own. */
+function serviceTier(tier: unknown): unknown {
+  return tier === "standard_only" ? "default" : tier;
 }
 
 /** One message here may be several there: results of tools are messages of their own, before the user's text. */

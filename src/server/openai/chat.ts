@@ -16,7 +16,7 @@ import type { Engine, GenerateEvent } from "../../runtime/index.ts";
 import { SSE_DONE, sseData } from "../sse.ts";
 import { chatPromptOf } from "./conversation.ts";
 import type { AnswerCollector, AnswerHead, Endpoint, PreparedRequest, StreamWriter } from "./endpoint.ts";
-import { effortBudget, finishReason, usedTier, type ChoiceEvent, type ThinkingBudget } from "./generate.ts";
+import { effortBudget, finishReason, type ChoiceEvent, type ThinkingBudget } from "./generate.ts";
 import { chatLogprob } from "./logprobs.ts";
 import { obfuscated } from "./obfuscation.ts";
 import { ReplyReader, type ReplyPart } from "./reply.ts";
@@ -142,7 +142,7 @@ class ChatWriter implements StreamWriter {
 
   constructor(request: ChatRequest, { tokenizer }: Engine, head: AnswerHead, prepared: PreparedChat) {
     this.#request = request;
-    this.#envelope = { ...head, object: "chat.completion.chunk", ...usedTier(request) };
+    this.#envelope = { ...head, object: "chat.completion.chunk" };
     this.#choices = Array.from({ length: request.n ?? 1 }, () => new ChatChoice(prepared, tokenizer));
     this.#usage = streamedUsage(request);
     this.#promptTokens = prepared.prompts[0]!.length;
@@ -277,7 +277,6 @@ class ChatCollector implements AnswerCollector {
         finish_reason: reason,
       })),
       usage: combineUsage(this.#finished),
-      ...usedTier(this.#request),
     };
   }
 }

@@ -13,7 +13,7 @@ import {
 } from "../../protocol/index.ts";
 import { SSE_DONE, sseData } from "../sse.ts";
 import type { AnswerCollector, AnswerHead, Endpoint, PreparedRequest, StreamWriter } from "./endpoint.ts";
-import { finishReason, usedTier, type ChoiceEvent } from "./generate.ts";
+import { finishReason, type ChoiceEvent } from "./generate.ts";
 import { CompletionLogprobColumns } from "./logprobs.ts";
 import { obfuscated } from "./obfuscation.ts";
 import { combineUsage, runningUsage, streamedUsage, type FinishedChoice, type StreamedUsage } from "./usage.ts";
@@ -62,7 +62,7 @@ class CompletionWriter implements StreamWriter {
 
   constructor(request: CompletionRequest, { tokenizer }: Engine, head: AnswerHead, { prompts }: PreparedRequest) {
     this.#request = request;
-    this.#envelope = { ...head, object: "text_completion", ...usedTier(request) };
+    this.#envelope = { ...head, object: "text_completion" };
     const choices = prompts.length * (request.n ?? 1);
     this.#columns = Array.from({ length: choices }, () => new CompletionLogprobColumns(tokenizer));
     this.#tokens = Array.from({ length: choices }, () => 0);
@@ -146,7 +146,6 @@ class CompletionCollector implements AnswerCollector {
         return { index, text, logprobs: this.#logprobs(columns), finish_reason: reason };
       }),
       usage: combineUsage(this.#finished),
-      ...usedTier(this.#request),
     };
   }
 

@@ -1,12 +1,19 @@
 /** POST /v1/embeddings: each text goes through the engine's queue as a request of its own, some at once. */
 import { fail } from "../../core/index.ts";
-import { parseEmbeddingRequest, readSlo, type EmbeddingList } from "../../protocol/index.ts";
-import { checkDimensions, unitVector, type Engine, type GenerateRequest } from "../../runtime/index.ts";
-import { parseSlo, type Slo } from "../../sched/index.ts";
+import { parseEmbeddingRequest, type EmbeddingList, type SloReport } from "../../protocol/index.ts";
+import {
+  checkDimensions,
+  unitVector,
+  type Engine,
+  type FinishEvent,
+  type GenerateRequest,
+} from "../../runtime/index.ts";
 import { readJson } from "../body.ts";
 import { findEngine, type OpenRequest, type ServerContext } from "../context.ts";
+import { requestObjective } from "../objective.ts";
 import type { IncomingGeneration } from "./endpoint.ts";
 import { mergeStreams, submitAll } from "./generate.ts";
+import { worstOutcome } from "./usage.ts";
 
 /** Texts of one request in the queue at once: enough to fill a step, too few to fill the queue. */
 const TOGETHER = 32;
@@ -29,16 +36,21 @@ export async function answerEmbeddings(context: ServerContext, incoming: Incomin
     const limit = Math.min(engine.info.contextTokens, context.contextTokens) - 1;
     for (const [i, { length }] of texts.entries()) checkLength(i, length, limit);
     checkDimensions(info, dimensions);
-    const slo = requestedSlo(incoming.header);
+    // By headers: the interface has no field for it.
+    const { slo, task } = requestObjective({}, incoming.header, context.tiers);
     const requests = texts.map((promptTokens, i): GenerateRequest => {
       const id = i === 0 ? incoming.requestId : `${incoming.requestId}-${i}`;
       const { arrivalMs } = incoming;
-      return { id, promptTokens, maxTokens: 1, arrivalMs, embedding: true, ...(slo === undefined ? {} : { slo }) };
+      const promised = { ...(slo === undefined ? {} : { slo }), ...(task === undefined ? {} : { task }) };
+      return { id, promptTokens, maxTokens: 1, arrivalMs, embedding: true, ...promised };
     });
     const vectors: Float32Array[] = [];
+    const outcomes: SloReport[] = [];
     for (let from = 0; from < requests.length; from += TOGETHER) {
-      const states = await statesOf(engine, requests.slice(from, from + TOGETHER), open);
-      vectors.push(...states.map((state) => unitVector(state, dimensions)));
+      for (const { state, slo: outcome } of await embedAll(engine, requests.slice(from, from + TOGETHER), open)) {
+        vectors.push(unitVector(state, dimensions));
+        outcomes.push(outcome);
+      }
     }
     const tokens = texts.reduce((sum, { length }) => sum + length, 0);
     const base64 = body.encoding_format === "base64";
@@ -48,7 +60,7 @@ export async function answerEmbeddings(context: ServerContext, incoming: Incomin
         return { object: "embedding", index, embedding: base64 ? base64Of(vector) : Array.from(vector) };
       }),
       model: body.model,
-      usage: { prompt_tokens: tokens, total_tokens: tokens },
+      usage: { prompt_tokens: tokens, total_tokens: tokens, slo: worstOutcome(outcomes) },
     };
     return Response.json(answer);
   } finally {
@@ -56,19 +68,22 @@ export async function answerEmbeddings(context: ServerContext, incoming: Incomin
   }
 }
 
+interface Embedded {
+  readonly state: Float32Array;
+  readonly slo: FinishEvent["usage"]["slo"];
+}
+
 /** The last states of some texts, in order. Errors: `deadline_expired` for one that was cut. */
-async function statesOf(
-  engine: Engine,
-  requests: readonly GenerateRequest[],
-  open: OpenRequest,
-): Promise<Float32Array[]> {
-  const states: Float32Array[] = [];
+async function embedAll(engine: Engine, requests: readonly GenerateRequest[], open: OpenRequest): Promise<Embedded[]> {
+  const embedded: Embedded[] = [];
   for await (const { choice, event } of mergeStreams(await submitAll(engine, requests, open), open.signal)) {
     const state = event.kind === "finish" ? event.embedding : undefined;
-    if (state === undefined) fail("deadline_expired", "The deadline passed before every text was embedded.");
-    states[choice] = state;
+    if (event.kind !== "finish" || state === undefined) {
+      return fail("deadline_expired", "The deadline passed before every text was embedded.");
+    }
+    embedded[choice] = { state, slo: event.usage.slo };
   }
-  return states;
+  return embedded;
 }
 
 function embeddingInfo(engine: Engine, model: string): EmbeddingInfo {
@@ -97,12 +112,6 @@ function checkLength(index: number, length: number, limit: number): void {
   fail("context_length_exceeded", `${what}: this model embeds at most ${limit} tokens; the text has ${length}.`, {
     param: `input[${index}]`,
   });
-}
-
-/** By headers: the embeddings interface has no field for it. */
-function requestedSlo(header: IncomingGeneration["header"]): Slo | undefined {
-  const asked = readSlo(header, null);
-  return Object.values(asked).some((value) => value !== undefined) ? parseSlo(asked) : undefined;
 }
 
 /** The bytes of float32 numbers, little-endian whatever the machine, as OpenAI's clients read them. */

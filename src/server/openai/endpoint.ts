@@ -3,10 +3,17 @@
  * first event (so that a refusal still has an HTTP status), then stream or gather. Whatever ends it,
  * the engine's slots are given back within a step.
  */
-import { toWireError, type ErrorBody, type GenerationFields, type NamedConstraint } from "../../protocol/index.ts";
+import {
+  toWireError,
+  type ErrorBody,
+  type GenerationFields,
+  type NamedConstraint,
+  type ServiceTier,
+} from "../../protocol/index.ts";
 import type { Engine } from "../../runtime/index.ts";
 import { readJson } from "../body.ts";
 import { findEngine, unixSeconds, type OpenRequest, type ServerContext } from "../context.ts";
+import { requestObjective } from "../objective.ts";
 import { sseData, SSE_HEADERS, sseStream } from "../sse.ts";
 import { generateRequests, mergeStreams, submitAll, type ChoiceEvent, type ThinkingBudget } from "./generate.ts";
 
@@ -18,6 +25,8 @@ export interface AnswerHead {
   readonly created: number;
   readonly model: string;
   readonly system_fingerprint: string;
+  /** The tier that was used, for requests that asked for one. */
+  readonly service_tier?: ServiceTier;
 }
 
 /** What an endpoint reads out of its request. */
@@ -82,9 +91,11 @@ export async function answerGeneration<R extends GenerationFields, P extends Pre
     const body = endpoint.parse(await readJson(incoming.request, context.bodyLimitBytes));
     const engine = findEngine(context, body.model);
     const prepared = endpoint.prepare(body, engine);
+    const objective = requestObjective(body, incoming.header, context.tiers);
     const requests = generateRequests(engine, body, prepared.prompts, {
       ...prepared,
       ...incoming,
+      objective,
       promptField: endpoint.promptField,
       contextTokens: context.contextTokens,
     });
@@ -95,6 +106,7 @@ export async function answerGeneration<R extends GenerationFields, P extends Pre
       created: unixSeconds(context),
       model: body.model,
       system_fingerprint: `punctual-${engine.info.weights}`,
+      ...(objective.tier === null ? {} : { service_tier: objective.tier }),
     };
     if (body.stream !== true)
       return Response.json(await gather(events, endpoint.collector(body, engine, head, prepared)));

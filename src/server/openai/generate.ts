@@ -6,16 +6,14 @@ import { createRandom, fail, PunctualError } from "../../core/index.ts";
 import type { SamplingOptions } from "../../llm/index.ts";
 import {
   outputConstraint,
-  readSlo,
   type FinishReason,
   type GenerationFields,
   type NamedConstraint,
   type ReasoningEffort,
-  type ServiceTier,
 } from "../../protocol/index.ts";
 import type { Engine, GenerateEvent, GenerateRequest, TokenStream } from "../../runtime/index.ts";
-import { parseSlo, type Slo } from "../../sched/index.ts";
 import type { OpenRequest } from "../context.ts";
+import type { RequestObjective } from "../objective.ts";
 import { inWordsOf } from "../renamed.ts";
 
 /** Added to the logit of a token that must not come: no logit of a model in use is larger. */
@@ -41,7 +39,7 @@ export interface GenerationSettings {
   readonly contextTokens: number;
   /** The field that holds the prompt, for errors about its length. */
   readonly promptField: string;
-  readonly header: (name: string) => string | undefined;
+  readonly objective: RequestObjective;
 }
 
 /** Most tokens of thinking: a number, or a share of the tokens that the answer may have. */
@@ -76,7 +74,7 @@ export interface ChoiceEvent {
 /**
  * One engine request per answer wanted: `n` for each prompt, prompt-major.
  * Errors: `context_length_exceeded` for a prompt that leaves no room for an answer, `invalid_request`
- * for token ids beyond the vocabulary and for an objective that contradicts itself.
+ * for token ids beyond the vocabulary.
  */
 export function generateRequests(
   engine: Engine,
@@ -84,7 +82,7 @@ export function generateRequests(
   prompts: readonly (readonly number[])[],
   settings: GenerationSettings,
 ): ConstrainedRequest[] {
-  const slo = requestedSlo(fields, settings.header);
+  const { slo, task } = settings.objective;
   const sampling = samplingOptions(fields, settings, engine.info.vocabSize);
   const constraint = settings.forced ?? outputConstraint(fields);
   const n = fields.n ?? 1;
@@ -106,6 +104,7 @@ export function generateRequests(
         ...given("grammar", constraint?.constraint),
         ...given("grammarField", constraint?.param),
         ...given("slo", slo),
+        ...given("task", task),
       };
     });
   });
@@ -171,21 +170,6 @@ function samplingOptions(fields: GenerationFields, settings: GenerationSettings,
 
 function isSet<T>(value: T | null | undefined): value is T {
   return value !== null && value !== undefined;
-}
-
-/** Headers and body; a service tier stands for a class where neither names one. Undefined: the server's default. */
-function requestedSlo(fields: GenerationFields, header: GenerationSettings["header"]): Slo | undefined {
-  const asked = readSlo(header, fields.slo);
-  const named = Object.values(asked).some(isSet);
-  if (named) return parseSlo(asked);
-  return fields.service_tier === "flex" ? { class: "best-effort", onMiss: "finish" } : undefined;
-}
-
-/** The tier that was used, for requests that asked for one. */
-export function usedTier(fields: GenerationFields): { readonly service_tier?: ServiceTier } {
-  const asked = fields.service_tier;
-  if (asked === null || asked === undefined) return {};
-  return { service_tier: asked === "flex" ? "flex" : "default" };
 }
 
 /** The engine's reason is OpenAI's word, but for an answer that ended well with calls. */

@@ -62,8 +62,8 @@ function details(
   };
 }
 
-/** A request is as late as its latest answer. */
-function worstOutcome(outcomes: readonly SloReport[]): SloReport {
+/** A request is as late as its latest answer; `outcomes` holds at least one. */
+export function worstOutcome(outcomes: readonly SloReport[]): SloReport {
   return {
     attained: outcomes.every((outcome) => outcome.attained),
     ttft_ms: extreme(

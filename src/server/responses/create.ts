@@ -16,7 +16,8 @@ import { readJson } from "../body.ts";
 import { findEngine, unixSeconds, type OpenRequest, type ServerContext } from "../context.ts";
 import { ChatChoice, prepareChat, type PreparedChat } from "../openai/chat.ts";
 import type { IncomingGeneration } from "../openai/endpoint.ts";
-import { generateRequests, mergeStreams, submitAll, usedTier, type ChoiceEvent } from "../openai/generate.ts";
+import { generateRequests, mergeStreams, submitAll, type ChoiceEvent } from "../openai/generate.ts";
+import { requestObjective, type RequestObjective } from "../objective.ts";
 import { inWordsOf, renamed } from "../renamed.ts";
 import { sseEvent, SSE_HEADERS, sseStream } from "../sse.ts";
 import { ResponseBuilder } from "./builder.ts";
@@ -39,10 +40,15 @@ interface Turn {
   readonly chat: ChatRequest;
   readonly engine: Engine;
   readonly prepared: PreparedChat;
+  readonly objective: RequestObjective;
 }
 
 /** Errors: `invalid_request` and the like with `param`; `not_found` for a previous response that is gone. */
-function prepareTurn({ context, store, owner }: ResponsesContext, body: unknown): Turn {
+function prepareTurn(
+  { context, store, owner }: ResponsesContext,
+  body: unknown,
+  header: IncomingGeneration["header"],
+): Turn {
   const request = parseResponseRequest(body);
   const engine = findEngine(context, request.model);
   const input = request.input.map(storedInput);
@@ -50,7 +56,8 @@ function prepareTurn({ context, store, owner }: ResponsesContext, body: unknown)
   checkResults(conversation);
   const chat = chatRequestOf(request, conversation);
   const prepared = inWordsOf(RESPONSE_FIELDS, () => prepareChat(chat, engine));
-  return { request, input, conversation, chat, engine, prepared };
+  const objective = requestObjective(chat, header, context.tiers);
+  return { request, input, conversation, chat, engine, prepared, objective };
 }
 
 function previousItems(store: ResponseStore, owner: string | null, id: string | null | undefined): StoredItem[] {
@@ -69,7 +76,11 @@ export async function countInputTokens(responses: ResponsesContext, incoming: In
   const { context } = responses;
   const open = context.requests.open(incoming.request.signal);
   try {
-    const { prepared } = prepareTurn(responses, await readJson(incoming.request, context.bodyLimitBytes));
+    const { prepared } = prepareTurn(
+      responses,
+      await readJson(incoming.request, context.bodyLimitBytes),
+      incoming.header,
+    );
     return Response.json({ object: "response.input_tokens", input_tokens: prepared.prompts[0]!.length });
   } finally {
     open.done();
@@ -83,7 +94,7 @@ export async function createResponse(responses: ResponsesContext, incoming: Inco
   const open = context.requests.open(client.signal);
   let handedOver = false;
   try {
-    const turn = prepareTurn(responses, await readJson(incoming.request, context.bodyLimitBytes));
+    const turn = prepareTurn(responses, await readJson(incoming.request, context.bodyLimitBytes), incoming.header);
     if (turn.request.background === true) client.letGo();
     const run = await startRun(responses, turn, open, incoming);
     if (turn.request.background === true) {
@@ -132,8 +143,8 @@ async function startRun(
   incoming: IncomingGeneration,
 ): Promise<Run> {
   const { context, store, owner } = responses;
-  const { request, engine, prepared, chat, input, conversation } = turn;
-  const settings = { ...prepared, ...incoming, promptField: "input", contextTokens: context.contextTokens };
+  const { request, engine, prepared, chat, input, conversation, objective } = turn;
+  const settings = { ...prepared, ...incoming, objective, promptField: "input", contextTokens: context.contextTokens };
   const body = firstBody(turn, `resp_${incoming.requestId}`, unixSeconds(context));
   const builder = new ResponseBuilder(body, new ChatChoice(prepared, engine.tokenizer), wantsLogprobs(request));
   try {
@@ -261,7 +272,7 @@ function told(events: readonly ResponseEvent[]): string {
 }
 
 /** The response before anything was generated: what was asked, with defaults. */
-function firstBody({ request, chat }: Turn, id: string, createdAt: number): ResponseBody {
+function firstBody({ request, objective }: Turn, id: string, createdAt: number): ResponseBody {
   return {
     id,
     object: "response",
@@ -281,7 +292,7 @@ function firstBody({ request, chat }: Turn, id: string, createdAt: number): Resp
     prompt_cache_key: request.prompt_cache_key ?? null,
     reasoning: { effort: request.reasoning?.effort ?? null, summary: request.reasoning?.summary ?? null },
     safety_identifier: request.safety_identifier ?? null,
-    ...usedTier(chat),
+    ...(objective.tier === null ? {} : { service_tier: objective.tier }),
     store: request.store ?? true,
     temperature: request.temperature ?? 1,
     text: { format: request.text?.format ?? { type: "text" }, verbosity: request.text?.verbosity ?? "medium" },
