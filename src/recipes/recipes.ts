@@ -77,10 +77,10 @@ const BASE: DecoderRecipe = {
   seed: 1,
   config: { ...FAMILY, hidden: 256, layers: 5, heads: 8, kvHeads: 4, headDim: 32, ffn: 704 },
   phases: [
-    { steps: 15_400, batch: 10, length: 224, mixture: MIXTURE },
+    { steps: 13_000, batch: 10, length: 224, mixture: MIXTURE },
     { steps: 600, batch: 4, length: 512, mixture: LONG_MIXTURE },
   ],
-  schedule: { kind: "wsd", peak: 1.5e-3, floor: 1e-5, warmupSteps: 300, decaySteps: 6500, decay: "root" },
+  schedule: { kind: "wsd", peak: 1.5e-3, floor: 1e-5, warmupSteps: 300, decaySteps: 6000, decay: "root" },
   start: "copying",
   adamw: { weightDecay: 0.1, beta2: 0.98, emaDecay: 0.999 },
   threads: 2,

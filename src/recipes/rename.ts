@@ -41,7 +41,7 @@ export class Renamer {
 
   constructor(tokenizer: Tokenizer) {
     const texts = tokenizer.data.pieces.map((bytes) => Buffer.from(bytes).toString());
-    this.#pieces = texts.filter((text) => /^[a-z]{1,4}$/u.test(text));
+    this.#pieces = texts.filter((text) => /^[a-z]{1,6}$/u.test(text));
     const spaced = texts.filter((text) => /^ \p{L}+$/u.test(text)).map((text) => text.slice(1).toLowerCase());
     const kept = new Set([...spaced, ...frameWords()]);
     const listed = [...Object.values(ENTITIES), TOPICS].flatMap(({ train }) => train.flatMap(wordsOf));

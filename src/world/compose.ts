@@ -16,8 +16,8 @@ const JOINING: ReadonlySet<string> = new Set(
 );
 const SPLICED = 0.4;
 const EXCHANGED = 0.3;
-const ADDED = 0.25;
-const DROPPED = 0.2;
+const ADDED = 0.4;
+const DROPPED = 0.15;
 /** Longest composed name, words. */
 const LONGEST = 7;
 

@@ -59,7 +59,7 @@ export type EntityKind = keyof typeof ENTITIES;
 export const WITHHELD_NUMBERS: ReadonlySet<number> = new Set([23, 24, 47, 48, 71, 72, 86, 87]);
 
 /** Share of training's names, people apart, that are composed. */
-const COMPOSED = 0.5;
+const COMPOSED = 0.6;
 const POOL = contentWords(Object.entries(ENTITIES).flatMap(([kind, { train }]) => (kind === "people" ? [] : [train])));
 /** What no training item may name, composed or not. */
 const RESERVED: ReadonlySet<string> = new Set(
