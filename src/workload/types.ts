@@ -40,8 +40,8 @@ export interface TraceRequest {
   /** What the answer really had or is made to have, at least 1. Only oracles may look at it before the answer ends. */
   readonly outputTokens: number;
   /**
-   * Prefix blocks of the prompt, one id per `blockTokens` tokens, the last one possibly partial. Equal ids stand for
-   * equal tokens; two prompts that share the first n ids share their first n blocks.
+   * Blocks of the prompt from its start, one id per `blockTokens` tokens; a last id may stand for a partial block, and
+   * what no id covers is shared with nobody. Equal ids stand for equal tokens.
    */
   readonly hashIds?: readonly number[];
   /** Requests of one session come from one user's conversation. */
