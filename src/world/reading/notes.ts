@@ -111,9 +111,8 @@ function notesQuestion(
   const except = (values: readonly string[]): string[] => values.filter((_, i) => i !== at);
   const [thing, spot, name, chore] = [things[at]!, spots[at]!, names[at]!, chores[at]!];
   const line = layout.chore(name, chore);
-  // What is asked about begins its line, or the step reads on from the top until the line that tells.
-  const quoteFor = (key: string): string =>
-    line.startsWith(key) ? line : context.slice(0, context.indexOf(line) + line.length);
+  // Name and chore stand in either order: the step reads on from the top until the line that tells.
+  const quote = context.slice(0, context.indexOf(line) + line.length);
   const told = { context, answer: `${name} ${chore}.` };
   switch (random.int(0, 3)) {
     case 0:
@@ -122,11 +121,11 @@ function notesQuestion(
       return { ...asked, context, answer: `The ${thing} is ${spot}.`, accepted: [spot], rejected: except(spots) };
     }
     case 2: {
-      const asked = { kind: "who", family: WHO, slots: { c: chore }, quote: quoteFor(chore) };
+      const asked = { kind: "who", family: WHO, slots: { c: chore }, quote };
       return { ...told, ...asked, accepted: [name], rejected: except(names) };
     }
     default: {
-      const asked = { kind: "chore", family: CHORE_OF, slots: { n: name }, quote: quoteFor(name) };
+      const asked = { kind: "chore", family: CHORE_OF, slots: { n: name }, quote };
       return { ...told, ...asked, accepted: [chore], rejected: except(chores) };
     }
   }
