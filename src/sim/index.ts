@@ -2,9 +2,18 @@
  * sim: engines and fleets in virtual time, decided by the same policies as the live ones. Pure: no clock, no I/O.
  *
  *   const { decisions } = replay(readRecording(text));   // a recorded run once more, decision by decision
+ *   const report = new Simulation({                      // arrivals and lengths only, costs from a model
+ *     trace,
+ *     instances: [{ deployment: createDeployment("opt-13b"), policy: () => createPolicy("splitfuse") }],
+ *     dispatch: roundRobin(),
+ *   }).run();
  */
+export { calibrate, chunkShape, decodeShape, type Calibrated } from "./calibrate.ts";
+export { createDispatch, DISPATCH_NAMES, leastQueue, lightest, roundRobin } from "./dispatch.ts";
 export { EventQueue, type EventHandle } from "./event-queue.ts";
+export type { InstanceSpec } from "./fleet.ts";
 export { VirtualInstance, type InstanceListener, type InstanceOptions } from "./instance.ts";
+export { Latencies, type LatencySummary } from "./latency.ts";
 export { CountedPages, type PagePool } from "./page-pool.ts";
 export {
   firstDifference,
@@ -16,8 +25,11 @@ export {
   type Replayed,
   type ReplayOptions,
 } from "./replay.ts";
+export type { Attainment, ClassAttainment, InstanceReport, RequestRecord, SimulationReport } from "./report.ts";
 export { SimSequence, type FailureStage, type SimRequest } from "./sequence.ts";
 export { SharedPages } from "./shared-pages.ts";
+export { Simulation, type SimulationObserver, type SimulationOptions, type StepTiming } from "./simulation.ts";
+export type { TaskEnd } from "./tasks.ts";
 export type {
   CostModel,
   Deployment,

@@ -53,6 +53,7 @@ export interface InstanceOptions {
 
 type InboxItem =
   | { readonly kind: "submit"; readonly sequence: SimSequence }
+  | { readonly kind: "adopt"; readonly sequence: SimSequence; readonly computedTokens: number }
   | { readonly kind: "cancel" | "pause" | "resume"; readonly id: number };
 
 /** See the head of this file. */
@@ -130,6 +131,13 @@ export class VirtualInstance implements InstanceLoad {
     return this.#byId.size === 0 && this.#inbox.length === 0;
   }
 
+  /** Sequences in it, wherever. */
+  get sequences(): number {
+    let count = this.#byId.size;
+    for (const { kind } of this.#inbox) if (kind === "submit" || kind === "adopt") count += 1;
+    return count;
+  }
+
   get steps(): number {
     return this.#steps;
   }
@@ -203,14 +211,15 @@ export class VirtualInstance implements InstanceLoad {
   submit(request: SimRequest, nowMs: number): SimSequence {
     const sequence = new SimSequence(request, this.#host);
     this.#countWaiting(sequence, 1);
-    if (this.busy) this.#inbox.push({ kind: "submit", sequence });
-    else this.#enter(sequence, nowMs);
+    this.#post({ kind: "submit", sequence }, nowMs);
     return sequence;
   }
 
   /** Frees everything of a sequence, once no step runs; unknown numbers are of sequences that just ended. */
   cancel(id: number, nowMs: number): void {
-    this.#post({ kind: "cancel", id }, nowMs);
+    const item: InboxItem = { kind: "cancel", id };
+    if (this.#held.has(id)) this.#handle(item, nowMs);
+    else this.#post(item, nowMs);
   }
 
   /** Sets a sequence aside without its pages, until `resume`. */
@@ -236,12 +245,11 @@ export class VirtualInstance implements InstanceLoad {
   }
 
   /**
-   * Forgets a sequence that goes on elsewhere, its pages given back. What it has computed is lost here but not in the
-   * sequence: `adopt` it or `enqueue` it.
+   * Forgets a sequence that goes on elsewhere: a waiting or held one, or a running one while no step runs.
    * @param keepPages for another instance on the same pool.
    */
   forget(sequence: SimSequence, keepPages = false): void {
-    assert(!this.busy, "no step runs");
+    assert(!this.busy || this.#held.has(sequence.id) || sequence.pages === 0, "no row of a step is taken out of it");
     this.#removeAnywhere(sequence);
     this.#byId.delete(sequence.id);
     this.#host.outlook.ended(sequence.id, sequence.generatedTokens, false, this.#host.nowMs);
@@ -249,27 +257,17 @@ export class VirtualInstance implements InstanceLoad {
   }
 
   /** Takes over a sequence whose first `computedTokens` are in the pages that it holds in this instance's pool. */
-  adopt(sequence: SimSequence, computedTokens: number): void {
-    assert(!this.busy, "no step runs");
+  adopt(sequence: SimSequence, computedTokens: number, nowMs: number): void {
     assert(sequence.pages * this.pages.pageTokens >= computedTokens, "computed tokens have pages");
-    this.#byId.set(sequence.id, sequence);
-    this.#introduce(sequence);
-    setComputed(sequence, computedTokens);
-    insert(this.#running, sequence);
+    this.#post({ kind: "adopt", sequence, computedTokens }, nowMs);
   }
 
   /** Takes over a sequence without pages, at its place by arrival. */
-  enqueue(sequence: SimSequence): void {
+  enqueue(sequence: SimSequence, nowMs: number): void {
     assert(sequence.pages === 0, "a waiting sequence holds no pages");
-    this.#introduce(sequence);
     setComputed(sequence, 0);
     this.#countWaiting(sequence, 1);
-    if (this.busy) {
-      this.#inbox.push({ kind: "submit", sequence });
-    } else {
-      this.#byId.set(sequence.id, sequence);
-      insert(this.#waiting, sequence);
-    }
+    this.#post({ kind: "submit", sequence }, nowMs);
   }
 
   /**
@@ -366,6 +364,7 @@ export class VirtualInstance implements InstanceLoad {
 
   #handle(item: InboxItem, nowMs: number): void {
     if (item.kind === "submit") return this.#enter(item.sequence, nowMs);
+    if (item.kind === "adopt") return this.#resettle(item.sequence, item.computedTokens);
     const sequence = this.#byId.get(item.id);
     if (sequence === undefined) return;
     if (item.kind === "cancel") return this.#end(sequence, "cancelled", nowMs);
@@ -384,6 +383,15 @@ export class VirtualInstance implements InstanceLoad {
     this.#byId.set(sequence.id, sequence);
     insert(this.#waiting, sequence);
     if (sequence.request.failure?.stage === "submit") this.#end(sequence, "failed", nowMs);
+  }
+
+  /** Goes on with what came with its pages. */
+  #resettle(sequence: SimSequence, computedTokens: number): void {
+    this.#introduce(sequence);
+    this.#byId.set(sequence.id, sequence);
+    insert(this.#running, sequence);
+    setComputed(sequence, computedTokens);
+    if (this.pages.prefixCache) this.pages.commit(sequence, computedTokens);
   }
 
   /** Tells the outlook of a sequence that is new here. */

@@ -67,6 +67,8 @@ export class SimSequence implements SequenceView {
   /** Leading tokens found in the cache at the first admission; null before it. */
   cachedTokens: number | null = null;
   preemptions = 0;
+  /** Tokens that came in time, where each has a time of its own; whoever listens counts. */
+  tokensInTime = 0;
   /** Its number in the page pool while it holds pages, else -1. */
   slot = -1;
   pageIds: Int32Array = NO_PAGES;
@@ -98,6 +100,21 @@ export class SimSequence implements SequenceView {
   }
   get attainedTokens(): number | undefined {
     return this.#outlook().attainedTokens;
+  }
+
+  /** A second body with the same past and no pages, for handing it over. */
+  twin(): SimSequence {
+    const twin = new SimSequence(this.request, this.#host);
+    twin.generatedTokens = this.generatedTokens;
+    twin.pendingTokens = this.knownTokens;
+    twin.firstTokenMs = this.firstTokenMs;
+    twin.lastTokenMs = this.lastTokenMs;
+    twin.scheduledMs = this.scheduledMs;
+    twin.cachedTokens = this.cachedTokens;
+    twin.preemptions = this.preemptions;
+    twin.tokensInTime = this.tokensInTime;
+    twin.reachedTokens = this.reachedTokens;
+    return twin;
   }
 
   /** It is on another instance now. */

@@ -1,0 +1,54 @@
+/**
+ * The token budget of a virtual instance, found as a live engine finds it at start: steps of 1, 2, 4, … tokens until one
+ * exceeds the target, between two sizes by straight line. What the cost model says stands in for measuring.
+ */
+import { StepCost } from "../sched/index.ts";
+import type { CostModel, StepShape } from "./types.ts";
+
+/** The shape of a lone chunk of a prompt. */
+export function chunkShape(tokens: number, context = 0): StepShape {
+  const end = context + tokens;
+  return {
+    tokens,
+    rows: 1,
+    prefillTokens: tokens,
+    prefillSquares: end * end - context * context,
+    prefillContext: end,
+    decodes: 0,
+    decodeContext: 0,
+  };
+}
+
+/** The shape of a step of decodes only, each with that many tokens in place. */
+export function decodeShape(rows: number, context: number): StepShape {
+  const sums = { prefillTokens: 0, prefillSquares: 0, prefillContext: 0 };
+  return { tokens: rows, rows, ...sums, decodes: rows, decodeContext: rows * context };
+}
+
+export interface Calibrated {
+  readonly budgetTokens: number;
+  /** What policies may know of costs at first. */
+  readonly cost: StepCost;
+}
+
+/**
+ * @param minTokens never below: all running sequences decode in one step.
+ * @param maxTokens never above.
+ */
+export function calibrate(model: CostModel, targetStepMs: number, minTokens: number, maxTokens: number): Calibrated {
+  const cost = new StepCost();
+  let fitting = 1;
+  let before = { tokens: 0, stepMs: 0 };
+  for (let tokens = 1; tokens <= maxTokens; tokens *= 2) {
+    const stepMs = model.stepMs(tokens === 1 ? decodeShape(1, 1) : chunkShape(tokens));
+    cost.observe(tokens, stepMs);
+    if (stepMs > targetStepMs) {
+      const share = stepMs > before.stepMs ? (targetStepMs - before.stepMs) / (stepMs - before.stepMs) : 0;
+      if (before.stepMs <= targetStepMs) fitting = Math.max(fitting, before.tokens + (tokens - before.tokens) * share);
+      break;
+    }
+    fitting = tokens;
+    before = { tokens, stepMs };
+  }
+  return { budgetTokens: Math.max(minTokens, Math.min(maxTokens, Math.floor(fitting))), cost };
+}
