@@ -231,7 +231,7 @@ describe("generation", () => {
     expect(generateTrace(mix(200), createRandom(9))).toEqual(trace);
     expect(generateTrace(mix(200), createRandom(10))).not.toEqual(trace);
     const faster = generateTrace({ ...mix(200), arrivals: { kind: "poisson", ratePerSecond: 40 } }, createRandom(9));
-    const without = (requests: typeof trace.requests) => requests.map(({ arrivalMs: _, ...rest }) => rest);
+    const without = (requests: typeof trace.requests) => requests.map((one) => ({ ...one, arrivalMs: 0 }));
     expect(without(faster.requests)).toEqual(without(trace.requests));
   });
 
