@@ -10,16 +10,18 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { present, toErrorRecord } from "../core/index.ts";
 import { KvPages, StepExecutor } from "../llm/index.ts";
-import { createPolicy, StepCost } from "../sched/index.ts";
+import { createPolicy, kneeTokens, StepCost, type SchedulerLimits } from "../sched/index.ts";
 import { calibrate } from "./calibrate.ts";
 import { liveClock, sleep, yieldThread } from "./clock.ts";
 import { loadFacts, withWeights } from "./load-model.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
 import { withBareNames } from "./embedding.ts";
 import { planEngine, type EnginePlan } from "./plan.ts";
+import { LoopRecorder } from "./recorder.ts";
+import { RecordingSink } from "./recording-sink.ts";
 import { StepLoop } from "./step-loop.ts";
 import { createVocabulary } from "./text-assembler.ts";
-import type { Calibration } from "./types.ts";
+import type { Calibration, EngineOptions } from "./types.ts";
 
 const port = present(parentPort, "the parent port of an engine worker");
 const IDLE_STEP_MS = 1;
@@ -30,9 +32,11 @@ interface Parts {
   readonly executor: StepExecutor;
   readonly plan: EnginePlan;
   readonly calibration: Calibration | null;
+  /** Null: nothing is recorded. */
+  readonly sink: RecordingSink | null;
 }
 
-async function load({ options, name }: WorkerSetup): Promise<Parts> {
+async function load({ options, name, recording }: WorkerSetup): Promise<Parts> {
   const { config, tokenizer, endTokens } = await loadFacts(options.model);
   const plan = planEngine(options, config, name);
   const { info } = plan;
@@ -59,19 +63,64 @@ async function load({ options, name }: WorkerSetup): Promise<Parts> {
   const calibration =
     plan.budgetTokens === null ? await calibrate(measured, pages, liveClock, cost, plan.calibration) : null;
   const budgetTokens = plan.budgetTokens ?? present(calibration, "a calibration").budgetTokens;
+  const limits: SchedulerLimits = {
+    maxRunning: plan.maxRunning,
+    budgetTokens,
+    maxChunk: options.maxChunk ?? budgetTokens,
+    maxStepTokens: plan.maxRows,
+    ...knee(cost),
+  };
+  const sink = recording === undefined ? null : openSink(options);
   const loop = new StepLoop({
     executor,
     pages,
     cost,
     vocabulary: createVocabulary(tokenizer, endTokens, config.vocabSize),
-    policy: createPolicy(info.policy),
-    limits: { maxRunning: plan.maxRunning, budgetTokens, maxChunk: options.maxChunk ?? budgetTokens },
+    policy: createPolicy(info.policy, options.policyOptions),
+    limits,
     clock: liveClock,
     prefixCache: options.prefixCache ?? true,
     recordDecisions: options.recordDecisions ?? 0,
     checkEachStep: options.checkEachStep ?? false,
+    ...(sink === null || recording === undefined
+      ? {}
+      : { recorder: beginRecording(sink, plan, limits, cost, recording, options.prefixCache ?? true) }),
   });
-  return { loop, executor, plan, calibration };
+  return { loop, executor, plan, calibration, sink };
+}
+
+/** Within the sizes that were measured; unknown where nothing was. */
+function knee(cost: StepCost): Pick<SchedulerLimits, "kneeTokens"> {
+  const largest = cost.points().at(-1);
+  const found = largest === undefined ? null : kneeTokens(cost, Math.max(1, Math.floor(largest[0])));
+  return found === null ? {} : { kneeTokens: found };
+}
+
+/** However this thread ends, what was written is sent. */
+function openSink(options: EngineOptions): RecordingSink {
+  const maxShare = options.record?.maxShare;
+  const post = (text: string): void => send({ kind: "recording", text });
+  const sink = new RecordingSink({ clock: liveClock, post, ...(maxShare === undefined ? {} : { maxShare }) });
+  process.once("exit", () => sink.flush());
+  return sink;
+}
+
+function beginRecording(
+  sink: RecordingSink,
+  { info }: EnginePlan,
+  limits: SchedulerLimits,
+  cost: StepCost,
+  { startedAt, salt }: NonNullable<WorkerSetup["recording"]>,
+  prefixCache: boolean,
+): LoopRecorder {
+  const wantsDecision = (): boolean => sink.wantsDecision;
+  const recorder = new LoopRecorder((line) => sink.write(line), info.pageTokens, { salt, wantsDecision });
+  const { name, policy, kvPages: pages, pageTokens } = info;
+  recorder.head(
+    { name, model: name, policy, startedAt },
+    { pages, pageTokens, prefixCache, limits, cost: cost.points() },
+  );
+  return recorder;
 }
 
 class WorkerLife {
@@ -84,7 +133,7 @@ class WorkerLife {
   }
 
   async run(): Promise<void> {
-    const { loop } = this.#parts;
+    const { loop, sink } = this.#parts;
     port.on("message", (message: ToWorker) => {
       this.#handle(message);
       this.#wake?.();
@@ -94,12 +143,14 @@ class WorkerLife {
       if (!loop.hasWork) {
         if (loop.hasNews) send(loop.flush());
         loop.checkIntegrity();
+        sink?.flush();
         await this.#message();
         continue;
       }
       const report = await loop.step();
       const idle = report.tokens === 0 && report.events.length === 0 && report.preemptions === 0;
       if (!idle) send(report);
+      sink?.tick();
       // A policy that waits on purpose is asked again soon.
       if (idle) await sleep(IDLE_STEP_MS);
       // A step ends in microtasks only; freed native memory and timers want the thread once in a while.
@@ -160,6 +211,7 @@ async function main(): Promise<void> {
   }
   send({ kind: "ready", info: parts.plan.info, calibration: parts.calibration });
   await new WorkerLife(parts).run();
+  parts.sink?.flush();
   await parts.executor.dispose();
   port.close();
 }

@@ -7,6 +7,7 @@
  * A worker that dies ends every open stream with one `engine_failed`; nothing is retried behind the
  * caller's back, because tokens may have been seen already. Restarts back off (0.1 s doubling to 10 s).
  */
+import { randomUUID } from "node:crypto";
 import { createRandom, fail, fromErrorRecord, PunctualError, type RandomStream } from "../core/index.ts";
 import {
   checkSampling,
@@ -16,12 +17,13 @@ import {
   type TextTokenizer,
 } from "../llm/index.ts";
 import { checkSlo, type DecisionLogEntry } from "../sched/index.ts";
-import { after, liveClock, sleep } from "./clock.ts";
+import { after, liveClock, sleep, wallMs } from "./clock.ts";
 import { checkDimensions, readEmbeddingOptions, unitVector } from "./embedding.ts";
 import { loadFacts, type ModelFacts } from "./load-model.ts";
 import type { Gauges, SequenceEnd, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
 import { EngineMetrics } from "./metrics.ts";
 import { planEngine } from "./plan.ts";
+import { RecordingFile } from "./recording-file.ts";
 import { SignalFan } from "./signal-fan.ts";
 import { LiveStream } from "./stream.ts";
 import type {
@@ -77,6 +79,7 @@ export class Engine implements AsyncDisposable {
   /** Who wants to know how a request went; kept until the worker has said so, also for streams that were left. */
   readonly #watchers = new Map<number, (end: SequenceEnd | null, cachedTokens: number) => void>();
   #link: WorkerLink;
+  #recording: RecordingFile | null = null;
   #info: EngineInfo;
   #calibration: Calibration | null;
   #state: EngineState = "ready";
@@ -117,9 +120,11 @@ export class Engine implements AsyncDisposable {
     const embedding = given.embedding ?? (await readEmbeddingOptions(given.model));
     const options = embedding === null ? given : { ...given, embedding };
     const { maxRunning } = planEngine(options, facts.config, name); // refuses bad options before a thread exists
+    const file = openRecording(options);
     let onStep: (report: StepReport) => void = () => undefined; // no request, no step
-    const link = new WorkerLink({ options, name }, (report) => onStep(report));
-    const engine = new Engine({ ...options, maxRunning }, name, facts, link, await link.ready);
+    const link = startWorker(options, name, file, (report) => onStep(report));
+    const engine = new Engine({ ...options, maxRunning }, name, facts, link, await readyOrClosed(link, file));
+    engine.#recording = file;
     onStep = (report) => engine.#onStep(report);
     engine.#watch(link);
     return engine;
@@ -209,6 +214,7 @@ export class Engine implements AsyncDisposable {
       histograms: this.#metrics.histograms(),
       limits: { maxRunning, maxWaiting, budgetTokens: budgetTokens ?? this.#calibration?.budgetTokens ?? 0 },
       calibration: this.#calibration,
+      recording: this.#recording?.status ?? null,
       lastError: this.#lastError,
     };
   }
@@ -254,6 +260,7 @@ export class Engine implements AsyncDisposable {
     // A worker that is still loading reads this when it is done.
     this.#link.send({ kind: "stop" });
     await this.#link.gone;
+    await this.#recording?.close();
     this.#gauges = IDLE;
     this.#state = "stopped";
   }
@@ -382,6 +389,7 @@ export class Engine implements AsyncDisposable {
   }
 
   #onGone(error: Error | null): void {
+    void this.#recording?.close(); // its last text came before
     this.#lastError = error?.message ?? this.#lastError;
     for (const { stream } of this.#open.values()) {
       this.#metrics.ended("error");
@@ -399,9 +407,21 @@ export class Engine implements AsyncDisposable {
     this.#cancelRestart = after(backoffMs, () => this.#restart());
   }
 
+  /** A worker's life has a recording of its own. That it cannot be made is no reason not to serve. */
+  #openRecording(): RecordingFile | null {
+    try {
+      this.#recording = openRecording(this.#options) ?? this.#recording;
+    } catch (error) {
+      this.#lastError = error instanceof Error ? error.message : String(error);
+      return null;
+    }
+    return this.#recording;
+  }
+
   #restart(): void {
     this.#cancelRestart = null;
-    const link = new WorkerLink({ options: this.#options, name: this.#name }, (report) => {
+    const file = this.#openRecording();
+    const link = startWorker(this.#options, this.#name, file, (report) => {
       if (this.#link === link) this.#onStep(report);
     });
     this.#link = link;
@@ -419,6 +439,31 @@ export class Engine implements AsyncDisposable {
         this.#lastError = error instanceof Error ? error.message : String(error);
       },
     );
+  }
+}
+
+function openRecording({ record }: EngineOptions): RecordingFile | null {
+  return record === undefined ? null : new RecordingFile(record);
+}
+
+function startWorker(
+  options: EngineOptions,
+  name: string,
+  file: RecordingFile | null,
+  onStep: (report: StepReport) => void,
+): WorkerLink {
+  if (file === null) return new WorkerLink({ options, name }, onStep);
+  const recording = { startedAt: new Date(wallMs()).toISOString(), salt: randomUUID() };
+  return new WorkerLink({ options, name, recording }, onStep, (text) => file.write(text));
+}
+
+/** The worker's word that it serves; when it cannot, there is nothing to record. */
+async function readyOrClosed(link: WorkerLink, file: RecordingFile | null): Promise<Ready> {
+  try {
+    return await link.ready;
+  } catch (error) {
+    await file?.close();
+    throw error;
   }
 }
 

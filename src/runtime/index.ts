@@ -34,6 +34,7 @@ export {
   type RemoteModel,
   type StoredModel,
 } from "./model-store/store.ts";
+export type { RecordingOptions, RecordingStatus } from "./recording-file.ts";
 export { measureDrift, type DriftOptions, type DriftReport, type DriftSide } from "./measure-drift.ts";
 export { collect, type Completion } from "./collect.ts";
 export {

@@ -96,7 +96,9 @@ export type FromWorker =
       readonly gauges: Gauges;
       readonly events: readonly SequenceEvent[];
     }
-  | { readonly kind: "decisions"; readonly ticket: number; readonly entries: readonly DecisionLogEntry[] };
+  | { readonly kind: "decisions"; readonly ticket: number; readonly entries: readonly DecisionLogEntry[] }
+  /** Lines of a recording, whole ones. */
+  | { readonly kind: "recording"; readonly text: string };
 
 export type StepReport = Extract<FromWorker, { kind: "step" }>;
 
@@ -104,4 +106,11 @@ export type StepReport = Extract<FromWorker, { kind: "step" }>;
 export interface WorkerSetup {
   readonly options: EngineOptions;
   readonly name: string;
+  /** When to record: what only the main thread knows. */
+  readonly recording?: {
+    /** ISO 8601. */
+    readonly startedAt: string;
+    /** Of block ids. */
+    readonly salt: string;
+  };
 }

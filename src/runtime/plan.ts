@@ -1,7 +1,7 @@
 /** Options with every default filled in and every range checked, for both sides of the thread border. */
 import { fail } from "../core/index.ts";
 import type { DecoderConfig } from "../llm/index.ts";
-import { BEST_EFFORT, POLICY_NAMES } from "../sched/index.ts";
+import { BEST_EFFORT, createPolicy } from "../sched/index.ts";
 import type { CalibrationPlan } from "./calibrate.ts";
 import type { EmbeddingOptions, EngineInfo, EngineOptions } from "./types.ts";
 
@@ -13,11 +13,14 @@ const DEFAULT_KV_BYTES = 512 * 1024 * 1024;
 const DEFAULT_CONTEXTS = 16;
 /** Larger steps would outgrow the executor's scratch memory. */
 const LARGEST_STEP_TOKENS = 512;
+/** The longest prompt that is computed in one step where a policy wants prompts whole: scratch memory grows with it. */
+const LARGEST_WHOLE_TOKENS = 4096;
 const CALIBRATION_LIMIT_MS = 350;
 
 export interface EnginePlan {
   readonly info: EngineInfo;
   readonly maxRunning: number;
+  /** Most tokens that a step can hold. */
   readonly maxRows: number;
   /** Null: calibrate. */
   readonly budgetTokens: number | null;
@@ -30,22 +33,27 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
   const pageTokens = options.pageTokens ?? DEFAULT_PAGE_TOKENS;
   const kvPages = options.kvPages ?? pagesWithin(options, config, pageTokens);
   const maxRunning = options.maxRunning ?? DEFAULT_MAX_RUNNING;
-  const maxRows = Math.max(LARGEST_STEP_TOKENS, options.budgetTokens ?? 0, maxRunning);
+  const policy = createPolicy(options.policy ?? DEFAULT_POLICY, options.policyOptions);
+  const contextTokens = Math.min(contextOf(options, config), kvPages * pageTokens);
+  const chunkedTokens = Math.max(LARGEST_STEP_TOKENS, options.budgetTokens ?? 0, maxRunning);
+  // Beside one whole prompt every running sequence can have its token.
+  const wholeTokens = policy.chunked === false ? Math.min(contextTokens, LARGEST_WHOLE_TOKENS) + maxRunning : 0;
+  const maxRows = Math.max(options.maxStepTokens ?? wholeTokens, chunkedTokens);
   const info: EngineInfo = {
     name,
     vocabSize: config.vocabSize,
-    contextTokens: Math.min(contextOf(options, config), kvPages * pageTokens),
+    contextTokens,
     weights: options.weights ?? "f32",
     threads: options.threads ?? 1,
     kvPages,
     pageTokens,
-    policy: options.policy ?? DEFAULT_POLICY,
+    policy: policy.name,
     defaultSlo: options.defaultSlo ?? BEST_EFFORT,
     ...(options.embedding === undefined ? {} : { embedding: embeddingInfo(options.embedding, config) }),
   };
   const calibration: CalibrationPlan = {
     targetStepMs: options.targetStepMs ?? DEFAULT_TARGET_STEP_MS,
-    maxTokens: maxRows,
+    maxTokens: chunkedTokens,
     minTokens: maxRunning,
     limitMs: CALIBRATION_LIMIT_MS,
     vocabSize: config.vocabSize,
@@ -95,6 +103,7 @@ const COUNTS = [
   "maxWaiting",
   "budgetTokens",
   "maxChunk",
+  "maxStepTokens",
   "streamBuffer",
 ] as const;
 
@@ -108,9 +117,15 @@ function checkOptions(options: EngineOptions): void {
   if (options.threads !== undefined && ![1, 2].includes(options.threads)) {
     fail("invalid_request", `threads: expected 1 or 2, got ${String(options.threads)}`, { param: "threads" });
   }
-  if (options.policy !== undefined && !POLICY_NAMES.includes(options.policy)) {
-    fail("invalid_request", `policy: expected one of ${POLICY_NAMES.join(", ")}, got "${options.policy}"`, {
-      param: "policy",
+  const { record } = options;
+  if (record?.maxShare !== undefined && !(record.maxShare >= 0 && record.maxShare <= 1)) {
+    fail("invalid_request", `record.maxShare: expected a share from 0 to 1, got ${record.maxShare}`, {
+      param: "record.maxShare",
+    });
+  }
+  if (record?.maxBytes !== undefined && !(record.maxBytes >= 1)) {
+    fail("invalid_request", `record.maxBytes: expected at least 1, got ${record.maxBytes}`, {
+      param: "record.maxBytes",
     });
   }
   for (const field of ["targetStepMs", "stallMs"] as const) {

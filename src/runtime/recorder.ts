@@ -4,7 +4,7 @@
  * keeps nothing but the lines of the step that is under way.
  *
  * Tokens are written as block ids, 52 bits of the hash chain over full pages: enough to know what shares what, not what
- * it said.
+ * it said. Under a salt that nobody knows, ids cannot be compared with those of guessed texts or of other recordings.
  */
 import { hashBlock, rootHash } from "../llm/index.ts";
 import type { CostPoints, DecisionLogEntry, SchedulerLimits } from "../sched/index.ts";
@@ -40,9 +40,9 @@ const REASONS: Readonly<Record<RequestEnd, RecordedEndReason>> = {
 };
 
 /** One id per full page of `tokens`; equal ids stand for equal pages after equal pages. */
-export function blockIds(tokens: ArrayLike<number>, pageTokens: number): number[] {
+export function blockIds(tokens: ArrayLike<number>, pageTokens: number, salt = ""): number[] {
   const ids: number[] = [];
-  let hash = rootHash("");
+  let hash = rootHash(salt);
   for (let at = 0; at + pageTokens <= tokens.length; at += pageTokens) {
     hash = hashBlock(hash, tokens, at, at + pageTokens);
     ids.push(Number.parseInt(hash.slice(0, HEX_DIGITS), 16));
@@ -50,22 +50,36 @@ export function blockIds(tokens: ArrayLike<number>, pageTokens: number): number[
   return ids;
 }
 
+/** How a recorder may differ from the plain one. */
+export interface LoopRecorderOptions {
+  /** Of the block ids; none when absent. */
+  readonly salt?: string;
+  /** Whether the step that begins is to be written with its decision, which is most of the work; always when absent. */
+  readonly wantsDecision?: () => boolean;
+}
+
 /** See the head of this file. `sink` gets each line in order. */
 export class LoopRecorder {
   readonly #sink: (line: RecordingLine) => void;
   readonly #pageTokens: number;
+  readonly #salt: string;
+  readonly #wantsDecision: () => boolean;
   /** Lines of what came while a step ran: they follow it, because it did not see them. */
   #late: RecordingLine[] | null = null;
 
-  constructor(sink: (line: RecordingLine) => void, pageTokens: number) {
+  constructor(sink: (line: RecordingLine) => void, pageTokens: number, options: LoopRecorderOptions = {}) {
     this.#sink = sink;
     this.#pageTokens = pageTokens;
+    this.#salt = options.salt ?? "";
+    this.#wantsDecision = options.wantsDecision ?? (() => true);
   }
 
-  head(
-    facts: { readonly name: string; readonly model: string; readonly policy: string },
-    engine: RecordedEngine,
-  ): void {
+  /** Asked once per step. */
+  get wantsDecision(): boolean {
+    return this.#wantsDecision();
+  }
+
+  head(facts: Pick<RecordingHead, "name" | "model" | "policy" | "startedAt">, engine: RecordedEngine): void {
     const head: RecordingHead = {
       kind: "head",
       version: RECORDING_VERSION,
@@ -86,7 +100,7 @@ export class LoopRecorder {
       maxTokens,
       slo,
       ...(task === undefined ? {} : { task }),
-      hashIds: blockIds(promptTokens, this.#pageTokens),
+      hashIds: blockIds(promptTokens, this.#pageTokens, this.#salt),
     });
   }
 
@@ -122,7 +136,7 @@ export class LoopRecorder {
       reason,
       outputTokens: completionTokens,
       firstTokenMs: timing.firstTokenMs,
-      hashIds: blockIds(sequence.known, this.#pageTokens),
+      hashIds: blockIds(sequence.known, this.#pageTokens, this.#salt),
       ...(detail === undefined || detail === "cut" ? {} : { stage: detail }),
     });
   }

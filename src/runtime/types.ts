@@ -10,7 +10,8 @@ import type {
   TokenLogprobs,
   WeightsFormat,
 } from "../llm/index.ts";
-import type { Slo, SloClass, SloOutcome } from "../sched/index.ts";
+import type { RecordingOptions, RecordingStatus } from "./recording-file.ts";
+import type { PolicyOptions, Slo, SloClass, SloOutcome } from "../sched/index.ts";
 
 /** A model on disk. */
 export interface ModelSource {
@@ -72,6 +73,14 @@ export interface EngineOptions {
   readonly targetStepMs?: number;
   /** Scheduling policy by name; "fifo" when absent. */
   readonly policy?: string;
+  /** Settings of that policy; its own defaults when absent. */
+  readonly policyOptions?: PolicyOptions;
+  /**
+   * Most tokens that one step can hold: memory for a step is set aside for that many. It matters to policies that compute
+   * prompts whole. When absent, for those the context (at most 4096) and a token for each running sequence, else 512;
+   * never below the budget.
+   */
+  readonly maxStepTokens?: number;
   /** Reuse KV of equal prefixes; true when absent. */
   readonly prefixCache?: boolean;
   /**
@@ -86,6 +95,8 @@ export interface EngineOptions {
   readonly streamBuffer?: number;
   /** How long a stream may stay paused unread before it is aborted, milliseconds; 30 000 when absent. */
   readonly stallMs?: number;
+  /** Write down all that a replay needs, until the engine stops. */
+  readonly record?: RecordingOptions;
   /** Keep the last N scheduling decisions for `engine.decisions()`; 0 (none) when absent. */
   readonly recordDecisions?: number;
   /**
@@ -320,6 +331,8 @@ export interface EngineStats {
   readonly histograms: Readonly<Record<HistogramName, HistogramSnapshot>>;
   readonly limits: { readonly maxRunning: number; readonly maxWaiting: number; readonly budgetTokens: number };
   readonly calibration: Calibration | null;
+  /** Of the worker that is, or was last, running; null when nothing is recorded. */
+  readonly recording: RecordingStatus | null;
   readonly lastError: string | null;
 }
 

@@ -40,7 +40,7 @@ export class WorkerLink {
   #alive = true;
   #error: Error | null = null;
 
-  constructor(setup: WorkerSetup, onStep: (report: StepReport) => void) {
+  constructor(setup: WorkerSetup, onStep: (report: StepReport) => void, onRecording?: (text: string) => void) {
     disableNativeTelemetry(); // here, because the worker cannot
     this.#worker = new Worker(workerUrl(), { workerData: setup, name: `punctual-engine-${setup.name}` });
     const ready = deferred<Ready>();
@@ -49,6 +49,7 @@ export class WorkerLink {
     this.gone = gone.promise;
     this.#worker.on("message", (message: FromWorker) => {
       if (message.kind === "step") onStep(message);
+      else if (message.kind === "recording") onRecording?.(message.text);
       else if (message.kind === "ready") ready.resolve(message);
       else if (message.kind === "failed") ready.reject(fromErrorRecord(message.error));
       else this.#answer(message.ticket, message.entries);
