@@ -114,6 +114,13 @@ export class KvPages {
     return free;
   }
 
+  /** Of a sequence's pages, those that nobody else holds: what giving them back would make available. */
+  ownPages(pages: Int32Array): number {
+    let own = 0;
+    for (const page of pages) if (this.#references[page] === 1) own += 1;
+    return own;
+  }
+
   /** A sequence that already holds the cached pages of its prefix. Never fails; release() it. */
   open(tokens: ArrayLike<number> = [], salt = ""): SequencePages {
     const sequence = new SequencePages(this, rootHash(salt));

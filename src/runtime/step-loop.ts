@@ -23,6 +23,7 @@ import {
   recordView,
   StepCost,
   type BatchPolicy,
+  type CostEstimate,
   type DecisionLogEntry,
   type Outlook,
   type SchedulerLimits,
@@ -36,6 +37,25 @@ import type { LoopRecorder } from "./recorder.ts";
 import { LiveSequence, type Accepted } from "./sequence.ts";
 import type { Vocabulary } from "./text-assembler.ts";
 import type { FinishCause, RequestEnd } from "./types.ts";
+
+/** Sequences that hold no pages. */
+export interface SequenceQueues {
+  readonly waiting: Map<number, LiveSequence>;
+  readonly paused: Map<number, LiveSequence>;
+}
+
+/** How a loop that computes one phase works beside others over the same queues; see phases/. */
+export interface LoopPhase {
+  readonly queues: SequenceQueues;
+  /** Whether it takes sequences from the queue. */
+  readonly admits: boolean;
+  /** Most sequences that it may have running now. */
+  maxRunning(): number;
+  /** Free pages that it must leave to the others. */
+  reservedPages(): number;
+  /** Takes a sequence, with its pages, that has had its first token and goes on; it is in no loop meanwhile. */
+  handOff?(sequence: LiveSequence): void;
+}
 
 export interface StepLoopOptions {
   /** What of a StepExecutor the loop uses. */
@@ -56,17 +76,17 @@ export interface StepLoopOptions {
   readonly checkEachStep: boolean;
   /** Writes down all that a replay needs. */
   readonly recorder?: LoopRecorder;
+  /** Absent: it computes everything itself. */
+  readonly phase?: LoopPhase;
 }
 
 export class StepLoop {
   readonly #options: StepLoopOptions;
   readonly #cost: StepCost;
   readonly #outlook: Outlook;
-  readonly #waiting = new Map<number, LiveSequence>();
+  readonly #waiting: Map<number, LiveSequence>;
   readonly #running = new Map<number, LiveSequence>();
-  readonly #paused = new Map<number, LiveSequence>();
-  /** Holders of each page, for `ownPages`. */
-  readonly #holders: Int32Array;
+  readonly #paused: Map<number, LiveSequence>;
   readonly #decisions: DecisionLogEntry[] = [];
   #grammars: GrammarCache | null = null;
   #events: SequenceEvent[] = [];
@@ -79,12 +99,47 @@ export class StepLoop {
     this.#options = options;
     this.#cost = options.cost ?? new StepCost();
     this.#outlook = options.outlook ?? new MeanOutlook();
-    this.#holders = new Int32Array(options.pages.pages);
+    const { waiting, paused } = options.phase?.queues ?? { waiting: new Map(), paused: new Map() };
+    this.#waiting = waiting;
+    this.#paused = paused;
   }
 
   /** True when a step may do something. Paused sequences wait for their reader, not for a step. */
   get hasWork(): boolean {
-    return this.#waiting.size + this.#running.size > 0;
+    const { phase } = this.#options;
+    const admits = phase === undefined || (phase.admits && this.#running.size < phase.maxRunning());
+    return this.#running.size > 0 || (admits && this.#waiting.size > 0);
+  }
+
+  /** Sequences that hold pages here, the oldest first. */
+  get running(): readonly LiveSequence[] {
+    return [...this.#running.values()].toSorted((a, b) => a.spec.seq - b.spec.seq);
+  }
+
+  /** What it has learnt of the cost of its steps. */
+  get cost(): CostEstimate {
+    return this.#cost;
+  }
+
+  /** Carries on a sequence that another loop has computed so far. */
+  adopt(sequence: LiveSequence): void {
+    assert(sequence.holdsPages, "a sequence comes with its pages");
+    this.#running.set(sequence.spec.seq, sequence);
+    this.#changed = true;
+  }
+
+  /** Gives a running sequence, with its pages, to another loop. Between steps only. */
+  surrender(seq: number): LiveSequence {
+    const sequence = this.#running.get(seq);
+    assert(sequence !== undefined, "only a running sequence is given away");
+    this.#running.delete(seq);
+    return sequence;
+  }
+
+  /** Sends a running sequence back to the queue, to be computed again when there is room. Between steps only. */
+  retract(seq: number): void {
+    this.#preempt(seq);
+    this.#changed = true;
   }
 
   /** True when there is something to report besides a step. */
@@ -160,7 +215,8 @@ export class StepLoop {
     const { clock, policy, recorder } = this.#options;
     const startMs = clock.nowMs();
     recorder?.beginStep();
-    const watched = this.#options.recordDecisions > 0;
+    const written = recorder?.wantsDecision ?? false;
+    const watched = written || this.#options.recordDecisions > 0;
     const recorded = watched ? recordView(this.#view(startMs), this.#cost.points()) : null;
     const plan = policy.plan(recorded?.view ?? this.#view(startMs));
     const record = recorded?.record();
@@ -176,7 +232,7 @@ export class StepLoop {
     const entry: DecisionLogEntry | null =
       record === undefined ? null : { step: this.#steps, policy: policy.name, view: record, plan, stepMs };
     if (entry !== null) this.#log(entry);
-    recorder?.step(entry, this.#steps, startMs, tokenMs ?? endMs, stepMs);
+    recorder?.step(written ? entry : null, this.#steps, startMs, tokenMs ?? endMs, stepMs);
     this.#steps += 1;
     if (this.#options.checkEachStep) this.checkIntegrity();
     return this.#report(endMs, tokens, endMs - startMs);
@@ -202,6 +258,8 @@ export class StepLoop {
       assert(!sequence.holdsPages, "only running sequences hold pages");
       assert(!this.#running.has(sequence.spec.seq), "a sequence is in one place");
     }
+    // Among loops that share pages only all together can say so (phases/).
+    if (this.#options.phase !== undefined) return;
     assert(holders.size === pages.usedPages, "every used page belongs to a running sequence");
   }
 
@@ -215,19 +273,19 @@ export class StepLoop {
   }
 
   #view(nowMs: number): SchedulerView {
-    const { pages, limits, prefixCache } = this.#options;
-    this.#countHolders();
+    const { pages, limits, prefixCache, phase } = this.#options;
+    for (const sequence of this.#running.values()) sequence.ownPages = pages.ownPages(sequence.pages.pages);
     const look = (sequence: LiveSequence): SequenceView =>
       sequence.view(this.#outlook.of(sequence.spec.seq, sequence.generated, nowMs));
     const known = (id: number): Int32Array | null => (prefixCache ? (this.#waiting.get(id)?.known ?? null) : null);
     return {
       nowMs,
-      waiting: Array.from(this.#waiting.values(), look),
+      waiting: phase?.admits === false ? [] : Array.from(this.#waiting.values(), look),
       running: Array.from(this.#running.values(), look).toSorted((a, b) => a.order - b.order),
-      freePages: pages.availablePages,
+      freePages: Math.max(0, pages.availablePages - (phase?.reservedPages() ?? 0)),
       pageTokens: pages.pageTokens,
       totalPages: pages.pages,
-      limits,
+      limits: phase === undefined ? limits : { ...limits, maxRunning: phase.maxRunning() },
       cachedTokens: (id) => {
         const tokens = known(id);
         return tokens === null ? 0 : pages.cachedTokens(tokens);
@@ -238,18 +296,6 @@ export class StepLoop {
       },
       cost: this.#cost,
     };
-  }
-
-  #countHolders(): void {
-    this.#holders.fill(0);
-    for (const sequence of this.#running.values()) {
-      for (const page of sequence.pages.pages) this.#holders[page]! += 1;
-    }
-    for (const sequence of this.#running.values()) {
-      let own = 0;
-      for (const page of sequence.pages.pages) own += this.#holders[page] === 1 ? 1 : 0;
-      sequence.ownPages = own;
-    }
   }
 
   #leave(plan: StepPlan, nowMs: number): void {
@@ -377,7 +423,9 @@ export class StepLoop {
     }
     const { event, gapMs, cause } = accepted;
     this.#events.push({ kind: "token", seq: sequence.spec.seq, token: event, gapMs });
-    if (cause !== null) this.#finish(sequence, cause, nowMs);
+    if (cause !== null) return this.#finish(sequence, cause, nowMs);
+    const handOff = this.#options.phase?.handOff;
+    if (handOff !== undefined) handOff(this.surrender(sequence.spec.seq));
   }
 
   #finish(sequence: LiveSequence, cause: FinishCause, nowMs: number, embedding?: Float32Array): void {

@@ -13,6 +13,15 @@ export { leastAttained, type LeastAttainedOptions } from "./least-attained.ts";
 export { MeanOutlook, TaskLedger, type ArrivedRequest, type Outlook, type RequestOutlook } from "./outlook.ts";
 export { recordView, replayDecision, viewFromRecord, type DecisionLogEntry, type ViewRecord } from "./log.ts";
 export { orcaMixed } from "./orca-mixed.ts";
+export { LatencyFit, type LatencyCurve, type SharePoint } from "./phases/latency-fit.ts";
+export {
+  checkShareOptions,
+  ShareController,
+  type Phase,
+  type ShareControllerOptions,
+  type ShareDecision,
+} from "./phases/share-controller.ts";
+export { StrideScheduler } from "./phases/stride.ts";
 export { prefillFirst } from "./prefill-first.ts";
 export { createPolicy, POLICY_NAMES, type PolicyOptions } from "./registry.ts";
 export { shortestPredicted, type ShortestPredictedOptions } from "./shortest-predicted.ts";
