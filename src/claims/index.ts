@@ -8,6 +8,7 @@ import { eventLoop } from "./event-loop.ts";
 import type { Claim } from "./framework.ts";
 import { kernelBandwidth } from "./kernel-bandwidth.ts";
 import { planning } from "./planning.ts";
+import { rivals } from "./rivals.ts";
 import { trainingSpeed } from "./training-speed.ts";
 
 export {
@@ -23,4 +24,4 @@ export { claimsMarkdown, resultText } from "./report.ts";
 export { exitStatus, runClaim, selectClaims, type RunOptions } from "./run.ts";
 
 /** Every claim, in the order in which they are published. */
-export const CLAIMS: readonly Claim[] = [geb, kernelBandwidth, trainingSpeed, eventLoop, planning, agreement];
+export const CLAIMS: readonly Claim[] = [geb, kernelBandwidth, trainingSpeed, eventLoop, planning, agreement, rivals];

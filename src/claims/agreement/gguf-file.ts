@@ -99,13 +99,18 @@ class Bytes {
   }
 }
 
-/** The bytes of a file. */
-export function encodeGguf(
+/** A tensor whose bytes follow the head of its file. */
+export type GgufTensorPlace = Omit<GgufTensorBytes, "bytes"> & { readonly byteLength: number };
+
+const ALIGNMENT = 32;
+
+/** Everything before the first tensor's bytes. The bytes of each tensor follow in order, each padded to `alignment`. */
+export function encodeGgufHead(
   entries: readonly GgufEntry[],
-  tensors: readonly GgufTensorBytes[],
+  tensors: readonly GgufTensorPlace[],
   options: { readonly version?: number; readonly alignment?: number } = {},
 ): Buffer {
-  const { version = 3, alignment = 32 } = options;
+  const { version = 3, alignment = ALIGNMENT } = options;
   const out = new Bytes();
   out.add(Buffer.from("GGUF"));
   out.u32(version);
@@ -124,18 +129,30 @@ export function encodeGguf(
     }
   }
   let offset = 0;
-  for (const { name, dims, type, bytes } of tensors) {
+  for (const { name, dims, type, byteLength } of tensors) {
     out.string(name);
     out.u32(dims.length);
     for (const size of dims.toReversed()) out.u64(size);
     out.u32(type);
     out.u64(offset);
-    offset += Math.ceil(bytes.length / alignment) * alignment;
+    offset += Math.ceil(byteLength / alignment) * alignment;
   }
   out.pad(alignment);
+  return out.whole();
+}
+
+/** The bytes of a file. */
+export function encodeGguf(
+  entries: readonly GgufEntry[],
+  tensors: readonly GgufTensorBytes[],
+  options: { readonly version?: number; readonly alignment?: number } = {},
+): Buffer {
+  const places = tensors.map(({ bytes, ...place }) => ({ ...place, byteLength: bytes.length }));
+  const out = new Bytes();
+  out.add(encodeGgufHead(entries, places, options));
   for (const { bytes } of tensors) {
     out.add(bytes);
-    out.pad(alignment);
+    out.pad(options.alignment ?? ALIGNMENT);
   }
   return out.whole();
 }
