@@ -32,7 +32,7 @@ function interpolate(points: CostPoints, tokens: number): number {
 
 /**
  * The knee of a cost curve: the smallest step, in tokens, that computes at least `share` of the best tokens per
- * millisecond. Larger steps only take longer (2308.16369 section 3, 2401.08671 section 3).
+ * millisecond. Larger steps only take longer (2401.08671 section 3, on throughput over tokens).
  * @param mostTokens where the search ends, at least 1.
  * @returns null while nothing is known about costs.
  */

@@ -28,6 +28,11 @@ test("a newcomer takes the slot of who has used a quantum more, not of its equal
   expect(plan.admit).toEqual([2]);
   const equals = running.map((s) => ({ ...s, attainedTokens: 399 }));
   expect(leastAttained().plan(schedulerView({ running: equals, waiting: [newcomer], limits })).preempt).toEqual([]);
+  const long = { ...newcomer, promptTokens: 390, pendingTokens: 390 };
+  const slow = { running: [running[0]!, running[1]!], waiting: [long], limits };
+  expect(leastAttained().plan(schedulerView(slow)).preempt).toEqual([0]);
+  const longer = { ...slow, waiting: [{ ...long, promptTokens: 400, pendingTokens: 400 }] };
+  expect(leastAttained().plan(schedulerView(longer)).preempt).toEqual([]);
   const prompts = running.map((s) => ({ ...s, pendingTokens: 5 }));
   expect(leastAttained().plan(schedulerView({ running: prompts, waiting: [newcomer], limits })).preempt).toEqual([]);
 });
@@ -45,7 +50,7 @@ test("without an account, a request has had its prompt and answer once it has ge
     decode(0, { promptTokens: 500, computedTokens: 502, pages: 126 }),
     decode(1, { promptTokens: 300, computedTokens: 302, pages: 76 }),
   ];
-  const waiting = [sequence(2, { promptTokens: 500, pendingTokens: 500 })];
+  const waiting = [sequence(2, { promptTokens: 300, pendingTokens: 300 })];
   const plan = leastAttained().plan(schedulerView({ running, waiting, limits, freePages: 200 }));
   expect(plan.preempt).toEqual([0]);
 });

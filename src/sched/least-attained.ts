@@ -1,10 +1,11 @@
 /**
- * Least attained service over the task (Autellix, 2502.13965 section 4; without tasks plain LAS): needs no prediction. Service is
+ * Least attained service over the task (Autellix, 2502.13965: program-level attained service; without tasks plain LAS): needs no prediction. Service is
  * counted in tokens computed and cut into quanta; who has used fewer quanta goes first, equals go in arrival order.
  * Requests of one compound task share their account, so a long task cannot buy its next call a place at the head.
  *
- * It is preemptive: a waiting request takes the slot of a running one that has used more quanta than it, which then recomputes
- * later. Half-computed prompts are never put aside.
+ * It is preemptive: a waiting request takes the slot of a running one that has used more quanta than it will have by its
+ * next token (FastServe's skip-join, 2305.05920: a long prompt is service too, and trading one for another
+ * only recomputes). Half-computed prompts are never put aside.
  *
  * Why nothing starves: a quantum is worth `agingMs` of waiting, so that only those who arrive within that much of a
  * request's service can overtake it.
@@ -29,7 +30,8 @@ export function leastAttained(options: LeastAttainedOptions = {}): BatchPolicy {
   const { quantumTokens = QUANTUM_TOKENS, agingMs = AGING_MS } = options;
   checkCount(quantumTokens, "quantumTokens");
   checkPositive(agingMs, "agingMs");
-  const quanta = (sequence: SequenceView): number => Math.floor(attainedTokens(sequence) / quantumTokens);
+  const quanta = (sequence: SequenceView, more = 0): number =>
+    Math.floor((attainedTokens(sequence) + more) / quantumTokens);
   const rank = (sequence: SequenceView): number => sequence.arrivalMs + quanta(sequence) * agingMs;
   return {
     name: "least-attained",
@@ -41,7 +43,8 @@ export function leastAttained(options: LeastAttainedOptions = {}): BatchPolicy {
         maxChunk,
         mix: "decodes-first",
         oneLine: true,
-        displaces: (waiting, running) => quanta(waiting) < quanta(running) && rank(waiting) < rank(running),
+        displaces: (waiting, running) =>
+          quanta(waiting, waiting.pendingTokens) < quanta(running) && rank(waiting) < rank(running),
       });
     },
   };

@@ -1,5 +1,5 @@
 /**
- * Shortest job first on predicted lengths ("learning to rank", 2408.15792 section 4, with a predicted number of tokens in
+ * Shortest job first on predicted lengths ("learning to rank", 2408.15792, with a predicted number of tokens in
  * place of a rank): the fewer tokens a request is expected to generate still, the earlier it goes. Best for the mean latency if
  * predictions are good; it knows no objectives.
  *
