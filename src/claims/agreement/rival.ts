@@ -32,8 +32,8 @@ export function requireRivals(folder = RIVALS): void {
   if (existsSync(join(folder, "node_modules", "node-llama-cpp", "package.json"))) return;
   fail(
     "missing_dependency",
-    "expected node-llama-cpp in rivals/, which is not installed with punctual: run `npm ci` in the folder rivals/ of " +
-      "the repository (see rivals/README.md)",
+    "expected node-llama-cpp in rivals/, which is not installed with punctual: run `npm ci --omit=optional --ignore-scripts` " +
+      "in the folder rivals/ of the repository (see rivals/README.md)",
     { param: "node-llama-cpp" },
   );
 }

@@ -92,8 +92,9 @@ function drawPrompt(random: RandomStream, vocabSize: number): number[] {
 
 /** That many pairs, after a few that warm both sides up. Which side goes first alternates. */
 export async function measureHttp(pairs: number, clock: Clock, seed: number): Promise<HttpPair[]> {
+  const starting = startServer();
   await using engine = await Engine.start({ model: { dir: builtInModelDir() }, threads: 1 });
-  await using server = await startServer();
+  await using server = await starting;
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const random = createRandom(seed, "http");
   const measured: HttpPair[] = [];
