@@ -1,6 +1,6 @@
 /** The command line as it is used: real processes of the compiled program, a real model folder, pipes and signals. */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
@@ -8,6 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TINY, until } from "../../test/support/engine.ts";
 import { writeRandomModel } from "../../test/support/model-folder.ts";
 import { plainEnvironment, root } from "../../test/support/process.ts";
+import { replay } from "../sim/index.ts";
+import { readRecording } from "../workload/index.ts";
 
 const MAIN = join(root, "dist/cli/main.js");
 const folder = mkdtempSync(join(tmpdir(), "punctual-cli-"));
@@ -84,6 +86,11 @@ describe("usage", () => {
     [["serve", "--kv-cache-memory", "lots"], "512MiB"],
     [["serve", "--model", "no-such-folder"], "config.json"],
     [["serve", "--model", ".", "--slo", "soon"], ""],
+    [["serve", "--policy", "lifo"], "fifo, "],
+    [["serve", "--policy", "jitserve-oracle"], "fifo, "],
+    [["serve", "--model", model, "--tier", "gold=ttft=1s"], "priority"],
+    [["serve", "--model", model, "--record", "/no/such/folder/x.jsonl"], "/no/such/folder"],
+    [["serve", "--model", model, "--record", model], "exists already"],
   ])("%j is wrong usage: exit code 2 and one line that helps", async (args, says) => {
     const { code, stderr } = await punctual(args);
     expect(code).toBe(2);
@@ -164,6 +171,41 @@ describe("serve", () => {
     const open = await punctual(["serve", "--model", model, "--host", "0.0.0.0", "--port", "0"]);
     expect([open.code, open.stderr]).toEqual([1, expect.stringContaining("loopback")]);
     expect(await first.end("SIGINT")).toBe(0);
+  });
+});
+
+describe("serve --record", () => {
+  test("writes what a replay needs, closed in order on SIGTERM", async () => {
+    const path = join(folder, "run.jsonl");
+    const serving = await serve(["--port", "0", "--policy", "splitfuse", "--record", path]);
+    const ask = async (prompt: string, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(`${serving.url}/v1/completions`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify({
+          model: "random-model",
+          prompt,
+          max_tokens: 20,
+          ignore_eos: true,
+          service_tier: "priority",
+        }),
+      });
+    const secret = "zebra-orchid";
+    const answers = await Promise.all([ask(secret, { "x-task-id": "errand" }), ask(secret), ask("other")]);
+    for (const answer of answers) expect(answer.status).toBe(200);
+    expect(((await (await fetch(`${serving.url}/health`)).json()) as { policies: object }).policies).toEqual({
+      "random-model": "splitfuse",
+    });
+    expect(await serving.end("SIGTERM")).toBe(0);
+    expect(serving.output()).toContain(`in ${path}`);
+    const text = readFileSync(path, "utf8");
+    expect(text).not.toContain(secret);
+    const recording = readRecording(text);
+    expect(recording.head).toMatchObject({ model: "random-model", policy: "splitfuse" });
+    expect(recording.requests).toHaveLength(3);
+    expect(recording.requests.filter(({ task }) => task?.id === "errand")).toHaveLength(1);
+    expect(recording.ends.map(({ outputTokens }) => outputTokens)).toEqual([20, 20, 20]);
+    expect(replay(recording).decisions).toHaveLength(recording.steps.length);
   });
 });
 

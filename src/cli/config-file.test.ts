@@ -51,6 +51,20 @@ test("fields are the flags without dashes, read as the flags are, and the comman
   });
 });
 
+test("a policy for all models or for one; an unknown one is refused with the names there are", async () => {
+  const models = [model, { name: "paced", model, policy: "splitfuse" }];
+  const { serve, read } = serveWith([], { models, policy: "edf", tier: "flex=deadline=60s" });
+  const chosen = await read().models();
+  const flags = serve.opts<EngineFlags>();
+  expect(chosen.map((one) => engineOptions(one, flags).policy)).toEqual(["edf", "splitfuse"]);
+  expect(serve.opts()).toMatchObject({ tier: ["flex=deadline=60s"] });
+  for (const policy of ["lifo", "jitserve-oracle"]) {
+    for (const config of [{ policy }, { models: [{ model, policy }] }]) {
+      expect(() => serveWith([], config).read()).toThrow(/policy.*fifo/);
+    }
+  }
+});
+
 test("models have names and engine options of their own", async () => {
   const models = [model, `small=${model}`, { name: "short", model, "max-model-len": 64, "kv-cache-memory": "1MiB" }];
   const { serve, read } = serveWith([], { models, weights: "int8" });

@@ -5,7 +5,7 @@ import { Option, type Command } from "commander";
 import { fail } from "../core/index.ts";
 import type { ModelFolder } from "../llm/index.ts";
 import type { Engine, PooledModel } from "../runtime/index.ts";
-import { parseSlo } from "../sched/index.ts";
+import { parseSlo, POLICY_NAMES } from "../sched/index.ts";
 import { byteSize, wholeNumber } from "./arguments.ts";
 import { cacheHome, openStore, pullVisibly } from "./hub-settings.ts";
 import { startProgress } from "./terminal.ts";
@@ -75,6 +75,9 @@ export interface EngineFlags {
   readonly exact?: boolean;
 }
 
+/** An oracle is told how long answers will be, which nobody who serves knows: it is for benchmarks. */
+const OFFERED_POLICIES = POLICY_NAMES.filter((name) => !name.endsWith("-oracle"));
+
 /** Options of an engine, under vLLM's names where it has them. */
 export function addEngineOptions(command: Command): Command {
   return command
@@ -97,7 +100,7 @@ export function addEngineOptions(command: Command): Command {
     )
     .option("--max-waiting <count>", "most requests queued before they are refused", wholeNumber(1, 100_000))
     .option("--no-enable-prefix-caching", "compute equal prompt beginnings again")
-    .option("--policy <name>", "scheduling policy")
+    .addOption(new Option("--policy <name>", "scheduling policy; fifo when absent").choices(OFFERED_POLICIES))
     .option("--exact", "the same seed gives the same text bit by bit, whatever else runs; long prompts take longer")
     .option("--slo <targets>", "objective of requests that bring none, for example ttft=200ms,tpot=50ms");
 }

@@ -3,11 +3,12 @@ import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import { Option, type Command } from "commander";
 import { fail } from "../core/index.ts";
-import type { Engine, ModelPool, PoolState } from "../runtime/index.ts";
+import type { Engine, ModelPool, PooledModel, PoolState } from "../runtime/index.ts";
 import type { ApiKey, PunctualServer, ServerLog, ServerOptions } from "../server/index.ts";
 import { byteSize, collectValues, decimal, wholeNumber } from "./arguments.ts";
 import { addEngineOptions, chosenModels, engineOptions, type ChosenModel, type EngineFlags } from "./models.ts";
-import { bold, dim, formatMs, startProgress } from "./terminal.ts";
+import { recordingPaths } from "./recording-paths.ts";
+import { bold, dim, formatBytes, formatMs, startProgress } from "./terminal.ts";
 
 interface ServeFlags extends EngineFlags {
   readonly model?: readonly string[];
@@ -23,6 +24,9 @@ interface ServeFlags extends EngineFlags {
   readonly corsOrigin?: readonly string[];
   readonly maxBody?: number;
   readonly requestTimeout?: number;
+  readonly tier?: readonly string[];
+  readonly record?: string;
+  readonly recordLimit?: number;
   readonly grace: number;
   readonly logLevel: string;
 }
@@ -59,6 +63,13 @@ export function addServe(program: Command): void {
     .option("--cors-origin <origin>", "let pages of this origin call the server, repeatable; * for all", collectValues)
     .option("--max-body <size>", "largest request body; 4MiB when absent", byteSize)
     .option("--request-timeout <seconds>", "how long an answer may take; no limit when absent", decimal(0.001, 86400))
+    .option(
+      "--tier <tier=targets>",
+      "what a service tier promises, for example priority=ttft=200ms,tpot=30ms; repeatable",
+      collectValues,
+    )
+    .option("--record <file>", "write down arrivals, steps and decisions, never text, for replays and simulations")
+    .option("--record-limit <size>", "most bytes of a recording; 1GiB when absent", byteSize)
     .option("--grace <seconds>", "how long answers may take to finish when asked to stop", decimal(0, 3600), 10)
     .addOption(
       new Option("--log-level <level>", "JSON lines on standard error, never with prompts")
@@ -100,6 +111,8 @@ async function serve(flags: ServeFlags, models: readonly ChosenModel[]): Promise
     console.log(`${bold("Listening on")} ${url} ${dim(`(ready after ${formatMs(performance.now() - startedMs)})`)}`);
     await stopping.first;
     await stop(server, flags.grace * 1000, stopping.second);
+    await pool.stop({ graceMs: 0 });
+    for (const engine of pool.engines) reportRecording(engine);
   } finally {
     await server.close({ graceMs: 0 });
     await pool.stop({ graceMs: 0 });
@@ -115,9 +128,30 @@ async function createPool(models: readonly ChosenModel[], flags: ServeFlags): Pr
   const allowed = process.constrainedMemory(); // 0 or beyond the machine's: no limit of its own
   const memory = allowed > 0 ? Math.min(allowed, totalmem()) : totalmem();
   return Pool.create(
-    models.map((model) => engineOptions(model, flags)),
+    withRecordings(
+      models.map((model) => engineOptions(model, flags)),
+      flags,
+    ),
     { memoryBudgetBytes: flags.memoryBudget ?? Math.floor(memory * DEFAULT_SHARE) },
   );
+}
+
+function withRecordings(models: readonly PooledModel[], { record, recordLimit }: ServeFlags): readonly PooledModel[] {
+  if (record === undefined) return models;
+  const paths = recordingPaths(
+    record,
+    models.map(({ name }) => name),
+  );
+  const limit = recordLimit === undefined ? {} : { maxBytes: recordLimit };
+  return models.map((model) => ({ ...model, record: { path: paths.get(model.name)!, ...limit } }));
+}
+
+/** What became of a recording; nothing where there is none. */
+function reportRecording(engine: Engine): void {
+  const { recording } = engine.stats();
+  if (recording === null) return;
+  const problem = recording.problem === null ? "" : `: ${recording.problem}`;
+  console.log(dim(`Recorded ${formatBytes(recording.bytes)} in ${recording.path}${problem}`));
 }
 
 /** Loads models in their order as long as they fit together; the others, and all when `lazy`, are loaded when asked. */
@@ -142,7 +176,13 @@ async function serverOptions(flags: ServeFlags): Promise<Omit<ServerOptions, "en
   if (flags.corsOrigin !== undefined) options.corsOrigins = flags.corsOrigin;
   if (flags.maxBody !== undefined) options.bodyLimitBytes = flags.maxBody;
   if (flags.requestTimeout !== undefined) options.requestTimeoutMs = flags.requestTimeout * 1000;
+  if (flags.tier !== undefined) options.tiers = await tiersOf(flags.tier);
   return options;
+}
+
+async function tiersOf(texts: readonly string[]): Promise<ServerOptions["tiers"]> {
+  const { readTiers } = await import("../server/index.ts");
+  return readTiers(texts);
 }
 
 /** Keys of the flag, the environment and the file together. Errors: `invalid_file`, `invalid_request`, `not_found`. */
@@ -168,9 +208,9 @@ function environmentPort(): number {
 }
 
 function describeEngine(engine: Engine, state: PoolState): string {
-  const { name, weights, contextTokens, kvPages, pageTokens } = engine.info;
+  const { name, weights, contextTokens, kvPages, pageTokens, policy } = engine.info;
   const { budgetTokens } = engine.stats().limits;
-  const facts = `${weights}, context ${contextTokens}, KV cache ${kvPages * pageTokens} tokens`;
+  const facts = `${weights}, context ${contextTokens}, KV cache ${kvPages * pageTokens} tokens, policy ${policy}`;
   const more = state === "loaded" ? `${budgetTokens} tokens a step` : "loaded when it is asked";
   return `${bold(name)}  ${dim(`${facts}, ${more}`)}`;
 }
