@@ -4,7 +4,7 @@
  */
 import { fail } from "../core/index.ts";
 import { kneeTokens, type BatchPolicy, type Outlook, type SchedulerLimits } from "../sched/index.ts";
-import { calibrate, decodeShape } from "./calibrate.ts";
+import { calibrate, decodeShape } from "./cost/calibrate.ts";
 import { VirtualInstance, type InstanceListener } from "./instance.ts";
 import { CountedPages, type PagePool } from "./page-pool.ts";
 import { SharedPages } from "./shared-pages.ts";

@@ -8,7 +8,21 @@
  *     dispatch: roundRobin(),
  *   }).run();
  */
-export { calibrate, chunkShape, decodeShape, type Calibrated } from "./calibrate.ts";
+export { calibrate, chunkShape, decodeShape, type Calibrated } from "./cost/calibrate.ts";
+export {
+  CALIBRATION_VERSION,
+  calibratedDeployment,
+  readCalibration,
+  writeCalibration,
+  type CalibratedDeployment,
+  type CalibrationFile,
+} from "./cost/calibration-file.ts";
+export { createDeployment, TABLE_NAMES, type NamedDeployment } from "./cost/deployments.ts";
+export { fitCost, fittedCost, type Fit, type FittedForm, type StepPoint } from "./cost/fitted.ts";
+export { A100_TABLES, phaseCost, SCHEDULER_OVERHEAD, type A100Entry, type PhaseTable } from "./cost/phase-table.ts";
+export { GPUS, MODEL_SHAPES, roofline, type Gpu, type ModelShape, type RooflineOptions } from "./cost/roofline.ts";
+export { readSplitwise, splitwiseModels, type SplitwiseModel, type SplitwiseRow } from "./cost/splitwise.ts";
+export { stepPoints } from "./cost/step-points.ts";
 export { createDispatch, DISPATCH_NAMES, leastQueue, lightest, roundRobin } from "./dispatch.ts";
 export { EventQueue, type EventHandle } from "./event-queue.ts";
 export type { InstanceSpec } from "./fleet.ts";

@@ -1,5 +1,5 @@
 /** The step loop of the live engine, over a real executor, recorded and replayed: the decision logs must be identical. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { TINY } from "../../test/support/tiny.ts";
 import { createRandom, FakeClock, type RandomStream } from "../core/index.ts";
 import { KvPages, randomWeights, StepExecutor, type DecoderConfig, type StepBatch } from "../llm/index.ts";
@@ -15,6 +15,7 @@ import { firstDifference, recordedDecisions, replay } from "./replay.ts";
 const config: DecoderConfig = { ...TINY, maxPositions: 256 };
 const PAGES = 40;
 const PAGE_TOKENS = 8;
+const TURNS = 90;
 
 let executor: StepExecutor;
 let vocabulary: Vocabulary;
@@ -95,7 +96,7 @@ async function drive(setup: Setup, seed: string): Promise<Recording> {
     const earlier = prompts.length > 0 && random.chance(0.6) ? random.pick(prompts) : [];
     const kept = earlier.slice(0, random.int(0, earlier.length));
     const fresh = Array.from({ length: random.int(1, 60) }, () => random.int(30, 300));
-    const promptTokens = [...kept, ...fresh].slice(0, 120);
+    const promptTokens = [...kept, ...fresh].slice(0, Math.min(120, setup.pages * PAGE_TOKENS - 32));
     prompts.push(promptTokens);
     loop.submit({
       seq,
@@ -112,15 +113,15 @@ async function drive(setup: Setup, seed: string): Promise<Recording> {
     } satisfies SequenceSpec);
     seq += 1;
   };
-  for (let turn = 0; turn < 150 || loop.hasWork; turn++) {
-    if (turn < 150 && random.chance(0.3)) for (let i = random.int(1, 3); i > 0; i--) submit();
+  for (let turn = 0; turn < TURNS || loop.hasWork; turn++) {
+    if (turn < TURNS && random.chance(0.3)) for (let i = random.int(1, 3); i > 0; i--) submit();
     if (random.chance(0.05) && seq > 0) loop.cancel(random.int(0, seq - 1));
     if (random.chance(0.08) && seq > 0) {
       const id = random.int(0, seq - 1);
       loop.pause(id);
       paused.push(id);
     }
-    if (paused.length > 0 && (random.chance(0.3) || turn >= 150)) loop.resume(paused.shift()!);
+    if (paused.length > 0 && (random.chance(0.3) || turn >= TURNS)) loop.resume(paused.shift()!);
     if (loop.hasWork) await loop.step();
     else clock.advance(1);
     if (turn > 3000) throw new Error("the run does not end");
@@ -128,20 +129,31 @@ async function drive(setup: Setup, seed: string): Promise<Recording> {
   return recording();
 }
 
-describe.each(["fifo", "splitfuse", "prefill-first", "edf"])("a live run under %s", (policy) => {
-  test.each([
-    { name: "with room", pages: 40, prefixCache: true },
-    { name: "with preemptions", pages: 20, prefixCache: true },
-    { name: "without a prefix cache", pages: 22, prefixCache: false },
-  ])("replayed $name gives the identical decision log", async ({ pages, prefixCache }) => {
-    const recording = await drive({ policy, pages, prefixCache }, `${policy} ${pages}`);
-    const recorded = recordedDecisions(recording);
-    const replayed = replay(recording, { check: true });
-    expect(firstDifference(recorded, replayed.decisions)).toBeNull();
-    expect(JSON.stringify(replayed.decisions)).toBe(JSON.stringify(recorded));
-    for (const { id, reason } of recording.ends) {
-      const expected = reason === "stop" || reason === "length" ? "done" : reason;
-      expect(replayed.ends.get(id)).toBe(expected);
-    }
-  });
+const ROOM: Omit<Setup, "policy"> = { pages: 40, prefixCache: true };
+const TIGHT: Omit<Setup, "policy"> = { pages: 15, prefixCache: true };
+
+test.each<Setup>([
+  { policy: "fifo", ...ROOM },
+  { policy: "fifo", ...TIGHT },
+  { policy: "fifo", pages: 15, prefixCache: false },
+  { policy: "splitfuse", ...TIGHT },
+  { policy: "prefill-first", ...ROOM },
+  { policy: "edf", ...TIGHT },
+])("a live run under $policy with $pages pages replays into the identical decision log", async (setup) => {
+  const recording = await drive(setup, `${setup.policy} ${setup.pages}`);
+  const recorded = recordedDecisions(recording);
+  const replayed = replay(recording, { check: true });
+  expect(firstDifference(recorded, replayed.decisions)).toBeNull();
+  expect(JSON.stringify(replayed.decisions)).toBe(JSON.stringify(recorded));
+  for (const { id, reason } of recording.ends) {
+    const expected = reason === "stop" || reason === "length" ? "done" : reason;
+    expect(replayed.ends.get(id)).toBe(expected);
+  }
+  // The run has met what a replay could get wrong.
+  const plans = recorded.map(({ plan }) => plan);
+  const cachedTokens = recorded.flatMap(({ view }) => view.cached.map(([, tokens]) => tokens));
+  expect(new Set(recording.ends.map(({ reason }) => reason)).size).toBeGreaterThanOrEqual(4);
+  expect(recording.lines.some(({ kind }) => kind === "pause")).toBe(true);
+  if (setup.pages < ROOM.pages) expect(plans.some(({ preempt }) => preempt.length > 0)).toBe(true);
+  expect(cachedTokens.some((tokens) => tokens > 0)).toBe(setup.prefixCache);
 });

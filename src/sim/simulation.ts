@@ -509,11 +509,19 @@ const SMALLEST_MS = 1e-3;
 
 /** Loads as they are now; prefix caches are still asked as they are. */
 function snapshotOf(instance: VirtualInstance): InstanceLoad {
-  const { index, role, accepting, waiting, running, waitingTokens, prefillTokens } = instance;
-  const { usedPages, totalPages, pageTokens, waitingPages, headPages } = instance;
   return {
-    ...{ index, role, accepting, waiting, running, waitingTokens, prefillTokens },
-    ...{ usedPages, totalPages, pageTokens, waitingPages, headPages },
+    index: instance.index,
+    role: instance.role,
+    accepting: instance.accepting,
+    waiting: instance.waiting,
+    running: instance.running,
+    waitingTokens: instance.waitingTokens,
+    prefillTokens: instance.prefillTokens,
+    usedPages: instance.usedPages,
+    totalPages: instance.totalPages,
+    pageTokens: instance.pageTokens,
+    waitingPages: instance.waitingPages,
+    headPages: instance.headPages,
     cachedTokens: (request) => instance.cachedTokens(request),
   };
 }

@@ -2,8 +2,8 @@
  * The token budget of a virtual instance, found as a live engine finds it at start: steps of 1, 2, 4, … tokens until one
  * exceeds the target, between two sizes by straight line. What the cost model says stands in for measuring.
  */
-import { StepCost } from "../sched/index.ts";
-import type { CostModel, StepShape } from "./types.ts";
+import { StepCost } from "../../sched/index.ts";
+import type { CostModel, StepShape } from "../types.ts";
 
 /** The shape of a lone chunk of a prompt. */
 export function chunkShape(tokens: number, context = 0): StepShape {

@@ -1,0 +1,135 @@
+/**
+ * Deployments by name, for command lines:
+ *
+ *   opt-13b, opt-13b:tp2, opt-66b:tp4           DistServe's A100 tables; ":overhead" adds its scheduler's 2 ms
+ *   roofline:h100:llama3-8b:tp1                 a named GPU and model shape
+ *   splitwise:llama2-70b:a100-80gb:tp4          from the text of Splitwise's table, given beside the name
+ *   calibration                                 from the text of a calibration file, given beside the name
+ */
+import { fail } from "../../core/index.ts";
+import type { Deployment } from "../types.ts";
+import { calibratedDeployment, readCalibration } from "./calibration-file.ts";
+import { A100_TABLES, phaseCost, SCHEDULER_OVERHEAD } from "./phase-table.ts";
+import { GPUS, MODEL_SHAPES, roofline } from "./roofline.ts";
+import { readSplitwise, splitwiseModels } from "./splitwise.ts";
+
+/** A deployment and what its numbers rest on, one line. */
+export interface NamedDeployment {
+  readonly deployment: Deployment;
+  readonly basis: string;
+  /** Mean relative error of the fit behind it; null when nothing was fitted. */
+  readonly fitError: number | null;
+}
+
+/** The names of the A100 tables. */
+export const TABLE_NAMES: readonly string[] = A100_TABLES.map(tableName);
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+
+/**
+ * @param text of the file that the name speaks of, for splitwise and calibrations.
+ * @throws PunctualError invalid_request naming what there is, invalid_file for a bad file.
+ */
+export function createDeployment(name: string, text?: string): NamedDeployment {
+  const [kind = "", ...rest] = name.toLowerCase().split(":");
+  if (kind === "roofline") return fromRoofline(rest);
+  if (kind === "splitwise") return fromSplitwise(rest, text);
+  if (kind === "calibration") return fromCalibration(text);
+  return fromTable([kind, ...rest]);
+}
+
+function fromTable(parts: readonly string[]): NamedDeployment {
+  const overhead = parts.includes("overhead");
+  const wanted = parts.filter((part) => part !== "overhead").join(":");
+  const entry = A100_TABLES.find((table) => tableName(table) === wanted || `${tableName(table)}:tp1` === wanted);
+  if (entry === undefined) {
+    return unknown(wanted, [...TABLE_NAMES, "roofline:GPU:MODEL", "splitwise:MODEL:GPU:tpN", "a calibration file"]);
+  }
+  const { kvTokens, kvBytesPerToken, tensorParallel } = entry;
+  const table = overhead ? { ...entry, overhead: SCHEDULER_OVERHEAD } : entry;
+  return {
+    deployment: {
+      name: wanted,
+      cost: phaseCost(`A100 ${wanted}`, table),
+      kvTokens,
+      kvBytesPerToken,
+      devices: tensorParallel,
+    },
+    basis: `DistServe's fitted profiles of ${wanted} on A100-80G`,
+    fitError: null,
+  };
+}
+
+function fromRoofline([gpuName = "", modelName = "", parallel]: readonly string[]): NamedDeployment {
+  const gpu =
+    GPUS.find((one) => one.name === gpuName) ??
+    unknown(
+      gpuName,
+      GPUS.map((one) => one.name),
+    );
+  const names = MODEL_SHAPES.map((one) => one.name);
+  const model = MODEL_SHAPES.find((one) => one.name === modelName) ?? unknown(modelName, names);
+  return {
+    deployment: roofline(gpu, model, { tensorParallel: readParallel(parallel) }),
+    basis: `a roofline of ${model.name} on ${gpu.name}, nothing measured`,
+    fitError: null,
+  };
+}
+
+function fromSplitwise([model = "", hardware = "", parallel]: readonly string[], text?: string): NamedDeployment {
+  if (text === undefined)
+    return fail("invalid_request", "cost: splitwise needs the text of its table", { param: "cost" });
+  const models = splitwiseModels(readSplitwise(text));
+  const tp = readParallel(parallel);
+  const found = models.find((one) => one.model === model && one.hardware === hardware && one.tensorParallel === tp);
+  if (found === undefined) {
+    return unknown(
+      `${model}:${hardware}:tp${tp}`,
+      models.map((one) => `${one.model}:${one.hardware}:tp${one.tensorParallel}`),
+    );
+  }
+  const shape = MODEL_SHAPES.find((one) => one.name === model) ?? BLOOM;
+  const memory = 80 * 2 ** 30 * 0.9 * tp - shape.parameters * 2;
+  const kvBytesPerToken = 2 * shape.layers * shape.kvHeads * shape.headDim * 2;
+  return {
+    deployment: {
+      name: `${model} on ${tp} x ${hardware}`,
+      cost: found.cost,
+      kvTokens: Math.max(1, Math.floor(memory / kvBytesPerToken)),
+      kvBytesPerToken,
+      devices: tp,
+    },
+    basis: `Splitwise's measurements, fit off by ${percent(found.prefill.meanError)} on prompts and ${percent(found.decode.meanError)} on tokens`,
+    fitError: Math.max(found.prefill.meanError, found.decode.meanError),
+  };
+}
+
+function fromCalibration(text?: string): NamedDeployment {
+  if (text === undefined) {
+    return fail("invalid_request", "cost: a calibration needs the text of its file", { param: "cost" });
+  }
+  const file = readCalibration(text);
+  const { deployment, fit } = calibratedDeployment(file);
+  return {
+    deployment,
+    basis: `${fit.points} measured steps of ${file.model} on ${file.machine}, fit off by ${percent(fit.meanError)} on average`,
+    fitError: fit.meanError,
+  };
+}
+
+/** The other model of Splitwise's table: 70 layers of 112 heads. */
+const BLOOM = { parameters: 176.25e9, layers: 70, kvHeads: 112, headDim: 128 } as const;
+
+function tableName({ model, tensorParallel }: (typeof A100_TABLES)[number]): string {
+  return tensorParallel === 1 ? model : `${model}:tp${tensorParallel}`;
+}
+
+function readParallel(text = "tp1"): number {
+  const match = /^tp([1-9]\d?)$/.exec(text);
+  if (match !== null) return Number(match[1]);
+  return fail("invalid_request", `cost: expected tp1 to tp99, got "${text}"`, { param: "cost" });
+}
+
+function unknown(got: string, known: readonly string[]): never {
+  return fail("invalid_request", `cost: expected one of ${known.join(", ")}, got "${got}"`, { param: "cost" });
+}
