@@ -1,7 +1,7 @@
 /**
- * Claim `planning`: deciding what a step does costs next to nothing beside the step, also with 1,000 requests at hand and
- * whatever the policy. Every policy plans the same made-up views, in turn: a long queue before a small engine, half and
- * half, everybody running, and everybody running with no page left, so that a plan has to preempt.
+ * Claim `planning`: deciding what a step does costs next to nothing beside the step, also with 1,000 requests at hand
+ * and whatever the policy. Every policy plans the same made-up views, in turn: a long queue before a small engine,
+ * half and half, everybody running, and everybody running with no page left, so that a plan has to preempt.
  */
 import { createRandom, median } from "../core/index.ts";
 import {

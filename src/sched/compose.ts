@@ -1,14 +1,15 @@
 /**
- * The mechanics that batching policies share: who leaves (expired, cut, refused), pages counted to the last one, decodes
- * and prompts under a token budget, admission with room for the whole prompt, preemption from the end of the line.
- * A policy says how by `StepRules`: an order, a budget, what goes first, whether prompts may be cut, who gives way.
+ * The mechanics that batching policies share: who leaves (expired, cut, refused), pages counted to the last one,
+ * decodes and prompts under a token budget, admission with room for the whole prompt, preemption from the end of the
+ * line. A policy says how by `StepRules`: an order, a budget, what goes first, whether prompts may be cut, who gives
+ * way.
  *
  * It is no policy and keeps nothing between plans.
  *
- * Why nothing deadlocks, whatever the rules: an admission needs room for the whole prompt beyond what admitted prompts
- * still need, so half-computed prompts cannot block each other; a sequence takes pages only from those behind it in the
- * order; the first in the order always fits alone (the runtime refuses what would not); who gives way has made a token since
- * it was admitted. Why nothing starves is the order's business: see each policy.
+ * Why nothing deadlocks, whatever the rules: an admission needs room for the whole prompt beyond what admitted
+ * prompts still need, so half-computed prompts cannot block each other; a sequence takes pages only from those behind
+ * it in the order; the first in the order always fits alone (the runtime refuses what would not); who gives way has
+ * made a token since it was admitted. Why nothing starves is the order's business: see each policy.
  */
 import { FinishEstimates } from "./estimate.ts";
 import { deadlineAtMs } from "./slo.ts";
@@ -34,13 +35,13 @@ export interface StepRules {
   /** Prompts are computed in one piece; only one that no step can hold is cut, and then the pieces follow each other. */
   readonly whole?: boolean;
   /**
-   * Prompts waiting and begun go in one line by rank; otherwise those begun come first. With decodes first only, and not
-   * with whole prompts.
+   * Prompts waiting and begun go in one line by rank; otherwise those begun come first. With decodes first only, and
+   * not with whole prompts.
    */
   readonly oneLine?: boolean;
   /**
-   * May the waiting one take the slot and the pages of the running decode, when there is no other room for it? Asked only
-   * of sequences that have generated; a few give way per step.
+   * May the waiting one take the slot and the pages of the running decode, when there is no other room for it? Asked
+   * only of sequences that have generated; a few give way per step.
    */
   readonly displaces?: (waiting: SequenceView, running: SequenceView) => boolean;
 }

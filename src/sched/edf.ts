@@ -1,16 +1,16 @@
 /**
- * Earliest deadline first (Liu and Layland 1973, applied to tokens): a request is due when its first token is, afterwards
- * when its next token is on its pace line, and never later than the deadline of the whole answer or of its task's stage.
- * Who is due first is admitted first, gets the budget first, and is preempted last.
+ * Earliest deadline first (Liu and Layland 1973, applied to tokens): a request is due when its first token is,
+ * afterwards when its next token is on its pace line, and never later than the deadline of the whole answer or of its
+ * task's stage. Who is due first is admitted first, gets the budget first, and is preempted last.
  *
  * A deadline that has been missed cannot be met any more, so such a request lines up like one without deadlines: due
- * `agingMs` later. (Serving the late first is what makes the textbook form collapse under overload.) A token behind its pace line stays
- * due at once, because those after it can still be in time.
+ * `agingMs` later. (Serving the late first is what makes the textbook form collapse under overload.) A token behind
+ * its pace line stays due at once, because those after it can still be in time.
  *
- * An urgent request may take the slot of a running one that is due much later and has no pace to keep, but only in the last
- * quarter of its own time: earlier, a slot may still come free without anybody recomputing.
+ * An urgent request may take the slot of a running one that is due much later and has no pace to keep, but only in
+ * the last quarter of its own time: earlier, a slot may still come free without anybody recomputing.
  *
- * Why nothing starves: every request is due at some moment, and those who arrive after it are due after it.
+ * Why nothing starves: every request is due at some moment, and whoever arrives after that moment is due later.
  */
 import { composeStep } from "./compose.ts";
 import { checkPositive } from "./options.ts";

@@ -1,11 +1,12 @@
 /**
- * Least attained service over the task (Autellix, 2502.13965: program-level attained service; without tasks plain LAS): needs no prediction. Service is
- * counted in tokens computed and cut into quanta; who has used fewer quanta goes first, equals go in arrival order.
- * Requests of one compound task share their account, so a long task cannot buy its next call a place at the head.
+ * Least attained service over the task (Autellix, 2502.13965: program-level attained service; without tasks plain LAS).
+ * It needs no prediction. Service is counted in tokens computed and cut into quanta; who has used fewer quanta goes first,
+ * equals go in arrival order. Requests of one compound task share their account, so a long task cannot buy its next call
+ * a place at the head.
  *
  * It is preemptive: a waiting request takes the slot of a running one that has used more quanta than it will have by its
- * next token (FastServe's skip-join, 2305.05920: a long prompt is service too, and trading one for another
- * only recomputes). Half-computed prompts are never put aside.
+ * next token (FastServe's skip-join, 2305.05920: a long prompt is service too, and trading one for another only
+ * recomputes). Half-computed prompts are never put aside.
  *
  * Why nothing starves: a quantum is worth `agingMs` of waiting, so that only those who arrive within that much of a
  * request's service can overtake it.

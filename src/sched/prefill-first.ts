@@ -1,12 +1,12 @@
 /**
  * Prompts before everything, as vLLM scheduled until chunked prefill became its default (its `Scheduler` of 2023; the
- * baseline of 2401.08671 section 4): while a prompt can be admitted, a step computes whole prompts and nothing else, up
- * to the most tokens a step can hold; otherwise it is one token of every running sequence. First tokens come early, and
- * every stream stands still meanwhile.
+ * baseline of 2401.08671 section 4): while a prompt can be admitted, a step computes whole prompts and nothing else,
+ * up to the most tokens a step can hold; otherwise it is one token of every running sequence. First tokens come
+ * early, and every stream stands still meanwhile.
  *
- * First come, first served. It differs from its model in what all our policies share: admission leaves a page for each running
- * sequence to grow into (there: a hundredth of the cache), and there is no limit of padding, because nothing is padded.
- * A prompt longer than any step is computed in steps of its own, one after the other.
+ * First come, first served. It differs from its model in what all our policies share: admission leaves a page for
+ * each running sequence to grow into (there: a hundredth of the cache), and there is no limit of padding, because
+ * nothing is padded. A prompt longer than any step is computed in steps of its own, one after the other.
  *
  * Why nothing starves: nobody overtakes, and once every slot is taken no prompt can come before the decodes.
  */

@@ -1,10 +1,10 @@
 /**
- * Shortest job first on predicted lengths ("learning to rank", 2408.15792, with a predicted number of tokens in
- * place of a rank): the fewer tokens a request is expected to generate still, the earlier it goes. Best for the mean latency if
- * predictions are good; it knows no objectives.
+ * Shortest job first on predicted lengths ("learning to rank", 2408.15792, with a predicted number of tokens in place
+ * of a rank): the fewer tokens a request is expected to generate still, the earlier it goes. Best for the mean
+ * latency if predictions are good; it knows no objectives.
  *
- * It knows of lengths only what the view says (`expectedTokens`), never a true one. It does not take slots from running
- * sequences; they go first in the order as they come to their end.
+ * It knows of lengths only what the view says (`expectedTokens`), never a true one. It does not take slots from
+ * running sequences; they move ahead in the order as they come to their end.
  *
  * Why nothing starves: a token more is worth `agingMs` of waiting, so that a request is overtaken only by those that
  * arrive within its length times that.

@@ -1,14 +1,15 @@
 /**
- * Dynamic SplitFuse (DeepSpeed-FastGen, 2401.08671 section 3): every step has the same number of tokens T, at the knee of the
- * cost curve. All running decodes are in it; the rest is filled exactly by prompts, long ones cut over several steps, short
- * ones put together and cut too. A prompt begins only when there are pages for all of it.
+ * Dynamic SplitFuse (DeepSpeed-FastGen, 2401.08671 section 3): every step has the same number of tokens T, at the
+ * knee of the cost curve. All running decodes are in it; the rest is filled exactly by prompts, long ones cut over
+ * several steps, short ones put together and cut too. A prompt begins only when there are pages for all of it.
  *
- * Beyond the paper, T follows the objectives: when a running decode has a target pace, T is the largest step that keeps
- * it, but prompts always get a sixteenth of the full step, so that an impossible target does not stop the queue. Where the
- * paper lets a decode wait for a free block and evicts the last sequence only when nothing can move, the last gives way
- * at once, as in all our policies: decodes are never skipped.
+ * Beyond the paper, T follows the objectives: when a running decode has a target pace, T is the largest step that
+ * keeps it, but prompts always get a sixteenth of the full step, so that an impossible target does not stop the
+ * queue. Where the paper lets a decode wait for a free block and evicts the last sequence only when nothing can move,
+ * the last gives way at once, as in all our policies: decodes are never skipped.
  *
- * First come, first served; why nothing starves is said in fifo.ts. First tokens of long prompts come later the smaller T is.
+ * First come, first served; why nothing starves is said in fifo.ts. First tokens of long prompts come later the
+ * smaller T is.
  */
 import { composeStep } from "./compose.ts";
 import { checkCount } from "./options.ts";
@@ -36,7 +37,8 @@ export function splitfuse({ stepTokens }: SplitfuseOptions = {}): BatchPolicy {
 }
 
 /**
- * T for the next step, in tokens: at most `limits.budgetTokens`, enough for every running decode where that allows it.
+ * T for the next step, in tokens: at most `limits.budgetTokens`, enough for every running decode where that allows
+ * it.
  * @param fullTokens T without objectives; `limits.kneeTokens` when absent, and the whole budget when that is unknown.
  */
 export function splitfuseTokens(view: SchedulerView, fullTokens?: number): number {
