@@ -22,6 +22,8 @@ import { checkDimensions, readEmbeddingOptions, unitVector } from "./embedding.t
 import { loadFacts, type ModelFacts } from "./load-model.ts";
 import type { Gauges, SequenceEnd, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
 import { EngineMetrics } from "./metrics.ts";
+import type { PhaseStats } from "./phases/options.ts";
+import { PhasesLink } from "./phases/phases-link.ts";
 import { planEngine } from "./plan.ts";
 import { RecordingFile } from "./recording-file.ts";
 import { SignalFan } from "./signal-fan.ts";
@@ -39,7 +41,7 @@ import type {
   SubmitOptions,
   TokenStream,
 } from "./types.ts";
-import { WorkerLink, type Ready } from "./worker-link.ts";
+import { WorkerLink, type EngineLink, type Ready } from "./worker-link.ts";
 
 const DEFAULT_MAX_WAITING = 256;
 const DEFAULT_STREAM_BUFFER = 256;
@@ -78,7 +80,8 @@ export class Engine implements AsyncDisposable {
   readonly #open = new Map<number, Open>();
   /** Who wants to know how a request went; kept until the worker has said so, also for streams that were left. */
   readonly #watchers = new Map<number, (end: SequenceEnd | null, cachedTokens: number) => void>();
-  #link: WorkerLink;
+  #link: EngineLink;
+  #phases: PhaseStats | null = null;
   #recording: RecordingFile | null = null;
   #info: EngineInfo;
   #calibration: Calibration | null;
@@ -95,7 +98,7 @@ export class Engine implements AsyncDisposable {
   #onDrained: (() => void) | null = null;
   #stopped: Promise<void> | null = null;
 
-  private constructor(options: CheckedOptions, name: string, facts: ModelFacts, link: WorkerLink, ready: Ready) {
+  private constructor(options: CheckedOptions, name: string, facts: ModelFacts, link: EngineLink, ready: Ready) {
     this.#options = options;
     this.#name = name;
     this.tokenizer = facts.tokenizer;
@@ -214,6 +217,7 @@ export class Engine implements AsyncDisposable {
       histograms: this.#metrics.histograms(),
       limits: { maxRunning, maxWaiting, budgetTokens: budgetTokens ?? this.#calibration?.budgetTokens ?? 0 },
       calibration: this.#calibration,
+      phases: this.#phases,
       recording: this.#recording?.status ?? null,
       lastError: this.#lastError,
     };
@@ -331,6 +335,7 @@ export class Engine implements AsyncDisposable {
   #onStep(report: StepReport): void {
     this.#metrics.step(report);
     this.#gauges = report.gauges;
+    this.#phases = report.phases ?? null;
     this.#failures = 0;
     for (const event of report.events) this.#deliver(event, report.atMs);
   }
@@ -382,7 +387,7 @@ export class Engine implements AsyncDisposable {
   }
 
   /** Waits for the worker's end and, unless that was asked for, recovers from it. */
-  #watch(link: WorkerLink): void {
+  #watch(link: EngineLink): void {
     void link.gone.then((error) => {
       if (this.#link === link) this.#onGone(error);
     });
@@ -451,14 +456,15 @@ function startWorker(
   name: string,
   file: RecordingFile | null,
   onStep: (report: StepReport) => void,
-): WorkerLink {
-  if (file === null) return new WorkerLink({ options, name }, onStep);
+): EngineLink {
+  const Link = (options.phases ?? "colocated") === "colocated" ? WorkerLink : PhasesLink;
+  if (file === null) return new Link({ options, name }, onStep);
   const recording = { startedAt: new Date(wallMs()).toISOString(), salt: randomUUID() };
-  return new WorkerLink({ options, name, recording }, onStep, (text) => file.write(text));
+  return new Link({ options, name, recording }, onStep, (text) => file.write(text));
 }
 
 /** The worker's word that it serves; when it cannot, there is nothing to record. */
-async function readyOrClosed(link: WorkerLink, file: RecordingFile | null): Promise<Ready> {
+async function readyOrClosed(link: EngineLink, file: RecordingFile | null): Promise<Ready> {
   try {
     return await link.ready;
   } catch (error) {

@@ -35,8 +35,19 @@ export {
   type StoredModel,
 } from "./model-store/store.ts";
 export type { RecordingOptions, RecordingStatus } from "./recording-file.ts";
+export { measureSteps, type MeasuredSteps, type MeasureStepsOptions } from "./measure-steps.ts";
 export { measureDrift, type DriftOptions, type DriftReport, type DriftSide } from "./measure-drift.ts";
 export { collect, type Completion } from "./collect.ts";
+export {
+  PHASES_MODES,
+  SHARINGS,
+  type DisaggregatedOptions,
+  type PhasesMode,
+  type PhaseStats,
+  type SemiPdOptions,
+  type Sharing,
+  type SlotUse,
+} from "./phases/options.ts";
 export {
   HISTOGRAM_NAMES,
   type Calibration,

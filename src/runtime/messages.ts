@@ -4,6 +4,7 @@
  * share; sequence numbers are given by the main thread.
  */
 import type { ErrorRecord } from "../core/index.ts";
+import type { PhaseStats } from "./phases/options.ts";
 import type { DecisionLogEntry, Slo, SloOutcome } from "../sched/index.ts";
 import type { GrammarSpec, SamplingOptions } from "../llm/index.ts";
 import type {
@@ -95,6 +96,8 @@ export type FromWorker =
       readonly preemptions: number;
       readonly gauges: Gauges;
       readonly events: readonly SequenceEvent[];
+      /** Of an engine whose phases are apart. */
+      readonly phases?: PhaseStats;
     }
   | { readonly kind: "decisions"; readonly ticket: number; readonly entries: readonly DecisionLogEntry[] }
   /** Lines of a recording, whole ones. */

@@ -463,6 +463,7 @@ class PooledEngine implements Engine {
         budgetTokens: options.budgetTokens ?? 0,
       },
       calibration: null,
+      phases: null,
       recording: null,
       lastError: null,
     };

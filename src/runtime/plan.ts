@@ -3,6 +3,7 @@ import { fail } from "../core/index.ts";
 import type { DecoderConfig } from "../llm/index.ts";
 import { BEST_EFFORT, createPolicy } from "../sched/index.ts";
 import type { CalibrationPlan } from "./calibrate.ts";
+import { checkPhases, poolsOf } from "./phases/options.ts";
 import type { EmbeddingOptions, EngineInfo, EngineOptions } from "./types.ts";
 
 const DEFAULT_PAGE_TOKENS = 16;
@@ -13,8 +14,8 @@ const DEFAULT_KV_BYTES = 512 * 1024 * 1024;
 const DEFAULT_CONTEXTS = 16;
 /** Larger steps would outgrow the executor's scratch memory. */
 const LARGEST_STEP_TOKENS = 512;
-/** The longest prompt that is computed in one step where a policy wants prompts whole: scratch memory grows with it. */
-const LARGEST_WHOLE_TOKENS = 4096;
+/** The longest prompt that is computed in one step where a policy wants prompts whole: attention grows with its square. */
+const LARGEST_WHOLE_TOKENS = 2048;
 const CALIBRATION_LIMIT_MS = 350;
 
 export interface EnginePlan {
@@ -30,11 +31,13 @@ export interface EnginePlan {
 /** @throws PunctualError invalid_request naming the option. */
 export function planEngine(options: EngineOptions, config: DecoderConfig, name: string): EnginePlan {
   checkOptions(options);
+  checkPhases(options);
   const pageTokens = options.pageTokens ?? DEFAULT_PAGE_TOKENS;
   const kvPages = options.kvPages ?? pagesWithin(options, config, pageTokens);
   const maxRunning = options.maxRunning ?? DEFAULT_MAX_RUNNING;
   const policy = createPolicy(options.policy ?? DEFAULT_POLICY, options.policyOptions);
-  const contextTokens = Math.min(contextOf(options, config), kvPages * pageTokens);
+  const pools = poolsOf(options.phases ?? "colocated", kvPages);
+  const contextTokens = Math.min(contextOf(options, config), Math.min(pools.prefill, pools.decode) * pageTokens);
   const chunkedTokens = Math.max(LARGEST_STEP_TOKENS, options.budgetTokens ?? 0, maxRunning);
   // Beside one whole prompt every running sequence can have its token.
   const wholeTokens = policy.chunked === false ? Math.min(contextTokens, LARGEST_WHOLE_TOKENS) + maxRunning : 0;

@@ -48,6 +48,8 @@ export class LiveSequence {
   #tokensInTime = 0;
   /** The most tokens that had KV in place so far, cached ones included: up to here nothing is new. */
   #reached = 0;
+  /** Spent between caches; null when it never was. */
+  #transferMs: number | null = null;
   /** KV in place for this many of the known tokens. */
   computed = 0;
   /** Pages nobody else holds, as counted for the last view. */
@@ -121,6 +123,14 @@ export class LiveSequence {
     this.ownPages = 0;
   }
 
+  /** Goes on in pages of another cache, to which its keys and values have been copied. @param transferMs how long that took */
+  rehome(pages: SequencePages, transferMs: number): void {
+    assert(pages.capacityTokens >= this.computed, "what was computed has pages there too");
+    this.#pages?.release();
+    this.#pages = pages;
+    this.#transferMs = (this.#transferMs ?? 0) + transferMs;
+  }
+
   /** Keeps the answer within a grammar. Before its first token. */
   guide(state: GrammarState): void {
     assert(this.generated === 0, "a grammar governs an answer from its beginning");
@@ -189,6 +199,7 @@ export class LiveSequence {
       cachedTokens: this.#cachedTokens ?? 0,
       reasoningTokens: this.#text.thinkingTokens,
       slo: end.outcome,
+      ...(this.#transferMs === null ? {} : { transferMs: this.#transferMs }),
     };
     const stop = this.#text.stop;
     const event: FinishEvent = {

@@ -54,7 +54,7 @@ export interface LoopPhase {
   /** Free pages that it must leave to the others. */
   reservedPages(): number;
   /** Takes a sequence, with its pages, that has had its first token and goes on; it is in no loop meanwhile. */
-  handOff?(sequence: LiveSequence): void;
+  readonly handOff?: (sequence: LiveSequence) => void;
 }
 
 export interface StepLoopOptions {
@@ -114,6 +114,11 @@ export class StepLoop {
   /** Sequences that hold pages here, the oldest first. */
   get running(): readonly LiveSequence[] {
     return [...this.#running.values()].toSorted((a, b) => a.spec.seq - b.spec.seq);
+  }
+
+  /** How many those are. */
+  get runningCount(): number {
+    return this.#running.size;
   }
 
   /** What it has learnt of the cost of its steps. */

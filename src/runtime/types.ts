@@ -10,6 +10,7 @@ import type {
   TokenLogprobs,
   WeightsFormat,
 } from "../llm/index.ts";
+import type { DisaggregatedOptions, PhasesMode, PhaseStats, SemiPdOptions } from "./phases/options.ts";
 import type { RecordingOptions, RecordingStatus } from "./recording-file.ts";
 import type { PolicyOptions, Slo, SloClass, SloOutcome } from "../sched/index.ts";
 
@@ -77,7 +78,7 @@ export interface EngineOptions {
   readonly policyOptions?: PolicyOptions;
   /**
    * Most tokens that one step can hold: memory for a step is set aside for that many. It matters to policies that compute
-   * prompts whole. When absent, for those the context (at most 4096) and a token for each running sequence, else 512;
+   * prompts whole. When absent, for those the context (at most 2048) and a token for each running sequence, else 512;
    * never below the budget.
    */
   readonly maxStepTokens?: number;
@@ -104,6 +105,12 @@ export interface EngineOptions {
    * embedding model, everything else is not.
    */
   readonly embedding?: EmbeddingOptions;
+  /** Which threads compute prompts and which decodes, see phases/options.ts; "colocated" (one thread of work for both) when absent. */
+  readonly phases?: PhasesMode;
+  /** Of `phases: "semi-pd"` only. */
+  readonly semiPd?: SemiPdOptions;
+  /** Of `phases: "disaggregated"` only. */
+  readonly disaggregated?: DisaggregatedOptions;
   /** Check every invariant after each step, not only when idle. For tests. */
   readonly checkEachStep?: boolean;
   /** Absolute folder for packed, mapped weights shared by sessions and processes. */
@@ -211,6 +218,8 @@ export interface Usage {
   /** Generated tokens inside thinking sections. */
   readonly reasoningTokens: number;
   readonly slo: SloOutcome;
+  /** Of a disaggregated engine: from the first token's end to its place among the decodes, milliseconds. */
+  readonly transferMs?: number;
 }
 
 /** "stopping": refuses new work and finishes what it has. */
@@ -331,6 +340,8 @@ export interface EngineStats {
   readonly histograms: Readonly<Record<HistogramName, HistogramSnapshot>>;
   readonly limits: { readonly maxRunning: number; readonly maxWaiting: number; readonly budgetTokens: number };
   readonly calibration: Calibration | null;
+  /** How the phases share the compute; null when they are colocated. */
+  readonly phases: PhaseStats | null;
   /** Of the worker that is, or was last, running; null when nothing is recorded. */
   readonly recording: RecordingStatus | null;
   readonly lastError: string | null;

@@ -2,7 +2,7 @@
  * One engine worker as the main thread sees it: started, ready, gone. It does not restart anything.
  * A worker is asked to stop and leaves by itself; nothing here terminates one.
  */
-import { Worker } from "node:worker_threads";
+import { type MessagePort, Worker } from "node:worker_threads";
 import { fromErrorRecord, PunctualError } from "../core/index.ts";
 import { disableNativeTelemetry } from "../graph/index.ts";
 import type { DecisionLogEntry } from "../sched/index.ts";
@@ -23,13 +23,35 @@ function deferred<T>(): Deferred<T> {
 }
 
 /** Compiled workers run from dist/; sources (under a test runner) find theirs there too. */
-function workerUrl(): URL {
+function workerUrl(file: string): URL {
   const here = import.meta.url;
-  if (!here.endsWith(".ts")) return new URL("./engine-worker.js", here);
-  return new URL("../../dist/runtime/engine-worker.js", here);
+  if (!here.endsWith(".ts")) return new URL(`./${file}`, here);
+  return new URL(`../../dist/runtime/${file}`, here);
 }
 
-export class WorkerLink {
+/** Which program a worker runs, and what it gets besides its setup. */
+export interface WorkerProgram {
+  /** Below runtime/. */
+  readonly file: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly transfer: readonly MessagePort[];
+}
+
+const ENGINE: WorkerProgram = { file: "engine-worker.js", data: {}, transfer: [] };
+
+/** The compute of an engine as the main thread sees it: one worker, or two that belong together. */
+export interface EngineLink {
+  /** Resolves when it serves; rejects when it cannot start. */
+  readonly ready: Promise<Ready>;
+  /** Resolves when every thread of it has ended, with the exception that ended it, if any. */
+  readonly gone: Promise<Error | null>;
+  readonly alive: boolean;
+  send(message: ToWorker): void;
+  /** The decisions that it has kept; none when it is gone. */
+  decisions(): Promise<readonly DecisionLogEntry[]>;
+}
+
+export class WorkerLink implements EngineLink {
   /** Resolves when the worker serves; rejects when it cannot start. */
   readonly ready: Promise<Ready>;
   /** Resolves when the thread has ended, with the exception that ended it, if any. */
@@ -40,9 +62,18 @@ export class WorkerLink {
   #alive = true;
   #error: Error | null = null;
 
-  constructor(setup: WorkerSetup, onStep: (report: StepReport) => void, onRecording?: (text: string) => void) {
+  constructor(
+    setup: WorkerSetup,
+    onStep: (report: StepReport) => void,
+    onRecording?: (text: string) => void,
+    { file, data, transfer }: WorkerProgram = ENGINE,
+  ) {
     disableNativeTelemetry(); // here, because the worker cannot
-    this.#worker = new Worker(workerUrl(), { workerData: setup, name: `punctual-engine-${setup.name}` });
+    this.#worker = new Worker(workerUrl(file), {
+      workerData: { ...setup, ...data },
+      transferList: [...transfer],
+      name: `punctual-engine-${setup.name}`,
+    });
     const ready = deferred<Ready>();
     const gone = deferred<Error | null>();
     this.ready = ready.promise;

@@ -1,0 +1,179 @@
+/** Loads the deciding worker of an engine whose phases are apart, and has the other one load. */
+import type { MessagePort } from "node:worker_threads";
+import { present } from "../../core/index.ts";
+import { KvPages, StepExecutor } from "../../llm/index.ts";
+import { createPolicy, kneeTokens, StepCost, type Phase, type SchedulerLimits } from "../../sched/index.ts";
+import { calibrate } from "../calibrate.ts";
+import { liveClock } from "../clock.ts";
+import { loadFacts, withWeights } from "../load-model.ts";
+import type { FromWorker, WorkerSetup } from "../messages.ts";
+import { planEngine, type EnginePlan } from "../plan.ts";
+import { createVocabulary } from "../text-assembler.ts";
+import type { Calibration, EngineInfo, EngineOptions } from "../types.ts";
+import { LinkShaper, PullingHandover } from "./handover.ts";
+import { LaneRunner } from "./lane-runner.ts";
+import { poolsOf, type PhasesMode } from "./options.ts";
+import { Peer, type LaneExecutor } from "./peer.ts";
+import { PhaseLoops, type PhaseLoopsOptions } from "./phase-loops.ts";
+import { ShareKeeper } from "./share-keeper.ts";
+
+/** Everything that the deciding worker works with. */
+export interface LoadedPhases {
+  readonly info: EngineInfo;
+  readonly calibration: Calibration | null;
+  readonly executor: StepExecutor;
+  readonly runner: LaneRunner;
+  readonly peer: Peer;
+  readonly loops: PhaseLoops;
+  /** Of an engine with two caches. */
+  readonly handover: PullingHandover | null;
+}
+
+/** Prompts delay nobody's decodes on a worker of their own, so their steps may be longer; a step ends before a cancelled one does. */
+const PROMPT_STEP_FACTOR = 4;
+/** Threads that attend over a shared cache: both workers. */
+const VIEWS = 2;
+/** Fewer tokens than this are not worth a step of prompts. */
+const LEAST_HELP_TOKENS = 8;
+
+/** @throws PunctualError as an engine's start does. */
+export async function loadPhases(
+  { options, name }: WorkerSetup,
+  port: MessagePort,
+  send: (message: FromWorker) => void,
+): Promise<LoadedPhases> {
+  const { config, tokenizer, endTokens } = await loadFacts(options.model);
+  const plan = planEngine(options, config, name);
+  const mode = options.phases === "disaggregated" ? "disaggregated" : "semi-pd";
+  const sharing = options.semiPd?.sharing ?? "controlled";
+  const threads = mode === "semi-pd" && sharing === "os" ? 2 : 1;
+  const { info } = plan;
+  const pools = poolsOf(mode, info.kvPages);
+  const executor = await createExecutor(options, plan, config, pools.decode, threads, mode);
+  const peer = new Peer(port);
+  peer.send({
+    kind: "attach",
+    cache: mode === "semi-pd" ? { memory: executor.kvMemory, views: VIEWS, view: 1 } : null,
+    ortRowThreshold: executor.ortRowThreshold,
+    threads,
+  });
+  await peer.ready;
+  const decodePages = new KvPages({ pages: pools.decode, pageTokens: info.pageTokens });
+  const pages = {
+    decode: decodePages,
+    prefill: mode === "semi-pd" ? decodePages : new KvPages({ pages: pools.prefill, pageTokens: info.pageTokens }),
+  };
+  const { cost, calibration, limits, helpTokens } = await measure(options, plan, executor, decodePages);
+  const runner = new LaneRunner(executor, liveClock);
+  const handover = mode === "disaggregated" ? createHandover(options, executor, peer) : null;
+  const shares = new ShareKeeper({
+    mode,
+    ...(options.semiPd === undefined ? {} : { semiPd: options.semiPd }),
+    setTickets: (worker, tickets) => (worker === "decode" ? runner : peer).setTickets(tickets),
+    use: (worker) => (worker === "decode" ? runner : peer).use,
+  });
+  const loops = new PhaseLoops({
+    lanes: createLanes(executor, runner, peer, mode === "semi-pd" && (sharing === "controlled" || sharing === "fixed")),
+    pages,
+    ...(handover === null ? {} : { handover }),
+    shares,
+    vocabulary: createVocabulary(tokenizer, endTokens, config.vocabSize),
+    policy: () => createPolicy(info.policy, options.policyOptions),
+    maxRunning: plan.maxRunning,
+    limits,
+    helpTokens,
+    cost,
+    clock: liveClock,
+    prefixCache: options.prefixCache ?? true,
+    recordDecisions: options.recordDecisions ?? 0,
+    checkEachStep: options.checkEachStep ?? false,
+    report: send,
+  });
+  return { info, calibration, executor, runner, peer, loops, handover };
+}
+
+function createExecutor(
+  options: EngineOptions,
+  { info, maxRows }: EnginePlan,
+  config: Parameters<typeof withWeights>[1],
+  pages: number,
+  threads: 1 | 2,
+  mode: PhasesMode,
+): Promise<StepExecutor> {
+  return withWeights(options.model, config, (weights) =>
+    StepExecutor.create({
+      config,
+      weights,
+      weightsFormat: info.weights,
+      threads,
+      kv: { format: options.kvFormat ?? "f32", pages, pageTokens: info.pageTokens },
+      maxRows,
+      clock: liveClock,
+      ...(mode === "semi-pd" ? { sharedViews: VIEWS } : {}),
+      ...(options.exact === true ? { attention: { ortRowThreshold: Infinity } } : {}),
+      ...(options.weightCacheDir === undefined ? {} : { weightCacheDir: options.weightCacheDir }),
+    }),
+  );
+}
+
+/** What steps cost and may hold, measured while nothing else runs. */
+async function measure(
+  options: EngineOptions,
+  plan: EnginePlan,
+  executor: StepExecutor,
+  pages: KvPages,
+): Promise<{ cost: StepCost; calibration: Calibration | null; limits: SchedulerLimits; helpTokens: number }> {
+  const cost = new StepCost();
+  const { targetStepMs } = plan.calibration;
+  const longer = { ...plan.calibration, targetStepMs: targetStepMs * PROMPT_STEP_FACTOR };
+  const calibration = plan.budgetTokens === null ? await calibrate(executor, pages, liveClock, cost, longer) : null;
+  const budgetTokens = plan.budgetTokens ?? present(calibration, "a calibration").budgetTokens;
+  const largest = cost.points().at(-1);
+  const knee = largest === undefined ? null : kneeTokens(cost, Math.max(1, Math.floor(largest[0])));
+  let helpTokens = Math.max(LEAST_HELP_TOKENS, Math.floor(budgetTokens / PROMPT_STEP_FACTOR));
+  while (helpTokens > LEAST_HELP_TOKENS && cost.stepMs(helpTokens) > targetStepMs)
+    helpTokens = Math.floor(helpTokens / 2);
+  const limits: SchedulerLimits = {
+    maxRunning: plan.maxRunning,
+    budgetTokens,
+    maxChunk: options.maxChunk ?? budgetTokens,
+    maxStepTokens: plan.maxRows,
+    ...(knee === null ? {} : { kneeTokens: knee }),
+  };
+  return { cost, calibration, limits, helpTokens: Math.min(helpTokens, budgetTokens) };
+}
+
+function createLanes(
+  executor: StepExecutor,
+  runner: LaneRunner,
+  peer: Peer,
+  shared: boolean,
+): PhaseLoopsOptions["lanes"] {
+  const { topK } = executor;
+  const local = (phase: Phase): LaneExecutor => ({
+    topK,
+    step: async (batch) => (await runner.step(phase, batch)).result(),
+    wholeRow: (sequence, index) => runner.run(phase).wholeRow(sequence, index),
+  });
+  const remote = (phase: Phase): LaneExecutor => ({
+    topK,
+    step: (batch) => peer.step(phase, batch),
+    wholeRow: (sequence) => executor.wholeRowOf(peer.keptRow(phase, sequence)),
+  });
+  return {
+    decode: { decode: local("decode"), ...(shared ? { prefill: local("prefill") } : {}) },
+    prefill: { prefill: remote("prefill"), ...(shared ? { decode: remote("decode") } : {}) },
+  };
+}
+
+function createHandover(options: EngineOptions, executor: StepExecutor, peer: Peer): PullingHandover {
+  const handover = new PullingHandover({
+    clock: liveClock,
+    link: new LinkShaper(options.disaggregated),
+    pageBytes: executor.kvBytes / executor.kv.pages,
+    ask: (transfer, pages) => peer.send({ kind: "pull", transfer, pages }),
+    write: (page, bytes) => executor.pageData(page).set(bytes),
+  });
+  peer.onPages = (transfer, bytes) => handover.received(transfer, bytes);
+  return handover;
+}
