@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TINY, until } from "../../test/support/engine.ts";
 import { writeRandomModel } from "../../test/support/model-folder.ts";
 import { plainEnvironment, root } from "../../test/support/process.ts";
-import { replay } from "../sim/index.ts";
+import { calibratedDeployment, decodeShape, readCalibration, replay } from "../sim/index.ts";
 import { readRecording } from "../workload/index.ts";
 
 const MAIN = join(root, "dist/cli/main.js");
@@ -210,6 +210,30 @@ describe("serve --record", () => {
 });
 
 describe("doctor", () => {
+  test("calibrates the model named into a file that simulations can read", { timeout: 120_000 }, async () => {
+    const file = join(folder, "random.json");
+    const flags = ["--max-num-seqs", "4", "--max-num-batched-tokens", "32", "--seconds", "8", "--json"];
+    const { code, stdout } = await punctual(["doctor", "--calibrate", file, "--model", model, ...flags]);
+    expect(code).toBe(0);
+    const report = JSON.parse(stdout) as { file: string; steps: number; fit: { medianError: number } };
+    expect(report).toMatchObject({ file, model: "random-model" });
+    const calibration = readCalibration(readFileSync(file, "utf8"));
+    expect(calibration.points).toHaveLength(report.steps);
+    expect(calibration).toMatchObject({
+      model: "random-model",
+      kvBytesPerToken: 256,
+      settings: { threads: 1, maxRunning: 4, budgetTokens: 32 },
+    });
+    const { deployment, fit } = calibratedDeployment(calibration);
+    expect(deployment.cost.stepMs(decodeShape(4, 64))).toBeGreaterThan(0);
+    expect(fit.medianError).toBeCloseTo(report.fit.medianError, 9);
+  });
+
+  test("says so when there is no folder for the file", async () => {
+    const { code, stderr } = await punctual(["doctor", "--calibrate", "/no/such/folder/x.json", "--model", model]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("/no/such/folder")]);
+  });
+
   test("measures the machine and says what to set", { timeout: 120_000 }, async () => {
     const { code, stdout } = await punctual(["doctor", "--json"]);
     expect(code).toBe(0);

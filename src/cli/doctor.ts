@@ -4,12 +4,10 @@ import type { Command } from "commander";
 import type { Clock } from "../core/index.ts";
 import { median } from "../core/index.ts";
 import type { Calibration } from "../runtime/index.ts";
-import { startEngines } from "./models.ts";
+import { decimal } from "./arguments.ts";
+import type { CalibrateFlags } from "./calibrate.ts";
+import { addEngineOptions, startEngines } from "./models.ts";
 import { bold, dim, formatBytes, formatMs, startProgress } from "./terminal.ts";
-
-interface DoctorFlags {
-  readonly json?: boolean;
-}
 
 /** What `--json` prints. Speeds are medians; null where the machine has no second core. */
 interface Diagnosis {
@@ -46,14 +44,21 @@ interface ModelDiagnosis {
 }
 
 export function addDoctor(program: Command): void {
-  program
+  const command = program
     .command("doctor")
     .description("check this machine: instruction sets, memory, speeds, budgets, and what to set")
     .option("--json", "one JSON object")
-    .action((flags: DoctorFlags) => doctor(flags));
+    .option("--calibrate [file]", "instead, measure what steps of a model cost and write that down for simulations")
+    .option("--model <model>", "which model to calibrate, as in serve; the built-in base model when absent")
+    .option("--seconds <count>", "how long to measure when calibrating; loading comes on top", decimal(1, 3600), 45);
+  addEngineOptions(command).action(async (flags: CalibrateFlags) => {
+    if (flags.calibrate === undefined) return doctor(flags);
+    const { calibrate } = await import("./calibrate.ts");
+    return calibrate(flags);
+  });
 }
 
-async function doctor(flags: DoctorFlags): Promise<void> {
+async function doctor(flags: Pick<CalibrateFlags, "json">): Promise<void> {
   const diagnosis = await diagnose();
   if (flags.json === true) console.log(JSON.stringify(diagnosis));
   else console.log(report(diagnosis));
