@@ -13,6 +13,7 @@ import { addDoctor } from "./doctor.ts";
 import { addKey } from "./key.ts";
 import { addModels } from "./models-command.ts";
 import { addServe } from "./serve.ts";
+import { addSimulate } from "./simulate.ts";
 import { reportFailure } from "./terminal.ts";
 import { addTrain } from "./train.ts";
 
@@ -29,7 +30,7 @@ function createProgram(): Command {
     .version(packageVersion())
     .showHelpAfterError("(try punctual --help)")
     .exitOverride();
-  for (const add of [addServe, addChat, addModels, addTrain, addDoctor, addKey, addClaim]) add(program);
+  for (const add of [addServe, addChat, addModels, addTrain, addDoctor, addKey, addSimulate, addClaim]) add(program);
   for (const command of [...program.commands, ...program.commands.flatMap((parent) => parent.commands)]) {
     command.exitOverride();
   }

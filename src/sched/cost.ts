@@ -47,11 +47,17 @@ export function kneeTokens(cost: CostEstimate, mostTokens: number, share = 0.9):
   return knee;
 }
 
+interface Bin {
+  tokens: number;
+  stepMs: number;
+}
+
 /** The live estimate. Deterministic: the same observations in the same order give the same points. */
 export class StepCost implements CostEstimate {
   readonly #weight: number;
-  readonly #bins = new Map<number, { tokens: number; stepMs: number }>();
-  #points: CostPoints = [];
+  readonly #bins = new Map<number, Bin>();
+  /** The same in order of tokens: means stay within their bins, so the order stays too. */
+  readonly #ascending: Bin[] = [];
 
   /** @param weight share of a new observation in the mean, above 0 and at most 1. */
   constructor(weight = 0.1) {
@@ -59,27 +65,41 @@ export class StepCost implements CostEstimate {
     this.#weight = weight;
   }
 
+  /** Called once a step by engines and simulators: allocates nothing but a new bin. */
   observe(tokens: number, stepMs: number): void {
     if (tokens < 1 || !(stepMs >= 0)) return;
     const key = Math.round(Math.log2(tokens) * 2);
     const bin = this.#bins.get(key);
     if (bin === undefined) {
-      this.#bins.set(key, { tokens, stepMs });
+      const made = { tokens, stepMs };
+      this.#bins.set(key, made);
+      const place = this.#ascending.findIndex((other) => other.tokens > tokens);
+      this.#ascending.splice(place < 0 ? this.#ascending.length : place, 0, made);
     } else {
       bin.tokens += (tokens - bin.tokens) * this.#weight;
       bin.stepMs += (stepMs - bin.stepMs) * this.#weight;
     }
-    this.#points = Array.from(this.#bins.values(), (b) => [b.tokens, b.stepMs] as const).toSorted(
-      (a, b) => a[0] - b[0],
-    );
   }
 
+  /** As costFromPoints(points()) would, bit by bit. */
   stepMs(tokens: number): number {
-    return interpolate(this.#points, tokens);
+    const bins = this.#ascending;
+    let previous = bins[0];
+    if (previous === undefined) return 0;
+    if (tokens <= previous.tokens) return previous.stepMs;
+    for (let i = 0; i < bins.length; i++) {
+      const bin = bins[i]!;
+      if (tokens <= bin.tokens) {
+        const share = bin.tokens === previous.tokens ? 1 : (tokens - previous.tokens) / (bin.tokens - previous.tokens);
+        return previous.stepMs + (bin.stepMs - previous.stepMs) * share;
+      }
+      previous = bin;
+    }
+    return (previous.stepMs * tokens) / previous.tokens;
   }
 
   /** The estimate as data, ascending by tokens. */
   points(): CostPoints {
-    return this.#points;
+    return this.#ascending.map(({ tokens, stepMs }) => [tokens, stepMs] as const);
   }
 }

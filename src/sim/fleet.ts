@@ -30,6 +30,8 @@ export interface InstanceSpec {
   readonly maxChunk?: number;
   /** Most tokens of a step that computes prompts whole; 8192, or the budget if larger, when absent. */
   readonly maxStepTokens?: number;
+  /** A known engine's own, instead of everything above. */
+  readonly limits?: SchedulerLimits;
   /** Most requests in the queue; the next is refused. 100,000 when absent. */
   readonly maxWaiting?: number;
   readonly outlook?: () => Outlook;
@@ -75,6 +77,7 @@ function limitsOf(spec: InstanceSpec): { limits: SchedulerLimits; cost: ReturnTy
   const largest = Math.max(spec.maxStepTokens ?? DEFAULTS.maxStepTokens, spec.budgetTokens ?? 1);
   const targetMs = spec.targetStepMs ?? Math.max(DEFAULTS.targetStepMs, 4 * model.stepMs(decodeShape(1, 1)));
   const calibrated = calibrate(model, targetMs, Math.min(maxRunning, largest), largest);
+  if (spec.limits !== undefined) return { cost: calibrated.cost, limits: spec.limits };
   const budgetTokens = spec.budgetTokens ?? calibrated.budgetTokens;
   const knee = kneeTokens(calibrated.cost, budgetTokens);
   return {

@@ -28,8 +28,19 @@ export { EventQueue, type EventHandle } from "./event-queue.ts";
 export type { InstanceSpec } from "./fleet.ts";
 export { VirtualInstance, type InstanceListener, type InstanceOptions } from "./instance.ts";
 export { Latencies, type LatencySummary } from "./latency.ts";
+export { ChromeTrace } from "./chrome-trace.ts";
+export {
+  FIDELITY_METRICS,
+  measuredLatencies,
+  predict,
+  type Fidelity,
+  type FidelityMetric,
+  type LatencyPair,
+} from "./predict.ts";
+export { CSV_HEADER, csvLine } from "./requests-csv.ts";
 export { CountedPages, type PagePool } from "./page-pool.ts";
 export {
+  compareDecisions,
   firstDifference,
   readEngineFacts,
   recordedDecisions,

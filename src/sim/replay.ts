@@ -202,3 +202,26 @@ export function recordedDecisions(recording: Recording): readonly DecisionLogEnt
     return decision as DecisionLogEntry;
   });
 }
+
+/**
+ * Compares the decisions that a recording carries with those of its replay, step by step. A server under load writes
+ * some steps without their decision: they count as unknown, not as different.
+ * @param replayed one entry per recorded step.
+ */
+export function compareDecisions(
+  recording: Recording,
+  replayed: readonly DecisionLogEntry[],
+): { readonly compared: number; readonly difference: LogDifference | null } {
+  let compared = 0;
+  if (recording.steps.length !== replayed.length) {
+    const counts = { recorded: recording.steps.length, replayed: replayed.length };
+    return { compared, difference: { entry: Math.min(counts.recorded, counts.replayed), field: "", ...counts } };
+  }
+  for (const [entry, { decision }] of recording.steps.entries()) {
+    if (decision === undefined) continue;
+    compared += 1;
+    const found = difference(decision, replayed[entry], "");
+    if (found !== null) return { compared, difference: { entry, ...found } };
+  }
+  return { compared, difference: null };
+}

@@ -1,0 +1,104 @@
+/**
+ * How well a simulation foretells a live run: the run's arrivals, lengths and objectives go in, costs come from a model
+ * that was fitted on another run, and mean and P90 of the three latencies are compared.
+ */
+import { fail } from "../core/index.ts";
+import { createPolicy, type BatchPolicy } from "../sched/index.ts";
+import { recordingTrace, type Recording } from "../workload/index.ts";
+import { roundRobin } from "./dispatch.ts";
+import { Latencies } from "./latency.ts";
+import { readEngineFacts } from "./replay.ts";
+import type { SimulationReport } from "./report.ts";
+import { Simulation } from "./simulation.ts";
+import type { CostModel } from "./types.ts";
+
+/** Mean and P90 of one latency, milliseconds. */
+export interface LatencyPair {
+  readonly mean: number;
+  readonly p90: number;
+}
+
+/** The latencies that are compared. */
+export const FIDELITY_METRICS = ["ttftMs", "tpotMs", "e2eMs"] as const;
+/** The name of a compared latency. */
+export type FidelityMetric = (typeof FIDELITY_METRICS)[number];
+
+/** A live run against its prediction. */
+export interface Fidelity {
+  readonly measured: Readonly<Record<FidelityMetric, LatencyPair>>;
+  readonly predicted: Readonly<Record<FidelityMetric, LatencyPair>>;
+  /** predicted / measured - 1. */
+  readonly error: Readonly<Record<FidelityMetric, LatencyPair>>;
+  /** The largest of them, without its sign. */
+  readonly worst: number;
+  readonly requests: number;
+  readonly report: SimulationReport;
+}
+
+/**
+ * Simulates the engine of a recording on its own arrivals and lengths. Nothing of its times is used.
+ * @throws PunctualError invalid_file when the recording does not say what engine it was or nothing finished in it.
+ */
+export function predict(recording: Recording, cost: CostModel, policy?: () => BatchPolicy): Fidelity {
+  const facts = readEngineFacts(recording.head.engine);
+  const trace = recordingTrace(recording);
+  const kvTokens = facts.pages * facts.pageTokens;
+  const report = new Simulation({
+    trace,
+    instances: [
+      {
+        deployment: { name: recording.head.model, cost, kvTokens, kvBytesPerToken: 0, devices: 1 },
+        policy: policy ?? (() => createPolicy(recording.head.policy)),
+        pageTokens: facts.pageTokens,
+        prefixCache: facts.prefixCache,
+        limits: facts.limits,
+      },
+    ],
+    dispatch: roundRobin(),
+    maxAnswerTokens: Math.max(1, ...recording.requests.map(({ maxTokens }) => maxTokens)),
+  }).run();
+  return compare(measuredLatencies(recording), report);
+}
+
+/** Latencies of the requests that finished by themselves. */
+export function measuredLatencies(recording: Recording): Readonly<Record<FidelityMetric, Latencies>> {
+  const arrivals = new Map(recording.requests.map(({ id, atMs }) => [id, atMs]));
+  const found = { ttftMs: new Latencies(), tpotMs: new Latencies(), e2eMs: new Latencies() };
+  for (const { id, atMs, reason, firstTokenMs, outputTokens } of recording.ends) {
+    const arrivalMs = arrivals.get(id);
+    if (arrivalMs === undefined || firstTokenMs === null || (reason !== "stop" && reason !== "length")) continue;
+    found.ttftMs.observe(firstTokenMs - arrivalMs);
+    found.e2eMs.observe(atMs - arrivalMs);
+    if (outputTokens > 1) found.tpotMs.observe((atMs - firstTokenMs) / (outputTokens - 1));
+  }
+  return found;
+}
+
+function compare(measured: Readonly<Record<FidelityMetric, Latencies>>, report: SimulationReport): Fidelity {
+  const each = <T>(of: (metric: FidelityMetric) => T): Record<FidelityMetric, T> => ({
+    ttftMs: of("ttftMs"),
+    tpotMs: of("tpotMs"),
+    e2eMs: of("e2eMs"),
+  });
+  const live = each((metric): LatencyPair => {
+    const { mean, p90 } = measured[metric].summary();
+    return mean !== null && p90 !== null ? { mean, p90 } : nothing(metric);
+  });
+  const predicted = each((metric): LatencyPair => {
+    const { mean, p90 } = report[metric];
+    return mean !== null && p90 !== null ? { mean, p90 } : nothing(metric);
+  });
+  const error = each((metric): LatencyPair => {
+    const [a, b] = [live[metric], predicted[metric]];
+    return { mean: b.mean / a.mean - 1, p90: b.p90 / a.p90 - 1 };
+  });
+  const sizes = FIDELITY_METRICS.flatMap((metric) => [error[metric].mean, error[metric].p90].map(Math.abs));
+  const requests = measured.e2eMs.count;
+  return { measured: live, predicted, error, worst: Math.max(...sizes), requests, report };
+}
+
+function nothing(metric: FidelityMetric): never {
+  return fail("invalid_file", `recording: no request finished, so there is no ${metric} to compare`, {
+    param: "recording",
+  });
+}
