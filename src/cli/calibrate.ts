@@ -1,5 +1,6 @@
 /** `punctual doctor --calibrate`: what steps of a model cost on this machine, as a file that simulations are fitted to. */
 import { accessSync, constants, writeFileSync } from "node:fs";
+import { availableParallelism, loadavg } from "node:os";
 import { dirname, resolve } from "node:path";
 import { fail, type ErrorCode } from "../core/index.ts";
 import type { MeasuredSteps } from "../runtime/index.ts";
@@ -20,6 +21,8 @@ interface CalibrationReport {
   readonly file: string;
   readonly machine: string;
   readonly model: string;
+  /** Runnable processes over the last minute before it began; 0 where the system does not tell. */
+  readonly load: number;
   readonly seconds: number;
   readonly steps: number;
   readonly fit: Omit<Fit, "form"> | null;
@@ -31,6 +34,7 @@ interface CalibrationReport {
  */
 export async function calibrate(flags: CalibrateFlags): Promise<void> {
   const startMs = performance.now();
+  const load = Math.round(loadavg()[0]! * 10) / 10;
   const [model] = await chosenModels(flags.model === undefined ? undefined : [flags.model]);
   const file = resolve(typeof flags.calibrate === "string" ? flags.calibrate : `${model!.name}.calibration.json`);
   checkWritable(file);
@@ -48,6 +52,7 @@ export async function calibrate(flags: CalibrateFlags): Promise<void> {
     file,
     machine,
     model: model!.name,
+    load,
     seconds,
     steps: points.length,
     fit: await fitOf(points),
@@ -129,12 +134,17 @@ function refuse(code: ErrorCode, message: string): never {
   fail(code, `--calibrate: ${message}`, { param: "calibrate" });
 }
 
-function summary({ file, machine, model, seconds, steps, fit }: CalibrationReport): string {
+function summary({ file, machine, model, load, seconds, steps, fit }: CalibrationReport): string {
   const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
   const lines = [
     `${bold(model)} ${dim(`on ${machine}`)}`,
     `${steps} steps measured in ${formatMs(seconds * 1000)}, written to ${file}`,
   ];
+  if (load >= availableParallelism()) {
+    lines.push(
+      `Something else is running (load ${load}): steps look dearer than they are, measure again when it is quiet.`,
+    );
+  }
   if (fit === null) lines.push("Too few different steps for a fit: allow more --seconds.");
   else {
     const { meanError, medianError, p90Error } = fit;

@@ -93,10 +93,13 @@ async function measureOn(engine: Engine, { options, grid, beforeMs, limitMs }: W
   const startMs = liveClock.nowMs();
   const untilMs = startMs + limitMs;
   const { passes = Infinity, onEntries, onProgress } = options;
+  if (grid.length === 0) return 0;
   const limit = new AbortController();
   const disarm = after(limitMs, () => limit.abort());
   const random = createRandom(0, `steps/${engine.info.policy}`);
-  let seen = -1;
+  // The first steps pay for allocations: nothing of them is told.
+  await carryOut(engine, grid[0]!, random, limit.signal);
+  let seen = (await engine.decisions()).at(-1)?.step ?? -1;
   let done = 0;
   try {
     for (let pass = 0; pass < passes && !limit.signal.aborted; pass++) {

@@ -72,3 +72,12 @@ test("who expired missed the objective; who left counts for neither", () => {
   expect(metrics.slo().find((count) => count.metric === "all")).toMatchObject({ attained: 0, missed: 1 });
   expect(metrics.counters().promptTokens).toBe(0);
 });
+
+test("goodput is booked by class, also of who left: tokens in time were delivered in time", () => {
+  const metrics = new EngineMetrics();
+  const deadline: Slo = { class: "deadline", deadlineMs: 500, onMiss: "finish" };
+  metrics.step(
+    report([errorEvent({ end: "abort", goodTokens: 2 }), errorEvent({ end: "stop", slo: deadline, goodTokens: 5 })]),
+  );
+  expect(metrics.counters().goodputTokens).toEqual({ latency: 2, deadline: 5, compound: 0, "best-effort": 0 });
+});

@@ -121,6 +121,15 @@ function checkOptions(options: EngineOptions): void {
     fail("invalid_request", `threads: expected 1 or 2, got ${String(options.threads)}`, { param: "threads" });
   }
   const { record } = options;
+  if (record !== undefined && (options.phases ?? "colocated") !== "colocated") {
+    fail(
+      "invalid_request",
+      `record: phases apart have no one order of steps to replay; got phases "${options.phases}"`,
+      {
+        param: "record",
+      },
+    );
+  }
   if (record?.maxShare !== undefined && !(record.maxShare >= 0 && record.maxShare <= 1)) {
     fail("invalid_request", `record.maxShare: expected a share from 0 to 1, got ${record.maxShare}`, {
       param: "record.maxShare",

@@ -170,6 +170,7 @@ test("at its limit a recording ends with a whole line, and serving goes on", asy
 test("a file that cannot be made, or a share that is none, is an error of start", async () => {
   expect(await codeOf(start(join(folder, "no", "such", "folder.jsonl")))).toBe("invalid_request");
   expect(await codeOf(start(fresh(), { record: { path: fresh(), maxShare: 2 } }))).toBe("invalid_request");
+  expect(await codeOf(start(fresh(), { phases: "disaggregated" }))).toBe("invalid_request");
   expect(readdirSync(folder)).not.toContain("no");
 });
 

@@ -96,7 +96,7 @@ export interface EngineOptions {
   readonly streamBuffer?: number;
   /** How long a stream may stay paused unread before it is aborted, milliseconds; 30 000 when absent. */
   readonly stallMs?: number;
-  /** Write down all that a replay needs, until the engine stops. */
+  /** Write down all that a replay needs, until the engine stops. Colocated engines only. */
   readonly record?: RecordingOptions;
   /** Keep the last N scheduling decisions for `engine.decisions()`; 0 (none) when absent. */
   readonly recordDecisions?: number;

@@ -32,8 +32,19 @@ interface WithResponse {
 function endWith(text: string, socket: Duplex): void {
   const response = (socket as WithResponse)._httpMessage ?? null;
   if (!socket.writable || (response?.headersSent === true && !response.req.complete)) socket.destroy();
-  else if (response === null || !response.req.complete) socket.end(text);
+  else if (response === null || !response.req.complete) endSoon(text, socket);
   else response.once("finish", () => endWith(text, socket)); // its request was a good one
+}
+
+/** How long a client may take to close its side once it was told. */
+const LINGER_MS = 500;
+
+/** Cutting the connection at once could lose the answer; leaving it to the client would let it hold its place for ever. */
+function endSoon(text: string, socket: Duplex): void {
+  socket.end(text);
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  timer.unref();
+  socket.once("close", () => clearTimeout(timer));
 }
 
 function badRequestText([status, code, message]: Answer): string {
