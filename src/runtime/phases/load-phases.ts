@@ -33,6 +33,8 @@ export interface LoadedPhases {
 const PROMPT_STEP_FACTOR = 4;
 /** Threads that attend over a shared cache: both workers. */
 const VIEWS = 2;
+/** A message to the other worker and back, with room to spare. */
+const LEAST_SPLIT_MS = 1;
 /** Fewer tokens than this are not worth a step of prompts. */
 const LEAST_HELP_TOKENS = 8;
 
@@ -82,6 +84,7 @@ export async function loadPhases(
     maxRunning: plan.maxRunning,
     limits,
     helpTokens,
+    leastSplitMs: LEAST_SPLIT_MS,
     cost,
     clock: liveClock,
     prefixCache: options.prefixCache ?? true,

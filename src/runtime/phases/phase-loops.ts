@@ -48,6 +48,8 @@ export interface PhaseLoopsOptions {
   readonly limits: SchedulerLimits;
   /** Most tokens of a step of prompts on the other worker, where decodes wait behind each of its layers. */
   readonly helpTokens: number;
+  /** A decode step shorter than this is not split between the workers: a message would cost more than it saves. */
+  readonly leastSplitMs: number;
   readonly cost: StepCost;
   readonly clock: Clock;
   readonly outlook?: Outlook;
@@ -75,8 +77,6 @@ interface Command {
 
 /** After a step that did nothing the lane is asked again when something has happened, or after this long. */
 const IDLE_MS = 2;
-/** A decode step shorter than this is not split between the workers: a message would cost more than it saves. */
-const LEAST_SPLIT_MS = 1;
 
 export class PhaseLoops {
   readonly #options: PhaseLoopsOptions;
@@ -321,7 +321,7 @@ export class PhaseLoops {
   }
 
   #wantedThere(total: number, prompts: number): number {
-    if (total < 2 || this.#decode.loop.cost.stepMs(total) < LEAST_SPLIT_MS) return 0;
+    if (total < 2 || this.#decode.loop.cost.stepMs(total) < this.#options.leastSplitMs) return 0;
     const given = prompts > 0 ? this.#options.shares.given("prefill") : 1;
     return Math.floor((total * given) / (1 + given));
   }
