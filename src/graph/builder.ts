@@ -32,6 +32,8 @@ export interface LazyInitializer {
   readonly dtype: DType;
   readonly dims: readonly number[];
   readonly load: () => TensorArray;
+  /** See Initializer. */
+  readonly identity?: string;
 }
 
 /** What a composed op hands back: the tensors it is, and those its gradient rule reuses. */

@@ -27,7 +27,7 @@ import {
   cacheKey,
   type CheckModel,
   dropCached,
-  modelHash,
+  findKey,
   openCached,
   SAVED_FILE,
   WEIGHT_CACHE_BYTES_DEFAULT,
@@ -224,7 +224,8 @@ async function openThroughCache(
     };
   };
   try {
-    const key = cacheKey(modelHash(await withData(model, options)), ortVersion(), optimizationOf(options));
+    const keyOf = (content: string): string => cacheKey(content, ortVersion(), optimizationOf(options));
+    const key = await findKey(dir, await withData(model, options), keyOf);
     const path = await openCached(cache, key, save);
     try {
       return await openSource(native, path, options, mapped);

@@ -78,6 +78,11 @@ export interface Initializer {
   readonly data?: TensorArray;
   /** Makes the data when it is needed and keeps nothing, so that a model may be larger than free memory. */
   readonly load?: () => TensorArray;
+  /**
+   * Says which bytes `load` makes without making them: two initializers that have the same one have the same bytes.
+   * Absent: only the bytes say.
+   */
+  readonly identity?: string;
   readonly external?: ExternalLocation;
 }
 

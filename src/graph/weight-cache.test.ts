@@ -149,6 +149,57 @@ describe("the packed weight cache", () => {
     expect(await answer(await openSession(model, { weightCacheDir: cache }))).toEqual(expected);
   });
 
+  it("finds a model again by what its weights say they are, without reading them", async () => {
+    const cache = { weightCacheDir: join(dir, "identities") };
+    let reads = 0;
+    /** As if read from a file: the same weights under the same identities. */
+    const stored = (version: string, seed = 5): GraphModel => {
+      const model = stack(["int4", "int4"], seed);
+      const initializers = model.initializers.map(({ data, ...rest }) => ({
+        ...rest,
+        identity: `${rest.name} of ${version}`,
+        load: () => {
+          reads += 1;
+          return data!;
+        },
+      }));
+      return { ...model, initializers };
+    };
+    const expected = await answer(await openSession(stored("first"), cache));
+    expect(expected).toEqual(await answer(await openSession(stack(["int4", "int4"]), {})));
+    const [key] = await entries(cache.weightCacheDir);
+    reads = 0;
+    expect(await answer(await openSession(stored("first"), cache))).toEqual(expected);
+    expect(reads).toBe(0);
+    // Another file with the same content is read, and is the same entry; one with other content is another entry.
+    expect(await answer(await openSession(stored("copy"), cache))).toEqual(expected);
+    expect(reads).toBeGreaterThan(0);
+    expect(await entries(cache.weightCacheDir)).toEqual([key]);
+    expect(await answer(await openSession(stored("changed", 6), cache))).not.toEqual(expected);
+    expect(await entries(cache.weightCacheDir)).toHaveLength(2);
+    // Notes are hints: whatever is wrong with one, the model is found by its content.
+    const notes = join(cache.weightCacheDir, ".known");
+    for (const name of await readdir(notes)) await writeFile(join(notes, name), "../nonsense");
+    expect(await answer(await openSession(stored("first"), cache))).toEqual(expected);
+    await rm(join(cache.weightCacheDir, key!), { recursive: true });
+    expect(await answer(await openSession(stored("first"), cache))).toEqual(expected);
+    // Whoever makes room removes the notes of what is gone.
+    await openSession(stack(["int4"], 9), { ...cache, weightCacheBytes: 1 });
+    expect(await readdir(notes)).toEqual([]);
+  });
+
+  it("reads a model of which one weight says nothing", async () => {
+    const cache = { weightCacheDir: join(dir, "silent") };
+    const model = stack(["int4"]);
+    const [codes, scales] = model.initializers as [Initializer, Initializer];
+    const silent: Initializer = { name: scales.name, dtype: scales.dtype, dims: scales.dims, load: () => scales.data! };
+    const initializers = [{ ...codes, identity: "codes" }, silent];
+    const expected = await answer(await openSession({ ...model, initializers }, cache));
+    const other = { ...silent, load: () => (scales.data as Float32Array).map((value) => value * 2) };
+    const doubled = await answer(await openSession({ ...model, initializers: [initializers[0]!, other] }, cache));
+    expect(doubled).not.toEqual(expected);
+  });
+
   it("keeps nothing that computes other numbers than it should", async () => {
     const cache = { dir: join(dir, "wrong"), limitBytes: 2 ** 30 };
     const save = async (folder: string): Promise<() => Promise<boolean>> => {

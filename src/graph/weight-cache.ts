@@ -6,13 +6,14 @@
  *              /weights.bin   raw and packed weights
  *              /entry.json    size and CRC-32 of both; written last
  *              /used          touched at every use: its time orders the eviction
+ *   <dir>/.known/<identity>   the key of the model of that identity, so that its weights need not be read to find it
  *
  * ORT's writer has been wrong before, silently, so a new entry is tried out against the session that made it.
  * Invariant: an entry appears whole, by renaming a folder, or not at all; it is never changed afterwards. Each
  * opening checks sizes and checksums (6 GB/s, and the pages are needed anyway). The checksum is against
  * accidents: whoever can write the folder is trusted.
  */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import {
   type FileHandle,
@@ -44,6 +45,8 @@ const ENTRY_FILE = "entry.json";
 const USED_FILE = "used";
 const CHECKED_FILES = [MODEL_FILE, WEIGHTS_FILE];
 const TEMPORARY_PREFIX = ".making-";
+const KNOWN_FOLDER = ".known";
+const KEY_LENGTH = 40;
 /** A temporary folder older than this belongs to a writer that died. */
 const ABANDONED_MS = 3_600_000;
 /** Two writers and a damaged entry need two; more means that something else keeps spoiling it. */
@@ -93,7 +96,35 @@ export function cacheKey(content: string, version: string, optimization: string)
   return createHash("sha256")
     .update([content, version, optimization, cpuIdentity()].join("\n"))
     .digest("hex")
-    .slice(0, 40);
+    .slice(0, KEY_LENGTH);
+}
+
+/**
+ * The key of a model: by its identity where one load has noted it, so that nothing of the weights is read, else by
+ * its content, which is noted then.
+ */
+export async function findKey(dir: string, model: GraphModel, keyOf: (content: string) => string): Promise<string> {
+  const identity = modelIdentity(model);
+  if (identity === null) return keyOf(modelHash(model));
+  const note = join(dir, KNOWN_FOLDER, keyOf(identity));
+  const known = await readFile(note, "latin1").catch(() => "");
+  if (/^[0-9a-f]+$/.test(known) && known.length === KEY_LENGTH) return known;
+  const key = keyOf(modelHash(model));
+  await writeNote(dir, note, key);
+  return key;
+}
+
+/** Whole or not at all. A cache that cannot be written to serves as well; it is just slower to find things in. */
+async function writeNote(dir: string, note: string, key: string): Promise<void> {
+  try {
+    await mkdir(dirname(note), { recursive: true });
+    const folder = await mkdtemp(join(dir, TEMPORARY_PREFIX));
+    await writeFile(join(folder, basename(note)), key);
+    await rename(join(folder, basename(note)), note);
+    await rm(folder, { recursive: true, force: true });
+  } catch {
+    // Found by content next time, too.
+  }
 }
 
 function cpuIdentity(): string {
@@ -107,9 +138,22 @@ function cpuIdentity(): string {
   return `${arch()} ${model} ${flags}`;
 }
 
-/** SHA-256 of a model's structure and all its weights, which are loaded one by one. */
-export function modelHash(model: GraphModel): string {
-  const hash = createHash("sha256");
+/**
+ * SHA-256 of a model's structure and what its weights say they are; null when none says anything, or one whose data
+ * would have to be made does not.
+ */
+function modelIdentity(model: GraphModel): string | null {
+  if (model.initializers.every(({ identity }) => identity === undefined)) return null;
+  const hash = hashOfStructure(model).update("identity");
+  for (const { data, identity } of model.initializers) {
+    if (identity !== undefined) hash.update(`\n${identity.length} ${identity}`);
+    else if (data !== undefined) hash.update(bytesOf(data));
+    else return null;
+  }
+  return hash.digest("hex");
+}
+
+function hashOfStructure(model: GraphModel): Hash {
   const external = { location: "hashed", offset: 0 };
   const initializers = model.initializers.map((initializer) => ({
     name: initializer.name,
@@ -117,7 +161,12 @@ export function modelHash(model: GraphModel): string {
     dims: initializer.dims,
     external: { ...external, length: initializerBytes(initializer) },
   }));
-  hash.update(encodeOnnx({ ...model, initializers }));
+  return createHash("sha256").update(encodeOnnx({ ...model, initializers }));
+}
+
+/** SHA-256 of a model's structure and all its weights, which are loaded one by one. */
+function modelHash(model: GraphModel): string {
+  const hash = hashOfStructure(model);
   for (const initializer of model.initializers) {
     const data = initializerData(initializer);
     if (data === undefined)
@@ -279,13 +328,24 @@ async function evict(cache: WeightCache, keep: string): Promise<void> {
     if (key.startsWith(TEMPORARY_PREFIX)) {
       const made = await stat(path).catch(() => undefined);
       if (made !== undefined && nowMs - made.mtimeMs > ABANDONED_MS) await rm(path, { recursive: true, force: true });
-    } else if (key !== keep) entries.push({ key, ...(await usage(path)) });
+    } else if (key !== keep && key !== KNOWN_FOLDER) entries.push({ key, ...(await usage(path)) });
   }
   let total = (await usage(join(cache.dir, keep))).bytes;
   for (const entry of entries.toSorted((left, right) => right.usedMs - left.usedMs)) {
     total += entry.bytes;
     // Sessions that have the files mapped keep them until they are released.
     if (total > cache.limitBytes) await dropEntry(cache.dir, entry.key);
+  }
+  await forgetNotes(cache.dir);
+}
+
+/** Removes the notes whose entries are gone, so that there are never many more of them than entries. */
+async function forgetNotes(dir: string): Promise<void> {
+  const folder = join(dir, KNOWN_FOLDER);
+  for (const name of await readdir(folder).catch((): string[] => [])) {
+    const note = join(folder, name);
+    const key = await readFile(note, "latin1").catch(() => "");
+    if (!existsSync(join(dir, key, ENTRY_FILE))) await rm(note, { force: true });
   }
 }
 

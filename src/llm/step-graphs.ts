@@ -18,6 +18,7 @@ import {
   packLinear,
   topK,
   type GraphModel,
+  type LazyInitializer,
   type Tensor,
 } from "../graph/index.ts";
 import { linear, type Rotary } from "../nn/index.ts";
@@ -35,9 +36,14 @@ import type { WeightsFormat, WeightSource } from "./types.ts";
 /** Weights as initializers of one graph; each is declared once, and read only when its bytes are wanted. */
 function initializersOf(builder: GraphBuilder, weights: WeightSource): ParameterSource {
   const known = new Map<string, Tensor>();
+  const initializerOf = (name: string, dims: readonly number[]): LazyInitializer => ({
+    dtype: "float32",
+    dims,
+    load: () => weights.get(name, dims),
+    ...(weights.identity === undefined ? {} : { identity: weights.identity(name, dims) }),
+  });
   const get = (name: string, dims: readonly number[]): Tensor => {
-    const tensor =
-      known.get(name) ?? builder.initializer(name, { dtype: "float32", dims, load: () => weights.get(name, dims) });
+    const tensor = known.get(name) ?? builder.initializer(name, initializerOf(name, dims));
     known.set(name, tensor);
     return tensor;
   };

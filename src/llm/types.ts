@@ -83,6 +83,11 @@ export interface WeightSource {
    * Unpacked, it is what `get` gives, bit by bit. @throws PunctualError as `get` does.
    */
   packed?(name: string, dims: readonly number[]): PackedWeights | null;
+  /**
+   * Says which numbers `get` and `packed` give, without reading them: equal identities, equal numbers. Absent: only
+   * the numbers say. @throws PunctualError as `get` does.
+   */
+  identity?(name: string, dims: readonly number[]): string;
 }
 
 /** Size and storage of the paged cache. */

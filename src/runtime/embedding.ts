@@ -92,9 +92,13 @@ function asList(value: unknown): readonly unknown[] {
 /** Checkpoints saved from the bare network lack the "model." that begins every name of a network with a head. */
 export function withBareNames(weights: WeightSource): WeightSource {
   const packed = weights.packed?.bind(weights);
+  const identity = weights.identity?.bind(weights);
   return {
     get: (name, dims) => underEither(name, (known) => weights.get(known, dims)),
     ...(packed === undefined ? {} : { packed: (name, dims) => underEither(name, (known) => packed(known, dims)) }),
+    ...(identity === undefined
+      ? {}
+      : { identity: (name, dims) => underEither(name, (known) => identity(known, dims)) }),
   };
 }
 

@@ -8,7 +8,7 @@
 import { assert, fail } from "../../core/index.ts";
 import { initializerData } from "../onnx/encode.ts";
 import type { AttributeValue, GraphModel, GraphNode, Initializer } from "../types.ts";
-import { type BlockSize, packInt4, packInt8, type PackBits, type PackedWeights } from "./pack.ts";
+import { type BlockSize, PACKING, packInt4, packInt8, type PackBits, type PackedWeights } from "./pack.ts";
 
 /**
  * Which weights to pack and how finely. ROW_EXACT_BLOCKS says which block sizes keep a row's result independent of
@@ -21,7 +21,8 @@ export interface PackLinearOptions {
   readonly include?: (name: string) => boolean;
   /**
    * Weights that are packed already, by initializer name; null: pack the data. Their bits and blocks may differ from
-   * those above. Asked only for matrices stored [outFeatures, inFeatures], whose data is then not loaded.
+   * those above. Asked only for matrices stored [outFeatures, inFeatures], whose data is then not loaded. Codes and scales
+   * are read when a session wants their bytes, which one that finds them in its weight cache does not.
    */
   readonly packed?: (name: string, dims: readonly number[]) => PackedWeights | null;
 }
@@ -49,7 +50,7 @@ export function packLinear(model: GraphModel, options: PackLinearOptions): Graph
     const key = `${weight.name}.${product.transposed ? "nk" : "kn"}`;
     let tensors = packed.get(key);
     if (tensors === undefined) {
-      tensors = packedTensors(key, packWeight(weight, product.transposed, options));
+      tensors = packedTensors(key, weight, packWeight(weight, product.transposed, options));
       packed.set(key, tensors);
     }
     return packedNode(node, tensors);
@@ -103,20 +104,40 @@ function features({ dims }: Initializer, transposed: boolean): readonly [inFeatu
   return transposed ? [columns, rows] : [rows, columns];
 }
 
+/** Bits, blocks and sizes at once; codes and scales when they are asked for, made once. */
 function packWeight(weight: Initializer, transposed: boolean, options: PackLinearOptions): PackedWeights {
   const ready = transposed ? (options.packed?.(weight.name, weight.dims) ?? null) : null;
   if (ready !== null) return ready;
   const { bits, blockSize } = options;
-  const data = initializerData(weight);
-  if (data === undefined) {
+  const [inFeatures, outFeatures] = features(weight, transposed);
+  if (weight.data === undefined && weight.load === undefined) {
     fail("invalid_graph", `packLinear: ${weight.name} has no data: open its model with readModelFile`, {
       param: weight.name,
     });
   }
-  assert(data instanceof Float32Array, "a float32 initializer has float32 data");
-  const [inFeatures, outFeatures] = features(weight, transposed);
-  const rows = transposed ? data : transpose(data, inFeatures, outFeatures);
-  return (bits === 4 ? packInt4 : packInt8)(rows, outFeatures, inFeatures, blockSize);
+  const pack = once((): PackedWeights => {
+    const data = initializerData(weight);
+    assert(data instanceof Float32Array, "a float32 initializer has float32 data");
+    const rows = transposed ? data : transpose(data, inFeatures, outFeatures);
+    return (bits === 4 ? packInt4 : packInt8)(rows, outFeatures, inFeatures, blockSize);
+  });
+  return {
+    bits,
+    blockSize,
+    outFeatures,
+    inFeatures,
+    get codes() {
+      return pack().codes;
+    },
+    get scales() {
+      return pack().scales;
+    },
+  };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 /** `[rows, columns]` to `[columns, rows]`. */
@@ -128,18 +149,33 @@ function transpose(data: Float32Array, rows: number, columns: number): Float32Ar
   return result;
 }
 
-function packedTensors(key: string, packed: PackedWeights): PackedTensors {
-  const { bits, blockSize, inFeatures, outFeatures, codes, scales } = packed;
+function packedTensors(key: string, weight: Initializer, packed: PackedWeights): PackedTensors {
+  const { bits, blockSize, inFeatures, outFeatures } = packed;
   const name = `${key}.int${bits}`;
-  const blocks = scales.length / outFeatures;
-  const dims = [outFeatures, blocks, (blockSize * bits) / 8];
+  const blocks = Math.ceil(inFeatures / blockSize);
+  const identity = (part: string): Pick<Initializer, "identity"> =>
+    weight.identity === undefined
+      ? {}
+      : { identity: `${weight.identity} ${key} ${part} int${bits} blocks ${blockSize} packing ${PACKING}` };
   return {
     bits,
     blockSize,
     inFeatures,
     outFeatures,
-    codes: { name: `${name}.codes`, dtype: "uint8", dims, data: codes },
-    scales: { name: `${name}.scales`, dtype: "float32", dims: [scales.length], data: scales },
+    codes: {
+      name: `${name}.codes`,
+      dtype: "uint8",
+      dims: [outFeatures, blocks, (blockSize * bits) / 8],
+      load: () => packed.codes,
+      ...identity("codes"),
+    },
+    scales: {
+      name: `${name}.scales`,
+      dtype: "float32",
+      dims: [outFeatures * blocks],
+      load: () => packed.scales,
+      ...identity("scales"),
+    },
   };
 }
 

@@ -26,6 +26,9 @@ export type BlockSize = (typeof BLOCK_SIZES)[number];
  */
 export const ROW_EXACT_BLOCKS: { readonly [B in PackBits]: readonly BlockSize[] } = { 4: [16, 32], 8: [16, 32, 64] };
 
+/** Changes with the numbers that packing gives, and with nothing else: part of the identity of packed weights. */
+export const PACKING = 1;
+
 /**
  * Codes and scales of one matrix [outFeatures, inFeatures], in the layout at the head of this file: `codes` has
  * outFeatures * blocks * blockSize * bits / 8 bytes, `scales` one number per row and block, where blocks is

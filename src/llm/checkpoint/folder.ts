@@ -11,7 +11,7 @@ import type { WeightSource } from "../types.ts";
 import { BLOCK_FORMATS, type BlockFormat } from "./blocks.ts";
 import { readFolderFacts, readJson } from "./folder-facts.ts";
 import { repeatedKey } from "./json-keys.ts";
-import { findTensor, readFloats, type StoredTensor } from "./stored-tensor.ts";
+import { findTensor, readFloats, storedIdentity, type StoredTensor } from "./stored-tensor.ts";
 import type { Checkpoint } from "./types.ts";
 import { WeightFile } from "./weight-file.ts";
 
@@ -143,20 +143,18 @@ async function readHeader(file: WeightFile): Promise<SafetensorsHeader> {
 }
 
 function weightsOfFolder(tensors: ReadonlyMap<string, HeldTensor>): WeightSource {
+  const find = (name: string, dims: readonly number[]): StoredTensor => {
+    const { storedAs, ...tensor } = findTensor(tensors, name, dims);
+    const format = Object.hasOwn(FORMATS, storedAs) ? FORMATS[storedAs] : undefined;
+    if (format !== undefined) return { ...tensor, format };
+    return fail(
+      "invalid_file",
+      `weight ${name} is stored as ${storedAs}, expected one of ${Object.keys(FORMATS).join(", ")}`,
+      { param: `${name}.dtype` },
+    );
+  };
   return {
-    get(name, dims) {
-      const { storedAs, ...tensor } = findTensor(tensors, name, dims);
-      const format = Object.hasOwn(FORMATS, storedAs) ? FORMATS[storedAs] : undefined;
-      if (format === undefined) {
-        fail(
-          "invalid_file",
-          `weight ${name} is stored as ${storedAs}, expected one of ${Object.keys(FORMATS).join(", ")}`,
-          {
-            param: `${name}.dtype`,
-          },
-        );
-      }
-      return readFloats({ ...tensor, format });
-    },
+    get: (name, dims) => readFloats(find(name, dims)),
+    identity: (name, dims) => storedIdentity(find(name, dims)),
   };
 }

@@ -180,7 +180,9 @@ describe("packed weights", () => {
     ];
     tensors[0]!.bytes[35] = 0x7c;
     const { weights } = await openBytes(encodeGguf(modelEntries(LLAMA), tensors));
-    expect(() => weights.packed!("model.embed_tokens.weight", [96, 64])).toThrow("scale that is not finite");
+    const broken = weights.packed!("model.embed_tokens.weight", [96, 64])!;
+    expect(broken).toMatchObject({ bits: 8, blockSize: 32, outFeatures: 96, inFeatures: 64 });
+    for (const read of [() => broken.codes, () => broken.scales]) expect(read).toThrow("scale that is not finite");
     expect(weights.packed!("model.layers.0.mlp.up_proj.weight", [96, 64])).toBeNull();
     expect(weights.packed!("model.layers.0.mlp.gate_proj.weight", [2, 256])).toBeNull();
     expect(() => weights.packed!("model.layers.0.mlp.up_proj.weight", [64, 96])).toThrow(
@@ -201,6 +203,23 @@ describe("mixed files", () => {
     BLOCK_FORMATS[type].decode(written, expected, 0);
     expect(Buffer.from(checkpoint.weights.get(name, dims).buffer).equals(Buffer.from(expected.buffer))).toBe(true);
     await checkpoint.close();
+  });
+
+  it("gives weights an identity that says which file, which version of it and which numbers", async () => {
+    const path = join(dir, "identity.gguf");
+    const identities = async (): Promise<string[]> => {
+      const checkpoint = await openCheckpoint(path);
+      const found = parameterSpecs(LLAMA).map(({ name, dims }) => checkpoint.weights.identity!(name, dims));
+      expect(() => checkpoint.weights.identity!("lm_head.weight", [64, 96])).toThrow("expected [64, 96]");
+      await checkpoint.close();
+      return found;
+    };
+    await writeFile(path, encodeGgufModel(LLAMA, weightsFor(LLAMA)));
+    const first = await identities();
+    expect(new Set(first).size).toBe(first.length);
+    expect(await identities()).toEqual(first);
+    await writeFile(path, encodeGgufModel(LLAMA, weightsFor(LLAMA)));
+    for (const [i, identity] of (await identities()).entries()) expect(identity).not.toBe(first[i]);
   });
 
   it("notices that a file became shorter, and refuses to read after close", async () => {

@@ -13,7 +13,7 @@ import {
   type GgufArchitecture,
 } from "./gguf-names.ts";
 import { endTokensOf, vocabularyOf } from "./gguf-vocabulary.ts";
-import { findTensor, readFloats, readPacked, type StoredTensor } from "./stored-tensor.ts";
+import { findTensor, lazyPacked, readFloats, readPacked, storedIdentity, type StoredTensor } from "./stored-tensor.ts";
 import type { Checkpoint } from "./types.ts";
 import { WeightFile } from "./weight-file.ts";
 
@@ -131,16 +131,19 @@ function weightsOfGguf(
       const packed = readPacked(find(name, dims));
       return packed !== null && isInterleaved(name, dims) ? packedHalfSplit(packed, headDim) : packed;
     },
+    identity: (name, dims) => `${storedIdentity(find(name, dims))} of ${architecture} ${name} heads of ${headDim}`,
   };
 }
 
 function packedHalfSplit(packed: PackedWeights, headDim: number): PackedWeights {
-  const { codes, scales, outFeatures } = packed;
-  return {
-    ...packed,
-    codes: toHalfSplit(codes, headDim, codes.length / outFeatures),
-    scales: toHalfSplit(scales, headDim, scales.length / outFeatures),
-  };
+  const { bits, blockSize, outFeatures, inFeatures } = packed;
+  return lazyPacked({ bits, blockSize, outFeatures, inFeatures }, () => {
+    const { codes, scales } = packed;
+    return {
+      codes: toHalfSplit(codes, headDim, codes.length / outFeatures),
+      scales: toHalfSplit(scales, headDim, scales.length / outFeatures),
+    };
+  });
 }
 
 /** True, or invalid_file when rows are not whole heads of an even size. */

@@ -47,7 +47,9 @@ const graphOf = (boundary: number, weights: WeightSource, format: WeightsFormat)
   boundaryGraph(boundary, CONFIG, weights, { format, blockSize: 32, topK: 8 });
 /** Name and bytes of the codes of a graph. */
 const codesOf = (graph: GraphModel): (readonly [string, unknown])[] =>
-  graph.initializers.filter(({ name }) => name.endsWith(".codes")).map(({ name, data }) => [name, data]);
+  graph.initializers
+    .filter(({ name }) => name.endsWith(".codes"))
+    .map(({ name, data, load }) => [name, data ?? load?.()]);
 
 describe("linear layers of a GGUF file", () => {
   it.each([

@@ -61,11 +61,43 @@ export function readFloats(tensor: StoredTensor): Float32Array {
   return values;
 }
 
-/** Codes and scales of a Q4_0 or Q8_0 matrix; null for anything else. @throws PunctualError as readFloats does. */
+/** Changes with the numbers that this file makes of the same bytes, and with nothing else. */
+const READING = 1;
+
+/** Says which numbers a tensor has without reading it; see WeightSource. */
+export function storedIdentity({ file, begin, dims, format }: StoredTensor): string {
+  return `file ${file.identity} at ${begin} ${format.name} [${dims.join()}] reading ${READING}`;
+}
+
+/**
+ * Codes and scales of a Q4_0 or Q8_0 matrix, read when one of them is asked for; null for anything else. Reading
+ * @throws PunctualError as readFloats does.
+ */
 export function readPacked(tensor: StoredTensor): PackedWeights | null {
   const bits = tensor.format === BLOCK_FORMATS.Q4_0 ? 4 : tensor.format === BLOCK_FORMATS.Q8_0 ? 8 : null;
   if (bits === null || tensor.dims.length !== 2) return null;
   const [outFeatures, inFeatures] = tensor.dims as readonly [number, number];
+  return lazyPacked({ bits, blockSize: 32, outFeatures, inFeatures }, () => readBlocks(tensor, bits));
+}
+
+type PackedData = Pick<PackedWeights, "codes" | "scales">;
+
+/** Packed weights of a known shape whose data are made once, at the first use. */
+export function lazyPacked(shape: Omit<PackedWeights, keyof PackedData>, make: () => PackedData): PackedWeights {
+  let made: PackedData | undefined;
+  const data = (): PackedData => (made ??= make());
+  return {
+    ...shape,
+    get codes() {
+      return data().codes;
+    },
+    get scales() {
+      return data().scales;
+    },
+  };
+}
+
+function readBlocks(tensor: StoredTensor, bits: 4 | 8): PackedData {
   const blocks = product(tensor.dims) / 32;
   const { codes, scales } = allocate(tensor, () => ({
     codes: new Uint8Array(blocks * 4 * bits),
@@ -83,7 +115,7 @@ export function readPacked(tensor: StoredTensor): PackedWeights | null {
   if (!scales.every(Number.isFinite)) {
     fail("invalid_file", `weight ${tensor.name} has a scale that is not finite`, { param: tensor.name });
   }
-  return { bits, blockSize: 32, outFeatures, inFeatures, codes, scales };
+  return { codes, scales };
 }
 
 /** Elements 2i and 2i+1 to byte i; both lie in the low nibbles for the first half of the block, else in the high ones. */

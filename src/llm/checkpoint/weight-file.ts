@@ -2,7 +2,7 @@
  * One file of weights, open and read by position: a range at a time, never the whole file. Not here: what
  * the bytes mean.
  */
-import { readSync } from "node:fs";
+import { readSync, type BigIntStats } from "node:fs";
 import { open, stat, type FileHandle } from "node:fs/promises";
 import { basename } from "node:path";
 import { assert, fail, PunctualError } from "../../core/index.ts";
@@ -15,13 +15,19 @@ export class WeightFile {
   readonly name: string;
   /** Size when it was opened. */
   readonly bytes: number;
+  /**
+   * Which file this is and which version of it, from what the file system says: device, inode, size, and the times of
+   * the last change of content and of anything. Whoever writes to a file cannot help changing the last one.
+   */
+  readonly identity: string;
   readonly #handle: FileHandle;
   #open = true;
 
-  private constructor(name: string, handle: FileHandle, bytes: number) {
+  private constructor(name: string, handle: FileHandle, stats: BigIntStats) {
     this.name = name;
     this.#handle = handle;
-    this.bytes = bytes;
+    this.bytes = Number(stats.size);
+    this.identity = [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join("-");
   }
 
   /** @throws PunctualError model_not_found when it cannot be read, invalid_file for what is not a regular file. */
@@ -37,7 +43,7 @@ export class WeightFile {
       fail("model_not_found", `${path} cannot be read`, { param: name, cause });
     }
     try {
-      return new WeightFile(name, handle, (await handle.stat()).size);
+      return new WeightFile(name, handle, await handle.stat({ bigint: true }));
     } catch (error) {
       await handle.close();
       throw error;
