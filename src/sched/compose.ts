@@ -341,13 +341,23 @@ class Draft {
 
 /** The sequences by rank, then by arrival; the same list when they are so already. */
 function inOrder(sequences: readonly SequenceView[], rank: StepRules["rank"]): readonly SequenceView[] {
-  if (rank === undefined) {
-    const sorted = sequences.every((sequence, i) => i === 0 || sequences[i - 1]!.order <= sequence.order);
-    return sorted ? sequences : sequences.toSorted((a, b) => a.order - b.order);
-  }
+  if (isInOrder(sequences, rank)) return sequences;
+  if (rank === undefined) return sequences.toSorted((a, b) => a.order - b.order);
   const ranked = sequences.map((sequence) => ({ sequence, rank: rank(sequence) }));
   ranked.sort((a, b) => a.rank - b.rank || a.sequence.order - b.sequence.order);
   return ranked.map(({ sequence }) => sequence);
+}
+
+function isInOrder(sequences: readonly SequenceView[], rank: StepRules["rank"]): boolean {
+  let lastRank = -Infinity;
+  let lastOrder = -Infinity;
+  for (const sequence of sequences) {
+    const own = rank === undefined ? 0 : rank(sequence);
+    if (own < lastRank || (own === lastRank && sequence.order < lastOrder)) return false;
+    lastRank = own;
+    lastOrder = sequence.order;
+  }
+  return true;
 }
 
 /** Only decodes, so that everyone admitted makes a token before it may have to go again. */
