@@ -16,7 +16,7 @@ import {
   type DecoderConfig,
   type TextTokenizer,
 } from "../llm/index.ts";
-import { checkSlo, type DecisionLogEntry } from "../sched/index.ts";
+import { checkSlo, type DecisionLogEntry, type Phase } from "../sched/index.ts";
 import { after, liveClock, sleep, wallMs } from "./clock.ts";
 import { checkDimensions, readEmbeddingOptions, unitVector } from "./embedding.ts";
 import { loadFacts, type ModelFacts } from "./load-model.ts";
@@ -228,9 +228,12 @@ export class Engine implements AsyncDisposable {
     return this.#link.decisions();
   }
 
-  /** For tests of recovery: makes the worker fail as a bug would, or exit as if killed. */
-  crashWorker(how: "throw" | "exit"): void {
-    this.#link.send({ kind: "crash", how });
+  /**
+   * For tests of recovery: makes the worker fail as a bug would, or exit as if killed.
+   * @param phase of two workers, the one that decides and computes decodes, or the one that computes prompts
+   */
+  crashWorker(how: "throw" | "exit", phase: Phase = "decode"): void {
+    this.#link.send({ kind: "crash", how, phase });
   }
 
   /**

@@ -5,7 +5,7 @@
  */
 import type { ErrorRecord } from "../core/index.ts";
 import type { PhaseStats } from "./phases/options.ts";
-import type { DecisionLogEntry, Slo, SloOutcome } from "../sched/index.ts";
+import type { DecisionLogEntry, Phase, Slo, SloOutcome } from "../sched/index.ts";
 import type { GrammarSpec, SamplingOptions } from "../llm/index.ts";
 import type {
   Calibration,
@@ -45,7 +45,7 @@ export type ToWorker =
   /** Finish the current step, release everything, exit. */
   | { readonly kind: "stop" }
   /** For tests of recovery: fail as a bug would, or exit as if killed. */
-  | { readonly kind: "crash"; readonly how: "throw" | "exit" };
+  | { readonly kind: "crash"; readonly how: "throw" | "exit"; readonly phase: Phase };
 
 /** The moments of a sequence's life; null for what it never reached. */
 export interface Timing {

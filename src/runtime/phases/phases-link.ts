@@ -55,7 +55,8 @@ export class PhasesLink implements EngineLink {
 
   /** The deciding worker passes on what concerns the other, also that it is to stop. */
   send(message: ToWorker): void {
-    this.#decide.send(message);
+    const toPrefill = message.kind === "crash" && message.phase === "prefill";
+    (toPrefill ? this.#prefill : this.#decide).send(message);
   }
 
   decisions(): Promise<readonly DecisionLogEntry[]> {
