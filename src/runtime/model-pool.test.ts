@@ -162,6 +162,10 @@ describe("the budget", () => {
     await expect(collect(pool.engine("b").submit(short))).rejects.toThrow(/no room: 'a' were busy/);
     expect(states(pool)).toBe("loaded unloaded");
     await stream.return();
+    await until(() => {
+      const { running, waiting, paused } = pool.engine("a").stats();
+      return running + waiting + paused === 0;
+    });
     expect((await collect(pool.engine("b").submit(short))).tokens).toHaveLength(4);
   });
 });
