@@ -9,6 +9,10 @@ export { composeStep, type Mix, type StepRules } from "./compose.ts";
 export { costFromPoints, kneeTokens, StepCost, type CostPoints } from "./cost.ts";
 export { edf, type EdfOptions } from "./edf.ts";
 export { fifo } from "./fifo.ts";
+export { jitserve, type JitserveOptions } from "./jitserve/jitserve.ts";
+export { PatternStore, type PatternStoreOptions } from "./jitserve/pattern-store.ts";
+export { TaskTracker, type TaskTrackerOptions } from "./jitserve/task-tracker.ts";
+export { LearningOutlook, type LearningOutlookParts } from "./learning-outlook.ts";
 export { leastAttained, type LeastAttainedOptions } from "./least-attained.ts";
 export { MeanOutlook, TaskLedger, type ArrivedRequest, type Outlook, type RequestOutlook } from "./outlook.ts";
 export { recordView, replayDecision, viewFromRecord, type DecisionLogEntry, type ViewRecord } from "./log.ts";
@@ -22,6 +26,14 @@ export {
   type ShareDecision,
 } from "./phases/share-controller.ts";
 export { StrideScheduler } from "./phases/stride.ts";
+export { lengthFeatures, wordHashes, type LengthFeatures } from "./predict/features.ts";
+export {
+  ForestLengthPredictor,
+  OracleLengthPredictor,
+  type ForestPredictorOptions,
+  type LengthPrediction,
+  type LengthPredictor,
+} from "./predict/length-predictor.ts";
 export { prefillFirst } from "./prefill-first.ts";
 export { createPolicy, POLICY_NAMES, type PolicyOptions } from "./registry.ts";
 export { shortestPredicted, type ShortestPredictedOptions } from "./shortest-predicted.ts";

@@ -2,6 +2,7 @@
 import { fail } from "../core/index.ts";
 import { edf, type EdfOptions } from "./edf.ts";
 import { fifo } from "./fifo.ts";
+import { jitserve, type JitserveOptions } from "./jitserve/jitserve.ts";
 import { leastAttained, type LeastAttainedOptions } from "./least-attained.ts";
 import { orcaMixed } from "./orca-mixed.ts";
 import { prefillFirst } from "./prefill-first.ts";
@@ -10,7 +11,8 @@ import { splitfuse, type SplitfuseOptions } from "./splitfuse.ts";
 import type { BatchPolicy } from "./types.ts";
 
 /** What can be set about policies, plain data; each takes some of it. */
-export interface PolicyOptions extends SplitfuseOptions, EdfOptions, ShortestPredictedOptions, LeastAttainedOptions {}
+export interface PolicyOptions
+  extends SplitfuseOptions, EdfOptions, ShortestPredictedOptions, LeastAttainedOptions, JitserveOptions {}
 
 interface Entry {
   /** The options it takes; any other is refused. */
@@ -26,6 +28,7 @@ const POLICIES: Readonly<Record<string, Entry>> = {
   edf: { takes: ["agingMs"], create: edf },
   "shortest-predicted": { takes: ["agingMs"], create: shortestPredicted },
   "least-attained": { takes: ["quantumTokens", "agingMs"], create: leastAttained },
+  jitserve: { takes: ["agingMs"], create: jitserve },
 };
 
 /** The names that createPolicy knows. */
