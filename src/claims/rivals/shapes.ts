@@ -120,7 +120,7 @@ const FULL: readonly MeasuredShape[] = [
   },
 ];
 
-const QUICK: readonly MeasuredShape[] = [{ ...wide, prompts: [512], streams: [1, 8], rounds: 3, tokens: 48 }];
+const QUICK: readonly MeasuredShape[] = [{ ...wide, prompts: [512], streams: [1, 8], rounds: 4, tokens: 48 }];
 
 const SMOKE: readonly MeasuredShape[] = [
   {
