@@ -14,6 +14,7 @@ import type { GgufStorage } from "./agreement/gguf-file.ts";
 import { ourLogits, randomSequences, rechunked, type TokenSequence } from "./agreement/ours.ts";
 import { nodeLlamaCpp, requireRivals, type Rival, type RivalAnswer } from "./agreement/rival.ts";
 import type { Claim, ClaimContext, Measured } from "./framework.ts";
+import { exact } from "./statistics.ts";
 
 const TARGET_DIFFERENCE = 1e-3;
 const TARGET_FORMATS = 1e-6;
@@ -40,26 +41,6 @@ const SIZES = {
 interface Evaluated {
   readonly ours: Float32Array;
   readonly theirs: RivalAnswer;
-}
-
-type LineText = Pick<Measured, "metric" | "unit" | "better" | "note" | "curve">;
-
-/** A line whose value is exact: its interval is itself. */
-function exact(text: LineText, ours: number, target: number | null, samples: number): Measured {
-  const meets = text.better === "lower" ? (limit: number) => ours <= limit : (limit: number) => ours >= limit;
-  return {
-    ...text,
-    ours,
-    baseline: null,
-    ratio: null,
-    target,
-    target_on: "ours",
-    samples,
-    interval95: [ours, ours],
-    holds: target === null ? null : meets(target),
-    kind: "live",
-    paper_says: null,
-  };
 }
 
 /** The files of one family and both sides' evaluation of them. */
@@ -128,6 +109,7 @@ class FamilyRun {
     return [
       exact(
         {
+          kind: "live",
           metric: `${name}: largest difference of a log-probability`,
           unit: "nats",
           better: "lower",
@@ -139,6 +121,7 @@ class FamilyRun {
       ),
       exact(
         {
+          kind: "live",
           metric: `${name}: greedy tokens as llama.cpp chooses them`,
           unit: "of 1",
           better: "higher",
@@ -154,6 +137,7 @@ class FamilyRun {
   #formatsLine(found: Difference): Measured {
     return exact(
       {
+        kind: "live",
         metric: `${this.#family.name}: safetensors against GGUF of the same weights`,
         unit: "nats",
         better: "lower",
@@ -188,6 +172,7 @@ class FamilyRun {
     }
     return exact(
       {
+        kind: "live",
         metric: `${name}: rounded matrices, mean difference of a log-probability`,
         unit: "nats",
         better: "lower",
@@ -208,6 +193,7 @@ class FamilyRun {
     const found = (await this.#evaluate(tables, few, true)).map((one) => this.#difference(one));
     return exact(
       {
+        kind: "live",
         metric: `${name}: block formats widened as llama.cpp widens them`,
         unit: "nats",
         better: "lower",

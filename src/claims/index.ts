@@ -9,6 +9,7 @@ import type { Claim } from "./framework.ts";
 import { kernelBandwidth } from "./kernel-bandwidth.ts";
 import { planning } from "./planning.ts";
 import { rivals } from "./rivals.ts";
+import { structuredOutput } from "./structured-output.ts";
 import { trainingSpeed } from "./training-speed.ts";
 
 export {
@@ -24,4 +25,13 @@ export { claimsMarkdown, resultText } from "./report.ts";
 export { exitStatus, runClaim, selectClaims, type RunOptions } from "./run.ts";
 
 /** Every claim, in the order in which they are published. */
-export const CLAIMS: readonly Claim[] = [geb, kernelBandwidth, trainingSpeed, eventLoop, planning, agreement, rivals];
+export const CLAIMS: readonly Claim[] = [
+  geb,
+  kernelBandwidth,
+  trainingSpeed,
+  eventLoop,
+  planning,
+  agreement,
+  rivals,
+  structuredOutput,
+];

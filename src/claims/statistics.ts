@@ -77,3 +77,20 @@ export function absolute(text: LineText, ours: readonly number[], target: number
     paper_says: text.paper_says ?? null,
   };
 }
+
+/** A line whose value is exact: its interval is itself. `samples` says what it was counted over. */
+export function exact(text: LineText, ours: number, target: number | null, samples: number): Measured {
+  const interval95 = [ours, ours] as const;
+  return {
+    ...text,
+    ours,
+    baseline: null,
+    ratio: null,
+    target,
+    target_on: "ours",
+    samples,
+    interval95,
+    holds: target === null ? null : decide(interval95, target, text.better) === true,
+    paper_says: text.paper_says ?? null,
+  };
+}

@@ -8,7 +8,11 @@ import type { Family } from "./families.ts";
 import { encodeGgufModel, vocabularyEntries, type GgufStorage } from "./gguf-file.ts";
 
 /** config.json and model.safetensors in F32. */
-export async function writeFolder(folder: string, { config }: Family, weights: WeightSource): Promise<string> {
+export async function writeFolder(
+  folder: string,
+  { config }: Pick<Family, "config">,
+  weights: WeightSource,
+): Promise<string> {
   await mkdir(folder, { recursive: true });
   const tensors = new Map<string, TensorData>();
   for (const { name, dims } of parameterSpecs(config)) {
