@@ -71,6 +71,7 @@ export interface EngineFlags {
   readonly maxWaiting?: number;
   readonly enablePrefixCaching: boolean;
   readonly policy?: string;
+  readonly phases?: "colocated" | "disaggregated" | "semi-pd";
   readonly slo?: string;
   readonly exact?: boolean;
 }
@@ -101,6 +102,13 @@ export function addEngineOptions(command: Command): Command {
     .option("--max-waiting <count>", "most requests queued before they are refused", wholeNumber(1, 100_000))
     .option("--no-enable-prefix-caching", "compute equal prompt beginnings again")
     .addOption(new Option("--policy <name>", "scheduling policy; fifo when absent").choices(OFFERED_POLICIES))
+    .addOption(
+      new Option("--phases <mode>", "where prompts and decodes are computed; colocated when absent").choices([
+        "colocated",
+        "disaggregated",
+        "semi-pd",
+      ]),
+    )
     .option("--exact", "the same seed gives the same text bit by bit, whatever else runs; long prompts take longer")
     .option("--slo <targets>", "objective of requests that bring none, for example ttft=200ms,tpot=50ms");
 }
@@ -123,6 +131,7 @@ export function engineOptions(model: ChosenModel, given: EngineFlags): PooledMod
   if (flags.maxNumBatchedTokens !== undefined) options.budgetTokens = flags.maxNumBatchedTokens;
   if (flags.maxWaiting !== undefined) options.maxWaiting = flags.maxWaiting;
   if (flags.policy !== undefined) options.policy = flags.policy;
+  if (flags.phases !== undefined) options.phases = flags.phases;
   if (flags.exact === true) options.exact = true;
   if (flags.slo !== undefined) options.defaultSlo = parseSlo(flags.slo, "--slo");
   return options;

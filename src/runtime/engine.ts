@@ -110,6 +110,7 @@ export class Engine implements AsyncDisposable {
     this.#link = link;
     this.#info = ready.info;
     this.#calibration = ready.calibration;
+    this.#phases = ready.phases ?? null;
   }
 
   /**
@@ -440,6 +441,7 @@ export class Engine implements AsyncDisposable {
         if (this.#state !== "restarting") return;
         this.#info = ready.info;
         this.#calibration = ready.calibration;
+        this.#phases = ready.phases ?? null;
         this.#state = "ready";
       },
       (error: unknown) => {

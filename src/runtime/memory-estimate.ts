@@ -40,7 +40,9 @@ export function estimateMemory(options: EngineOptions, config: DecoderConfig): M
   const weightBytes = Math.ceil(linear * LINEAR_BYTES[info.weights]) + (table + rest) * 4;
   const kvBytes = kvBytesPerToken(config, options.kvFormat ?? "f32") * info.kvPages * info.pageTokens;
   const rowFloats = ROW_WIDTHS * Math.max(config.hidden, config.heads * config.headDim) + 2 * config.ffn;
-  const workBytes = WORKER_BYTES + 4 * (maxRows * rowFloats + maxRunning * config.vocabSize);
+  // Two workers, where the phases are apart, share the weights but not their work.
+  const workers = (options.phases ?? "colocated") === "colocated" ? 1 : 2;
+  const workBytes = workers * (WORKER_BYTES + 4 * (maxRows * rowFloats + maxRunning * config.vocabSize));
   return { weightBytes, kvBytes, workBytes, totalBytes: weightBytes + kvBytes + workBytes };
 }
 

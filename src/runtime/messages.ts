@@ -84,7 +84,13 @@ export interface Gauges {
 }
 
 export type FromWorker =
-  | { readonly kind: "ready"; readonly info: EngineInfo; readonly calibration: Calibration | null }
+  | {
+      readonly kind: "ready";
+      readonly info: EngineInfo;
+      readonly calibration: Calibration | null;
+      /** Of an engine whose phases are apart. */
+      readonly phases?: PhaseStats;
+    }
   /** Could not start; the worker ends by itself. */
   | { readonly kind: "failed"; readonly error: ErrorRecord }
   | {

@@ -13,6 +13,7 @@ import {
   type SloCount,
 } from "../runtime/index.ts";
 import { SLO_CLASSES } from "../sched/index.ts";
+import { writePhases } from "./phase-metrics.ts";
 import { Exposition, type HistogramSample, type Labels } from "./exposition.ts";
 
 const HISTOGRAM_HELP: Readonly<Record<HistogramName, string>> = {
@@ -133,6 +134,7 @@ export function renderMetrics(engines: readonly Pick<Engine, "info" | "stats">[]
     writeGauges(page, stats, engine.info.policy);
     writeCounters(page, stats);
     writeHistograms(page, stats);
+    writePhases(page, stats);
     http.writeShapes(page, stats.name);
   }
   http.write(page);

@@ -117,7 +117,7 @@ async function main(): Promise<void> {
     setup.peer.close();
     return;
   }
-  send({ kind: "ready", info: loaded.info, calibration: loaded.calibration });
+  send({ kind: "ready", info: loaded.info, calibration: loaded.calibration, phases: loaded.loops.stats });
   await new DecodeWorker(loaded).run();
   loaded.peer.send({ kind: "stop" });
   await loaded.executor.dispose();
