@@ -7,6 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { addBench } from "./bench.ts";
 import { addChat } from "./chat.ts";
 import { addClaim } from "./claim.ts";
 import { addDoctor } from "./doctor.ts";
@@ -30,7 +31,7 @@ function createProgram(): Command {
     .version(packageVersion())
     .showHelpAfterError("(try punctual --help)")
     .exitOverride();
-  for (const add of [addServe, addChat, addModels, addTrain, addDoctor, addKey, addSimulate, addClaim]) add(program);
+  for (const add of [addServe, addChat, addModels, addTrain, addDoctor, addKey, addBench, addSimulate, addClaim]) add(program);
   for (const command of [...program.commands, ...program.commands.flatMap((parent) => parent.commands)]) {
     command.exitOverride();
   }
