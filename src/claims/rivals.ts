@@ -23,8 +23,8 @@ import { httpLines, shapeLines, type ArmRound, type ShapeSamples } from "./rival
 import { writeModelFor, type ModelFiles } from "./rivals/model-files.ts";
 import { shapesOf, type MeasuredShape } from "./rivals/shapes.ts";
 
-/** Prompt of a stream that decodes. */
-const STREAM_PROMPT_TOKENS = 32;
+/** Prompt of a stream that decodes: short, for a stream must still decode when the last of them has begun. */
+const STREAM_PROMPT_TOKENS = 8;
 const HTTP_PAIRS: Readonly<Record<ClaimMode, number>> = { full: 200, quick: 60, smoke: 4 };
 const MIB = 2 ** 20;
 

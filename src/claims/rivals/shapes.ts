@@ -106,7 +106,7 @@ const FULL: readonly MeasuredShape[] = [
     prompts: [128, 512, 1024, 4096],
     streams: STREAMS,
     rounds: 3,
-    tokens: 32,
+    tokens: 64,
   },
   {
     name: "GEB-1.3B shape",
@@ -116,7 +116,7 @@ const FULL: readonly MeasuredShape[] = [
     prompts: [128, 512],
     streams: [1],
     rounds: 3,
-    tokens: 32,
+    tokens: 64,
   },
 ];
 
