@@ -64,7 +64,7 @@ export class Bid {
     this.sequence = sequence;
     this.running = running;
     this.standing = standing;
-    this.serviceMs = prefillMs + answer * rates.tokenMs;
+    this.serviceMs = headMs(sequence, prefillMs, rates) + answer * rates.tokenMs;
     this.workMs = prompt * rates.promptTokenMs + answer * rates.answerTokenMs;
     this.reward = reward;
     this.taskReward = taskReward;
@@ -73,9 +73,17 @@ export class Bid {
   }
 }
 
-/** Tokens per millisecond that it needs from its first token on, so that what it will hardly exceed is there when due. */
-export function minimumBandwidth(sequence: SequenceView, nowMs: number, prefillMs: number): number {
-  const leftMs = stageDueMs(sequence) - nowMs - prefillMs;
+/** Time until its tokens come one by one: the prompt, the last piece of which makes a token already. */
+function headMs(sequence: SequenceView, prefillMs: number, { tokenMs }: ServiceRates): number {
+  return promptTokensLeft(sequence) > 0 ? prefillMs - tokenMs : 0;
+}
+
+/**
+ * Tokens per millisecond that it needs so that what it will hardly exceed is there when due.
+ * @param afterMs when its tokens begin to come.
+ */
+export function minimumBandwidth(sequence: SequenceView, afterMs: number): number {
+  const leftMs = stageDueMs(sequence) - afterMs;
   return leftMs > 0 ? upperTokensLeft(sequence) / leftMs : Infinity;
 }
 
@@ -147,16 +155,13 @@ function latencyProspects(
 }
 
 /** All or nothing at the end. */
-function deadlineProspects(
-  sequence: SequenceView,
-  nowMs: number,
-  prefillMs: number,
-  { tokenMs }: ServiceRates,
-): Prospects {
+function deadlineProspects(sequence: SequenceView, nowMs: number, prefillMs: number, rates: ServiceRates): Prospects {
+  const { tokenMs } = rates;
+  const afterMs = nowMs + headMs(sequence, prefillMs, rates);
   const answer = answerTokensLeft(sequence);
   const upper = upperTokensLeft(sequence);
   // How many tokens can be had by the deadline of all; whether a stage is behind its share is no loss yet.
-  const possible = (completeDueMs(sequence) - nowMs - prefillMs) / tokenMs;
+  const possible = (completeDueMs(sequence) - afterMs) / tokenMs;
   const shortest = Math.max(1, answer - (upper - answer) * SHORTER_SHARE);
   if (possible < shortest) {
     return { standing: "late", reward: 0, taskReward: 0, laxityMs: (possible - upper) * tokenMs };
@@ -168,7 +173,7 @@ function deadlineProspects(
   const reward = chance * (sequence.promptTokens + ANSWER_WEIGHT * (sequence.generatedTokens + answer));
   const taskReward = chance * earnedByTask(sequence);
   // A stage that cannot be in time is as urgent as can be, until the whole task cannot.
-  const bandwidth = minimumBandwidth(sequence, nowMs, prefillMs);
+  const bandwidth = minimumBandwidth(sequence, afterMs);
   const laxityMs =
     bandwidth < 1 / tokenMs ? upper / bandwidth - upper * tokenMs : Math.min(0, (possible - upper) * tokenMs);
   return { standing: "in-time", reward, taskReward, laxityMs };

@@ -38,6 +38,8 @@ const SWAP_GAIN = 2;
 /** Steps of laxity below which a sequence must begin now. */
 const URGENT_STEPS = 4;
 
+/** Of the time that the queue takes, the scale on which laxity counts. */
+const WAIT_SHARE = 0.25;
 /** Keeps logarithms and quotients finite. */
 const LEAST = 1e-6;
 
@@ -121,7 +123,8 @@ function score(bids: readonly Bid[], view: SchedulerView, { tokenMs }: ServiceRa
   for (const { running, serviceMs } of bids) {
     if (!running) queuedMs += serviceMs;
   }
-  const waitMs = Math.max(tokenMs, queuedMs / Math.min(view.limits.maxRunning, Math.max(1, bids.length)));
+  const slots = Math.min(view.limits.maxRunning, Math.max(1, bids.length));
+  const waitMs = Math.max(tokenMs, (WAIT_SHARE * queuedMs) / slots);
   for (const bid of bids) {
     bid.score = Math.log(Math.max(bid.density, LEAST)) - Math.max(0, bid.laxityMs) / waitMs;
   }

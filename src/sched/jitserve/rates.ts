@@ -48,11 +48,11 @@ export function serviceRates(view: SchedulerView, budgetTokens: number = view.li
   const fullStepMs = stepMs(budgetTokens);
   const bySlots = wanted < budgetTokens;
   const even = tokenMs / Math.max(1, tokens);
-  const extra = tokens - slots;
+  const extra = budgetTokens - slots;
   return {
     tokenMs,
     answerTokenMs: bySlots ? decodesMs / slots : even,
-    promptTokenMs: bySlots && extra > 1 ? Math.max(0, tokenMs - decodesMs) / extra : even,
+    promptTokenMs: bySlots && extra > 0 ? Math.max(0, fullStepMs - decodesMs) / extra : even,
     fullStepMs,
     chunkTokens: Math.max(1, Math.min(limits.maxChunk, budgetTokens - Math.min(slots, budgetTokens >> 1))),
   };
