@@ -39,7 +39,7 @@ const SWAP_GAIN = 2;
 const URGENT_STEPS = 4;
 
 /** Of the time that the queue takes, the scale on which laxity counts. */
-const WAIT_SHARE = 0.25;
+const WAIT_SHARE = 0.5;
 /** Keeps logarithms and quotients finite. */
 const LEAST = 1e-6;
 
