@@ -171,10 +171,7 @@ async function simulationOptions(
   trace: SimulationOptions["trace"],
   { deployment }: NamedDeployment,
 ): Promise<SimulationOptions> {
-  const [{ createDispatch }, { createPolicy, parseSlo }] = await Promise.all([
-    import("../sim/index.ts"),
-    import("../sched/index.ts"),
-  ]);
+  const { createDispatch, createPolicy, parseSlo } = await import("../sched/index.ts");
   createPolicy(flags.policy); // refused before anything starts
   const defaultSlo: Slo | undefined = flags.slo === undefined ? undefined : parseSlo(flags.slo);
   const { maxNumBatchedTokens, maxAnswerTokens, loadRefresh } = flags;

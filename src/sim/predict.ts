@@ -3,9 +3,8 @@
  * that was fitted on another run, and mean and P90 of the three latencies are compared.
  */
 import { fail } from "../core/index.ts";
-import { createPolicy, type BatchPolicy } from "../sched/index.ts";
+import { createPolicy, roundRobin, type BatchPolicy } from "../sched/index.ts";
 import { recordingTrace, type Recording } from "../workload/index.ts";
-import { roundRobin } from "./dispatch.ts";
 import { Latencies } from "./latency.ts";
 import { readEngineFacts } from "./replay.ts";
 import type { SimulationReport } from "./report.ts";
