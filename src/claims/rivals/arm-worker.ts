@@ -20,7 +20,6 @@ async function load(options: LoadOptions): Promise<void> {
     pageTokens: PAGE_TOKENS,
     contextTokens: Math.max(contextTokens, streamTokens),
     kvPages: Math.max(streams * pagesOf(streamTokens), pagesOf(contextTokens)) + 1,
-    maxRunning: streams,
   });
 }
 
