@@ -30,12 +30,12 @@ const stream = (requests: readonly TraceRequest[], blockTokens = 0): TraceStream
   requests,
 });
 
-function draw(random: RandomStream, count: number, perSecond: number): TraceRequest[] {
+function draw(random: RandomStream, count: number, perSecond: number, cancelled = 0.15): TraceRequest[] {
   let arrivalMs = 0;
   return Array.from({ length: count }, (_, id) => {
     arrivalMs += random.exponential(perSecond / 1000);
     const request = { id, arrivalMs, promptTokens: random.int(1, 150), outputTokens: random.int(1, 40) };
-    return random.chance(0.15) ? { ...request, cancelAfterMs: random.int(0, 300) } : request;
+    return random.chance(cancelled) ? { ...request, cancelAfterMs: random.int(0, 300) } : request;
   });
 }
 
@@ -85,7 +85,7 @@ describe("phases", () => {
 
   test("without room at any target it waits with its pages and nothing is lost", () => {
     const { report } = simulate({
-      trace: stream(draw(createRandom(1, "phase"), 40, 60).map(({ cancelAfterMs: _, ...rest }) => rest)),
+      trace: stream(draw(createRandom(1, "phase"), 40, 60, 0)),
       instances: [prompts, spec(256, { role: "decode" })],
       phase: disaggregated(2),
     });
