@@ -1,6 +1,6 @@
 /**
- * Where a sequence stands against its objective, from what a view says: how many tokens its pace line wants by now,
- * when the next one is due, when everything is (the tracker of JITServe, NSDI 2026, without a memory of its own).
+ * Where a sequence stands against its objective, from what a view says: when its next token is due on its pace line, when
+ * everything is, how long a step may be (the tracker of JITServe, NSDI 2026, without a memory of its own).
  *
  * The line begins at the promised first token even when that came earlier: what is ahead of it may be spent on others.
  */
@@ -20,16 +20,6 @@ export function nextTokenDueMs(sequence: SequenceView): number {
   const { slo, firstTokenMs, generatedTokens, arrivalMs } = sequence;
   if (slo.tpotMs === undefined || firstTokenMs === null) return Infinity;
   return Math.max(firstTokenMs, arrivalMs + (slo.ttftMs ?? 0)) + generatedTokens * slo.tpotMs;
-}
-
-/** Tokens that the pace line wants by then: 0 before the first is due, never more than maxTokens. */
-export function expectedTokensBy(sequence: SequenceView, atMs: number): number {
-  const { slo, maxTokens } = sequence;
-  const firstMs = sequence.firstTokenMs ?? firstTokenDueMs(sequence);
-  const startMs = Math.max(firstMs, sequence.arrivalMs + (slo.ttftMs ?? 0));
-  if (startMs === Infinity || atMs < startMs) return 0;
-  if (slo.tpotMs === undefined) return 1;
-  return Math.min(maxTokens, 1 + Math.floor((atMs - startMs) / slo.tpotMs));
 }
 
 /** When the answer must be complete: by its own deadline; Infinity without one. */
