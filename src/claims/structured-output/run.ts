@@ -47,7 +47,7 @@ const LARGE = { shape: SHAPE, vocabSize: 32_768, maxTokens: 1500 } as const;
 
 export const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
   full: { ...LARGE, rounds: 24, coldRounds: 7, steps: 96, schemas: 200, lengths: [10, 40, 160, 640] },
-  quick: { ...LARGE, rounds: 9, coldRounds: 3, steps: 48, schemas: 100, lengths: [10, 40] },
+  quick: { ...LARGE, rounds: 9, coldRounds: 3, steps: 32, schemas: 100, lengths: [10, 40] },
   smoke: {
     shape: TINY,
     vocabSize: 4096,
