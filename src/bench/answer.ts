@@ -15,9 +15,15 @@ interface Delta {
   readonly tool_calls?: unknown;
 }
 
+interface Choice {
+  readonly delta?: Delta | null;
+  readonly text?: unknown;
+  readonly finish_reason?: unknown;
+}
+
 interface Chunk {
   readonly error?: unknown;
-  readonly choices?: readonly { readonly delta?: Delta; readonly text?: unknown; readonly finish_reason?: unknown }[];
+  readonly choices?: readonly (Choice | null)[];
   readonly usage?: {
     readonly prompt_tokens?: unknown;
     readonly completion_tokens?: unknown;
@@ -75,6 +81,7 @@ export class StreamedAnswer {
     const choices = Array.isArray(chunk.choices) ? chunk.choices : [];
     let hasContent = false;
     for (const choice of choices) {
+      if (choice === null || typeof choice !== "object") continue;
       if (this.#content(choice.delta, choice.text)) hasContent = true;
       if (typeof choice.finish_reason === "string") this.finishReason = choice.finish_reason;
     }
@@ -88,7 +95,7 @@ export class StreamedAnswer {
     } else if (hasContent) this.#note(atMs, 1);
   }
 
-  #content(delta: Delta | undefined, text: unknown): boolean {
+  #content(delta: Delta | null | undefined, text: unknown): boolean {
     const visible = typeof text === "string" ? text : typeof delta?.content === "string" ? delta.content : "";
     const reasoning = delta?.reasoning_content ?? delta?.reasoning;
     if (visible !== "") this.#texts?.push(visible);

@@ -7,7 +7,15 @@ import { appendFileSync, createWriteStream, mkdirSync, statSync, writeFileSync, 
 import { finished } from "node:stream/promises";
 import { basename, join } from "node:path";
 import type { Command } from "commander";
-import type { BenchOptions, BenchReport, DatasetOptions, Metric, Outcome, SweepRates } from "../bench/index.ts";
+import type {
+  BenchOptions,
+  BenchReport,
+  DatasetOptions,
+  DetailColumns,
+  Metric,
+  Outcome,
+  SweepRates,
+} from "../bench/index.ts";
 import { createRandom, fail, type Clock } from "../core/index.ts";
 import { addBenchOptions, rate, type BenchFlags } from "./bench-flags.ts";
 import { dim, startProgress } from "./terminal.ts";
@@ -110,8 +118,14 @@ async function benchOptions(flags: BenchFlags): Promise<BenchOptions> {
 }
 
 async function single(flags: BenchFlags, options: BenchOptions): Promise<number> {
-  const { aiperfRecord, DetailColumns, goodShareOf, reportTable, runBench } = await import("../bench/index.ts");
-  const details = flags.saveDetailed === true ? new DetailColumns() : null;
+  const {
+    aiperfRecord,
+    DetailColumns: Columns,
+    goodShareOf,
+    reportTable,
+    runBench,
+  } = await import("../bench/index.ts");
+  const details = flags.saveDetailed === true ? new Columns() : null;
   const lines = flags.exportJsonl === undefined ? null : createWriteStream(flags.exportJsonl);
   const context = { epochMs: Date.now(), idPrefix: options.wire.idPrefix };
   const progress = progressOf(flags, "Requests", options.dataset.trace.requests.length);
@@ -346,7 +360,7 @@ async function resultOf(
   flags: BenchFlags,
   { load, wire, dataset }: BenchOptions,
   report: BenchReport,
-  details: import("../bench/index.ts").DetailColumns | null,
+  details: DetailColumns | null,
 ): Promise<object> {
   const { vllmResult } = await import("../bench/index.ts");
   const { requestRate, burstiness, maxConcurrency, rampUp: ramp } = load;

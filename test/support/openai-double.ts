@@ -58,7 +58,7 @@ export async function startDouble(manner: Double["manner"] = () => ({})): Promis
       return;
     }
     if (path === "/tokenize") {
-      const words = String(body["prompt"] ?? "").split(" ").length;
+      const words = JSON.stringify(body["prompt"] ?? "").split(" ").length;
       response.setHeader("content-type", "application/json").end(JSON.stringify({ count: 2 * words + 3 }));
       return;
     }
