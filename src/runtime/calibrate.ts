@@ -2,8 +2,9 @@
  * How many tokens a step may hold: measured on the machine and model at hand, before the first request.
  *
  * Runs chunks of 1, 2, 4, … tokens through the executor and takes the largest size whose step stays
- * within the target, between two measured sizes by straight line. Short contexts only: attention over a
- * long context comes on top, and the live cost model learns it.
+ * within the target, between two measured sizes by straight line. A model that is slower than the target with a single
+ * token reads all its weights for it, and computes many more in hardly more time: there the target is twice that.
+ * Short contexts only: attention over a long context comes on top, and the live cost model learns it.
  */
 import { createRandom, type Clock } from "../core/index.ts";
 import type { KvPages, StepBatch, StepExecutor } from "../llm/index.ts";
@@ -22,6 +23,8 @@ export interface CalibrationPlan {
 }
 
 const REPEATS = 4;
+/** A step may always take that many times one token's. */
+const LEAST_STEPS = 2;
 
 /** Measures, tells `cost` what it found, and leaves the pages as it found them. */
 export async function calibrate(
@@ -50,16 +53,20 @@ export async function calibrate(
     }
     points.push({ tokens, stepMs });
     cost.observe(tokens, stepMs);
-    if (stepMs > plan.targetStepMs || clock.nowMs() - startMs > plan.limitMs) break;
+    if (stepMs > targetOf(points, plan) || clock.nowMs() - startMs > plan.limitMs) break;
   }
   sequence.release();
-  const fitting = Math.floor(largestWithin(points, plan.targetStepMs));
+  const fitting = Math.floor(largestWithin(points, targetOf(points, plan)));
   return {
     budgetTokens: Math.max(plan.minTokens, Math.min(plan.maxTokens, fitting)),
     points,
     targetStepMs: plan.targetStepMs,
     tookMs: clock.nowMs() - startMs,
   };
+}
+
+function targetOf(points: readonly { stepMs: number }[], { targetStepMs }: CalibrationPlan): number {
+  return Math.max(targetStepMs, LEAST_STEPS * (points[0]?.stepMs ?? 0));
 }
 
 /** The largest number of tokens within the target, between measured sizes by straight line. */
