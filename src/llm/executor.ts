@@ -51,8 +51,8 @@ export class StepExecutor implements AsyncDisposable {
   /** Whether it gives hidden states instead of scores. */
   readonly embedding: boolean;
   readonly #parts: Parts;
-  /** What `step` runs in. */
-  readonly #run: StepRun;
+  /** What `step` runs in; made when it is needed, for its scratch is large. */
+  #own: StepRun | null = null;
   #disposed = false;
 
   private constructor(options: StepExecutorOptions, parts: Parts) {
@@ -63,7 +63,11 @@ export class StepExecutor implements AsyncDisposable {
     this.ortRowThreshold = parts.threshold;
     this.embedding = parts.embedding;
     this.#parts = parts;
-    this.#run = new StepRun(parts);
+  }
+
+  get #run(): StepRun {
+    this.#own ??= this.open();
+    return this.#own;
   }
 
   /** Builds and loads everything; blocks the thread meanwhile. */
@@ -95,9 +99,13 @@ export class StepExecutor implements AsyncDisposable {
     return this.#parts.kernel.pageData(page);
   }
 
-  /** Scratch for one more step at a time, beside that of `step`; steps of one thread may be interleaved slot by slot. */
-  open(): StepRun {
-    return new StepRun(this.#parts);
+  /**
+   * Scratch for one more step at a time, beside that of `step`; steps of one thread may be interleaved slot by slot.
+   * @param maxRows most tokens of such a step, at most the executor's
+   */
+  open(maxRows: number = this.maxRows): StepRun {
+    assert(maxRows >= 1 && maxRows <= this.maxRows, "no step is larger than the executor's");
+    return new StepRun({ ...this.#parts, limits: { ...this.#parts.limits, maxRows } });
   }
 
   /**

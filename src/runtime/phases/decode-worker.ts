@@ -13,6 +13,8 @@ import type { FromWorker, ToWorker, WorkerSetup } from "../messages.ts";
 import { loadPhases, type LoadedPhases } from "./load-phases.ts";
 
 const port = present(parentPort, "the parent port of an engine worker");
+/** How long to sleep at most for a layer of the other worker before looking at messages again. */
+const GATE_MS = 1;
 const send = (message: FromWorker): void => port.postMessage(message);
 
 class DecodeWorker {
@@ -34,7 +36,7 @@ class DecodeWorker {
   }
 
   async run(): Promise<void> {
-    const { loops, runner, peer, handover } = this.#loaded;
+    const { loops, runner, peer, handover, progress } = this.#loaded;
     while (!this.#stopping) {
       this.#drain();
       for (const phase of peer.drain()) await loops.turnOf("prefill", phase);
@@ -42,6 +44,8 @@ class DecodeWorker {
       if (handover?.deliver() === true) await yieldThread();
       loops.pump();
       if (runner.active) {
+        // The other worker's layer comes first, and it takes no longer than one of ours.
+        if (!runner.ready) progress.wait(GATE_MS, () => runner.ready);
         const ended = await runner.slot();
         if (ended === null) continue;
         await loops.turnOf("decode", ended);

@@ -12,6 +12,8 @@ import type { SlotUse } from "./options.ts";
 
 interface Lane {
   readonly run: StepRun;
+  /** How many slots the step may have done by now; null: all. */
+  gate: ((slots: number) => boolean) | null;
   resolve: ((run: StepRun) => void) | null;
   reject: ((error: unknown) => void) | null;
   slots: number;
@@ -23,12 +25,18 @@ export class LaneRunner {
   readonly #clock: Clock;
   readonly #lanes: Readonly<Record<Phase, Lane>>;
   readonly #stride = new StrideScheduler<Phase>({ decode: 1, prefill: 1 });
-  readonly #isActive = (phase: Phase): boolean => this.#lanes[phase].run.active;
+  readonly #isReady = (phase: Phase): boolean => {
+    const { run, gate } = this.#lanes[phase];
+    return run.active && (gate === null || gate(run.slot));
+  };
 
-  constructor(executor: Pick<StepExecutor, "open">, clock: Clock) {
-    const lane = (): Lane => ({ run: executor.open(), resolve: null, reject: null, slots: 0, ms: 0 });
+  /** @param decodeRows most sequences of a step of decodes */
+  constructor(executor: Pick<StepExecutor, "open">, clock: Clock, decodeRows: number) {
+    const lane = (maxRows?: number): Lane => {
+      return { run: executor.open(maxRows), gate: null, resolve: null, reject: null, slots: 0, ms: 0 };
+    };
     this.#clock = clock;
-    this.#lanes = { prefill: lane(), decode: lane() };
+    this.#lanes = { prefill: lane(), decode: lane(decodeRows) };
   }
 
   /** From the next slot on. */
@@ -37,9 +45,14 @@ export class LaneRunner {
     this.#stride.setTickets("decode", tickets.decode);
   }
 
-  /** Whether a slot has something to do. */
+  /** Whether a step is under way. */
   get active(): boolean {
-    return this.#isActive("prefill") || this.#isActive("decode");
+    return this.#lanes.prefill.run.active || this.#lanes.decode.run.active;
+  }
+
+  /** Whether a slot has something to do now: a step that follows another may have to wait for it. */
+  get ready(): boolean {
+    return this.#isReady("prefill") || this.#isReady("decode");
   }
 
   /** What it has spent on each phase. */
@@ -48,12 +61,16 @@ export class LaneRunner {
     return { prefill: of(this.#lanes.prefill), decode: of(this.#lanes.decode) };
   }
 
-  /** Begins a step; its promise resolves when slots have brought it to its end, and rejects when one fails. */
-  step(phase: Phase, batch: StepBatch): Promise<StepRun> {
+  /**
+   * Begins a step; its promise resolves when slots have brought it to its end, and rejects when one fails.
+   * @param gate whether slot number `slots` (from 0) may be computed yet; always when absent
+   */
+  step(phase: Phase, batch: StepBatch, gate: ((slots: number) => boolean) | null = null): Promise<StepRun> {
     const lane = this.#lanes[phase];
     assert(lane.resolve === null, "one step at a time on each lane");
     assert(batch.length > 0, "a step has rows");
     lane.run.begin(batch);
+    lane.gate = gate;
     return new Promise((resolve, reject) => {
       lane.resolve = resolve;
       lane.reject = reject;
@@ -65,10 +82,10 @@ export class LaneRunner {
     return this.#lanes[phase].run;
   }
 
-  /** Computes one slot of one lane; the phase whose step came to its end with it, or null. */
+  /** Computes one slot of one lane that is ready; the phase whose step came to its end with it, or null. */
   async slot(): Promise<Phase | null> {
     const decoding = this.#lanes.decode.run;
-    const phase = decoding.active && decoding.slot > 0 ? "decode" : this.#stride.next(this.#isActive);
+    const phase = decoding.active && decoding.slot > 0 ? "decode" : this.#stride.next(this.#isReady);
     if (phase === null) return null;
     const lane = this.#lanes[phase];
     const startMs = this.#clock.nowMs();
@@ -91,6 +108,7 @@ export class LaneRunner {
   }
 
   #clear(lane: Lane): void {
+    lane.gate = null;
     lane.resolve = null;
     lane.reject = null;
   }

@@ -1,20 +1,30 @@
 /** Loads the deciding worker of an engine whose phases are apart, and has the other one load. */
 import type { MessagePort } from "node:worker_threads";
 import { present } from "../../core/index.ts";
-import { KvPages, StepExecutor } from "../../llm/index.ts";
-import { createPolicy, kneeTokens, StepCost, type Phase, type SchedulerLimits } from "../../sched/index.ts";
+import { KvPages, StepExecutor, type StepBatch, type StepResult } from "../../llm/index.ts";
+import {
+  createOutlook,
+  createPolicy,
+  kneeTokens,
+  StepCost,
+  type BatchPolicy,
+  type Phase,
+  type SchedulerLimits,
+} from "../../sched/index.ts";
 import { calibrate } from "../calibrate.ts";
 import { liveClock } from "../clock.ts";
 import { loadFacts, withWeights } from "../load-model.ts";
 import type { FromWorker, WorkerSetup } from "../messages.ts";
-import { planEngine, type EnginePlan } from "../plan.ts";
+import { planEngine, PREDICTOR_SEED, type EnginePlan } from "../plan.ts";
 import { createVocabulary } from "../text-assembler.ts";
 import type { Calibration, EngineInfo, EngineOptions } from "../types.ts";
 import { LinkShaper, PullingHandover } from "./handover.ts";
 import { LaneRunner } from "./lane-runner.ts";
-import { poolsOf, type PhasesMode } from "./options.ts";
+import { poolsOf, type PhasesMode, type Sharing } from "./options.ts";
+import { PairedPrefill } from "./paired-prefill.ts";
 import { Peer, type LaneExecutor } from "./peer.ts";
 import { PhaseLoops, type PhaseLoopsOptions } from "./phase-loops.ts";
+import { StepProgress } from "./progress.ts";
 import { ShareKeeper } from "./share-keeper.ts";
 
 /** Everything that the deciding worker works with. */
@@ -27,6 +37,8 @@ export interface LoadedPhases {
   readonly loops: PhaseLoops;
   /** Of an engine with two caches. */
   readonly handover: PullingHandover | null;
+  /** Of the other worker's steps of prompts. */
+  readonly progress: StepProgress;
 }
 
 /** Prompts delay nobody's decodes on a worker of their own, so their steps may be longer; a step ends before a cancelled one does. */
@@ -35,6 +47,8 @@ const PROMPT_STEP_FACTOR = 4;
 const VIEWS = 2;
 /** A message to the other worker and back, with room to spare. */
 const LEAST_SPLIT_MS = 1;
+/** Shorter steps of prompts end before a second worker has taken them up. */
+const LEAST_PAIRED_ROWS = 32;
 /** Fewer tokens than this are not worth a step of prompts. */
 const LEAST_HELP_TOKENS = 8;
 
@@ -53,11 +67,14 @@ export async function loadPhases(
   const pools = poolsOf(mode, info.kvPages);
   const executor = await createExecutor(options, plan, config, pools.decode, threads, mode);
   const peer = new Peer(port);
+  const progress = new StepProgress();
   peer.send({
     kind: "attach",
     cache: mode === "semi-pd" ? { memory: executor.kvMemory, views: VIEWS, view: 1 } : null,
+    progress: mode === "semi-pd" ? progress.buffer : null,
     ortRowThreshold: executor.ortRowThreshold,
     threads,
+    decodeRows: plan.maxRunning,
   });
   await peer.ready;
   const decodePages = new KvPages({ pages: pools.decode, pageTokens: info.pageTokens });
@@ -66,7 +83,10 @@ export async function loadPhases(
     prefill: mode === "semi-pd" ? decodePages : new KvPages({ pages: pools.prefill, pageTokens: info.pageTokens }),
   };
   const { cost, calibration, limits, helpTokens } = await measure(options, plan, executor, decodePages);
-  const runner = new LaneRunner(executor, liveClock);
+  const policy = (): BatchPolicy => createPolicy(info.policy, options.policyOptions);
+  // A whole prompt's layers would be long slots on the decode side: then it helps with decodes only.
+  const wholePrompts = policy().chunked === false;
+  const runner = new LaneRunner(executor, liveClock, plan.maxRunning);
   const handover = mode === "disaggregated" ? createHandover(options, executor, peer) : null;
   const shares = new ShareKeeper({
     mode,
@@ -75,24 +95,25 @@ export async function loadPhases(
     use: (worker) => (worker === "decode" ? runner : peer).use,
   });
   const loops = new PhaseLoops({
-    lanes: createLanes(executor, runner, peer, mode === "semi-pd" && (sharing === "controlled" || sharing === "fixed")),
+    ...createLanes({ executor, runner, peer, progress }, wholePrompts, mode === "semi-pd" && isShared(sharing)),
     pages,
     ...(handover === null ? {} : { handover }),
     shares,
     vocabulary: createVocabulary(tokenizer, endTokens, config.vocabSize),
-    policy: () => createPolicy(info.policy, options.policyOptions),
+    policy,
     maxRunning: plan.maxRunning,
     limits,
     helpTokens,
     leastSplitMs: LEAST_SPLIT_MS,
     cost,
     clock: liveClock,
+    outlook: createOutlook(plan.outlook, PREDICTOR_SEED),
     prefixCache: options.prefixCache ?? true,
     recordDecisions: options.recordDecisions ?? 0,
     checkEachStep: options.checkEachStep ?? false,
     report: send,
   });
-  return { info, calibration, executor, runner, peer, loops, handover };
+  return { info, calibration, executor, runner, peer, loops, handover, progress };
 }
 
 function createExecutor(
@@ -146,12 +167,14 @@ async function measure(
   return { cost, calibration, limits, helpTokens: Math.min(helpTokens, budgetTokens) };
 }
 
+const isShared = (sharing: Sharing): boolean => sharing === "controlled" || sharing === "fixed";
+
+/** The lanes of both workers; where they share, each has one of the other phase, and prompts may be computed by both. */
 function createLanes(
-  executor: StepExecutor,
-  runner: LaneRunner,
-  peer: Peer,
+  { executor, runner, peer, progress }: Pick<LoadedPhases, "executor" | "runner" | "peer" | "progress">,
+  wholePrompts: boolean,
   shared: boolean,
-): PhaseLoopsOptions["lanes"] {
+): Pick<PhaseLoopsOptions, "lanes" | "paired"> {
   const { topK } = executor;
   const local = (phase: Phase): LaneExecutor => ({
     topK,
@@ -163,9 +186,24 @@ function createLanes(
     step: (batch) => peer.step(phase, batch),
     wholeRow: (sequence) => executor.wholeRowOf(peer.keptRow(phase, sequence)),
   });
+  if (!shared) return { lanes: { decode: { decode: local("decode") }, prefill: { prefill: remote("prefill") } } };
+  const help = local("prefill");
+  const follow = async (batch: StepBatch): Promise<StepResult> => {
+    const step = peer.promptStep;
+    const run = await runner.step("prefill", batch, (slots) => progress.reached(step, slots));
+    return run.result();
+  };
+  const paired = new PairedPrefill({
+    own: remote("prefill"),
+    other: { topK, follow, wholeRow: (sequence, index) => help.wholeRow(sequence, index) },
+    leastRows: LEAST_PAIRED_ROWS,
+  });
   return {
-    decode: { decode: local("decode"), ...(shared ? { prefill: local("prefill") } : {}) },
-    prefill: { prefill: remote("prefill"), ...(shared ? { decode: remote("decode") } : {}) },
+    paired,
+    lanes: {
+      decode: { decode: local("decode"), ...(wholePrompts ? {} : { prefill: help }) },
+      prefill: { prefill: paired, decode: remote("decode") },
+    },
   };
 }
 

@@ -20,8 +20,12 @@ export type ToPrefillWorker =
   | {
       readonly kind: "attach";
       readonly cache: { readonly memory: WebAssembly.Memory; readonly views: number; readonly view: number } | null;
+      /** Where to tell how far a step of prompts has come; null when nobody asks. */
+      readonly progress: SharedArrayBuffer | null;
       readonly ortRowThreshold: number;
       readonly threads: 1 | 2;
+      /** Most sequences of a step of decodes. */
+      readonly decodeRows: number;
     }
   /** A step of one phase; its pages are reserved. The answer is "done". */
   | { readonly kind: "step"; readonly phase: Phase; readonly rows: readonly StepRow[] }

@@ -30,6 +30,8 @@ export class Peer {
   /** What the last step of each phase has kept. */
   readonly #kept = new Map<Phase, readonly (KeptRow | null)[]>();
   #use = NOTHING;
+  /** Steps of prompts that were sent. */
+  #prompts = 0;
   #error: unknown = null;
   #closed = false;
   #tickets = "";
@@ -96,12 +98,18 @@ export class Peer {
       tokens: Int32Array.from(row.tokens),
       pages: row.pages.slice(),
     }));
+    if (phase === "prefill") this.#prompts = (this.#prompts + 1) | 0;
     const done = await new Promise<Done>((resolve, reject) => {
       this.#steps.set(phase, { resolve, reject });
       this.send({ kind: "step", phase, rows });
     });
     this.#kept.set(phase, done.kept);
     return { scores: done.scores };
+  }
+
+  /** The number of the latest step of prompts, as StepProgress counts them. */
+  get promptStep(): number {
+    return this.#prompts;
   }
 
   /** The row behind the scores of a sequence of the last step of that phase. */

@@ -4,7 +4,15 @@
  */
 import { TINY } from "../../../test/support/tiny.ts";
 import { createRandom, FakeClock, type RandomStream } from "../../core/index.ts";
-import { KvPages, randomWeights, StepExecutor, type DecoderConfig, type StepRun } from "../../llm/index.ts";
+import {
+  KvPages,
+  randomWeights,
+  StepExecutor,
+  type DecoderConfig,
+  type StepBatch,
+  type StepResult,
+  type StepRun,
+} from "../../llm/index.ts";
 import { fifo, StepCost, type BatchPolicy, type Phase, type Slo } from "../../sched/index.ts";
 import { yieldThread } from "../clock.ts";
 import { loadFacts } from "../load-model.ts";
@@ -14,8 +22,10 @@ import { createVocabulary, type Vocabulary } from "../text-assembler.ts";
 import { LinkShaper, PullingHandover } from "./handover.ts";
 import { LaneRunner } from "./lane-runner.ts";
 import { poolsOf, type DisaggregatedOptions, type SemiPdOptions } from "./options.ts";
+import { PairedPrefill } from "./paired-prefill.ts";
 import type { LaneExecutor } from "./peer.ts";
 import { PhaseLoops } from "./phase-loops.ts";
+import { StepProgress } from "./progress.ts";
 import { ShareKeeper } from "./share-keeper.ts";
 
 export const CONFIG: DecoderConfig = { ...TINY, maxPositions: 256 };
@@ -72,8 +82,8 @@ const slotMs = (rows: number): number => 0.05 + 0.01 * rows;
 
 /** An executor whose slots take time on the fake clock. */
 function timed(executor: StepExecutor, clock: FakeClock): Pick<StepExecutor, "open"> {
-  const open = (): StepRun => {
-    const run = executor.open();
+  const open = (maxRows?: number): StepRun => {
+    const run = executor.open(maxRows);
     return new Proxy(run, {
       get: (target, name) => {
         const value: unknown = Reflect.get(target, name, target);
@@ -96,6 +106,9 @@ export class World {
   readonly pages: Readonly<Record<Phase, KvPages>>;
   readonly reports: StepReport[] = [];
   readonly shares: ShareKeeper;
+  /** Steps of prompts that both workers took part in. */
+  pairedSteps = 0;
+  readonly #progress = new StepProgress();
   readonly #runners: Readonly<Record<Phase, LaneRunner>>;
   readonly #handover: PullingHandover | null;
   /** Pages asked for, not sent yet. */
@@ -104,6 +117,7 @@ export class World {
 
   constructor(machines: Machines, options: WorldOptions) {
     const apart = options.disaggregated !== undefined;
+    const { maxRunning = 8, budgetTokens = 16, policy = fifo } = options;
     const executors = apart ? machines.apart : machines.shared;
     const { clock } = this;
     const pools = poolsOf(apart ? "disaggregated" : "semi-pd", options.pages);
@@ -112,8 +126,8 @@ export class World {
     this.pages = { decode, prefill };
     this.#sender = executors.prefill;
     this.#runners = {
-      decode: new LaneRunner(timed(executors.decode, clock), clock),
-      prefill: new LaneRunner(timed(executors.prefill, clock), clock),
+      decode: new LaneRunner(timed(executors.decode, clock), clock, maxRunning),
+      prefill: new LaneRunner(timed(executors.prefill, clock), clock, maxRunning),
     };
     this.#handover = apart
       ? new PullingHandover({
@@ -135,18 +149,23 @@ export class World {
     const lane = (worker: Phase, phase: Phase): LaneExecutor => ({
       topK: executors.decode.topK,
       step: async (batch) => {
+        if (worker === "prefill" && phase === "prefill") this.#progress.begin();
         const rows = batch.map((row) => ({ ...row, tokens: Int32Array.from(row.tokens), pages: row.pages.slice() }));
         return structuredClone((await this.#runners[worker].step(phase, rows)).result());
       },
       wholeRow: (sequence, index) =>
         executors.decode.wholeRowOf(this.#runners[worker].run(phase).keptRow(sequence, index)),
     });
-    const { maxRunning = 8, budgetTokens = 16, policy = fifo } = options;
+    const paired = shared ? this.#pair(lane("prefill", "prefill"), lane("decode", "prefill")) : undefined;
     this.loops = new PhaseLoops({
       lanes: {
         decode: { decode: lane("decode", "decode"), ...(shared ? { prefill: lane("decode", "prefill") } : {}) },
-        prefill: { prefill: lane("prefill", "prefill"), ...(shared ? { decode: lane("prefill", "decode") } : {}) },
+        prefill: {
+          prefill: paired ?? lane("prefill", "prefill"),
+          ...(shared ? { decode: lane("prefill", "decode") } : {}),
+        },
       },
+      ...(paired === undefined ? {} : { paired }),
       pages: this.pages,
       ...(this.#handover === null ? {} : { handover: this.#handover }),
       shares: this.shares,
@@ -163,6 +182,19 @@ export class World {
       checkEachStep: true,
       report: (report) => void this.reports.push(report),
     });
+  }
+
+  /** Steps of prompts that both workers compute, the decode side a layer behind. */
+  #pair(own: LaneExecutor, other: LaneExecutor): PairedPrefill {
+    let step = 0;
+    const follow = async (batch: StepBatch): Promise<StepResult> => {
+      const leading = step;
+      this.pairedSteps += 1;
+      const run = await this.#runners.decode.step("prefill", batch, (slots) => this.#progress.reached(leading, slots));
+      return run.result();
+    };
+    const counted: LaneExecutor = { ...own, step: (batch) => (step++, own.step(batch)) };
+    return new PairedPrefill({ own: counted, other: { ...other, follow }, leastRows: 4 });
   }
 
   get events(): readonly SequenceEvent[] {
@@ -186,9 +218,11 @@ export class World {
 
   /** One slot of a worker; its tokens are out when it was the last of a step. */
   async slot(worker: Phase): Promise<boolean> {
-    if (!this.#runners[worker].active) return false;
+    if (!this.#runners[worker].ready) return false;
     const ended = await this.#runners[worker].slot();
+    if (worker === "prefill") this.#progress.publish(this.#runners.prefill.run("prefill").slot);
     if (ended !== null) await this.loops.turnOf(worker, ended);
+    if (ended !== null) await yieldThread(); // a step of both workers ends with the later of them
     this.loops.checkIntegrity();
     return true;
   }

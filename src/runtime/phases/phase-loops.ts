@@ -23,12 +23,14 @@ import {
   type SchedulerLimits,
   type StepCost,
 } from "../../sched/index.ts";
+import { yieldThread } from "../clock.ts";
 import type { Gauges, SequenceSpec, StepReport } from "../messages.ts";
 import type { LiveSequence } from "../sequence.ts";
 import { StepLoop, type LoopPhase, type SequenceQueues } from "../step-loop.ts";
 import type { Vocabulary } from "../text-assembler.ts";
 import type { KvHandover } from "./handover.ts";
 import { HandoverQueue } from "./handover-queue.ts";
+import type { PairedPrefill } from "./paired-prefill.ts";
 import type { PhaseStats } from "./options.ts";
 import type { LaneExecutor } from "./peer.ts";
 import type { ShareKeeper } from "./share-keeper.ts";
@@ -36,6 +38,8 @@ import type { ShareKeeper } from "./share-keeper.ts";
 export interface PhaseLoopsOptions {
   /** [worker][phase]: the lane of each worker's own phase, and those of the other phase where workers share. */
   readonly lanes: Readonly<Record<Phase, Readonly<Partial<Record<Phase, LaneExecutor>>>>>;
+  /** The lane of prompts on the worker that is theirs, where the decode side may take part in its steps. */
+  readonly paired?: PairedPrefill;
   /** Of each phase; one and the same where the cache is shared. */
   readonly pages: Readonly<Record<Phase, KvPages>>;
   /** Between two caches; absent: the cache is shared. */
@@ -81,11 +85,13 @@ const IDLE_MS = 2;
 export class PhaseLoops {
   readonly #options: PhaseLoopsOptions;
   readonly #queues: SequenceQueues = { waiting: new Map(), paused: new Map() };
-  /** Decodes first: they are planned before prompts may take the last pages. */
+  /** Those of the workers' own phases first, decodes before prompts: they may take the last pages. */
   readonly #lanes: readonly Lane[];
   readonly #prefill: Lane;
   readonly #decode: Lane;
   readonly #handovers: HandoverQueue | null;
+  readonly #help: Lane | null;
+  readonly #split: Lane | null;
   #commands: Command[] = [];
   #error: unknown = null;
   /** Steps in a row, over all lanes, that did nothing. */
@@ -97,13 +103,12 @@ export class PhaseLoops {
     const outlook = options.outlook ?? new MeanOutlook();
     this.#decode = this.#lane("decode", "decode", outlook);
     this.#prefill = this.#lane("prefill", "prefill", outlook);
-    const { lanes } = options;
-    this.#lanes = [
-      this.#decode,
-      ...(lanes.prefill.decode === undefined ? [] : [this.#lane("prefill", "decode", outlook)]),
-      this.#prefill,
-      ...(lanes.decode.prefill === undefined ? [] : [this.#lane("decode", "prefill", outlook)]),
-    ];
+    const { lanes, paired } = options;
+    this.#split = lanes.prefill.decode === undefined ? null : this.#lane("prefill", "decode", outlook);
+    this.#help = lanes.decode.prefill === undefined ? null : this.#lane("decode", "prefill", outlook);
+    const others = [this.#split, this.#help].filter((lane) => lane !== null);
+    this.#lanes = [this.#decode, this.#prefill, ...others];
+    if (paired !== undefined) paired.mayShare = () => this.#count("decode") === 0 && this.#helping() === 0;
     const { handover, pages, prefixCache, maxRunning, clock } = options;
     this.#handovers =
       handover === undefined
@@ -169,7 +174,7 @@ export class PhaseLoops {
   }
 
   #helping(): number {
-    return this.#lanes.find((lane) => lane.worker === "decode" && lane.phase === "prefill")?.loop.runningCount ?? 0;
+    return this.#help?.loop.runningCount ?? 0;
   }
 
   #count(phase: Phase): number {
@@ -179,7 +184,11 @@ export class PhaseLoops {
   /** Whether the decode side takes prompts from the queue: it gives a share, or has nothing of its own to do. */
   #helps(): boolean {
     const busy = this.#prefill.loop.runningCount > 0;
-    return busy && (this.#options.shares.given("decode") > 0 || this.#count("decode") === 0);
+    return (
+      busy &&
+      this.#options.paired?.shared !== true &&
+      (this.#options.shares.given("decode") > 0 || this.#count("decode") === 0)
+    );
   }
 
   /** Called when something has come to be done without a message: a transfer has ended, a step has failed. */
@@ -254,8 +263,9 @@ export class PhaseLoops {
     this.#flush();
   }
 
-  /** Resolves when the step under way on a lane, whose scores are there, has given its tokens. */
+  /** Resolves when a step whose slots a worker has completed has given its tokens, or waits for the other worker's. */
   async turnOf(worker: Phase, phase: Phase): Promise<void> {
+    if (phase === "prefill" && this.#options.paired?.shared === true) return yieldThread();
     await this.#lanes.find((lane) => lane.worker === worker && lane.phase === phase)?.turn;
   }
 
@@ -297,17 +307,16 @@ export class PhaseLoops {
 
   /** How many of the decodes the prompts' worker should have. */
   #splitCount(): number {
-    return this.#lanes.find((lane) => lane.worker === "prefill" && lane.phase === "decode")?.loop.runningCount ?? 0;
+    return this.#split?.loop.runningCount ?? 0;
   }
 
   /** Moves sequences to where there is time for them; only those that no step computes. */
   #spread(prompts: number): void {
-    const split = this.#lanes.find((lane) => lane.worker === "prefill" && lane.phase === "decode");
-    const help = this.#lanes.find((lane) => lane.worker === "decode" && lane.phase === "prefill");
-    if (split !== undefined) this.#spreadDecodes(split, prompts);
+    const [split, help] = [this.#split, this.#help];
+    if (split !== null) this.#spreadDecodes(split, prompts);
     // Prompts that the decode side has begun go where prompts are computed as soon as that has none.
     const idle = this.#queues.waiting.size === 0 && this.#prefill.loop.runningCount === 0;
-    if (help !== undefined && help.turn === null && idle) move(help, this.#prefill, help.loop.runningCount);
+    if (help !== null && help.turn === null && idle) move(help, this.#prefill, help.loop.runningCount);
   }
 
   #spreadDecodes(split: Lane, prompts: number): void {

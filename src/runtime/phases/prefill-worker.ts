@@ -12,6 +12,7 @@ import { loadFacts, withWeights } from "../load-model.ts";
 import type { ToWorker } from "../messages.ts";
 import { planEngine } from "../plan.ts";
 import { LaneRunner } from "./lane-runner.ts";
+import { StepProgress } from "./progress.ts";
 import { poolsOf } from "./options.ts";
 import type { FromPrefillWorker, PrefillWorkerSetup, ToPrefillWorker } from "./peer-messages.ts";
 
@@ -44,6 +45,7 @@ class PrefillWorker {
   #executor: StepExecutor | null = null;
   #runner: LaneRunner | null = null;
   #attach: Attach | null = null;
+  #progress: StepProgress | null = null;
   #stopping = false;
   #wake: (() => void) | null = null;
 
@@ -85,6 +87,7 @@ class PrefillWorker {
     }
     if (this.#runner?.active === true) {
       const ended = await this.#runner.slot();
+      this.#progress?.publish(this.#runner.run("prefill").slot);
       // Freed native memory and timers want the thread once in a while.
       if (ended !== null) await yieldThread();
       return;
@@ -98,7 +101,8 @@ class PrefillWorker {
   async #load(attach: Attach): Promise<void> {
     try {
       this.#executor = await load(attach);
-      this.#runner = new LaneRunner(this.#executor, liveClock);
+      this.#runner = new LaneRunner(this.#executor, liveClock, attach.decodeRows);
+      this.#progress = attach.progress === null ? null : new StepProgress(attach.progress);
       send({ kind: "ready" });
     } catch (error) {
       send({ kind: "failed", error: toErrorRecord(error) });
@@ -145,6 +149,7 @@ class PrefillWorker {
 
   #begin(phase: Phase, rows: readonly StepRow[]): void {
     const runner = present(this.#runner, "a worker that serves");
+    if (phase === "prefill") this.#progress?.begin();
     runner.step(phase, rows).then(
       (run) => this.#done(phase, run),
       (error: unknown) => send({ kind: "failed", error: toErrorRecord(error) }),
