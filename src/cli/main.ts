@@ -13,6 +13,7 @@ import { addClaim } from "./claim.ts";
 import { addDoctor } from "./doctor.ts";
 import { addKey } from "./key.ts";
 import { addModels } from "./models-command.ts";
+import { addPlan } from "./plan.ts";
 import { addServe } from "./serve.ts";
 import { addSimulate } from "./simulate.ts";
 import { reportFailure } from "./terminal.ts";
@@ -25,13 +26,16 @@ function packageVersion(): string {
   return manifest.version;
 }
 
+/** In the order of the help. */
+const COMMANDS = [addServe, addChat, addModels, addTrain, addDoctor, addKey, addBench, addSimulate, addPlan, addClaim];
+
 function createProgram(): Command {
   const program = new Command("punctual")
     .description("A real-time AI runtime: every request has a deadline, and the runtime keeps it.")
     .version(packageVersion())
     .showHelpAfterError("(try punctual --help)")
     .exitOverride();
-  for (const add of [addServe, addChat, addModels, addTrain, addDoctor, addKey, addBench, addSimulate, addClaim]) add(program);
+  for (const add of COMMANDS) add(program);
   for (const command of [...program.commands, ...program.commands.flatMap((parent) => parent.commands)]) {
     command.exitOverride();
   }
