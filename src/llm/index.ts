@@ -92,13 +92,10 @@ export {
   GrammarCache,
   GrammarChecker,
   GrammarVocabulary,
-  measureMasking,
   type Grammar,
   type GrammarSpec,
   type GrammarState,
   type GrammarVocabularyOptions,
-  type MaskingCost,
-  type MaskingLoad,
   type PieceSource,
   type TokenFilter,
 } from "./grammar/index.ts";

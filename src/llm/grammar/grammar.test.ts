@@ -1,9 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { idsOf, randomText, sourceOf, vocabularies, vocabularyOf } from "../../../test/support/grammar.ts";
-import { createRandom, FakeClock, PunctualError } from "../../core/index.ts";
+import { createRandom, PunctualError } from "../../core/index.ts";
 import { Tokenizer } from "../tokenizer/index.ts";
-import { measureMasking } from "./benchmark.ts";
 import { GrammarCache } from "./cache.ts";
 import { GrammarChecker } from "./checker.ts";
 import { compileGrammar } from "./grammar.ts";
@@ -248,23 +247,6 @@ describe("refusals", () => {
     const state = compileGrammar({ kind: "json_schema", schema: { anyOf } }, vocabulary).start();
     expect(() => state.accept("{".charCodeAt(0) + 2)).toThrow("too ambiguous");
   });
-});
-
-test("the measurement runs and its choices are allowed", () => {
-  const pieces = Array.from({ length: 600 }, (_, i) => new TextEncoder().encode(`w${i}`));
-  const source = sourceOf(pieces);
-  const clock = new FakeClock(0);
-  const load = {
-    specs: SPECS,
-    streams: 4,
-    steps: 50,
-    clock,
-    random: createRandom(SEED, "cost"),
-    oracle: vocabularyOf(source),
-  };
-  const cost = measureMasking(vocabularyOf(source), load);
-  expect(cost.steps).toBe(50);
-  expect(cost.meanMs).toBe(0);
 });
 
 test("a tokenizer of ours is a source of pieces", () => {

@@ -2,6 +2,5 @@
 export { checkGrammar, compileGrammar } from "./grammar.ts";
 export { GrammarCache } from "./cache.ts";
 export { GrammarChecker } from "./checker.ts";
-export { measureMasking, type MaskingCost, type MaskingLoad } from "./benchmark.ts";
 export { checkPieces, GrammarVocabulary, type GrammarVocabularyOptions, type PieceSource } from "./vocabulary.ts";
 export type { Grammar, GrammarSpec, GrammarState, TokenFilter } from "./types.ts";
