@@ -10,13 +10,13 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { present, toErrorRecord } from "../core/index.ts";
 import { KvPages, StepExecutor } from "../llm/index.ts";
-import { createPolicy, kneeTokens, StepCost, type SchedulerLimits } from "../sched/index.ts";
+import { createOutlook, createPolicy, kneeTokens, StepCost, type SchedulerLimits } from "../sched/index.ts";
 import { calibrate } from "./calibrate.ts";
 import { liveClock, sleep, yieldThread } from "./clock.ts";
 import { loadFacts, withWeights } from "./load-model.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
 import { withBareNames } from "./embedding.ts";
-import { planEngine, type EnginePlan } from "./plan.ts";
+import { planEngine, PREDICTOR_SEED, type EnginePlan } from "./plan.ts";
 import { LoopRecorder } from "./recorder.ts";
 import { RecordingSink } from "./recording-sink.ts";
 import { StepLoop } from "./step-loop.ts";
@@ -79,12 +79,13 @@ async function load({ options, name, recording }: WorkerSetup): Promise<Parts> {
     policy: createPolicy(info.policy, options.policyOptions),
     limits,
     clock: liveClock,
+    outlook: createOutlook(plan.outlook, PREDICTOR_SEED),
     prefixCache: options.prefixCache ?? true,
     recordDecisions: options.recordDecisions ?? 0,
     checkEachStep: options.checkEachStep ?? false,
     ...(sink === null || recording === undefined
       ? {}
-      : { recorder: beginRecording(sink, plan, limits, cost, recording, options.prefixCache ?? true) }),
+      : { recorder: beginRecording(sink, plan, limits, cost, recording, options) }),
   });
   return { loop, executor, plan, calibration, sink };
 }
@@ -107,18 +108,27 @@ function openSink(options: EngineOptions): RecordingSink {
 
 function beginRecording(
   sink: RecordingSink,
-  { info }: EnginePlan,
+  { info, outlook }: EnginePlan,
   limits: SchedulerLimits,
   cost: StepCost,
   { startedAt, salt }: NonNullable<WorkerSetup["recording"]>,
-  prefixCache: boolean,
+  { policyOptions, prefixCache = true }: EngineOptions,
 ): LoopRecorder {
   const wantsDecision = (): boolean => sink.wantsDecision;
-  const recorder = new LoopRecorder((line) => sink.write(line), info.pageTokens, { salt, wantsDecision });
+  const features = outlook === "learning";
+  const recorder = new LoopRecorder((line) => sink.write(line), info.pageTokens, { salt, wantsDecision, features });
   const { name, policy, kvPages: pages, pageTokens } = info;
   recorder.head(
     { name, model: name, policy, startedAt },
-    { pages, pageTokens, prefixCache, limits, cost: cost.points() },
+    {
+      pages,
+      pageTokens,
+      prefixCache,
+      limits,
+      cost: cost.points(),
+      ...(policyOptions === undefined ? {} : { policyOptions }),
+      ...(features ? { predictorSeed: PREDICTOR_SEED } : {}),
+    },
   );
   return recorder;
 }

@@ -1,7 +1,7 @@
 /** Options with every default filled in and every range checked, for both sides of the thread border. */
 import { fail } from "../core/index.ts";
 import type { DecoderConfig } from "../llm/index.ts";
-import { BEST_EFFORT, createPolicy } from "../sched/index.ts";
+import { BEST_EFFORT, createPolicy, OUTLOOK_KINDS, outlookOf, type OutlookKind } from "../sched/index.ts";
 import type { CalibrationPlan } from "./calibrate.ts";
 import { checkPhases, poolsOf } from "./phases/options.ts";
 import type { EmbeddingOptions, EngineInfo, EngineOptions } from "./types.ts";
@@ -17,6 +17,8 @@ const LARGEST_STEP_TOKENS = 512;
 /** The longest prompt that is computed in one step where a policy wants prompts whole: attention grows with its square. */
 const LARGEST_WHOLE_TOKENS = 2048;
 const CALIBRATION_LIMIT_MS = 350;
+/** Of a predictor's own draws: a new engine learns as the one before did. */
+export const PREDICTOR_SEED = 0;
 
 export interface EnginePlan {
   readonly info: EngineInfo;
@@ -26,6 +28,8 @@ export interface EnginePlan {
   /** Null: calibrate. */
   readonly budgetTokens: number | null;
   readonly calibration: CalibrationPlan;
+  /** What policies are told of requests beyond themselves. */
+  readonly outlook: OutlookKind;
 }
 
 /** @throws PunctualError invalid_request naming the option. */
@@ -61,7 +65,8 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
     limitMs: CALIBRATION_LIMIT_MS,
     vocabSize: config.vocabSize,
   };
-  return { info, maxRunning, maxRows, budgetTokens: options.budgetTokens ?? null, calibration };
+  const outlook = options.outlook ?? outlookOf(policy.name);
+  return { info, maxRunning, maxRows, budgetTokens: options.budgetTokens ?? null, calibration, outlook };
 }
 
 function embeddingInfo(options: EmbeddingOptions, config: DecoderConfig): NonNullable<EngineInfo["embedding"]> {
@@ -120,7 +125,12 @@ function checkOptions(options: EngineOptions): void {
   if (options.threads !== undefined && ![1, 2].includes(options.threads)) {
     fail("invalid_request", `threads: expected 1 or 2, got ${String(options.threads)}`, { param: "threads" });
   }
-  const { record } = options;
+  const { record, outlook } = options;
+  if (outlook !== undefined && !OUTLOOK_KINDS.includes(outlook)) {
+    fail("invalid_request", `outlook: expected one of ${OUTLOOK_KINDS.join(", ")}, got "${String(outlook)}"`, {
+      param: "outlook",
+    });
+  }
   if (record !== undefined && (options.phases ?? "colocated") !== "colocated") {
     fail(
       "invalid_request",

@@ -4,10 +4,18 @@
  * keeps nothing but the lines of the step that is under way.
  *
  * Tokens are written as block ids, 52 bits of the hash chain over full pages: enough to know what shares what, not what
- * it said. Under a salt that nobody knows, ids cannot be compared with those of guessed texts or of other recordings.
+ * it said. Under a salt that nobody knows, ids cannot be compared with those of guessed texts or of other recordings. Where
+ * the engine predicts lengths, a request also carries what the predictor is told: counts of its tokens in 62 unsalted
+ * hash buckets, which do not tell a text but can confirm a guess of a short one.
  */
 import { hashBlock, rootHash } from "../llm/index.ts";
-import type { CostPoints, DecisionLogEntry, SchedulerLimits } from "../sched/index.ts";
+import {
+  lengthFeatures,
+  type CostPoints,
+  type DecisionLogEntry,
+  type PolicyOptions,
+  type SchedulerLimits,
+} from "../sched/index.ts";
 import {
   RECORDING_VERSION,
   type RecordedEndReason,
@@ -27,6 +35,9 @@ export interface RecordedEngine {
   readonly limits: SchedulerLimits;
   /** What was known of the cost of steps. */
   readonly cost: CostPoints;
+  readonly policyOptions?: PolicyOptions;
+  /** Seed of the outlook that learns; absent: nothing is learnt but a mean. */
+  readonly predictorSeed?: number;
 }
 
 const HEX_DIGITS = 13;
@@ -56,6 +67,8 @@ export interface LoopRecorderOptions {
   readonly salt?: string;
   /** Whether the step that begins is to be written with its decision, which is most of the work; always when absent. */
   readonly wantsDecision?: () => boolean;
+  /** Write what a predictor of lengths is told of each prompt; false when absent. */
+  readonly features?: boolean;
 }
 
 /** See the head of this file. `sink` gets each line in order. */
@@ -64,6 +77,7 @@ export class LoopRecorder {
   readonly #pageTokens: number;
   readonly #salt: string;
   readonly #wantsDecision: () => boolean;
+  readonly #features: boolean;
   /** Lines of what came while a step ran: they follow it, because it did not see them. */
   #late: RecordingLine[] | null = null;
 
@@ -72,6 +86,7 @@ export class LoopRecorder {
     this.#pageTokens = pageTokens;
     this.#salt = options.salt ?? "";
     this.#wantsDecision = options.wantsDecision ?? (() => true);
+    this.#features = options.features ?? false;
   }
 
   /** Asked once per step. */
@@ -101,6 +116,7 @@ export class LoopRecorder {
       slo,
       ...(task === undefined ? {} : { task }),
       hashIds: blockIds(promptTokens, this.#pageTokens, this.#salt),
+      ...(this.#features ? { features: [...lengthFeatures(promptTokens, maxTokens)] } : {}),
     });
   }
 

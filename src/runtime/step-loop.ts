@@ -186,8 +186,9 @@ export class StepLoop {
   cancel(seq: number): void {
     const sequence = this.#find(seq);
     if (sequence === null) return;
-    this.#options.recorder?.moved("cancel", seq, this.#options.clock.nowMs());
-    this.#fail(sequence, "abort", "cancelled", "the request was cancelled");
+    const nowMs = this.#options.clock.nowMs();
+    this.#options.recorder?.moved("cancel", seq, nowMs);
+    this.#fail(sequence, "abort", "cancelled", "the request was cancelled", nowMs);
   }
 
   /** Sets a sequence aside: its pages go back (full ones stay cached) until `resume`. */
@@ -305,10 +306,11 @@ export class StepLoop {
 
   #leave(plan: StepPlan, nowMs: number): void {
     for (const id of plan.expire) {
-      this.#fail(this.#mustFind(id), "expired", "deadline_expired", "the deadline passed while the request was queued");
+      const why = "the deadline passed while the request was queued";
+      this.#fail(this.#mustFind(id), "expired", "deadline_expired", why, nowMs);
     }
     for (const { id, reason, retryAfterMs } of plan.reject) {
-      this.#fail(this.#mustFind(id), "rejected", "deadline_unattainable", reason, retryAfterMs);
+      this.#fail(this.#mustFind(id), "rejected", "deadline_unattainable", reason, nowMs, retryAfterMs);
     }
     for (const id of plan.cut) this.#finish(this.#mustFind(id), "deadline", nowMs);
   }
@@ -440,15 +442,28 @@ export class StepLoop {
     this.#events.push({ kind: "finish", seq: sequence.spec.seq, finish: event, end });
   }
 
-  #fail(sequence: LiveSequence, end: RequestEnd, code: ErrorCode, message: string, retryAfterMs?: number): void {
+  /** @param nowMs the moment at which it was decided: what an outlook is told must be what a replay can tell. */
+  #fail(
+    sequence: LiveSequence,
+    end: RequestEnd,
+    code: ErrorCode,
+    message: string,
+    nowMs: number,
+    retryAfterMs?: number,
+  ): void {
     const error = new PunctualError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
-    this.#refuse(sequence, error, "submit", end);
+    this.#refuse(sequence, error, "submit", end, nowMs);
   }
 
   /** Ends a sequence with what was thrown at it; what is no expected failure is a bug and goes on. */
-  #refuse(sequence: LiveSequence, error: unknown, stage: RecordedStage, reason: RequestEnd = "error"): void {
+  #refuse(
+    sequence: LiveSequence,
+    error: unknown,
+    stage: RecordedStage,
+    reason: RequestEnd = "error",
+    nowMs: number = this.#options.clock.nowMs(),
+  ): void {
     if (!(error instanceof PunctualError)) throw error;
-    const nowMs = this.#options.clock.nowMs();
     this.#forget(sequence, false, nowMs);
     const end = sequence.end(reason, nowMs);
     this.#options.recorder?.end(sequence, end, reason === "error" ? stage : undefined);

@@ -12,7 +12,7 @@ import type {
 } from "../llm/index.ts";
 import type { DisaggregatedOptions, PhasesMode, PhaseStats, SemiPdOptions } from "./phases/options.ts";
 import type { RecordingOptions, RecordingStatus } from "./recording-file.ts";
-import type { PolicyOptions, Slo, SloClass, SloOutcome } from "../sched/index.ts";
+import type { OutlookKind, PolicyOptions, Slo, SloClass, SloOutcome } from "../sched/index.ts";
 
 /** A model on disk. */
 export interface ModelSource {
@@ -76,6 +76,12 @@ export interface EngineOptions {
   readonly policy?: string;
   /** Settings of that policy; its own defaults when absent. */
   readonly policyOptions?: PolicyOptions;
+  /**
+   * What policies are told of requests beyond themselves: "learning" predicts answer lengths from the requests that have
+   * finished, and cuts the deadlines of compound tasks into those of their stages. When absent, "learning" for policies
+   * that rest on it (`jitserve`, `shortest-predicted`) and "mean", which costs nothing, for all others.
+   */
+  readonly outlook?: OutlookKind;
   /**
    * Most tokens that one step can hold: memory for a step is set aside for that many. It matters to policies that compute
    * prompts whole. When absent, for those the context (at most 2048) and a token for each running sequence, else 512;

@@ -7,6 +7,7 @@
  */
 export { composeStep, type Mix, type StepRules } from "./compose.ts";
 export { costFromPoints, kneeTokens, StepCost, type CostPoints } from "./cost.ts";
+export { createOutlook, OUTLOOK_KINDS, type OutlookKind } from "./create-outlook.ts";
 export { edf, type EdfOptions } from "./edf.ts";
 export { fifo } from "./fifo.ts";
 export { jitserve, type JitserveOptions } from "./jitserve/jitserve.ts";
@@ -35,7 +36,7 @@ export {
   type LengthPredictor,
 } from "./predict/length-predictor.ts";
 export { prefillFirst } from "./prefill-first.ts";
-export { createPolicy, POLICY_NAMES, type PolicyOptions } from "./registry.ts";
+export { createPolicy, outlookOf, POLICY_NAMES, type PolicyOptions } from "./registry.ts";
 export { shortestPredicted, type ShortestPredictedOptions } from "./shortest-predicted.ts";
 export {
   BEST_EFFORT,

@@ -46,7 +46,7 @@ export class LearningOutlook implements Outlook {
 
   arrived(request: ArrivedRequest): void {
     const { id, prompt, maxTokens, arrivalMs, slo, task } = request;
-    const features = lengthFeatures(prompt, maxTokens);
+    const features = request.features ?? lengthFeatures(prompt, maxTokens);
     this.#open.set(id, { request, features });
     this.#onArrival?.(request, features);
     if (task === undefined) return;

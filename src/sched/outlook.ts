@@ -7,6 +7,7 @@
  * service and no sub-deadlines. A predictor of lengths or a tracker of tasks is another Outlook.
  */
 import { assert } from "../core/index.ts";
+import type { LengthFeatures } from "./predict/features.ts";
 import type { SequenceView, Slo, TaskStage } from "./types.ts";
 
 /** A request as it arrives. */
@@ -19,6 +20,8 @@ export interface ArrivedRequest {
   readonly maxTokens: number;
   readonly slo: Slo;
   readonly task?: Pick<TaskStage, "id" | "stage">;
+  /** What a predictor knows of the prompt, where the prompt itself is not at hand (a replay); made from it when absent. */
+  readonly features?: LengthFeatures;
 }
 
 /** The fields of a view that an outlook fills in. */

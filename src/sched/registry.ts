@@ -5,6 +5,7 @@ import { fifo } from "./fifo.ts";
 import { jitserve, type JitserveOptions } from "./jitserve/jitserve.ts";
 import { leastAttained, type LeastAttainedOptions } from "./least-attained.ts";
 import { orcaMixed } from "./orca-mixed.ts";
+import type { OutlookKind } from "./create-outlook.ts";
 import { prefillFirst } from "./prefill-first.ts";
 import { shortestPredicted, type ShortestPredictedOptions } from "./shortest-predicted.ts";
 import { splitfuse, type SplitfuseOptions } from "./splitfuse.ts";
@@ -17,6 +18,8 @@ export interface PolicyOptions
 interface Entry {
   /** The options it takes; any other is refused. */
   readonly takes: readonly (keyof PolicyOptions)[];
+  /** It reads expected lengths and sub-deadlines. */
+  readonly reads?: OutlookKind;
   create(options: PolicyOptions): BatchPolicy;
 }
 
@@ -26,10 +29,15 @@ const POLICIES: Readonly<Record<string, Entry>> = {
   "orca-mixed": { takes: [], create: () => orcaMixed() },
   splitfuse: { takes: ["stepTokens"], create: splitfuse },
   edf: { takes: ["agingMs"], create: edf },
-  "shortest-predicted": { takes: ["agingMs"], create: shortestPredicted },
+  "shortest-predicted": { takes: ["agingMs"], reads: "learning", create: shortestPredicted },
   "least-attained": { takes: ["quantumTokens", "agingMs"], create: leastAttained },
-  jitserve: { takes: ["agingMs"], create: jitserve },
+  jitserve: { takes: ["agingMs"], reads: "learning", create: jitserve },
 };
+
+/** The outlook that a policy of that name is made for; the plain one for names that are unknown here. */
+export function outlookOf(policy: string): OutlookKind {
+  return (Object.hasOwn(POLICIES, policy) ? POLICIES[policy]?.reads : undefined) ?? "mean";
+}
 
 /** The names that createPolicy knows. */
 export const POLICY_NAMES: readonly string[] = Object.keys(POLICIES);

@@ -3,7 +3,14 @@
  * settings; every instance gets a policy and an outlook of its own.
  */
 import { fail } from "../core/index.ts";
-import { kneeTokens, type BatchPolicy, type Outlook, type SchedulerLimits } from "../sched/index.ts";
+import {
+  createOutlook,
+  kneeTokens,
+  outlookOf,
+  type BatchPolicy,
+  type Outlook,
+  type SchedulerLimits,
+} from "../sched/index.ts";
 import { calibrate, decodeShape } from "./cost/calibrate.ts";
 import { VirtualInstance, type InstanceListener } from "./instance.ts";
 import { CountedPages, type PagePool } from "./page-pool.ts";
@@ -34,6 +41,7 @@ export interface InstanceSpec {
   readonly limits?: SchedulerLimits;
   /** Most requests in the queue; the next is refused. 100,000 when absent. */
   readonly maxWaiting?: number;
+  /** What policies are told of requests; the one that the policy is made for, as in a live engine, when absent. */
   readonly outlook?: () => Outlook;
   /** The index of an earlier instance on the same device: one KV cache for both. */
   readonly sharesPagesWith?: number;
@@ -56,17 +64,18 @@ export function createInstance(
   namesBlocks: boolean,
 ): VirtualInstance {
   checkCounts(spec);
-  const { deployment, outlook, recordDecisions } = spec;
+  const { deployment, recordDecisions } = spec;
   const { cost, limits } = limitsOf(spec);
+  const policy = spec.policy();
   return new VirtualInstance({
     index,
     role: spec.role ?? "both",
-    policy: spec.policy(),
+    policy,
     limits,
     pages: poolOf(spec, pagesOf, namesBlocks, deployment),
     listener,
     cost,
-    ...(outlook === undefined ? {} : { outlook: outlook() }),
+    outlook: spec.outlook?.() ?? createOutlook(outlookOf(policy.name), index),
     ...(recordDecisions === undefined ? {} : { recordDecisions }),
   });
 }

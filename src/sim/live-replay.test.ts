@@ -8,8 +8,16 @@ import type { SequenceSpec } from "../runtime/messages.ts";
 import { LoopRecorder } from "../runtime/recorder.ts";
 import { StepLoop } from "../runtime/step-loop.ts";
 import { createVocabulary, type Vocabulary } from "../runtime/text-assembler.ts";
-import { createPolicy, StepCost, type SchedulerLimits, type Slo } from "../sched/index.ts";
-import { readRecording, recordingLine, type Recording } from "../workload/index.ts";
+import {
+  createOutlook,
+  createPolicy,
+  outlookOf,
+  StepCost,
+  type PolicyOptions,
+  type SchedulerLimits,
+  type Slo,
+} from "../sched/index.ts";
+import { readRecording, recordingLine, type Recording, type RecordingLine } from "../workload/index.ts";
 import { firstDifference, recordedDecisions, replay } from "./replay.ts";
 
 const config: DecoderConfig = { ...TINY, maxPositions: 256 };
@@ -36,21 +44,33 @@ afterAll(() => executor.dispose());
 
 interface Setup {
   readonly policy: string;
+  readonly policyOptions?: PolicyOptions;
   readonly pages: number;
   readonly prefixCache: boolean;
 }
 
 /** A live loop whose steps take noisy virtual time, and its recording. */
-function recordedLoop({ policy, pages, prefixCache }: Setup, random: RandomStream) {
+function recordedLoop({ policy, policyOptions, pages, prefixCache }: Setup, random: RandomStream) {
   const clock = new FakeClock(1000.25);
   let text = "";
-  const recorder = new LoopRecorder((line) => (text += recordingLine(line)), PAGE_TOKENS);
+  const kind = outlookOf(policy);
+  const learns = kind === "learning";
+  const write = (line: RecordingLine): void => void (text += recordingLine(line));
+  const recorder = new LoopRecorder(write, PAGE_TOKENS, { features: learns });
   const limits: SchedulerLimits = { maxRunning: 6, budgetTokens: 24, maxChunk: 16, maxStepTokens: 256, kneeTokens: 8 };
   const cost = new StepCost();
   for (const tokens of [1, 2, 4, 8, 16]) cost.observe(tokens, 1 + tokens / 9);
   recorder.head(
     { name: "test", model: "tiny", policy },
-    { pages, pageTokens: PAGE_TOKENS, prefixCache, limits, cost: cost.points() },
+    {
+      pages,
+      pageTokens: PAGE_TOKENS,
+      prefixCache,
+      limits,
+      cost: cost.points(),
+      ...(policyOptions === undefined ? {} : { policyOptions }),
+      ...(learns ? { predictorSeed: 3 } : {}),
+    },
   );
   const loop = new StepLoop({
     executor: {
@@ -65,9 +85,10 @@ function recordedLoop({ policy, pages, prefixCache }: Setup, random: RandomStrea
     },
     pages: new KvPages({ pages, pageTokens: PAGE_TOKENS }),
     vocabulary,
-    policy: createPolicy(policy),
+    policy: createPolicy(policy, policyOptions),
     limits,
     clock,
+    outlook: createOutlook(kind, 3),
     prefixCache,
     cost,
     recordDecisions: 10_000,
@@ -83,6 +104,7 @@ const SLOS: readonly Slo[] = [
   { class: "latency", ttftMs: 40, tpotMs: 6, onMiss: "finish" },
   { class: "latency", ttftMs: 25, onMiss: "reject" },
   { class: "deadline", deadlineMs: 35, onMiss: "finish" },
+  { class: "compound", deadlineMs: 90, onMiss: "finish" },
 ];
 
 /** Requests that share prefixes, some of them with answers of requests before; cancellations, pauses, bad grammars. */
@@ -139,6 +161,9 @@ test.each<Setup>([
   { policy: "splitfuse", ...TIGHT },
   { policy: "prefill-first", ...ROOM },
   { policy: "edf", ...TIGHT },
+  { policy: "splitfuse", policyOptions: { stepTokens: 5 }, ...ROOM },
+  { policy: "shortest-predicted", ...ROOM },
+  { policy: "jitserve", policyOptions: { agingMs: 40 }, ...TIGHT },
 ])("a live run under $policy with $pages pages replays into the identical decision log", async (setup) => {
   const recording = await drive(setup, `${setup.policy} ${setup.pages}`);
   const recorded = recordedDecisions(recording);

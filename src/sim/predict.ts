@@ -3,7 +3,7 @@
  * that was fitted on another run, and mean and P90 of the three latencies are compared.
  */
 import { fail } from "../core/index.ts";
-import { createPolicy, roundRobin, type BatchPolicy } from "../sched/index.ts";
+import { createOutlook, createPolicy, roundRobin, type BatchPolicy } from "../sched/index.ts";
 import { recordingTrace, type Recording } from "../workload/index.ts";
 import { Latencies } from "./latency.ts";
 import { readEngineFacts } from "./replay.ts";
@@ -47,7 +47,8 @@ export function predict(recording: Recording, cost: CostModel, policy?: () => Ba
     instances: [
       {
         deployment: { name: recording.head.model, cost, kvTokens, kvBytesPerToken: 0, devices: 1 },
-        policy: policy ?? (() => createPolicy(recording.head.policy)),
+        policy: policy ?? (() => createPolicy(recording.head.policy, facts.policyOptions)),
+        outlook: () => createOutlook(facts.predictorSeed === null ? "mean" : "learning", facts.predictorSeed ?? 0),
         pageTokens: facts.pageTokens,
         prefixCache: facts.prefixCache,
         limits: facts.limits,

@@ -3,15 +3,17 @@
  * decisions from the policy, pages from the simulator. If the simulator is the engine, the decision log is the recorded
  * one, to the last digit.
  */
-import { assert, fail } from "../core/index.ts";
+import { fail } from "../core/index.ts";
 import {
   BEST_EFFORT,
+  createOutlook,
   createPolicy,
   StepCost,
   type BatchPolicy,
   type CostPoints,
   type DecisionLogEntry,
   type Outlook,
+  type PolicyOptions,
   type SchedulerLimits,
 } from "../sched/index.ts";
 import type { RecordedEnd, RecordedRequest, Recording } from "../workload/index.ts";
@@ -29,12 +31,15 @@ export interface EngineFacts {
   readonly limits: SchedulerLimits;
   /** What was known of the cost of steps. */
   readonly cost: CostPoints;
+  readonly policyOptions: PolicyOptions;
+  /** Seed of the outlook that learns; null where the engine learnt nothing but a mean. */
+  readonly predictorSeed: number | null;
 }
 
 export interface ReplayOptions {
   /** The recorded one by name when absent. */
   readonly policy?: BatchPolicy;
-  /** What the engine told policies of requests; a MeanOutlook when absent. */
+  /** What policies are told of requests; what the engine told them when absent. */
   readonly outlook?: Outlook;
   /** Check every invariant after each line. */
   readonly check?: boolean;
@@ -53,13 +58,13 @@ export function replay(recording: Recording, options: ReplayOptions = {}): Repla
   for (const [tokens, stepMs] of facts.cost) cost.observe(tokens, stepMs);
   const ends = new Map<number, SimEnd>();
   const instance = new VirtualInstance({
-    policy: options.policy ?? createPolicy(recording.head.policy),
+    policy: options.policy ?? createPolicy(recording.head.policy, facts.policyOptions),
     limits: facts.limits,
     pages: facts.prefixCache
       ? new SharedPages(facts.pages, facts.pageTokens)
       : new CountedPages(facts.pages, facts.pageTokens),
     cost,
-    ...(options.outlook === undefined ? {} : { outlook: options.outlook }),
+    outlook: options.outlook ?? recordedOutlook(facts, recording.requests),
     recordDecisions: Math.max(1, recording.steps.length),
     listener: { ended: ({ id }, end) => ends.set(id, end) },
   });
@@ -86,6 +91,25 @@ export function replay(recording: Recording, options: ReplayOptions = {}): Repla
     if (options.check === true) instance.checkIntegrity();
   }
   return { decisions: instance.decisions(), ends };
+}
+
+/** The engine's outlook as it was before its first request; it is told of prompts what the recording kept of them. */
+export function recordedOutlook(
+  { predictorSeed }: Pick<EngineFacts, "predictorSeed">,
+  requests: readonly RecordedRequest[],
+): Outlook {
+  if (predictorSeed === null) return createOutlook("mean", 0);
+  const outlook = createOutlook("learning", predictorSeed);
+  const kept = new Map(requests.map(({ id, features }) => [id, features]));
+  return {
+    arrived: (request) => {
+      const features = kept.get(request.id);
+      outlook.arrived(features === undefined ? request : { ...request, features: Uint8Array.from(features) });
+    },
+    computed: (id, tokens) => outlook.computed(id, tokens),
+    ended: (id, generatedTokens, complete, nowMs) => outlook.ended(id, generatedTokens, complete, nowMs),
+    of: (id, generatedTokens, nowMs) => outlook.of(id, generatedTokens, nowMs),
+  };
 }
 
 /** The request as it was, its answer as long as it became. */
@@ -128,7 +152,23 @@ export function readEngineFacts(value: unknown): EngineFacts {
       ...optional("kneeTokens"),
     },
     cost: readPoints(row["cost"] ?? []),
+    policyOptions: readPolicyOptions(row["policyOptions"] ?? {}),
+    predictorSeed: row["predictorSeed"] === undefined ? null : readSeed(row["predictorSeed"]),
   };
+}
+
+function readSeed(value: unknown): number {
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  return refuse("engine.predictorSeed", "a number", value);
+}
+
+/** Their names and ranges are checked by the policy. */
+function readPolicyOptions(value: unknown): PolicyOptions {
+  const row = record(value, "engine.policyOptions");
+  for (const [name, setting] of Object.entries(row)) {
+    if (typeof setting !== "number") refuse(`engine.policyOptions.${name}`, "a number", setting);
+  }
+  return row as PolicyOptions;
 }
 
 const MAX_POINTS = 1000;
@@ -195,12 +235,12 @@ function difference(a: unknown, b: unknown, field: string): Omit<LogDifference, 
   return null;
 }
 
-/** The decisions that a recording carries. @throws AssertionError when a step has none. */
+/**
+ * The decisions that a recording carries, in order. A server under load writes some steps without theirs: those are
+ * skipped here, so that the list may be shorter than `recording.steps`; each entry says which `step` it is of.
+ */
 export function recordedDecisions(recording: Recording): readonly DecisionLogEntry[] {
-  return recording.steps.map(({ decision }) => {
-    assert(decision !== undefined, "every step was recorded with its decision");
-    return decision as DecisionLogEntry;
-  });
+  return recording.steps.flatMap(({ decision }) => (decision === undefined ? [] : [decision as DecisionLogEntry]));
 }
 
 /**

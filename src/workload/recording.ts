@@ -23,6 +23,7 @@ import type { Trace, TraceRequest, TraceSlo } from "./types.ts";
 /** The version that this code writes and reads. */
 export const RECORDING_VERSION = 1;
 const MAX_IDS = 10_000_000;
+const MAX_FEATURES = 1024;
 const MAX_NAME_CHARACTERS = 1024;
 
 /** Anything that JSON can carry; not looked into here. */
@@ -62,6 +63,8 @@ export interface RecordedRequest {
   /** One id per block of the prompt; equal ids for equal blocks (and equal blocks before them). */
   readonly hashIds?: readonly number[];
   readonly promptIds?: readonly number[];
+  /** What a predictor of lengths was told of the prompt: small numbers, where the engine asked one. */
+  readonly features?: readonly number[];
   /** The first step whose view could contain it. */
   readonly step?: number;
 }
@@ -345,7 +348,7 @@ function readHead(row: Record<string, unknown>, place: Place): RecordingHead {
 }
 
 function readRequest(row: Record<string, unknown>, place: Place): RecordedRequest {
-  const { slo, task, session, priority, hashIds, promptIds } = row;
+  const { slo, task, session, priority, hashIds, promptIds, features } = row;
   return {
     kind: "request",
     id: readId(row, place),
@@ -358,6 +361,7 @@ function readRequest(row: Record<string, unknown>, place: Place): RecordedReques
     ...(priority === undefined ? {} : { priority: readNumber(priority, place, "priority", -1e9, 1e9) }),
     ...(hashIds === undefined ? {} : { hashIds: readIds(hashIds, place, "hashIds", MAX_IDS) }),
     ...(promptIds === undefined ? {} : { promptIds: readIds(promptIds, place, "promptIds", MAX_IDS) }),
+    ...(features === undefined ? {} : { features: readIds(features, place, "features", MAX_FEATURES) }),
     ...readStep(row, place),
   };
 }
