@@ -7,9 +7,10 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import type { Command } from "commander";
 import { fail } from "../core/index.ts";
-import type { Slo } from "../sched/index.ts";
+import type { AutoscaleOptions, Slo } from "../sched/index.ts";
 import type {
   Fidelity,
+  FleetController,
   NamedDeployment,
   SimulationObserver,
   SimulationOptions,
@@ -26,6 +27,10 @@ interface SimulateFlags extends TraceSourceFlags {
   readonly cost?: string;
   readonly costFile?: string;
   readonly dispatch: string;
+  readonly migrate?: boolean;
+  readonly link: number;
+  readonly autoscale?: string;
+  readonly startDelay: number;
   readonly slo?: string;
   readonly attain?: number;
   readonly pageTokens: number;
@@ -55,7 +60,11 @@ export function addSimulate(program: Command): void {
     .option("--limit <n>", "at most so many requests", wholeNumber(1, MAX_COUNT))
     .option("--policy <name>", "batching policy", "splitfuse")
     .option("--instances <n>", "how many", wholeNumber(1, 100_000), 1)
-    .option("--dispatch <name>", "who gets a request: round-robin or least-queue", "least-queue")
+    .option("--dispatch <name>", "who gets a request: round-robin, least-queue, infaas or llumnix", "least-queue")
+    .option("--migrate", "move requests from full instances to free ones while they decode, as Llumnix does")
+    .option("--link <GB/s>", "how fast keys and values move", decimal(1e-3, 1e6), 4)
+    .option("--autoscale <range>", "2..16 or 2..16,40..80: instances, and decode steps of freeness to keep to")
+    .option("--start-delay <ms>", "from the decision until a new instance serves", decimal(0, 1e9), 20_000)
     .option(
       "--cost <model>",
       "opt-13b, opt-66b:tp4, roofline:h100:llama3-8b:tp1, splitwise:MODEL:GPU:tpN, or a calibration file",
@@ -175,6 +184,7 @@ async function simulationOptions(
   createPolicy(flags.policy); // refused before anything starts
   const defaultSlo: Slo | undefined = flags.slo === undefined ? undefined : parseSlo(flags.slo);
   const { maxNumBatchedTokens, maxAnswerTokens, loadRefresh } = flags;
+  const controller = await controllerOf(flags, deployment.kvBytesPerToken);
   const spec = {
     deployment,
     policy: () => createPolicy(flags.policy),
@@ -191,8 +201,43 @@ async function simulationOptions(
     ...(defaultSlo === undefined ? {} : { defaultSlo }),
     ...(maxAnswerTokens === undefined ? {} : { maxAnswerTokens }),
     ...(loadRefresh === undefined ? {} : { loadRefreshMs: loadRefresh }),
+    ...(controller === null ? {} : { controller }),
     ...(flags.check === true ? { check: true } : {}),
   };
+}
+
+/** Decode steps of freeness that an autoscaled fleet keeps to, when the flag does not say. */
+const DEFAULT_STEPS = { lowSteps: 40, highSteps: 80 } as const;
+/** Messages of one stage of a migration. */
+const HANDSHAKE_MS = 5;
+
+async function controllerOf(flags: SimulateFlags, kvBytesPerToken: number): Promise<FleetController | null> {
+  if (flags.migrate !== true && flags.autoscale === undefined) return null;
+  const [{ fleetController, linkMigration }, { fleetWatcher, llumnixMigrants }] = await Promise.all([
+    import("../sim/index.ts"),
+    import("../sched/index.ts"),
+  ]);
+  const watcher = fleetWatcher({
+    ...(flags.migrate === true ? { migrate: {} } : {}),
+    ...(flags.autoscale === undefined ? {} : { autoscale: readAutoscale(flags.autoscale, flags.instances) }),
+  });
+  const link = { kvBytesPerToken, bytesPerSecond: flags.link * 1e9, handshakeMs: HANDSHAKE_MS };
+  const migration = linkMigration("staged", link);
+  return fleetController({ watcher, migrants: llumnixMigrants(), migration, startMs: flags.startDelay });
+}
+
+function readAutoscale(text: string, instances: number): AutoscaleOptions {
+  const match = /^(\d+)\.\.(\d+)(?:,(\d+)\.\.(\d+))?$/.exec(text);
+  const bad = (what: string): never =>
+    fail("invalid_request", `--autoscale: expected ${what}, got "${text}".`, { param: "autoscale" });
+  if (match === null) return bad("FEWEST..MOST or FEWEST..MOST,LOW..HIGH");
+  const [least, most] = [Number(match[1]), Number(match[2])];
+  const lowSteps = match[3] === undefined ? DEFAULT_STEPS.lowSteps : Number(match[3]);
+  const highSteps = match[4] === undefined ? DEFAULT_STEPS.highSteps : Number(match[4]);
+  if (least < 1 || least > most || instances < least || instances > most) {
+    return bad(`a range that contains --instances ${instances}`);
+  }
+  return lowSteps < highSteps ? { least, most, lowSteps, highSteps } : bad("LOW below HIGH");
 }
 
 /** Events between two looks at the terminal. */
@@ -334,7 +379,7 @@ interface Run {
 }
 
 function describe(report: SimulationReport, { title, cost, seconds, events }: Run): string {
-  const { requests, throughput, goodput, attainment, queue } = report;
+  const { requests, throughput, goodput, attainment, queue, migrations } = report;
   const { arrived, done, ...others } = requests;
   const other = Object.entries(others).filter(([, count]) => count > 0);
   const latency = (label: string, of: SimulationReport["ttftMs"]): string =>
@@ -357,6 +402,11 @@ function describe(report: SimulationReport, { title, cost, seconds, events }: Ru
       const detail = targets.map(([name, { share }]) => `${name} ${percent(share)}`).join(", ");
       return `attained   ${kind}: ${percent(all.share)} of ${all.requests} (${detail})`;
     }),
+    ...(migrations.started === 0
+      ? []
+      : [
+          `moved      ${migrations.completed} of ${migrations.started} migrations, ${time(migrations.downtimeMs.p99)} of downtime at P99`,
+        ]),
     `instances  ${percent(report.utilization)} busy, ${report.instanceSeconds.toFixed(0)} instance-seconds, ${report.steps} steps, ${report.preemptions} preemptions`,
     `queue      ${queue.meanWaiting.toFixed(2)} waiting and ${queue.meanRunning.toFixed(2)} running on average, at most ${queue.mostWaiting} waiting`,
     dim(`costs: ${cost.basis}`),

@@ -10,6 +10,32 @@ export { costFromPoints, kneeTokens, StepCost, type CostPoints } from "./cost.ts
 export { createOutlook, OUTLOOK_KINDS, type OutlookKind } from "./create-outlook.ts";
 export { edf, type EdfOptions } from "./edf.ts";
 export { fifo } from "./fifo.ts";
+export { Autoscaler, fleetFreeness, type AutoscaleOptions } from "./fleet/autoscale.ts";
+export {
+  createDispatch,
+  DISPATCH_NAMES,
+  infaasDispatch,
+  leastQueue,
+  lightest,
+  llumnixDispatch,
+  roundRobin,
+} from "./fleet/dispatch.ts";
+export { dispatchFreeness, migrationFreeness, type FreenessOptions } from "./fleet/freeness.ts";
+export { llumnixMigrants, type MigrantsOptions } from "./fleet/migrants.ts";
+export { Pairing, type PairingOptions } from "./fleet/pairing.ts";
+export { fleetWatcher, type WatcherOptions } from "./fleet/watcher.ts";
+export type {
+  Dispatch,
+  FleetDecision,
+  FleetRequest,
+  FleetWatcher,
+  InstanceLoad,
+  InstanceRole,
+  InstanceState,
+  Migrants,
+  MigrationSource,
+  PromptBlocks,
+} from "./fleet/types.ts";
 export { jitserve, type JitserveOptions } from "./jitserve/jitserve.ts";
 export { PatternStore, type PatternStoreOptions } from "./jitserve/pattern-store.ts";
 export { TaskTracker, type TaskTrackerOptions } from "./jitserve/task-tracker.ts";

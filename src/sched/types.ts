@@ -69,6 +69,8 @@ export interface SequenceView {
   readonly attainedTokens?: number;
   readonly firstTokenMs: number | null;
   readonly slo: Slo;
+  /** Higher goes first with policies that have such an order; 0 when absent. */
+  readonly priority?: number;
   /** KV pages held, shared ones included. */
   readonly pages: number;
   /** Of those, pages nobody else holds: what a preemption gives back. Equal to `pages` when absent. */

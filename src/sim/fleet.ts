@@ -8,6 +8,7 @@ import {
   kneeTokens,
   outlookOf,
   type BatchPolicy,
+  type InstanceRole,
   type Outlook,
   type SchedulerLimits,
 } from "../sched/index.ts";
@@ -15,7 +16,7 @@ import { calibrate, decodeShape } from "./cost/calibrate.ts";
 import { VirtualInstance, type InstanceListener } from "./instance.ts";
 import { CountedPages, type PagePool } from "./page-pool.ts";
 import { SharedPages } from "./shared-pages.ts";
-import type { Deployment, InstanceRole } from "./types.ts";
+import type { Deployment } from "./types.ts";
 
 /** One instance of a fleet. Counts are integers from 1. */
 export interface InstanceSpec {

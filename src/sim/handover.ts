@@ -1,23 +1,20 @@
 /**
- * Sequences that change instances: between phases, with keys and values, once their prompt is computed; and by migration,
- * copied while they decode, with a short stop at the end (Llumnix's staged copy, its rounds taken together).
+ * Sequences that change instances between phases, with keys and values, once their prompt is computed. Moves within a
+ * phase are migrations (migration.ts).
  *
- *   phase      token ─▶ held, pages kept ─▶ target has room ─▶ pages reserved there ─▶ transfer ─▶ goes on there
- *   migration  pages reserved there ─▶ copied while it decodes ─▶ held ─▶ stop ─▶ goes on there
+ *   token ─▶ held, pages kept ─▶ target has room ─▶ pages reserved there ─▶ transfer ─▶ goes on there
  *
- * At the target a twin holds the pages until the sequence arrives. Whatever ends the sequence meanwhile frees both sides;
- * a preemption or a lack of pages aborts a migration and leaves it where it was.
+ * At the target a twin holds the pages until the sequence arrives. Whatever ends the sequence meanwhile frees both sides.
  */
 import { assert } from "../core/index.ts";
 import type { VirtualInstance } from "./instance.ts";
 import type { SimSequence } from "./sequence.ts";
-import type { FleetController, Phase } from "./types.ts";
+import type { Phase } from "./types.ts";
 
 /** What hand-overs need of the simulation. */
 export interface HandoverHost {
   readonly instances: readonly VirtualInstance[];
   readonly phase: Phase | null;
-  readonly controller: FleetController | null;
   /** Calls `arrived(id)` then. */
   schedule(atMs: number, id: number): void;
   /** The request is that body's on that instance now. */
@@ -26,20 +23,13 @@ export interface HandoverHost {
   wake(index: number): void;
 }
 
-type Stage = "transfer" | "copy" | "stop";
-
 interface Move {
   readonly id: number;
   readonly sequence: SimSequence;
   readonly from: VirtualInstance;
   readonly to: VirtualInstance;
-  /** Holds the pages at the target; null within one pool. */
-  readonly twin: SimSequence | null;
-  readonly preemptions: number;
-  stage: Stage;
-  stopMs: number;
-  /** Copied: stops at the end of the step. */
-  due: boolean;
+  /** Holds the pages at the target. */
+  readonly twin: SimSequence;
 }
 
 /** See the head of this file. */
@@ -53,19 +43,16 @@ export class Handovers {
   /** Of the step that is ending: whose prompt is computed, and who was preempted. */
   readonly #leaving: SimSequence[] = [];
   readonly #retracted: { readonly sequence: SimSequence; readonly from: number }[] = [];
-  /** Migrations whose copy is done, by source. */
-  readonly #due = new Map<number, Move[]>();
   #next = 0;
-  #started = 0;
-  #completed = 0;
   #handovers = 0;
 
   constructor(host: HandoverHost) {
     this.#host = host;
   }
 
-  get counts(): { readonly started: number; readonly completed: number; readonly handovers: number } {
-    return { started: this.#started, completed: this.#completed, handovers: this.#handovers };
+  /** Begun so far. */
+  get count(): number {
+    return this.#handovers;
   }
 
   /** A sequence has made a token; called within the end of a step. */
@@ -82,11 +69,6 @@ export class Handovers {
   /** After a step of that instance: moves what may move. */
   afterStep(from: VirtualInstance, nowMs: number): void {
     const { phase } = this.#host;
-    const due = this.#due.get(from.index);
-    if (due !== undefined) {
-      this.#due.delete(from.index);
-      for (const move of due) this.#stop(move, nowMs);
-    }
     if (phase === null) return;
     for (const sequence of this.#leaving.splice(0)) {
       if (from.find(sequence.id) !== sequence) continue; // it has ended
@@ -97,42 +79,15 @@ export class Handovers {
     this.#place(phase, nowMs);
   }
 
-  /** Moves a sequence if it can: see FleetAction. */
-  migrate(id: number, from: number, to: number, nowMs: number): void {
-    const [source, target] = [this.#host.instances[from], this.#host.instances[to]];
-    const sequence = source?.find(id);
-    if (source === undefined || target === undefined || sequence === undefined || sequence === null) return;
-    if (source === target || this.#bySequence.has(id) || !target.accepting) return;
-    if (sequence.pages === 0) {
-      if (!source.waitingSequences.includes(sequence)) return;
-      this.#started += 1;
-      source.forget(sequence);
-      this.#enter(sequence, target, nowMs);
-      this.#completed += 1;
-      return;
-    }
-    const twin = sequence.twin();
-    const cached = target.pages.open(twin);
-    if (!target.pages.reserve(twin, sequence.computedTokens)) return target.pages.release(twin);
-    const times = this.#host.controller?.migration?.(Math.max(0, sequence.computedTokens - cached));
-    const { copyMs, stallMs } = times ?? { copyMs: 0, stallMs: 0 };
-    this.#started += 1;
-    this.#begin({ sequence, from: source, to: target, twin, stage: "copy", stopMs: stallMs }, nowMs + copyMs);
-  }
-
   /** The time of a move has come. */
   arrived(id: number, nowMs: number): void {
     const move = this.#moves.get(id);
     if (move === undefined) return; // aborted
-    if (move.stage === "copy") {
-      move.due = true;
-      if (!move.from.busy) return this.#stop(move, nowMs);
-      const due = this.#due.get(move.from.index);
-      if (due === undefined) this.#due.set(move.from.index, [move]);
-      else due.push(move);
-      return;
-    }
-    this.#complete(move, nowMs);
+    const { sequence, from, to, twin } = move;
+    this.#moves.delete(id);
+    this.#bySequence.delete(sequence.id);
+    handTo(twin, sequence, from, to, this.#host, nowMs);
+    if (this.#host.phase !== null) this.#place(this.#host.phase, nowMs);
   }
 
   /** The request is over or about to be: nothing of it stays at a target. */
@@ -146,17 +101,17 @@ export class Handovers {
   /** @throws AssertionError */
   checkIntegrity(): void {
     assert(this.#moves.size === this.#bySequence.size, "a sequence moves once at a time");
-    for (const { sequence, from, stage } of this.#moves.values()) {
-      if (stage !== "copy") assert(from.find(sequence.id) === sequence, "what moves is still there");
+    for (const { sequence, from } of this.#moves.values()) {
+      assert(from.find(sequence.id) === sequence, "what moves is still there");
     }
     for (const { sequence, from } of this.#queue) {
       assert(from.find(sequence.id) === sequence, "what waits to be handed over is still there");
     }
   }
 
-  #begin(move: Omit<Move, "id" | "preemptions" | "due">, atMs: number): void {
+  #begin(move: Omit<Move, "id">, atMs: number): void {
     const id = this.#next++;
-    const whole: Move = { ...move, id, preemptions: move.sequence.preemptions, due: false };
+    const whole: Move = { ...move, id };
     this.#moves.set(id, whole);
     this.#bySequence.set(move.sequence.id, whole);
     this.#host.schedule(atMs, id);
@@ -196,8 +151,8 @@ export class Handovers {
       return false;
     }
     this.#handovers += 1;
-    const ms = phase.transferMs(Math.max(0, tokens - cached), from, to);
-    this.#begin({ sequence, from, to, twin, stage: "transfer", stopMs: 0 }, nowMs + ms);
+    const ms = phase.transferMs(Math.max(0, tokens - cached), from, to, nowMs);
+    this.#begin({ sequence, from, to, twin }, nowMs + ms);
     return true;
   }
 
@@ -207,56 +162,37 @@ export class Handovers {
     if (from.find(sequence.id) !== sequence || !from.waitingSequences.includes(sequence)) return;
     const load = phase?.recompute?.(sequence, from, instances) ?? null;
     if (load === null || load.index === index) return;
+    const to = instances[load.index]!;
     from.forget(sequence);
-    this.#enter(sequence, instances[load.index]!, nowMs);
-  }
-
-  #enter(sequence: SimSequence, to: VirtualInstance, nowMs: number): void {
     this.#host.moved(sequence, to.index);
     to.enqueue(sequence, nowMs);
     this.#host.wake(to.index);
   }
 
-  /** The copy is done and no step runs: what it has computed since goes along while it stands still. */
-  #stop(move: Move, nowMs: number): void {
-    if (!this.#moves.has(move.id)) return;
-    const { sequence, from, to, twin } = move;
-    const stays = sequence.preemptions !== move.preemptions || sequence.pages === 0;
-    if (stays || !to.pages.reserve(twin!, sequence.computedTokens)) return this.#abort(move);
-    from.hold(sequence);
-    move.stage = "stop";
-    this.#host.schedule(nowMs + move.stopMs, move.id);
-  }
-
-  #complete(move: Move, nowMs: number): void {
-    const { sequence, from, to, twin, stage } = move;
-    assert(twin !== null, "a twin holds the pages at the target");
-    this.#moves.delete(move.id);
+  #abort({ id, sequence, to, twin }: Move): void {
+    this.#moves.delete(id);
     this.#bySequence.delete(sequence.id);
-    const tokens = sequence.computedTokens;
-    catchUp(twin, sequence);
-    from.forget(sequence);
-    this.#host.moved(twin, to.index);
-    to.adopt(twin, tokens, nowMs);
-    if (stage === "stop") this.#completed += 1;
-    this.#host.wake(to.index);
-    this.#host.wake(from.index);
-    if (this.#host.phase !== null) this.#place(this.#host.phase, nowMs);
-  }
-
-  #abort(move: Move): void {
-    const { sequence, from, to, twin, stage } = move;
-    this.#moves.delete(move.id);
-    this.#bySequence.delete(sequence.id);
-    if (twin !== null) to.pages.release(twin);
-    if (stage === "stop" && from.find(sequence.id) === sequence) from.unhold(sequence);
+    to.pages.release(twin);
   }
 }
 
-/** What happened to the sequence while its twin waited. */
-function catchUp(twin: SimSequence, { generatedTokens, lastTokenMs, tokensInTime, reachedTokens }: SimSequence): void {
-  twin.generatedTokens = generatedTokens;
-  twin.lastTokenMs = lastTokenMs;
-  twin.tokensInTime = tokensInTime;
-  twin.reachedTokens = reachedTokens;
+/** The twin goes on where it is, with what happened to the sequence while it waited; the sequence is gone. */
+export function handTo(
+  twin: SimSequence,
+  sequence: SimSequence,
+  from: VirtualInstance,
+  to: VirtualInstance,
+  host: Pick<HandoverHost, "moved" | "wake">,
+  nowMs: number,
+): void {
+  const tokens = sequence.computedTokens;
+  twin.generatedTokens = sequence.generatedTokens;
+  twin.lastTokenMs = sequence.lastTokenMs;
+  twin.tokensInTime = sequence.tokensInTime;
+  twin.reachedTokens = sequence.reachedTokens;
+  from.forget(sequence);
+  host.moved(twin, to.index);
+  to.adopt(twin, tokens, nowMs);
+  host.wake(to.index);
+  host.wake(from.index);
 }

@@ -5,7 +5,7 @@
  *   const report = new Simulation({                      // arrivals and lengths only, costs from a model
  *     trace,
  *     instances: [{ deployment: createDeployment("opt-13b"), policy: () => createPolicy("splitfuse") }],
- *     dispatch: roundRobin(),
+ *     dispatch: createDispatch("llumnix"),
  *   }).run();
  */
 export { calibrate, chunkShape, decodeShape, type Calibrated } from "./cost/calibrate.ts";
@@ -23,9 +23,10 @@ export { A100_TABLES, phaseCost, SCHEDULER_OVERHEAD, type A100Entry, type PhaseT
 export { GPUS, MODEL_SHAPES, roofline, type Gpu, type ModelShape, type RooflineOptions } from "./cost/roofline.ts";
 export { readSplitwise, splitwiseModels, type SplitwiseModel, type SplitwiseRow } from "./cost/splitwise.ts";
 export { stepPoints } from "./cost/step-points.ts";
-export { createDispatch, DISPATCH_NAMES, leastQueue, lightest, roundRobin } from "./dispatch.ts";
+export { fleetController, linkMigration, type FleetControllerOptions, type LinkOptions } from "./controller.ts";
 export { EventQueue, type EventHandle } from "./event-queue.ts";
 export type { InstanceSpec } from "./fleet.ts";
+export type { MigrationReport } from "./migration.ts";
 export { VirtualInstance, type InstanceListener, type InstanceOptions } from "./instance.ts";
 export { Latencies, type LatencySummary } from "./latency.ts";
 export { ChromeTrace } from "./chrome-trace.ts";
@@ -37,6 +38,19 @@ export {
   type FidelityMetric,
   type LatencyPair,
 } from "./predict.ts";
+export { colocatedFleet, type ColocatedSettings } from "./phases/colocated.ts";
+export {
+  disaggregatedFleet,
+  disaggregatedPhase,
+  type DisaggregatedOptions,
+  type HandoverLink,
+} from "./phases/disaggregated.ts";
+export type { FleetSettings, PhaseGroup } from "./phases/groups.ts";
+export { pipelined, pipelineTiming } from "./phases/pipeline.ts";
+export { prefillBatches, saturatingTokens, type PrefillBatchesOptions } from "./phases/prefill-batches.ts";
+export { semiPdFleet, type SemiPdOptions, type ShareRule } from "./phases/semi-pd.ts";
+export { sharedStepMs, type SharingOptions } from "./phases/shared-cost.ts";
+export type { PhasedFleet } from "./phases/types.ts";
 export { CSV_HEADER, csvLine } from "./requests-csv.ts";
 export { CountedPages, type PagePool } from "./page-pool.ts";
 export {
@@ -53,19 +67,22 @@ export {
 export type { Attainment, ClassAttainment, InstanceReport, RequestRecord, SimulationReport } from "./report.ts";
 export { SimSequence, type FailureStage, type SimRequest } from "./sequence.ts";
 export { SharedPages } from "./shared-pages.ts";
-export { Simulation, type SimulationObserver, type SimulationOptions, type StepTiming } from "./simulation.ts";
+export {
+  Simulation,
+  type SimulationObserver,
+  type SimulationOptions,
+  type StepRetiming,
+  type StepTiming,
+} from "./simulation.ts";
 export type { TaskEnd } from "./tasks.ts";
 export type {
   CostModel,
   Deployment,
-  Dispatch,
   FleetAction,
   FleetController,
   FleetView,
-  InstanceLoad,
-  InstanceRole,
+  MigrationModel,
   Phase,
-  PromptBlocks,
   SimEnd,
   StepShape,
 } from "./types.ts";

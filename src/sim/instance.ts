@@ -17,15 +17,20 @@ import {
   type BatchPolicy,
   type CostPoints,
   type DecisionLogEntry,
+  type InstanceLoad,
+  type InstanceRole,
+  type InstanceState,
   type Outlook,
+  type PromptBlocks,
   type SchedulerLimits,
   type SchedulerView,
   type StepPlan,
 } from "../sched/index.ts";
 import type { PagePool } from "./page-pool.ts";
+import { insert, placeOf, remove } from "./sequence-list.ts";
 import { snapshot, SimSequence, type OutlookHost, type SimRequest } from "./sequence.ts";
 import { StepBatch } from "./step-batch.ts";
-import type { InstanceLoad, InstanceRole, PromptBlocks, SimEnd, StepShape } from "./types.ts";
+import type { SimEnd, StepShape } from "./types.ts";
 
 /** Hears what happens to sequences, in order; the simulation's side of it. */
 export interface InstanceListener {
@@ -56,13 +61,19 @@ type InboxItem =
   | { readonly kind: "adopt"; readonly sequence: SimSequence; readonly computedTokens: number }
   | { readonly kind: "cancel" | "pause" | "resume"; readonly id: number };
 
+/** Share of a new answer in the mean of lengths. */
+const ANSWER_WEIGHT = 0.02;
+
 /** See the head of this file. */
 export class VirtualInstance implements InstanceLoad {
   readonly index: number;
   readonly role: InstanceRole;
   readonly pages: PagePool;
   readonly cost: StepCost;
-  accepting = true;
+  state: InstanceState = "serving";
+  /** Migrations under way; whoever moves sequences counts. */
+  outgoing = 0;
+  incoming = 0;
   readonly #policy: BatchPolicy;
   readonly #listener: InstanceListener;
   readonly #recordDecisions: number;
@@ -81,6 +92,10 @@ export class VirtualInstance implements InstanceLoad {
   #preemptions = 0;
   #waitingTokens = 0;
   #waitingPages = 0;
+  #answerTokens: number | null = null;
+  #urgent = 0;
+  #urgentWaiting = 0;
+  #urgentWaitingPages = 0;
 
   constructor(options: InstanceOptions) {
     this.index = options.index ?? 0;
@@ -114,6 +129,10 @@ export class VirtualInstance implements InstanceLoad {
       },
       cost: this.cost,
     };
+  }
+
+  get accepting(): boolean {
+    return this.state === "serving";
   }
 
   /** True between begin and finish. */
@@ -165,8 +184,21 @@ export class VirtualInstance implements InstanceLoad {
     return this.#waitingPages;
   }
   get headPages(): number {
-    const [head] = this.#waiting;
+    // Urgent ones go first wherever there is an order of urgency.
+    const head = this.#waiting.find((one) => this.#urgentWaiting === 0 || one.priority > 0) ?? this.#waiting[0];
     return head === undefined ? 0 : Math.ceil(head.pendingTokens / this.pages.pageTokens);
+  }
+  get answerTokens(): number | null {
+    return this.#answerTokens;
+  }
+  get urgent(): number {
+    return this.#urgent;
+  }
+  get urgentWaiting(): number {
+    return this.#urgentWaiting;
+  }
+  get urgentWaitingPages(): number {
+    return this.#urgentWaitingPages;
   }
   get prefillTokens(): number {
     let tokens = 0;
@@ -201,6 +233,16 @@ export class VirtualInstance implements InstanceLoad {
     return this.#byId.get(id) ?? null;
   }
 
+  /** True when the sequence is in the schedule here, with pages. */
+  runs(sequence: SimSequence): boolean {
+    return this.#running[placeOf(this.#running, sequence.order)] === sequence;
+  }
+
+  /** True when it is in the queue here. */
+  waits(sequence: SimSequence): boolean {
+    return this.#waiting[placeOf(this.#waiting, sequence.order)] === sequence;
+  }
+
   /** The last decisions, oldest first. */
   decisions(): readonly DecisionLogEntry[] {
     const limit = this.#recordDecisions;
@@ -210,6 +252,7 @@ export class VirtualInstance implements InstanceLoad {
   /** Into the queue, or the inbox while a step runs. */
   submit(request: SimRequest, nowMs: number): SimSequence {
     const sequence = new SimSequence(request, this.#host);
+    this.#countUrgent(sequence, 1);
     this.#countWaiting(sequence, 1);
     this.#post({ kind: "submit", sequence }, nowMs);
     return sequence;
@@ -252,13 +295,22 @@ export class VirtualInstance implements InstanceLoad {
     assert(!this.busy || this.#held.has(sequence.id) || sequence.pages === 0, "no row of a step is taken out of it");
     this.#removeAnywhere(sequence);
     this.#byId.delete(sequence.id);
+    this.#countUrgent(sequence, -1);
     this.#host.outlook.ended(sequence.id, sequence.generatedTokens, false, this.#host.nowMs);
     if (!keepPages) this.pages.release(sequence);
+  }
+
+  /** Takes the pages of a sequence that runs and puts it back in the queue, unplanned. Not during a step. */
+  drop(sequence: SimSequence): void {
+    assert(!this.busy && this.runs(sequence), "a running sequence is dropped between steps");
+    this.#drop(sequence);
+    this.#queue(sequence);
   }
 
   /** Takes over a sequence whose first `computedTokens` are in the pages that it holds in this instance's pool. */
   adopt(sequence: SimSequence, computedTokens: number, nowMs: number): void {
     assert(sequence.pages * this.pages.pageTokens >= computedTokens, "computed tokens have pages");
+    this.#countUrgent(sequence, 1);
     this.#post({ kind: "adopt", sequence, computedTokens }, nowMs);
   }
 
@@ -266,6 +318,7 @@ export class VirtualInstance implements InstanceLoad {
   enqueue(sequence: SimSequence, nowMs: number): void {
     assert(sequence.pages === 0, "a waiting sequence holds no pages");
     setComputed(sequence, 0);
+    this.#countUrgent(sequence, 1);
     this.#countWaiting(sequence, 1);
     this.#post({ kind: "submit", sequence }, nowMs);
   }
@@ -341,6 +394,10 @@ export class VirtualInstance implements InstanceLoad {
     for (const item of this.#inbox) if (item.kind === "submit") count(item.sequence);
     assert(tokens === this.#waitingTokens, "waiting tokens are counted");
     assert(pages === this.#waitingPages, "waiting pages are counted");
+    let urgent = 0;
+    for (const { priority } of this.#byId.values()) if (priority > 0) urgent += 1;
+    for (const item of this.#inbox) if ("sequence" in item && item.sequence.priority > 0) urgent += 1;
+    assert(urgent === this.#urgent, "urgent requests are counted");
     for (const list of [this.#running, this.#waiting]) {
       for (let i = 1; i < list.length; i++) assert(list[i - 1]!.order < list[i]!.order, "lists are in order");
     }
@@ -407,9 +464,17 @@ export class VirtualInstance implements InstanceLoad {
     this.#countWaiting(sequence, 1);
   }
 
-  #countWaiting({ knownTokens }: SimSequence, sign: 1 | -1): void {
+  #countWaiting({ knownTokens, priority }: SimSequence, sign: 1 | -1): void {
+    const pages = sign * Math.ceil(knownTokens / this.pages.pageTokens);
     this.#waitingTokens += sign * knownTokens;
-    this.#waitingPages += sign * Math.ceil(knownTokens / this.pages.pageTokens);
+    this.#waitingPages += pages;
+    if (priority <= 0) return;
+    this.#urgentWaiting += sign;
+    this.#urgentWaitingPages += pages;
+  }
+
+  #countUrgent({ priority }: SimSequence, sign: 1 | -1): void {
+    if (priority > 0) this.#urgent += sign;
   }
 
   #leave(plan: StepPlan, nowMs: number): void {
@@ -484,6 +549,11 @@ export class VirtualInstance implements InstanceLoad {
   #end(sequence: SimSequence, end: SimEnd, nowMs: number): void {
     this.#drop(sequence);
     this.#byId.delete(sequence.id);
+    this.#countUrgent(sequence, -1);
+    if (end === "done") {
+      const mean = this.#answerTokens ?? sequence.generatedTokens;
+      this.#answerTokens = mean + (sequence.generatedTokens - mean) * ANSWER_WEIGHT;
+    }
     this.#host.outlook.ended(sequence.id, sequence.generatedTokens, end === "done", nowMs);
     this.#listener.ended(sequence, end, nowMs);
   }
@@ -536,32 +606,4 @@ function failsAt({ request: { failure }, generatedTokens }: SimSequence, stage: 
 function setComputed(sequence: SimSequence, tokens: number): void {
   sequence.computedTokens = tokens;
   sequence.pendingTokens = sequence.knownTokens - tokens;
-}
-
-/** Where a sequence of that order is or belongs in a list in order. */
-function placeOf(list: readonly SimSequence[], order: number): number {
-  let low = 0;
-  let high = list.length;
-  // New ones mostly belong at the end.
-  if (high > 0 && list[high - 1]!.order < order) return high;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (list[middle]!.order < order) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function insert(list: SimSequence[], sequence: SimSequence): void {
-  const place = placeOf(list, sequence.order);
-  if (place === list.length) list.push(sequence);
-  else list.splice(place, 0, sequence);
-}
-
-function remove(list: SimSequence[], sequence: SimSequence): boolean {
-  const place = placeOf(list, sequence.order);
-  if (list[place] !== sequence) return false;
-  if (place === 0) list.shift();
-  else list.splice(place, 1);
-  return true;
 }

@@ -6,6 +6,7 @@
  * missed. Of class "compound" whole tasks are counted, not their requests.
  */
 import { goodTokens, SLO_CLASSES, sloOutcome, sloTargets, type Slo, type SloClass } from "../sched/index.ts";
+import type { MigrationReport } from "./migration.ts";
 import type { SimSequence } from "./sequence.ts";
 import { Latencies, type LatencySummary } from "./latency.ts";
 import type { TaskEnd } from "./tasks.ts";
@@ -83,7 +84,8 @@ export interface SimulationReport {
   readonly queue: { readonly meanWaiting: number; readonly mostWaiting: number; readonly meanRunning: number };
   readonly steps: number;
   readonly preemptions: number;
-  readonly migrations: { readonly started: number; readonly completed: number; readonly handovers: number };
+  /** Between phases they are hand-overs. */
+  readonly migrations: MigrationReport & { readonly handovers: number };
   readonly instances: readonly InstanceReport[];
   readonly instanceSeconds: number;
   readonly utilization: number;

@@ -4,8 +4,7 @@
  *
  * It has no tokens, only counts, and block ids that say which tokens it shares with others.
  */
-import type { Outlook, RequestOutlook, SequenceView, Slo, TaskStage } from "../sched/index.ts";
-import type { PromptBlocks } from "./types.ts";
+import type { Outlook, PromptBlocks, RequestOutlook, SequenceView, Slo, TaskStage } from "../sched/index.ts";
 
 /** Where in a step a request fails for a reason of its own: reading its grammar, asking for scores, sampling, text. */
 export type FailureStage = "submit" | "scores" | "sample" | "accept";
@@ -25,6 +24,8 @@ export interface SimRequest extends PromptBlocks {
   /** Leading tokens that `hashIds` speak for, the answer's included; promptTokens when absent. */
   readonly hashedTokens?: number;
   readonly task?: Pick<TaskStage, "id" | "stage">;
+  /** Above 0 is urgent; 0 when absent. */
+  readonly priority?: number;
   /** The prompt's tokens, for outlooks that read them; zeros when absent. */
   readonly promptIds?: ArrayLike<number>;
   /** It ends by failing, there, when it has that many tokens. */
@@ -52,6 +53,7 @@ export class SimSequence implements SequenceView {
   readonly maxTokens: number;
   firstTokenMs: number | null = null;
   readonly slo: Slo;
+  readonly priority: number;
   pages = 0;
   ownPages = 0;
   readonly order: number;
@@ -86,6 +88,7 @@ export class SimSequence implements SequenceView {
     this.pendingTokens = request.promptTokens;
     this.maxTokens = request.maxTokens;
     this.slo = request.slo;
+    this.priority = request.priority ?? 0;
     this.order = request.id;
   }
 
@@ -141,7 +144,8 @@ export class SimSequence implements SequenceView {
 /** A copy that stays as it is, with the fields of a live sequence's view in their order. */
 export function snapshot(sequence: SequenceView): SequenceView {
   const { id, arrivalMs, promptTokens, computedTokens, pendingTokens, generatedTokens, maxTokens } = sequence;
-  const { expectedTokens, upperTokens, task, attainedTokens, firstTokenMs, slo, pages, ownPages, order } = sequence;
+  const { expectedTokens, upperTokens, task, attainedTokens, firstTokenMs, slo, priority, pages, ownPages, order } =
+    sequence;
   return {
     id,
     arrivalMs,
@@ -156,6 +160,7 @@ export function snapshot(sequence: SequenceView): SequenceView {
     ...(attainedTokens === undefined ? {} : { attainedTokens }),
     firstTokenMs,
     slo,
+    ...(priority === undefined || priority === 0 ? {} : { priority }),
     pages,
     ...(ownPages === undefined ? {} : { ownPages }),
     order,

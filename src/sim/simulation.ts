@@ -6,17 +6,26 @@
  * sees everything that has come. The same options and seed give the same events; nothing is kept of what is over.
  */
 import { assert, createRandom, type RandomStream } from "../core/index.ts";
-import { BEST_EFFORT, tokenInTime, type Slo } from "../sched/index.ts";
+import {
+  BEST_EFFORT,
+  tokenInTime,
+  type Dispatch,
+  type InstanceLoad,
+  type PromptBlocks,
+  type Slo,
+} from "../sched/index.ts";
 import type { TraceRequest, TraceStream } from "../workload/index.ts";
 import { EventQueue, type EventHandle } from "./event-queue.ts";
 import { createInstance, maxWaitingOf, type InstanceSpec } from "./fleet.ts";
 import { Handovers } from "./handover.ts";
 import type { VirtualInstance } from "./instance.ts";
+import { loadOf } from "./load.ts";
+import { Migrations } from "./migration.ts";
 import { Occupancy } from "./occupancy.ts";
 import { ReportBuilder, type RequestRecord, type SimulationReport } from "./report.ts";
 import type { SimRequest, SimSequence } from "./sequence.ts";
 import { TaskBook, type TaskEnd } from "./tasks.ts";
-import type { Dispatch, FleetController, InstanceLoad, Phase, PromptBlocks, SimEnd, StepShape } from "./types.ts";
+import type { FleetController, MigrationModel, Phase, SimEnd, StepShape } from "./types.ts";
 
 /** Hears what happens, as it happens; everything here may be absent. */
 export interface SimulationObserver {
@@ -33,6 +42,15 @@ export type StepTiming = (
   nowMs: number,
 ) => number;
 
+/**
+ * Asked after a step of that instance has begun or ended, where instances share a device: the step under way beside it,
+ * if that ends at another time now.
+ */
+export type StepRetiming = (
+  index: number,
+  nowMs: number,
+) => { readonly instance: number; readonly endMs: number } | null;
+
 export interface SimulationOptions {
   readonly trace: TraceStream;
   /** At least one. */
@@ -42,13 +60,14 @@ export interface SimulationOptions {
   readonly phase?: Phase;
   readonly controller?: FleetController;
   readonly timing?: StepTiming;
+  readonly retiming?: StepRetiming;
   /** For dispatchers that draw; 0 when absent. */
   readonly seed?: number | string;
   /** Of requests that bring none; best effort when absent. */
   readonly defaultSlo?: Slo;
   /** What requests allow themselves to answer: policies see it, answers are as long as the trace says. 4096 when absent. */
   readonly maxAnswerTokens?: number;
-  /** Dispatchers see loads as they were at the last multiple of this; as they are when absent. */
+  /** Dispatchers and controllers see loads as they were at the last multiple of this; as they are when absent. */
   readonly loadRefreshMs?: number;
   /** Stop there; what is under way is in no number. */
   readonly untilMs?: number;
@@ -73,12 +92,16 @@ const REFRESH = 6;
 const READY = 7;
 /** [hand-over] */
 const HANDOVER = 8;
+/** [migration] */
+const MIGRATION = 9;
 
 /** A policy that waits on purpose is asked again this much later, as in the live engine. */
 const IDLE_MS = 1;
-/** An hour of asking in vain, with nothing else to happen, is a policy that never acts. */
-const MAX_IDLE = 3_600_000;
+/** So long asked in vain, with nothing else happening: a policy that never acts, or phases that wait for each other. */
+const MAX_IDLE = 100_000;
 const DEFAULT_ANSWER_TOKENS = 4096;
+/** Of controllers without one. */
+const INSTANTLY: MigrationModel = { kind: "staged", stageMs: () => 0 };
 
 /** A request between its release and its end. */
 interface LiveRequest {
@@ -99,6 +122,8 @@ export class Simulation {
   readonly #instances: VirtualInstance[] = [];
   readonly #scheduled: boolean[] = [];
   readonly #startMs: number[] = [];
+  /** Of steps under way. */
+  readonly #stepEnds: { handle: EventHandle; endMs: number }[] = [];
   readonly #arrivals: Iterator<TraceRequest>;
   readonly #random: RandomStream;
   readonly #live = new Map<number, LiveRequest>();
@@ -107,6 +132,7 @@ export class Simulation {
   readonly #report = new ReportBuilder();
   readonly #occupancy = new Occupancy();
   readonly #handovers: Handovers;
+  readonly #migrations: Migrations;
   /** Stale loads for the dispatcher, when they are not read as they are. */
   #snapshots: InstanceLoad[] | null = null;
   #candidates: InstanceLoad[] | null = null;
@@ -123,13 +149,20 @@ export class Simulation {
     this.#options = options;
     this.#random = createRandom(options.seed ?? 0, "dispatch");
     this.#arrivals = options.trace.requests[Symbol.iterator]();
-    this.#handovers = new Handovers({
+    const host = {
       instances: this.#instances,
+      moved: (sequence: SimSequence, to: number): void => this.#moved(sequence, to),
+      wake: (index: number): void => this.#wakeOrStop(index),
+    };
+    this.#handovers = new Handovers({
+      ...host,
       phase: options.phase ?? null,
-      controller: options.controller ?? null,
       schedule: (atMs, id) => this.#queue.push(atMs, HANDOVER, id),
-      moved: (sequence, to) => this.#moved(sequence, to),
-      wake: (index) => this.#wake(index),
+    });
+    this.#migrations = new Migrations({
+      ...host,
+      model: options.controller?.migration ?? INSTANTLY,
+      schedule: (atMs, id) => this.#queue.push(atMs, MIGRATION, id),
     });
     this.#tasks = new TaskBook({
       release: (request, atMs) => this.#scheduleRelease(request, atMs),
@@ -196,7 +229,7 @@ export class Simulation {
       queue,
       steps: instances.reduce((sum, { steps }) => sum + steps, 0),
       preemptions: instances.reduce((sum, { preemptions }) => sum + preemptions, 0),
-      migrations: this.#handovers.counts,
+      migrations: { ...this.#migrations.report, handovers: this.#handovers.count },
       instances,
     });
   }
@@ -212,10 +245,11 @@ export class Simulation {
     }
     assert(sequences === this.#live.size, "every live request is on one instance");
     this.#handovers.checkIntegrity();
+    this.#migrations.checkIntegrity();
   }
 
   #handle(kind: number, a: number): void {
-    if (kind !== START) this.#idle = 0;
+    if (kind !== START && kind !== TICK && kind !== REFRESH) this.#idle = 0;
     switch (kind) {
       case ARRIVAL:
         return this.#arrive();
@@ -232,12 +266,14 @@ export class Simulation {
       case REFRESH:
         return this.#refresh(this.#options.loadRefreshMs!);
       case READY:
-        this.#instances[a]!.accepting = true;
+        this.#instances[a]!.state = "serving";
         this.#candidates = null;
         return;
+      case HANDOVER:
+        return this.#handovers.arrived(a, this.#nowMs);
       default:
-        assert(kind === HANDOVER, "every event has a handler");
-        this.#handovers.arrived(a, this.#nowMs);
+        assert(kind === MIGRATION, "every event has a handler");
+        this.#migrations.arrived(a, this.#nowMs);
     }
   }
 
@@ -304,7 +340,9 @@ export class Simulation {
     const candidates = this.#entries();
     const { blockTokens } = this.#options.trace;
     const asked: TraceRequest & PromptBlocks = blockTokens > 0 ? { ...trace, blockTokens } : trace;
-    const instance = this.#instances[this.#options.dispatch.choose(asked, candidates, nowMs, this.#random).index]!;
+    const chosen = this.#options.dispatch.choose(asked, candidates, nowMs, this.#random);
+    if (chosen === null) return this.#turnAway(trace, "too-long", slo);
+    const instance = this.#instances[chosen.index]!;
     const room = instance.totalPages * instance.pageTokens - trace.promptTokens;
     if (room < 1) return this.#turnAway(trace, "too-long", slo);
     if (instance.waiting >= maxWaitingOf(this.#specs[instance.index]!)) return this.#turnAway(trace, "refused", slo);
@@ -326,7 +364,7 @@ export class Simulation {
   }
 
   #requestOf(trace: TraceRequest, slo: Slo, nowMs: number, room: number): SimRequest {
-    const { promptTokens, hashIds, promptIds, task } = trace;
+    const { promptTokens, hashIds, promptIds, task, priority } = trace;
     const outputTokens = Math.min(trace.outputTokens, room);
     const allowed = this.#options.maxAnswerTokens ?? DEFAULT_ANSWER_TOKENS;
     return {
@@ -338,6 +376,7 @@ export class Simulation {
       slo,
       ...(hashIds === undefined ? {} : { hashIds, blockTokens: this.#options.trace.blockTokens }),
       ...(promptIds === undefined ? {} : { promptIds }),
+      ...(priority === undefined ? {} : { priority }),
       ...(task === undefined ? {} : { task: { id: String(task.id), stage: task.stage } }),
     };
   }
@@ -397,38 +436,66 @@ export class Simulation {
       this.#idle = 0;
       const { timing } = this.#options;
       const cost = this.#specs[index]!.deployment.cost;
-      const stepMs = timing === undefined ? cost.stepMs(shape) : timing(shape, instance, this.#instances, nowMs);
+      const aloneMs = timing === undefined ? cost.stepMs(shape) : timing(shape, instance, this.#instances, nowMs);
+      const copies = instance.outgoing + instance.incoming > 0;
+      const stepMs = copies ? aloneMs * (1 + (this.#options.controller?.migration?.slowdown ?? 0)) : aloneMs;
       assert(stepMs > 0 && stepMs < Infinity, "a step takes time");
       this.#occupancy.busy(index, stepMs);
       this.#options.observer?.step?.(index, nowMs, nowMs + stepMs, shape);
-      this.#queue.push(nowMs + stepMs, STEP_END, index);
+      this.#stepEnds[index] = { handle: this.#queue.push(nowMs + stepMs, STEP_END, index), endMs: nowMs + stepMs };
+      this.#retime(index);
       this.#occupancy.watch(instance);
       return;
     }
     instance.finish(nowMs, nowMs);
-    this.#settle(instance);
+    this.#settle(instance, acted);
     if (acted) return;
     this.#idle += 1;
-    assert(this.#idle <= MAX_IDLE, "a policy acts while there is work and nothing else will happen");
+    assert(this.#idle <= MAX_IDLE, "somebody acts while there is work and nothing else will happen");
     if (instance.hasWork && !this.#scheduled[index]) {
       this.#scheduled[index] = true;
       this.#queue.push(nowMs + IDLE_MS, START, index, 0, true);
     }
   }
 
+  /** What the step of one means for another on the same device. */
+  #retime(index: number): void {
+    const change = this.#options.retiming?.(index, this.#nowMs) ?? null;
+    if (change === null) return;
+    const step = this.#stepEnds[change.instance]!;
+    assert(this.#queue.cancel(step.handle), "the step is under way");
+    this.#occupancy.busy(change.instance, change.endMs - step.endMs);
+    step.endMs = change.endMs;
+    step.handle = this.#queue.push(Math.max(this.#nowMs, change.endMs), STEP_END, change.instance);
+  }
+
   #endStep(index: number): void {
     const instance = this.#instances[index]!;
     instance.finish(this.#nowMs, this.#nowMs);
+    this.#retime(index);
     this.#settle(instance);
     this.#wake(index);
   }
 
-  /** After a step: who changes instances does so now. */
-  #settle(instance: VirtualInstance): void {
+  /** After a step: who changes instances does so now. Who did nothing is not asked again at the same moment. */
+  #settle(instance: VirtualInstance, acted = true): void {
+    this.#migrations.afterStep(instance, this.#nowMs);
     this.#handovers.afterStep(instance, this.#nowMs);
     this.#occupancy.watch(instance);
-    if (!instance.accepting && instance.empty) this.#occupancy.stop(instance.index, this.#nowMs);
-    if (instance.hasWork && !instance.busy) this.#wake(instance.index);
+    this.#stopIfDone(instance);
+    if (acted && instance.hasWork && !instance.busy) this.#wake(instance.index);
+  }
+
+  /** A draining instance is over when nothing is left in it or on its way to it. */
+  #stopIfDone(instance: VirtualInstance): void {
+    if (instance.state !== "draining" || !instance.empty || instance.incoming > 0) return;
+    instance.state = "stopped";
+    this.#occupancy.stop(instance.index, this.#nowMs);
+  }
+
+  #wakeOrStop(index: number): void {
+    this.#stopIfDone(this.#instances[index]!);
+    this.#wake(index);
   }
 
   #cancel(id: number): void {
@@ -436,6 +503,7 @@ export class Simulation {
     if (live === undefined) return;
     live.cancel = null;
     this.#handovers.cancelled(id);
+    this.#migrations.ended(id);
     this.#instances[live.instance]!.cancel(id, this.#nowMs);
     this.#wake(live.instance);
   }
@@ -455,6 +523,7 @@ export class Simulation {
     this.#live.delete(sequence.id);
     if (live.cancel !== null) this.#queue.cancel(live.cancel);
     this.#handovers.cancelled(sequence.id);
+    this.#migrations.ended(sequence.id);
     const { trace, slo, arrivalMs, instance } = live;
     const { id, promptTokens } = trace;
     const record = this.#report.finished({ id, instance, slo, end, arrivalMs, endMs: nowMs, promptTokens, sequence });
@@ -476,22 +545,23 @@ export class Simulation {
     this.#queue.push(this.#nowMs + controller.everyMs, TICK);
     const actions = controller.tick({
       nowMs: this.#nowMs,
-      instances: this.#instances,
-      running: (index) => this.#instances[index]?.runningSequences ?? [],
-      waiting: (index) => this.#instances[index]?.waitingSequences ?? [],
-      priority: (id) => this.#live.get(id)?.trace.priority ?? 0,
+      instances: this.#snapshots ?? this.#instances,
+      source: (index) => {
+        const load = this.#instances[index]!;
+        return { load, running: load.runningSequences, waiting: load.waitingSequences };
+      },
     });
     for (const action of actions) {
       if (action.kind === "migrate") {
-        this.#handovers.migrate(action.id, action.from, action.to, this.#nowMs);
+        this.#migrations.start(action.id, action.from, action.to, this.#nowMs);
       } else if (action.kind === "start") {
         const instance = this.#addInstance(this.#specs[action.like]!);
-        instance.accepting = false;
+        instance.state = "starting";
         this.#queue.push(this.#nowMs + action.delayMs, READY, instance.index);
       } else {
         const instance = this.#instances[action.instance];
         if (instance === undefined || !instance.accepting) continue;
-        instance.accepting = false;
+        instance.state = "draining";
         this.#candidates = null;
         this.#settle(instance);
       }
@@ -500,28 +570,9 @@ export class Simulation {
 
   #refresh(everyMs: number): void {
     this.#queue.push(this.#nowMs + everyMs, REFRESH);
-    this.#snapshots = this.#instances.map(snapshotOf);
+    this.#snapshots = this.#instances.map((instance) => loadOf(instance, this.#nowMs));
     this.#candidates = null;
   }
 }
 
 const SMALLEST_MS = 1e-3;
-
-/** Loads as they are now; prefix caches are still asked as they are. */
-function snapshotOf(instance: VirtualInstance): InstanceLoad {
-  return {
-    index: instance.index,
-    role: instance.role,
-    accepting: instance.accepting,
-    waiting: instance.waiting,
-    running: instance.running,
-    waitingTokens: instance.waitingTokens,
-    prefillTokens: instance.prefillTokens,
-    usedPages: instance.usedPages,
-    totalPages: instance.totalPages,
-    pageTokens: instance.pageTokens,
-    waitingPages: instance.waitingPages,
-    headPages: instance.headPages,
-    cachedTokens: (request) => instance.cachedTokens(request),
-  };
-}

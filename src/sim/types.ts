@@ -1,11 +1,9 @@
 /**
- * The ports of the simulator: what a step costs (`CostModel`), where a request goes (`Dispatch`), whether it changes
- * instances between its phases (`Phase`), and what watches over the fleet (`FleetController`). Data in, decisions out:
- * nothing here advances the clock.
+ * The ports of the simulator: what a step costs (`CostModel`), whether a sequence changes instances between its phases
+ * (`Phase`), what watches over the fleet (`FleetController`), and how sequences are copied (`MigrationModel`). Where a
+ * request goes is `Dispatch` of sched/. Data in, decisions out: nothing here advances the clock.
  */
-import type { RandomStream } from "../core/index.ts";
-import type { SequenceView } from "../sched/index.ts";
-import type { TraceRequest } from "../workload/index.ts";
+import type { InstanceLoad, MigrationSource, SequenceView } from "../sched/index.ts";
 
 /** What a step is made of, as far as its duration depends on it. A row is one sequence's part of the step. */
 export interface StepShape {
@@ -43,55 +41,6 @@ export interface Deployment {
   readonly devices: number;
 }
 
-/** What a dispatcher may know of an instance. Requests that were sent but not taken in yet count as waiting. */
-export interface InstanceLoad {
-  readonly index: number;
-  readonly role: InstanceRole;
-  /** False while it is being emptied, or before it has started. */
-  readonly accepting: boolean;
-  readonly waiting: number;
-  readonly running: number;
-  /** Tokens that the waiting ones have to compute, caches ignored: all queued demand. */
-  readonly waitingTokens: number;
-  /** Tokens that running ones have yet to catch up on. */
-  readonly prefillTokens: number;
-  readonly usedPages: number;
-  readonly totalPages: number;
-  readonly pageTokens: number;
-  /** Pages that every waiting request would fill with its known tokens. */
-  readonly waitingPages: number;
-  /** The same for the first in line only; 0 when nobody waits. */
-  readonly headPages: number;
-  /** Leading tokens of that prompt in its prefix cache. */
-  cachedTokens(request: PromptBlocks): number;
-}
-
-/** What an instance is for. A colocated one does both. */
-export type InstanceRole = "both" | "prefill" | "decode";
-
-/** The part of a request that decides what it shares with others. */
-export interface PromptBlocks {
-  readonly promptTokens: number;
-  /** One id per `blockTokens` tokens; equal ids stand for equal tokens. */
-  readonly hashIds?: readonly number[];
-  readonly blockTokens?: number;
-}
-
-/** Chooses the instance of a new request. It may keep state of its own (a counter); one object serves one simulation. */
-export interface Dispatch {
-  readonly name: string;
-  /**
-   * @param candidates instances that accept requests now and may take new ones; never empty.
-   * @returns one of them.
-   */
-  choose(
-    request: TraceRequest & PromptBlocks,
-    candidates: readonly InstanceLoad[],
-    nowMs: number,
-    random: RandomStream,
-  ): InstanceLoad;
-}
-
 /**
  * Moves a sequence to another instance once its prompt is computed. Its keys and values go along; until a target has
  * room they stay where they are, out of the schedule, so that back-pressure loses nothing.
@@ -103,7 +52,7 @@ export interface Phase {
   /** Where it goes on, or null to be asked again after the next step of any instance. First come, first asked. */
   target(sequence: SequenceView, from: InstanceLoad, instances: readonly InstanceLoad[]): InstanceLoad | null;
   /** How long keys and values of that many tokens are under way, milliseconds; not asked within one page pool. */
-  transferMs(tokens: number, from: InstanceLoad, to: InstanceLoad): number;
+  transferMs(tokens: number, from: InstanceLoad, to: InstanceLoad, nowMs: number): number;
   /** Where a preempted sequence is computed again; it stays when this is absent or answers null. */
   recompute?(sequence: SequenceView, from: InstanceLoad, instances: readonly InstanceLoad[]): InstanceLoad | null;
 }
@@ -120,13 +69,10 @@ export type FleetAction =
 /** The fleet as a controller sees it. */
 export interface FleetView {
   readonly nowMs: number;
+  /** As old as dispatchers see them. */
   readonly instances: readonly InstanceLoad[];
-  /** Sequences of one instance that hold pages, in order of arrival. */
-  running(instance: number): readonly SequenceView[];
-  /** Sequences that wait there, in order of arrival. */
-  waiting(instance: number): readonly SequenceView[];
-  /** The priority of a live request of the trace; 0 when it had none. */
-  priority(id: number): number;
+  /** What an instance knows of itself, as it is now. */
+  source(instance: number): MigrationSource;
 }
 
 /** Watches over the fleet at regular times: migration, autoscaling. */
@@ -134,8 +80,26 @@ export interface FleetController {
   readonly name: string;
   readonly everyMs: number;
   tick(fleet: FleetView): readonly FleetAction[];
-  /** How long copying that many tokens of KV takes beside the decoding, and how long the sequence stands still at its end. */
-  migration?(tokens: number): { readonly copyMs: number; readonly stallMs: number };
+  /** Sequences move in no time when absent. */
+  readonly migration?: MigrationModel;
+}
+
+/** How keys and values change instances. */
+export interface MigrationModel {
+  /**
+   * staged     copied while it decodes, in stages; only what the last stage copies makes it stand still (Llumnix)
+   * blocking   stands still while everything is copied
+   * recompute  nothing is copied: it starts again over there
+   */
+  readonly kind: "staged" | "blocking" | "recompute";
+  /** With so many pages left, or fewer, comes the last stage; 16 when absent. */
+  readonly lastStagePages?: number;
+  /** One more stage than that, the last one included, and it stays where it is; 3 when absent. */
+  readonly maxStages?: number;
+  /** By how much steps of both sides are longer while something is copied, as a share; 0 when absent. */
+  readonly slowdown?: number;
+  /** How long a stage with that many tokens takes, handshake included; 0 tokens is a request without keys and values. */
+  stageMs(tokens: number, from: InstanceLoad, to: InstanceLoad): number;
 }
 
 /** How a request ended. */
