@@ -88,6 +88,7 @@ describe("usage", () => {
     [["serve", "--model", ".", "--slo", "soon"], ""],
     [["serve", "--policy", "lifo"], "fifo, "],
     [["serve", "--policy", "jitserve-oracle"], "fifo, "],
+    [["serve", "--phases", "both"], "semi-pd"],
     [["serve", "--model", model, "--tier", "gold=ttft=1s"], "priority"],
     [["serve", "--model", model, "--record", "/no/such/folder/x.jsonl"], "/no/such/folder"],
     [["serve", "--model", model, "--record", model], "exists already"],

@@ -39,14 +39,15 @@ export class PhasesLink implements EngineLink {
     void this.gone.then(remove);
   }
 
-  /** The first error of the two; null when both have left as they were asked to. */
+  /** Why the first of the two ended; null when both have left as they were asked to. */
   async #watch(): Promise<Error | null> {
-    const first = await Promise.race([this.#decide.gone, this.#prefill.gone]);
+    await Promise.race([this.#decide.gone, this.#prefill.gone]);
     // Whichever is left has nobody to work with.
     this.#decide.send({ kind: "stop" });
     this.#prefill.send({ kind: "stop" });
     const [deciding, computing] = await Promise.all([this.#decide.gone, this.#prefill.gone]);
-    return first ?? deciding ?? computing;
+    // The deciding worker fails when the other does, which just leaves when it is the one that is left.
+    return computing ?? deciding;
   }
 
   get alive(): boolean {
