@@ -43,6 +43,8 @@ export interface BenchOptions {
   readonly dataset: Dataset;
   readonly load: LoadShape;
   readonly seed: number;
+  /** Runs that differ in this send other words of the same lengths, so that none meets what another left in a cache. */
+  readonly promptSalt?: string;
   readonly timeoutMs: number;
   readonly warmups: number;
   readonly goodput: GoodputLimits;
@@ -87,7 +89,7 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const schedule = trace.requests.map((request): ScheduledRequest => ({ request, dueMs: request.arrivalMs }));
   const measures = new RunMeasures(options.goodput, random.fork("reservoirs"));
   const wire: WireOptions = { ...options.wire, endpoint: options.target.endpoint, blockTokens: trace.blockTokens };
-  const prompts = random.fork("prompts");
+  const prompts = random.fork(`prompts ${options.promptSalt ?? ""}`);
   const common = {
     target: options.target,
     timing: options.timing,
@@ -96,7 +98,9 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     wireOf: ({ request }: ScheduledRequest) => wireRequest(request, wire, prompts),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   };
-  await warmUp(options, common, schedule);
+  const warmPrompts = random.fork("warm-up");
+  const warmWire = ({ request }: ScheduledRequest) => wireRequest(request, wire, warmPrompts);
+  await warmUp(options.warmups, { ...common, wireOf: warmWire }, schedule);
   const lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
   lag.enable();
   let done = 0;
@@ -127,16 +131,19 @@ const LAG_RESOLUTION_MS = 10;
 /** Nanoseconds between two ticks as lateness; a histogram without a tick says nonsense, which is 0 here. */
 const beyond = (ns: number): number => (ns < 1e15 ? Math.max(0, ns / 1e6 - LAG_RESOLUTION_MS) : 0);
 
-/** Copies of the first request, so that connections and caches are warm; their outcomes are dropped. */
+/** Requests like the first one with words of their own, so that connections are warm; their outcomes are dropped. */
 async function warmUp(
-  { warmups }: BenchOptions,
+  count: number,
   common: Omit<Parameters<typeof runLoad>[0], "schedule" | "onOutcome">,
   schedule: readonly ScheduledRequest[],
 ): Promise<void> {
   const first = schedule[0]?.request;
-  if (first === undefined || warmups === 0) return;
-  const { task: _task, cancelAfterMs: _cancel, ...request } = first;
-  const copies = Array.from({ length: warmups }, (): ScheduledRequest => ({ request, dueMs: 0 }));
+  if (first === undefined || count === 0) return;
+  const { task: _task, cancelAfterMs: _cancel, hashIds: _hashes, ...request } = first;
+  const copies = Array.from({ length: count }, (_, id): ScheduledRequest => ({
+    request: { ...request, id },
+    dueMs: 0,
+  }));
   await runLoad({ ...common, schedule: copies, onOutcome: () => undefined });
 }
 

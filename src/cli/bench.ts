@@ -57,6 +57,7 @@ async function benchServe(flags: BenchFlags): Promise<number> {
   };
   process.once("SIGINT", onInterrupt);
   try {
+    tableOptions(flags); // what cannot be reported is said before anything is sent
     const options = { ...(await benchOptions(flags)), signal: stop.signal };
     return flags.sweep === undefined ? await single(flags, options) : await sweeping(flags, options, flags.sweep);
   } finally {
@@ -66,11 +67,14 @@ async function benchServe(flags: BenchFlags): Promise<number> {
 
 /** Everything but what the run reports to. */
 async function benchOptions(flags: BenchFlags): Promise<BenchOptions> {
-  const [{ loadDataset, measureTextScale, UNKNOWN_SCALE }, { parseSlo }] = await Promise.all([
+  const [{ endpointUrl, loadDataset, measureTextScale, UNKNOWN_SCALE }, { parseSlo }] = await Promise.all([
     import("../bench/index.ts"),
     import("../sched/index.ts"),
   ]);
   const url = serverUrl(flags);
+  endpointUrl(url, "");
+  const goodput = goodputLimits(flags.goodput ?? []);
+  const ramp = rampUp(flags);
   const headers = requestHeaders(flags);
   const isChat = flags.backend === "openai-chat" || flags.endpoint?.includes("/chat/") === true;
   const endpoint = isChat ? "chat" : "completions";
@@ -102,14 +106,14 @@ async function benchOptions(flags: BenchFlags): Promise<BenchOptions> {
     load: {
       requestRate: flags.requestRate ?? (dataset.isTimed ? null : Infinity),
       burstiness: flags.burstiness,
-      ...rampUp(flags),
+      ...ramp,
       ...(flags.maxConcurrency === undefined ? {} : { maxConcurrency: flags.maxConcurrency }),
       timeScale: flags.timeScale,
     },
     seed: flags.seed,
     timeoutMs: flags.requestTimeout * 1000,
     warmups: flags.numWarmups,
-    goodput: goodputLimits(flags.goodput ?? []),
+    goodput,
     ...(flags.slo === undefined ? {} : { slo: parseSlo(flags.slo) }),
     keepText: flags.saveDetailed === true,
     stopWhenSaturated: flags.stopWhenSaturated === true || flags.sweep !== undefined,
@@ -167,7 +171,8 @@ async function sweeping(flags: BenchFlags, options: BenchOptions, rates: readonl
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     run: async (ratePerSecond) => {
       const progress = progressOf(flags, `${ratePerSecond.toFixed(2)}/s`, options.dataset.trace.requests.length);
-      const atRate = { ...options, load: { ...options.load, requestRate: ratePerSecond } };
+      const load = { ...options.load, requestRate: ratePerSecond };
+      const atRate = { ...options, load, promptSalt: `rate ${results.length}` };
       try {
         const report = await runBench({
           ...atRate,

@@ -75,8 +75,8 @@ describe("distributions", () => {
 
   test.each(all)("$kind: draws have the stated mean and rise with u", (distribution) => {
     const random = createRandom(3, distribution.kind);
-    const values = Array.from({ length: 60_000 }, () => draw(distribution, random));
-    near(moments(values).mean, meanOf(distribution), 0.03);
+    const values = Array.from({ length: 30_000 }, () => draw(distribution, random));
+    near(moments(values).mean, meanOf(distribution), 0.05);
     near(meanOf(withMean(distribution, 40)), 40, 1e-9);
     if (distribution.kind === "mixture") return;
     const steps = Array.from({ length: 200 }, (_, i) => valueAt(distribution, i / 200));
@@ -85,7 +85,7 @@ describe("distributions", () => {
 
   test("a lognormal has its own coefficient of variation, a normal its deviation", () => {
     const random = createRandom(5);
-    const draws = (of: Distribution) => Array.from({ length: 100_000 }, () => draw(of, random));
+    const draws = (of: Distribution) => Array.from({ length: 40_000 }, () => draw(of, random));
     near(moments(draws({ kind: "lognormal", mean: 50, cv: 0.8 })).cv, 0.8, 0.03);
     near(moments(draws(fastGenLengths(2600))).cv, 0.3, 0.02);
   });
@@ -109,15 +109,15 @@ describe("distributions", () => {
   test("gamma draws have mean 1 and the variance of their shape", () => {
     for (const shape of [0.05, 0.3, 1, 4]) {
       const random = createRandom(8, `shape ${shape}`);
-      const values = Array.from({ length: 200_000 }, () => drawGamma(shape, random));
-      near(moments(values).mean, 1, 0.05);
-      near(moments(values).cv, 1 / Math.sqrt(shape), 0.05);
+      const values = Array.from({ length: 60_000 }, () => drawGamma(shape, random));
+      near(moments(values).mean, 1, 0.06);
+      near(moments(values).cv, 1 / Math.sqrt(shape), 0.08);
     }
   });
 });
 
 describe("arrivals", () => {
-  const gaps = (process: ArrivalProcess, count = 60_000): number[] => {
+  const gaps = (process: ArrivalProcess, count = 30_000): number[] => {
     const times = arrivalSchedule(process, count, createRandom(11));
     return Array.from(times, (time, i) => time - (i === 0 ? 0 : times[i - 1]!));
   };
@@ -130,8 +130,8 @@ describe("arrivals", () => {
       [{ kind: "gaps", ratePerSecond: 8, gaps: { kind: "lognormal", mean: 3, cv: 2 } }, 2],
     ] as const) {
       const { mean, cv: measured } = moments(gaps(process));
-      near(mean, 125, 0.06);
-      near(measured, cv, 0.08);
+      near(mean, 125, 0.08);
+      near(measured, cv, 0.1);
     }
     expect(gaps({ kind: "constant", ratePerSecond: 4 }, 3)).toEqual([250, 250, 250]);
     expect(gaps({ kind: "all-at-once" }, 3)).toEqual([0, 0, 0]);
@@ -143,12 +143,12 @@ describe("arrivals", () => {
     let periods = 0;
     for (const time of arrivalTimes(process, createRandom(2))) {
       periods = time / 100_000;
-      if (periods >= 6) break;
+      if (periods >= 3) break;
       quarters[Math.floor((periods % 1) * 4)]! += 1;
     }
     // The integral of 1 + 0.8 sin over a quarter of the period.
-    const expected = [1, 1, -1, -1].map((sign) => (50 * 600 * (1 + (sign * 0.8 * 2) / Math.PI)) / 4);
-    for (const [i, count] of quarters.entries()) near(count, expected[i]!, 0.05);
+    const expected = [1, 1, -1, -1].map((sign) => (50 * 300 * (1 + (sign * 0.8 * 2) / Math.PI)) / 4);
+    for (const [i, count] of quarters.entries()) near(count, expected[i]!, 0.08);
   });
 
   test("phases follow each other; a ramp grows and ends", () => {
