@@ -2,7 +2,9 @@
  * claims: what we say about ourselves, each with the measurement that says so. `punctual claim` and
  * docs/claims.md are drawn from this list and nothing else.
  */
+import { distServe } from "./13-distserve.ts";
 import { geb } from "./39-geb.ts";
+import { semiPd } from "./40-semi-pd.ts";
 import { agreement } from "./agreement.ts";
 import { eventLoop } from "./event-loop.ts";
 import type { Claim } from "./framework.ts";
@@ -26,7 +28,9 @@ export { exitStatus, runClaim, selectClaims, type RunOptions } from "./run.ts";
 
 /** Every claim, in the order in which they are published. */
 export const CLAIMS: readonly Claim[] = [
+  distServe,
   geb,
+  semiPd,
   kernelBandwidth,
   trainingSpeed,
   eventLoop,

@@ -18,8 +18,8 @@ export function fleetOf(placement: Placement): PhasedFleet {
       });
     }
     case "semi-pd": {
-      const { on, instances, sharing = {} } = placement;
-      return semiPdFleet({ ...sharing, deployment: on.deployment, instances, shares: { kind: "dynamic" } });
+      const { on, instances, shares = { kind: "dynamic" }, sharing = {} } = placement;
+      return semiPdFleet({ ...sharing, deployment: on.deployment, instances, shares });
     }
     case "disaggregated": {
       const { prefill, prefills, decode, decodes } = placement;
@@ -65,7 +65,7 @@ export function describePlacement(placement: Placement): string {
     case "chunked":
       return `chunked        ${one(placement.on, placement.instances)}, steps of ${placement.stepTokens}`;
     case "semi-pd":
-      return `semi-pd        ${one(placement.on, placement.instances)}`;
+      return `semi-pd        ${one(placement.on, placement.instances)}${sharesText(placement)}`;
     case "disaggregated": {
       const { prefill, prefills, decode, decodes } = placement;
       return `disaggregated  ${one(prefill, prefills)} prefill : ${one(decode, decodes)} decode`;
@@ -73,6 +73,16 @@ export function describePlacement(placement: Placement): string {
     default:
       return placement satisfies never;
   }
+}
+
+/** Nothing for what is the default: a name tells placements apart. */
+function sharesText({ shares, sharing }: Extract<Placement, { readonly kind: "semi-pd" }>): string {
+  const parts: string[] = [];
+  if (shares?.kind === "static") parts.push(`${Math.round(shares.prefillShare * 100)} % for prompts`);
+  if (shares?.kind === "uncontrolled") parts.push("half each");
+  if (shares?.kind === "dynamic" && shares.controller !== undefined) parts.push(JSON.stringify(shares.controller));
+  for (const [name, value] of Object.entries(sharing ?? {})) parts.push(`${name} ${value}`);
+  return parts.map((part) => `, ${part}`).join("");
 }
 
 /** Which choices, and how many instances of each. */

@@ -74,13 +74,13 @@ test(
   { timeout: 60_000 },
   async () => {
     for (const tpot of [40]) {
-      const evaluator = new Evaluator({ trace: trace(4, 40), objective: objective(`ttft=1s,tpot=${tpot}ms`) });
+      const evaluator = new Evaluator({ trace: trace(4, 90), objective: objective(`ttft=1s,tpot=${tpot}ms`) });
       const space: SearchSpace = { choices: [single!], modes: PLACEMENT_MODES, devices: [1, 3], stepTokens: [512] };
       const all = everyPlacement(space);
       const best = await bestPerDevice(evaluator, all, { tolerance: 0.05 });
       for (const placement of all) {
         const { perDevice } = await goodputOf(evaluator, placement, { tolerance: 0.05 });
-        expect(best!.perDevice * 1.05, describePlacement(placement)).toBeGreaterThanOrEqual(perDevice);
+        expect(best!.perDevice * 1.08, describePlacement(placement)).toBeGreaterThanOrEqual(perDevice);
       }
     }
   },

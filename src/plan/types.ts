@@ -1,6 +1,6 @@
 /** What a planner chooses from and what it says: placements of a model on devices, and how they fare. Plain data. */
 import type { Slo } from "../sched/index.ts";
-import type { Deployment, HandoverLink, SharingOptions } from "../sim/index.ts";
+import type { Deployment, HandoverLink, ShareRule, SharingOptions } from "../sim/index.ts";
 
 /** One way to run the model on devices of one kind: an instance, pipeline included. */
 export interface DeviceChoice {
@@ -34,11 +34,13 @@ export type Placement =
   | { readonly kind: "colocated"; readonly on: DeviceChoice; readonly instances: number }
   /** Steps of `stepTokens`, prompts cut to fill them (splitfuse). */
   | { readonly kind: "chunked"; readonly on: DeviceChoice; readonly instances: number; readonly stepTokens: number }
-  /** Two workers on each device, shares by the controller. */
+  /** Two workers on each device. */
   | {
       readonly kind: "semi-pd";
       readonly on: DeviceChoice;
       readonly instances: number;
+      /** By the controller when absent. */
+      readonly shares?: ShareRule;
       readonly sharing?: SharingOptions;
     }
   | {
