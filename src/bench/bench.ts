@@ -14,7 +14,7 @@ import {
 } from "../workload/index.ts";
 import type { Dataset } from "./datasets.ts";
 import { RunMeasures, type GoodputLimits } from "./measures.ts";
-import { runLoad, type RunSummary } from "./run.ts";
+import { isOnSchedule, runLoad, type RunSummary } from "./run.ts";
 import type { Outcome, ScheduledRequest, Target, Timing } from "./types.ts";
 import { wireRequest, type WireOptions } from "./wire.ts";
 
@@ -71,9 +71,9 @@ export interface BenchReport {
   readonly lag: ClientLag;
   /** Requests of the schedule. */
   readonly planned: number;
-  /** Rate of the schedule, requests per second; null when everything is due at once. */
+  /** Rate of the schedule, requests per second without those that wait for others; null when all are due at once. */
   readonly offeredPerSecond: number | null;
-  /** Rate at which requests were really sent; null below two. */
+  /** Rate at which these were really sent; null below two. */
   readonly sentPerSecond: number | null;
 }
 
@@ -116,14 +116,15 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     },
   });
   lag.disable();
-  const lastDueMs = schedule.at(-1)?.dueMs ?? 0;
+  const onSchedule = schedule.filter(({ request }) => isOnSchedule(request));
+  const lastDueMs = onSchedule.at(-1)?.dueMs ?? 0;
   return {
     measures,
     run,
     lag: { eventLoopP99Ms: beyond(lag.percentile(99)), eventLoopMaxMs: beyond(lag.max) },
     planned: schedule.length,
-    offeredPerSecond: lastDueMs > 0 ? (schedule.length * 1000) / lastDueMs : null,
-    sentPerSecond: run.sendingMs > 0 ? ((run.sent - 1) * 1000) / run.sendingMs : null,
+    offeredPerSecond: lastDueMs > 0 ? (onSchedule.length * 1000) / lastDueMs : null,
+    sentPerSecond: run.sendingMs > 0 ? ((run.sentOnSchedule - 1) * 1000) / run.sendingMs : null,
   };
 }
 

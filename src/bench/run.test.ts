@@ -238,7 +238,7 @@ describe("load", () => {
       "task_failed",
       null,
     ]);
-    expect(summary.sent).toBe(2);
+    expect(summary).toMatchObject({ sent: 2, sentOnSchedule: 2 });
   });
 
   test("stopping gives up what is under way and never sends the rest", async () => {

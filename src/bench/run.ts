@@ -4,6 +4,7 @@
  * itself was behind. Memory follows the requests under way, but for one state per call of a task.
  */
 import { setMaxListeners } from "node:events";
+import type { TraceRequest } from "../workload/index.ts";
 import { LoadClient } from "./http-client.ts";
 import { isSaturated, type SaturationSample } from "./saturation.ts";
 import type { Outcome, ScheduledRequest, Target, Timing, WireRequest } from "./types.ts";
@@ -32,9 +33,11 @@ export interface RunOptions {
 export interface RunSummary {
   /** From the first request's moment to the last outcome. */
   readonly durationMs: number;
-  /** From the first to the last sending, for the rate that was achieved; 0 below two. */
-  readonly sendingMs: number;
   readonly sent: number;
+  /** Of those, requests that waited for no other one: what the schedule itself sends. */
+  readonly sentOnSchedule: number;
+  /** From the first to the last of these being sent; 0 below two. */
+  readonly sendingMs: number;
   /** Most requests under way at once. */
   readonly peakConcurrency: number;
   /** True when it was ended because the server fell ever further behind. */
@@ -72,6 +75,7 @@ class LoadRun {
   #active = 0;
   #held = 0;
   #sent = 0;
+  #sentOnSchedule = 0;
   #due = 0;
   #ended = 0;
   #peak = 0;
@@ -111,6 +115,7 @@ class LoadRun {
       durationMs: this.#nowMs(),
       sendingMs: this.#lastSentMs - this.#firstSentMs,
       sent: this.#sent,
+      sentOnSchedule: this.#sentOnSchedule,
       peakConcurrency: this.#peak,
       saturated: this.#saturated,
     };
@@ -200,8 +205,11 @@ class LoadRun {
     this.#active += 1;
     this.#sent += 1;
     this.#peak = Math.max(this.#peak, this.#active);
-    this.#lastSentMs = this.#nowMs();
-    if (this.#sent === 1) this.#firstSentMs = this.#lastSentMs;
+    if (isOnSchedule(scheduled.request)) {
+      this.#sentOnSchedule += 1;
+      this.#lastSentMs = this.#nowMs();
+      if (this.#sentOnSchedule === 1) this.#firstSentMs = this.#lastSentMs;
+    }
     const send = { originMs: this.#originMs, timeoutMs, keepText, signal: this.#stop.signal };
     void this.#client.send(scheduled, wire, send).then((outcome) => {
       this.#active -= 1;
@@ -250,6 +258,11 @@ class LoadRun {
     }
     return this.#saturated;
   }
+}
+
+/** Whether a request is sent at its own time, and not when others have ended. */
+export function isOnSchedule({ task }: TraceRequest): boolean {
+  return task === undefined || task.after.length === 0;
 }
 
 /** The outcome of a request that was never sent. */

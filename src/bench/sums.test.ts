@@ -62,7 +62,14 @@ const summed = (outcomes: readonly Outcome[], limits = {}): RunMeasures => {
 };
 const report = (outcomes: readonly Outcome[], limits = {}, saturated = false): BenchReport => ({
   measures: summed(outcomes, limits),
-  run: { durationMs: 2000, sendingMs: 1000, sent: outcomes.length, peakConcurrency: 3, saturated },
+  run: {
+    durationMs: 2000,
+    sendingMs: 1000,
+    sent: outcomes.length,
+    sentOnSchedule: outcomes.length,
+    peakConcurrency: 3,
+    saturated,
+  },
   lag: { eventLoopP99Ms: 1.5, eventLoopMaxMs: 3 },
   planned: outcomes.length,
   offeredPerSecond: 4,

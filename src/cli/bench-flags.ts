@@ -158,7 +158,11 @@ function addDatasetOptions(command: Command, datasets: string): void {
 
 function addLoadOptions(command: Command): void {
   command
-    .option("--request-rate <per second>", "inf sends all at once; a trace keeps its own times when absent", rate)
+    .option(
+      "--request-rate <per second>",
+      "a task counts once; inf sends all at once; a trace keeps its times when absent",
+      rate,
+    )
     .option("--burstiness <shape>", "shape of gamma gaps: 1 Poisson, below 1 in bursts, inf even", rate, 1)
     .option(
       "--max-concurrency <count>",
