@@ -3,10 +3,12 @@
  * docs/claims.md are drawn from this list and nothing else.
  */
 import { distServe } from "./13-distserve.ts";
+import { fastgen } from "./26-fastgen.ts";
 import { geb } from "./39-geb.ts";
 import { semiPd } from "./40-semi-pd.ts";
 import { agreement } from "./agreement.ts";
 import { eventLoop } from "./event-loop.ts";
+import { fidelity } from "./fidelity.ts";
 import type { Claim } from "./framework.ts";
 import { kernelBandwidth } from "./kernel-bandwidth.ts";
 import { planning } from "./planning.ts";
@@ -35,6 +37,7 @@ export const CLAIMS: readonly Claim[] = [
   trainingSpeed,
   eventLoop,
   planning,
+  fidelity,
   agreement,
   rivals,
   structuredOutput,

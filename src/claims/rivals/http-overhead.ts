@@ -2,16 +2,12 @@
  * Claim `rivals`: what HTTP adds to the first token. The same prompts go in turn to an engine in this process and to
  * `punctual serve` in another one, over loopback on one kept connection; both are idle otherwise.
  */
-import { spawn } from "node:child_process";
 import { Agent, request, type IncomingMessage } from "node:http";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { createRandom, fail, type Clock, type RandomStream } from "../../core/index.ts";
 import { builtInModelDir, DEFAULT_MODEL } from "../../llm/index.ts";
 import { Engine } from "../../runtime/index.ts";
+import { startServer } from "../server-process.ts";
 
-const MAIN = join(dirname(fileURLToPath(import.meta.url)), "../../../dist/cli/main.js");
-const START_LIMIT_MS = 60_000;
 const PROMPT_TOKENS = 32;
 const MAX_TOKENS = 2;
 const WARM_UP = 8;
@@ -22,40 +18,6 @@ const FIRST_ID = 300;
 export interface HttpPair {
   readonly inProcessMs: number;
   readonly httpMs: number;
-}
-
-interface ServerProcess extends AsyncDisposable {
-  readonly url: URL;
-}
-
-/** `punctual serve` with one thread, on any free port, ready to answer. */
-async function startServer(): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [MAIN, "serve", DEFAULT_MODEL, "--port", "0", "--threads", "1"]);
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  let output = "";
-  let timer: NodeJS.Timeout | undefined;
-  const stop = async (): Promise<void> => {
-    child.kill("SIGTERM");
-    await exited;
-  };
-  try {
-    const url = await new Promise<string | null>((resolve) => {
-      const read = (chunk: Buffer): void => {
-        output += chunk.toString();
-        const match = /Listening on\S*\s+(http:\/\/\S+:\d+)/.exec(output);
-        if (match !== null) resolve(match[1]!);
-      };
-      child.stdout.on("data", read);
-      child.stderr.on("data", read);
-      timer = setTimeout(resolve, START_LIMIT_MS, null);
-      void exited.then(() => resolve(null));
-    });
-    if (url !== null) return { url: new URL(url), [Symbol.asyncDispose]: stop };
-  } finally {
-    clearTimeout(timer);
-  }
-  await stop();
-  return fail("engine_failed", `punctual serve did not start:\n${output}`);
 }
 
 async function inProcessMs(engine: Engine, promptTokens: readonly number[], clock: Clock): Promise<number> {
