@@ -65,6 +65,8 @@ export interface MaskAgreement {
   readonly states: number;
   /** States whose masks are equal. */
   readonly equal: number;
+  /** States whose masks differ at most in the rival's white space and in what no JSON text has. */
+  readonly alike: number;
   /** Tokens that one side alone allows, over all states. */
   readonly onlyOurs: number;
   readonly onlyTheirs: number;
@@ -90,23 +92,27 @@ export async function agreementOfMasks(
     const theirs = await rival.masks(schema, strict, tokens);
     if (theirs === null) continue;
     const state = compileGrammar({ kind: "json_schema", schema, strict }, grammars).start();
-    const found = { name, states: 0, equal: 0, onlyOurs: 0, onlyTheirs: 0, whiteSpace: 0, noText: 0 };
+    const found = { name, states: 0, equal: 0, alike: 0, onlyOurs: 0, onlyTheirs: 0, whiteSpace: 0, noText: 0 };
     const examples = new Set<string>();
     for (const [at, mask] of theirs.entries()) {
       const ours = state.bits();
       let differing = 0;
+      let explained = 0;
       for (const id of differingIds(ours, mask, vocabulary.vocabSize)) {
         differing += 1;
         const isOurs = ((ours[id >>> 5]! >>> (id & 31)) & 1) === 1;
         const bytes = vocabulary.pieces[id]!;
         const text = Buffer.from(bytes).toString();
         found[isOurs ? "onlyOurs" : "onlyTheirs"] += 1;
-        if (!isOurs && isNoText(bytes)) found.noText += 1;
-        else if (!isOurs && /\s/.test(text)) found.whiteSpace += 1;
-        else if (examples.size < EXAMPLES) examples.add(`${isOurs ? "ours" : "theirs"} ${shown(bytes)}`);
+        const reason = isOurs ? null : isNoText(bytes) ? "noText" : /\s/.test(text) ? "whiteSpace" : null;
+        if (reason !== null) {
+          found[reason] += 1;
+          explained += 1;
+        } else if (examples.size < EXAMPLES) examples.add(`${isOurs ? "ours" : "theirs"} ${shown(bytes)}`);
       }
       found.states += 1;
       found.equal += differing === 0 ? 1 : 0;
+      found.alike += differing === explained ? 1 : 0;
       assert(state.accept(tokens[at]!), "an answer is valid");
     }
     results.push({ ...found, examples: [...examples] });

@@ -105,6 +105,16 @@ function curveOf({ cold, warm, theirMasksMs, theirMovesMs }: Rounds): NonNullabl
   ];
 }
 
+/** How often the best tokens did not decide, with grammars and without, in words. */
+function rowsOf(
+  rounds: readonly RoundCost[],
+  guided: "greedy" | "sampled",
+  plain: "plainGreedy" | "plainSampled",
+): string {
+  const [own, without] = [guided, plain].map((name) => 100 * mean(rounds.map(({ rowShare }) => rowShare[name])));
+  return `${own!.toFixed(1)} % of choices need the whole row, without grammars ${without!.toFixed(1)} %`;
+}
+
 /** What grammars cost a step, and what the rival would. */
 export async function stepLines(run: Run): Promise<Measured[]> {
   const { size } = run;
@@ -114,8 +124,6 @@ export async function stepLines(run: Run): Promise<Measured[]> {
   const setting =
     `${SERVICES.length} streams, hidden ${size.shape.hidden} × ${size.shape.layers} layers, int4, 2 threads, ` +
     `${size.vocabSize} pieces: a step of ${stepMs.toFixed(2)} ms`;
-  const rows = (name: "greedy" | "sampled"): string =>
-    `${(100 * mean(warm.map(({ rowShare }) => rowShare[name]))).toFixed(1)} % of choices need the whole row`;
   const share = { unit: "of 1", better: "lower", kind: "live" } as const;
   const ms = { unit: "ms", better: "lower", kind: "live" } as const;
   return [
@@ -123,13 +131,17 @@ export async function stepLines(run: Run): Promise<Measured[]> {
       {
         ...share,
         metric: "what grammars add to a step, greedy",
-        note: `${setting}; schemas seen before, answers new, the wanted token among the best; ${rows("greedy")}`,
+        note: `${setting}; schemas seen before, answers new, the wanted token among the best; ${rowsOf(warm, "greedy", "plainGreedy")}`,
       },
       warm.map(greedyShare),
       TARGET_SHARE,
     ),
     absolute(
-      { ...share, metric: "what grammars add to a step, temperature 1", note: `the same steps; ${rows("sampled")}` },
+      {
+        ...share,
+        metric: "what grammars add to a step, temperature 1",
+        note: `the same steps; ${rowsOf(warm, "sampled", "plainSampled")}`,
+      },
       warm.map(sampledShare),
       TARGET_SHARE,
     ),

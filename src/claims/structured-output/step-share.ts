@@ -54,7 +54,7 @@ export interface RoundCost {
   /** The same of single steps. */
   readonly maskStepMs: readonly number[];
   /** Choices that needed the whole row, as a share of all. */
-  readonly rowShare: Readonly<Record<"greedy" | "sampled", number>>;
+  readonly rowShare: Readonly<Record<ArmName, number>>;
 }
 
 /** One stream: an answer in tokens, and where it stands in each way of choosing. */
@@ -127,7 +127,7 @@ export class StepShare {
     for (const stream of streams) this.#next(stream, queues[stream.service]!);
     await this.#prompt(streams.length);
     const choosingMs: Record<ArmName, number> = { plainGreedy: 0, greedy: 0, plainSampled: 0, sampled: 0 };
-    const rows = { greedy: 0, sampled: 0 };
+    const rows: Record<ArmName, number> = { plainGreedy: 0, greedy: 0, plainSampled: 0, sampled: 0 };
     const maskStepMs: number[] = [];
     let executorMs = 0;
     for (let step = 0; step < steps; step++) {
@@ -143,7 +143,7 @@ export class StepShare {
         const name = names[(i + step) % names.length]!; // none is always the first to touch the scores
         const [ms, needed] = await this.#choose(name, streams, wanted);
         choosingMs[name] += ms;
-        if (name === "greedy" || name === "sampled") rows[name] += needed;
+        rows[name] += needed / (steps * streams.length);
       }
       maskStepMs.push(this.#mask(streams));
       for (const stream of streams) {
@@ -151,14 +151,13 @@ export class StepShare {
         if (stream.at === stream.tokens.length) this.#next(stream, queues[stream.service]!);
       }
     }
-    const choices = steps * streams.length;
     return {
       steps,
       executorMs,
       choosingMs,
       masksMs: maskStepMs.reduce((sum, ms) => sum + ms, 0),
       maskStepMs,
-      rowShare: { greedy: rows.greedy / choices, sampled: rows.sampled / choices },
+      rowShare: rows,
     };
   }
 
