@@ -61,7 +61,7 @@ export function requireXgrammar(folder = RIVALS): void {
   if (missing === undefined) return;
   fail(
     "missing_dependency",
-    `expected ${missing} in rivals/, which is not installed with punctual: run \`npm ci --omit=optional\` in the folder ` +
+    `expected ${missing} in rivals/, which is not installed with punctual: run \`npm ci --omit=optional --ignore-scripts\` in the folder ` +
       "rivals/ of the repository (see rivals/README.md)",
     { param: missing },
   );
