@@ -67,6 +67,7 @@ export function rootHash(salt: string): BlockHash {
   return finish(state, salt.length);
 }
 
+/** Chains a block onto its parent: equal for equal tokens behind equal beginnings. */
 export const hashBlock: BlockHasher = (parent, tokens, start, end) => {
   const state = new Int32Array(4);
   for (let i = 0; i < 4; i++) state[i] = Number.parseInt(parent.slice(i * 8, i * 8 + 8), 16);

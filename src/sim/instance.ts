@@ -26,6 +26,7 @@ import {
   type SchedulerView,
   type StepPlan,
 } from "../sched/index.ts";
+import { blankPrompt } from "./blank-prompt.ts";
 import type { PagePool } from "./page-pool.ts";
 import { insert, placeOf, remove } from "./sequence-list.ts";
 import { snapshot, SimSequence, type OutlookHost, type SimRequest } from "./sequence.ts";
@@ -41,6 +42,7 @@ export interface InstanceListener {
   preempted?(sequence: SimSequence, nowMs: number): void;
 }
 
+/** What an instance is made of. */
 export interface InstanceOptions {
   readonly index?: number;
   readonly role?: InstanceRole;
@@ -590,14 +592,6 @@ export class VirtualInstance implements InstanceLoad {
 }
 
 const NO_SLO = { class: "best-effort", onMiss: "finish" } as const;
-
-/** Grown when needed: a prompt that nobody reads costs nothing. */
-let blank = new Int32Array(4096);
-
-function blankPrompt(tokens: number): Int32Array {
-  if (tokens > blank.length) blank = new Int32Array(tokens * 2);
-  return blank.subarray(0, tokens);
-}
 
 function failsAt({ request: { failure }, generatedTokens }: SimSequence, stage: string): boolean {
   return failure !== undefined && failure.stage === stage && failure.afterTokens === generatedTokens;

@@ -36,6 +36,7 @@ export interface EngineFacts {
   readonly predictorSeed: number | null;
 }
 
+/** What a replay needs beyond the recording, and what it checks on the way. */
 export interface ReplayOptions {
   /** The recorded one by name when absent. */
   readonly policy?: BatchPolicy;
@@ -45,6 +46,7 @@ export interface ReplayOptions {
   readonly check?: boolean;
 }
 
+/** What came of a replay: decisions to compare, and where each request ended. */
 export interface Replayed {
   readonly decisions: readonly DecisionLogEntry[];
   /** How each request ended here, by its id. */

@@ -51,6 +51,7 @@ export type StepRetiming = (
   nowMs: number,
 ) => { readonly instance: number; readonly endMs: number } | null;
 
+/** A fleet, its arrivals and how it is watched; times are virtual milliseconds. */
 export interface SimulationOptions {
   readonly trace: TraceStream;
   /** At least one. */

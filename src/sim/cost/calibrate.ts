@@ -25,6 +25,7 @@ export function decodeShape(rows: number, context: number): StepShape {
   return { tokens: rows, rows, ...sums, decodes: rows, decodeContext: rows * context };
 }
 
+/** What a live engine would have calibrated on a machine with these costs. */
 export interface Calibrated {
   readonly budgetTokens: number;
   /** What policies may know of costs at first. */
