@@ -29,7 +29,7 @@ import {
 import { blankPrompt } from "./blank-prompt.ts";
 import type { PagePool } from "./page-pool.ts";
 import { insert, placeOf, remove } from "./sequence-list.ts";
-import { snapshot, SimSequence, type OutlookHost, type SimRequest } from "./sequence.ts";
+import { failsAt, snapshot, SimSequence, type OutlookHost, type SimRequest } from "./sequence.ts";
 import { StepBatch } from "./step-batch.ts";
 import type { SimEnd, StepShape } from "./types.ts";
 
@@ -592,10 +592,6 @@ export class VirtualInstance implements InstanceLoad {
 }
 
 const NO_SLO = { class: "best-effort", onMiss: "finish" } as const;
-
-function failsAt({ request: { failure }, generatedTokens }: SimSequence, stage: string): boolean {
-  return failure !== undefined && failure.stage === stage && failure.afterTokens === generatedTokens;
-}
 
 function setComputed(sequence: SimSequence, tokens: number): void {
   sequence.computedTokens = tokens;

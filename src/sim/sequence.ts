@@ -166,3 +166,8 @@ export function snapshot(sequence: SequenceView): SequenceView {
     order,
   };
 }
+
+/** Whether the recorded request failed in that stage of the step at hand. */
+export function failsAt({ request: { failure }, generatedTokens }: SimSequence, stage: string): boolean {
+  return failure !== undefined && failure.stage === stage && failure.afterTokens === generatedTokens;
+}
