@@ -41,6 +41,8 @@ export interface SemiPdOptions extends FleetSettings, SharingOptions {
   /** Devices like that one, or groups of devices: each has two workers. */
   readonly instances: number;
   readonly shares: ShareRule;
+  /** Most prompt tokens of a step, one longer prompt aside: as many as saturate the device when absent. */
+  readonly batchTokens?: number;
   /** Share of the pages that new prompts leave to decodes; 0.02 when absent. */
   readonly spareShare?: number;
   /** Hears of every window of a controller. */
@@ -61,7 +63,7 @@ export function semiPdFleet(options: SemiPdOptions): PhasedFleet {
     ...(maxRunning === undefined ? {} : { maxRunning }),
     ...(prefixCache === undefined ? {} : { prefixCache }),
   };
-  const batches = { saturatingTokens: saturatingTokens(deployment.cost), spareShare };
+  const batches = { saturatingTokens: options.batchTokens ?? saturatingTokens(deployment.cost), spareShare };
   const instances: InstanceSpec[] = [];
   const pairs: WorkerPair[] = [];
   for (let pair = 0; pair < count; pair++) {
