@@ -48,16 +48,16 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
     modelName: "256x4",
     promptScale: 0.25,
     rounds: 1,
-    requests: 40,
-    loads: [0.15, 0.25, 0.4, 0.6, 0.8],
+    requests: 30,
+    loads: [0.2, 0.35, 0.5, 0.65, 0.8],
   },
   full: {
-    model: decoder(256, 6, 1024),
-    modelName: "256x6",
+    model: decoder(256, 4, 768),
+    modelName: "256x4",
     promptScale: 0.25,
     rounds: 5,
-    requests: 80,
-    loads: [0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+    requests: 50,
+    loads: [0.15, 0.25, 0.35, 0.5, 0.65, 0.8],
   },
 };
 

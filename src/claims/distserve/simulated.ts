@@ -46,15 +46,24 @@ interface Size extends Extent {
 
 const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
   smoke: {
-    ...{ seeds: 1, requests: 20, instances: 2, tolerance: 0.4 },
+    seeds: 1,
+    requests: 20,
+    instances: 2,
+    tolerance: 0.4,
     applications: { seeds: 1, requests: 10, instances: 2, tolerance: 0.8 },
   },
   quick: {
-    ...{ seeds: 3, requests: 400, instances: 6, tolerance: 0.06 },
+    seeds: 3,
+    requests: 400,
+    instances: 6,
+    tolerance: 0.06,
     applications: { seeds: 1, requests: 300, instances: 4, tolerance: 0.06 },
   },
   full: {
-    ...{ seeds: 7, requests: 2000, instances: 8, tolerance: 0.02 },
+    seeds: 7,
+    requests: 2000,
+    instances: 8,
+    tolerance: 0.02,
     applications: { seeds: 3, requests: 1000, instances: 6, tolerance: 0.03 },
   },
 };
