@@ -19,7 +19,7 @@ interface Size {
 }
 
 const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
-  smoke: { seeds: 1, requests: 30, tolerance: 0.3 },
+  smoke: { seeds: 1, requests: 12, tolerance: 0.6 },
   quick: { seeds: 3, requests: 400, tolerance: 0.05 },
   full: { seeds: 7, requests: 1500, tolerance: 0.02 },
 };
