@@ -7,10 +7,9 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import type { Command } from "commander";
 import { fail } from "../core/index.ts";
-import type { AutoscaleOptions, Slo } from "../sched/index.ts";
+import type { Slo } from "../sched/index.ts";
 import type {
   Fidelity,
-  FleetController,
   NamedDeployment,
   SimulationObserver,
   SimulationOptions,
@@ -18,19 +17,15 @@ import type {
 } from "../sim/index.ts";
 import type { Recording } from "../workload/index.ts";
 import { decimal, wholeNumber } from "./arguments.ts";
+import { fleetControllerOf, type FleetFlags } from "./fleet-flags.ts";
 import { bold, dim, formatMs, startProgress, type Progress } from "./terminal.ts";
 import { openTrace, type TraceSourceFlags } from "./trace-source.ts";
 
-interface SimulateFlags extends TraceSourceFlags {
+interface SimulateFlags extends TraceSourceFlags, FleetFlags {
   readonly policy: string;
-  readonly instances: number;
   readonly cost?: string;
   readonly costFile?: string;
   readonly dispatch: string;
-  readonly migrate?: boolean;
-  readonly link: number;
-  readonly autoscale?: string;
-  readonly startDelay: number;
   readonly slo?: string;
   readonly attain?: number;
   readonly pageTokens: number;
@@ -63,7 +58,7 @@ export function addSimulate(program: Command): void {
     .option("--dispatch <name>", "who gets a request: round-robin, least-queue, infaas or llumnix", "least-queue")
     .option("--migrate", "move requests from full instances to free ones while they decode, as Llumnix does")
     .option("--link <GB/s>", "how fast keys and values move", decimal(1e-3, 1e6), 4)
-    .option("--autoscale <range>", "2..16 or 2..16,40..80: instances, and decode steps of freeness to keep to")
+    .option("--autoscale <range>", "2..16 or 2..16,400..800: instances, and decode steps of freeness to keep to")
     .option("--start-delay <ms>", "from the decision until a new instance serves", decimal(0, 1e9), 20_000)
     .option(
       "--cost <model>",
@@ -184,7 +179,7 @@ async function simulationOptions(
   createPolicy(flags.policy); // refused before anything starts
   const defaultSlo: Slo | undefined = flags.slo === undefined ? undefined : parseSlo(flags.slo);
   const { maxNumBatchedTokens, maxAnswerTokens, loadRefresh } = flags;
-  const controller = await controllerOf(flags, deployment.kvBytesPerToken);
+  const controller = await fleetControllerOf(flags, deployment.kvBytesPerToken);
   const spec = {
     deployment,
     policy: () => createPolicy(flags.policy),
@@ -204,40 +199,6 @@ async function simulationOptions(
     ...(controller === null ? {} : { controller }),
     ...(flags.check === true ? { check: true } : {}),
   };
-}
-
-/** Decode steps of freeness that an autoscaled fleet keeps to, when the flag does not say. */
-const DEFAULT_STEPS = { lowSteps: 40, highSteps: 80 } as const;
-/** Messages of one stage of a migration. */
-const HANDSHAKE_MS = 5;
-
-async function controllerOf(flags: SimulateFlags, kvBytesPerToken: number): Promise<FleetController | null> {
-  if (flags.migrate !== true && flags.autoscale === undefined) return null;
-  const [{ fleetController, linkMigration }, { fleetWatcher, llumnixMigrants }] = await Promise.all([
-    import("../sim/index.ts"),
-    import("../sched/index.ts"),
-  ]);
-  const watcher = fleetWatcher({
-    ...(flags.migrate === true ? { migrate: {} } : {}),
-    ...(flags.autoscale === undefined ? {} : { autoscale: readAutoscale(flags.autoscale, flags.instances) }),
-  });
-  const link = { kvBytesPerToken, bytesPerSecond: flags.link * 1e9, handshakeMs: HANDSHAKE_MS };
-  const migration = linkMigration("staged", link);
-  return fleetController({ watcher, migrants: llumnixMigrants(), migration, startMs: flags.startDelay });
-}
-
-function readAutoscale(text: string, instances: number): AutoscaleOptions {
-  const match = /^(\d+)\.\.(\d+)(?:,(\d+)\.\.(\d+))?$/.exec(text);
-  const bad = (what: string): never =>
-    fail("invalid_request", `--autoscale: expected ${what}, got "${text}".`, { param: "autoscale" });
-  if (match === null) return bad("FEWEST..MOST or FEWEST..MOST,LOW..HIGH");
-  const [least, most] = [Number(match[1]), Number(match[2])];
-  const lowSteps = match[3] === undefined ? DEFAULT_STEPS.lowSteps : Number(match[3]);
-  const highSteps = match[4] === undefined ? DEFAULT_STEPS.highSteps : Number(match[4]);
-  if (least < 1 || least > most || instances < least || instances > most) {
-    return bad(`a range that contains --instances ${instances}`);
-  }
-  return lowSteps < highSteps ? { least, most, lowSteps, highSteps } : bad("LOW below HIGH");
 }
 
 /** Events between two looks at the terminal. */

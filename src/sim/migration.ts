@@ -2,8 +2,11 @@
  * Live migration in virtual time (Llumnix, OSDI'24, section 4.2). Keys and values only ever grow at their end, so that
  * whole pages can be copied while a sequence goes on decoding:
  *
- *   stage      pages since the last stage > lastStagePages: reserved there, all but the one being filled are copied
+ *   stage      more than the page being filled has come since the last stage: reserved there, copied but for that page
  *   last stage at the end of a step: out of the schedule, the rest is reserved and copied, goes on there
+ *
+ * The last stage comes when only that page is left, or when no other stage is allowed and at most lastStagePages are:
+ * Llumnix stops as soon as that few are left, which makes longer sequences stand still a little longer.
  *
  * Before and after every stage both sides are asked whether it still makes sense. A sequence that has ended, was
  * preempted or is handed over otherwise, a target without room or about to stop, too many stages: then it stays where it
@@ -186,10 +189,12 @@ export class Migrations {
     const { kind, lastStagePages = DEFAULT_LAST_STAGE_PAGES, maxStages = DEFAULT_MAX_STAGES } = this.#host.model;
     if (!this.#stillMakesSense(migration)) return this.#abort(migration);
     migration.stages += 1;
-    if (migration.stages > maxStages) return this.#abort(migration);
     const { pageTokens } = to;
+    const noMore = migration.stages >= maxStages;
     const grown = Math.ceil(sequence.computedTokens / pageTokens) - migration.copiedPages;
-    if (kind === "blocking" || grown <= lastStagePages) return this.#whenIdle(migration, nowMs);
+    const few = grown <= 1 || (noMore && grown <= lastStagePages);
+    if (kind === "blocking" || few) return this.#whenIdle(migration, nowMs);
+    if (noMore) return this.#abort(migration);
     const pages = migration.copiedPages + grown - 1;
     if (!to.pages.reserve(twin!, pages * pageTokens)) return this.#abort(migration);
     migration.copiedPages = pages;

@@ -92,9 +92,9 @@ export interface MigrationModel {
    * recompute  nothing is copied: it starts again over there
    */
   readonly kind: "staged" | "blocking" | "recompute";
-  /** With so many pages left, or fewer, comes the last stage; 16 when absent. */
+  /** More pages than that left for the last stage, and it stays where it is; 16 when absent. */
   readonly lastStagePages?: number;
-  /** One more stage than that, the last one included, and it stays where it is; 3 when absent. */
+  /** Stages at most, the last one included; 3 when absent. */
   readonly maxStages?: number;
   /** By how much steps of both sides are longer while something is copied, as a share; 0 when absent. */
   readonly slowdown?: number;

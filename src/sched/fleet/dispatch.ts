@@ -5,7 +5,7 @@
  * to one place.
  */
 import { fail } from "../../core/index.ts";
-import { dispatchFreeness, NO_DEMAND, type ExtraDemand, type FreenessOptions } from "./freeness.ts";
+import { dispatchFreeness, NO_DEMAND, withUrgentShare, type ExtraDemand, type FreenessOptions } from "./freeness.ts";
 import type { Dispatch, FleetRequest, InstanceLoad } from "./types.ts";
 
 /** One instance after the other, whatever they have to do. */
@@ -54,10 +54,11 @@ export function llumnixDispatch(options: FreenessOptions = {}): Dispatch {
     name: "llumnix",
     choose: (request, candidates) => {
       const urgent = isUrgent(request);
+      const shared = withUrgentShare(candidates, options);
       const weigh = (load: InstanceLoad): number => {
         const extra = sent.since(load);
         const pages = pagesOf(request, load);
-        return -dispatchFreeness(load, urgent, options, {
+        return -dispatchFreeness(load, urgent, shared, {
           requests: extra.requests + 1,
           pages: extra.pages + pages,
           urgentRequests: extra.urgentRequests + 1,

@@ -34,7 +34,9 @@ describe("freeness", () => {
     expect(migrationFreeness(loadOf({ index: 0 }))).toBe(Infinity);
     expect(dispatchFreeness(loadOf({ index: 0 }), false)).toBe(Infinity);
     expect(migrationFreeness(loadOf({ index: 0, state: "draining" }))).toBe(-Infinity);
-    expect(freenessAfter(loadOf({ index: 0, state: "draining", running: 1 }), 5, -1)).toBe(-Infinity);
+    expect(freenessAfter(loadOf({ index: 0, state: "draining", running: 1 }), { requests: -1, pages: -5 })).toBe(
+      -Infinity,
+    );
   });
 
   test("steps until memory is full: dispatch counts the whole queue, migration its head", () => {

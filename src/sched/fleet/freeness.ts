@@ -14,25 +14,42 @@ import type { InstanceLoad } from "./types.ts";
 export interface FreenessOptions {
   /**
    * How full an instance with urgent requests should be, as a share of its pages in (0, 1]: the rest is headroom that
-   * others do not get. 0.12 when absent, the paper's 1,600 of 13,616 tokens; 1 gives urgent requests nothing.
+   * others do not get; 1 gives urgent requests nothing. When absent it follows the fleet (`withUrgentShare`).
    */
   readonly urgentShare?: number;
 }
 
-/** 1,600 tokens of the 13,616 that a 7B model leaves on an A10. */
-export const DEFAULT_URGENT_SHARE = 1600 / 13_616;
+/** The paper's 1,600 of 13,616 tokens. */
+const LEAST_URGENT_SHARE = 0.12;
+
+/**
+ * The options with an urgent share. A fixed one takes memory from everybody else where every instance has urgent
+ * requests, so unless it is given nobody is kept emptier than the fleet is on average, everything queued counted: a fleet
+ * that is full has no headroom to give.
+ */
+export function withUrgentShare(
+  loads: readonly InstanceLoad[],
+  options: FreenessOptions,
+): FreenessOptions & { readonly urgentShare: number } {
+  if (options.urgentShare !== undefined) return { ...options, urgentShare: options.urgentShare };
+  let [asked, total, urgent] = [0, 0, 0];
+  for (const load of loads) {
+    asked += load.usedPages + load.waitingPages;
+    total += load.totalPages;
+    urgent += load.urgent;
+  }
+  if (urgent === 0) return { ...options, urgentShare: 1 };
+  return { ...options, urgentShare: Math.min(1, Math.max(LEAST_URGENT_SHARE, asked / total)) };
+}
 
 /** Pages kept from others on an instance with urgent requests. */
 export function headroomPages({ urgent, totalPages }: InstanceLoad, { urgentShare }: FreenessOptions): number {
-  return urgent === 0 ? 0 : totalPages * (1 - (urgentShare ?? DEFAULT_URGENT_SHARE));
+  return urgent === 0 ? 0 : totalPages * (1 - (urgentShare ?? 1));
 }
 
 /** Decode steps left, for migration: the head of the queue counts. -Infinity when draining, Infinity without requests. */
 export function migrationFreeness(load: InstanceLoad, options: FreenessOptions = {}): number {
-  if (load.state === "draining") return -Infinity;
-  const requests = load.running + Math.min(1, load.waiting);
-  const free = load.totalPages - load.usedPages - load.headPages - headroomPages(load, options);
-  return perRequest(free * load.pageTokens, requests);
+  return freenessAfter(load, { requests: 0, pages: 0 }, options);
 }
 
 /** Queued demand beside that of a load: what was sent since it was taken. */
@@ -86,13 +103,16 @@ export function meanAnswerTokens(loads: readonly InstanceLoad[]): number | null 
   return count === 0 ? null : sum / count;
 }
 
-/**
- * Freeness for migration after `pages` of one running request have come (sign 1) or gone (sign -1). What is being
- * emptied stays at -Infinity.
- */
-export function freenessAfter(load: InstanceLoad, pages: number, sign: 1 | -1, options: FreenessOptions = {}): number {
+/** Requests that come to an instance with so many pages in all, or leave it with negative counts. */
+export interface Change {
+  readonly requests: number;
+  readonly pages: number;
+}
+
+/** Freeness for migration after running requests have come or gone. What is being emptied stays at -Infinity. */
+export function freenessAfter(load: InstanceLoad, change: Change, options: FreenessOptions = {}): number {
   if (load.state === "draining") return -Infinity;
-  const requests = load.running + sign + Math.min(1, load.waiting);
-  const free = load.totalPages - load.usedPages - sign * pages - load.headPages - headroomPages(load, options);
+  const requests = load.running + change.requests + Math.min(1, load.waiting);
+  const free = load.totalPages - load.usedPages - change.pages - load.headPages - headroomPages(load, options);
   return perRequest(free * load.pageTokens, Math.max(0, requests));
 }

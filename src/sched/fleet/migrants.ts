@@ -8,7 +8,7 @@
  * preempt before the next of its requests ends; what is to be emptied moves wherever it fits. Nothing that has moved moves
  * again for a while: no request goes to and fro.
  */
-import { freenessAfter, migrationFreeness, reliefSteps, type FreenessOptions } from "./freeness.ts";
+import { freenessAfter, reliefSteps, withUrgentShare, type Change, type FreenessOptions } from "./freeness.ts";
 import type { SequenceView } from "../types.ts";
 import type { InstanceLoad, Migrants, MigrationSource } from "./types.ts";
 
@@ -20,30 +20,44 @@ export interface MigrantsOptions extends FreenessOptions {
   readonly mostWaiting?: number;
   /** False: only running requests move. True when absent. */
   readonly moveWaiting?: boolean;
+  /** Room that a destination keeps, as a multiple of `reliefSteps`; 4 when absent. */
+  readonly reliefs?: number;
 }
 
 /** The choice at the head of this file. */
 export function llumnixMigrants(options: MigrantsOptions = {}): Migrants {
-  const { restMs = 1000, mostWaiting = 8, moveWaiting = true } = options;
+  const { restMs = 1000, moveWaiting = true } = options;
   const rest = new Rest(restMs);
   return {
     choose: (source, to, nowMs) => {
       rest.forget(nowMs);
       const rested = (one: SequenceView): boolean => rest.mayMove(one.id);
-      const waiting = moveWaiting ? waitingMigrants(source, to, mostWaiting, rested, options) : [];
-      const chosen = waiting.length > 0 ? waiting : runningMigrant(source, to, rested, options);
+      const shared = { ...options, ...withUrgentShare([source.load, to], options) };
+      const waiting = moveWaiting ? waitingMigrants(source, to, rested, shared) : [];
+      const chosen = waiting.length > 0 ? waiting : runningMigrant(source, to, rested, shared);
       for (const id of chosen) rest.moved(id, nowMs);
       return chosen;
     },
   };
 }
 
-/** Free pages of a load when every running request has taken one more. */
-const room = ({ totalPages, usedPages, running }: InstanceLoad): number => totalPages - usedPages - running;
+const DEFAULT_MOST_WAITING = 8;
+const DEFAULT_RELIEFS = 4;
 
-/** Full before the next request is expected to end. */
-function isTight(load: InstanceLoad, options: FreenessOptions): boolean {
-  return migrationFreeness(load, options) < reliefSteps(load.answerTokens ?? 0, load.running);
+/** Free pages when every running request has taken one more. */
+function room({ totalPages, usedPages, running }: InstanceLoad, { requests, pages }: Change): number {
+  return totalPages - usedPages - pages - running - requests;
+}
+
+const NOTHING: Change = { requests: 0, pages: 0 };
+
+/** It fits there and leaves time until somebody ends; what has to go somewhere is content with fitting. */
+function isWelcome(from: InstanceLoad, to: InstanceLoad, change: Change, options: MigrantsOptions): boolean {
+  if (room(to, change) < 0) return false;
+  if (from.state === "draining") return true;
+  const { reliefs = DEFAULT_RELIEFS } = options;
+  const relief = reliefSteps(to.answerTokens ?? 0, to.running + change.requests);
+  return freenessAfter(to, change, options) >= reliefs * relief;
 }
 
 const priorityOf = ({ priority = 0 }: SequenceView): number => priority;
@@ -51,23 +65,21 @@ const priorityOf = ({ priority = 0 }: SequenceView): number => priority;
 function waitingMigrants(
   { load, waiting }: MigrationSource,
   to: InstanceLoad,
-  most: number,
   rested: (one: SequenceView) => boolean,
-  options: FreenessOptions,
+  options: MigrantsOptions,
 ): number[] {
-  const stuck = load.state === "draining" || load.headPages > room(load);
+  const stuck = load.state === "draining" || load.headPages > room(load, NOTHING);
   if (!stuck || to.waiting > 0) return [];
   const chosen: number[] = [];
-  let there = to;
+  let there = NOTHING;
   const urgentFirst = waiting.toSorted((a, b) => priorityOf(b) - priorityOf(a) || a.order - b.order);
   for (const one of urgentFirst) {
-    if (chosen.length === most) break;
+    if (chosen.length === (options.mostWaiting ?? DEFAULT_MOST_WAITING)) break;
     const pages = Math.ceil(one.pendingTokens / to.pageTokens);
-    if (!rested(one)) continue;
-    const after = { ...there, usedPages: there.usedPages + pages, running: there.running + 1 };
-    if (room(after) < 0 || (load.state !== "draining" && isTight(after, options))) continue;
+    const more = { requests: there.requests + 1, pages: there.pages + pages };
+    if (!rested(one) || !isWelcome(load, to, more, options)) continue;
     chosen.push(one.id);
-    there = after;
+    there = more;
   }
   return chosen;
 }
@@ -76,22 +88,18 @@ function runningMigrant(
   { load, running }: MigrationSource,
   to: InstanceLoad,
   rested: (one: SequenceView) => boolean,
-  options: FreenessOptions,
+  options: MigrantsOptions,
 ): number[] {
   let best: SequenceView | null = null;
   for (const one of running) {
     if (one.pendingTokens !== 1 || one.generatedTokens === 0 || !rested(one)) continue;
     if (best === null || isBefore(one, best)) best = one;
   }
-  if (best === null) return [];
-  const pages = Math.ceil((best.computedTokens + 1) / to.pageTokens);
-  if (to.waiting > 0 || pages + 1 > room(to)) return [];
-  if (load.state === "draining") return [best.id];
-  const after = { ...to, usedPages: to.usedPages + pages, running: to.running + 1 };
-  if (isTight(after, options)) return [];
-  const there = freenessAfter(to, pages, 1, options);
-  const here = freenessAfter(load, best.pages, -1, options);
-  return there < here ? [] : [best.id];
+  if (best === null || to.waiting > 0) return [];
+  const coming = { requests: 1, pages: Math.ceil((best.computedTokens + 1) / to.pageTokens) };
+  if (!isWelcome(load, to, coming, options)) return [];
+  const here = freenessAfter(load, { requests: -1, pages: -best.pages }, options);
+  return freenessAfter(to, coming, options) < here ? [] : [best.id];
 }
 
 function isBefore(a: SequenceView, b: SequenceView): boolean {

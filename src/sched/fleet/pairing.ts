@@ -7,7 +7,7 @@
  * that; it is a destination above. Between the two thresholds nothing changes, so that nobody swings from one role to the
  * other.
  */
-import { meanAnswerTokens, migrationFreeness, reliefSteps, type FreenessOptions } from "./freeness.ts";
+import { meanAnswerTokens, migrationFreeness, reliefSteps, withUrgentShare, type FreenessOptions } from "./freeness.ts";
 import type { FleetDecision, InstanceLoad } from "./types.ts";
 
 /** Settings of `Pairing`. Steps are decode steps of freeness. */
@@ -64,10 +64,11 @@ export class Pairing {
       ({ state, role }) => role === "both" && (state === "serving" || state === "draining"),
     );
     const answerTokens = meanAnswerTokens(alive) ?? FIRST_ANSWER_TOKENS;
+    const shared = withUrgentShare(alive, this.#options);
     return alive.map((load) => {
       const enter = outSteps ?? reliefSteps(answerTokens, load.running);
       const leave = Math.max(enter, inSteps ?? enter * LEAVE_FACTOR);
-      return { load, freeness: migrationFreeness(load, this.#options), enter, leave };
+      return { load, freeness: migrationFreeness(load, shared), enter, leave };
     });
   }
 
