@@ -65,6 +65,11 @@ export function claimsMarkdown(claims: readonly Claim[], results: readonly Claim
     "an improvement; `holds` is decided by the 95 % interval. A claim that does not hold stays here.",
     "",
   ];
+  const missing = claims.filter(({ id }) => !results.some(({ claim }) => claim === id));
+  if (missing.length > 0) {
+    const list = missing.map(({ id, headline }) => `- ${id}: ${headline}`);
+    parts.push("Built and not measured yet on an idle machine:", "", ...list, "");
+  }
   for (const result of results) {
     const claim = claims.find((candidate) => candidate.id === result.claim);
     if (claim !== undefined) parts.push(...claimSection(claim, result));
