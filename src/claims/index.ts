@@ -2,6 +2,7 @@
  * claims: what we say about ourselves, each with the measurement that says so. `punctual claim` and
  * docs/claims.md are drawn from this list and nothing else.
  */
+import { llumnix } from "./29-llumnix.ts";
 import { distServe } from "./13-distserve.ts";
 import { fastgen } from "./26-fastgen.ts";
 import { geb } from "./39-geb.ts";
@@ -31,6 +32,8 @@ export { exitStatus, runClaim, selectClaims, type RunOptions } from "./run.ts";
 /** Every claim, in the order in which they are published. */
 export const CLAIMS: readonly Claim[] = [
   distServe,
+  fastgen,
+  llumnix,
   geb,
   semiPd,
   kernelBandwidth,
