@@ -44,9 +44,9 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
   full: {
     map: {
       regimes: regimes(["S-S", "M-M", "L-L", "S-L", "L-S"], [1, 4, 8]),
-      loads: [0.5, 0.8, 1.1],
+      loads: [0.6, 1.1],
       halvings: 5,
-      seeds: 3,
+      seeds: 5,
       durationMs: 10 * MINUTE_MS,
     },
     priorities: { loads: [0.7, 0.9, 1, 1.05], seeds: 3, durationMs: 10 * MINUTE_MS },
