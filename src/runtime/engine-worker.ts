@@ -7,7 +7,7 @@
  * asked to stop. (An abort inside ONNX Runtime itself takes the whole process: only a process boundary
  * would help.)
  */
-import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { present, toErrorRecord } from "../core/index.ts";
 import { KvPages, StepExecutor } from "../llm/index.ts";
 import { createOutlook, createPolicy, kneeTokens, StepCost, type SchedulerLimits } from "../sched/index.ts";
@@ -22,6 +22,7 @@ import { RecordingSink } from "./recording-sink.ts";
 import { StepLoop } from "./step-loop.ts";
 import { createVocabulary } from "./text-assembler.ts";
 import type { Calibration, EngineOptions } from "./types.ts";
+import { drainInbox, handleMessage } from "./worker-inbox.ts";
 
 const port = present(parentPort, "the parent port of an engine worker");
 const IDLE_STEP_MS = 1;
@@ -170,11 +171,7 @@ class WorkerLife {
 
   /** Messages that came while a step ran. */
   #drain(): void {
-    for (;;) {
-      const received = receiveMessageOnPort(port) as { message: ToWorker } | undefined;
-      if (received === undefined) return;
-      this.#handle(received.message);
-    }
+    drainInbox(port, (message) => this.#handle(message));
   }
 
   /** Resolves with the next message. */
@@ -187,27 +184,9 @@ class WorkerLife {
   }
 
   #handle(message: ToWorker): void {
-    const { loop } = this.#parts;
-    switch (message.kind) {
-      case "submit":
-        return loop.submit(message.spec);
-      case "cancel":
-        return loop.cancel(message.seq);
-      case "pause":
-        return loop.pause(message.seq);
-      case "resume":
-        return loop.resume(message.seq);
-      case "decisions":
-        return send({ kind: "decisions", ticket: message.ticket, entries: loop.decisions() });
-      case "stop":
-        this.#stopping = true;
-        return;
-      case "crash":
-        if (message.how === "exit") process.exit(70);
-        throw new Error("crashed on request");
-      default:
-        message satisfies never;
-    }
+    handleMessage(message, this.#parts.loop, send, () => {
+      this.#stopping = true;
+    });
   }
 }
 

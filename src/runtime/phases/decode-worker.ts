@@ -6,10 +6,11 @@
  * An exception here is a bug, as is the end of the other worker: this one ends with it, and the main thread starts both
  * again.
  */
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { present, toErrorRecord } from "../../core/index.ts";
 import { liveClock, sleep, yieldThread } from "../clock.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "../messages.ts";
+import { drainInbox, handleMessage } from "../worker-inbox.ts";
 import { loadPhases, type LoadedPhases } from "./load-phases.ts";
 
 const port = present(parentPort, "the parent port of an engine worker");
@@ -79,35 +80,13 @@ class DecodeWorker {
   /** Messages that came during a slot. */
   #drain(): void {
     this.#awake = false;
-    for (;;) {
-      const received = receiveMessageOnPort(port) as { message: ToWorker } | undefined;
-      if (received === undefined) return;
-      this.#handle(received.message);
-    }
+    drainInbox(port, (message) => this.#handle(message));
   }
 
   #handle(message: ToWorker): void {
-    const { loops } = this.#loaded;
-    switch (message.kind) {
-      case "submit":
-        return loops.submit(message.spec);
-      case "cancel":
-        return loops.cancel(message.seq);
-      case "pause":
-        return loops.pause(message.seq);
-      case "resume":
-        return loops.resume(message.seq);
-      case "decisions":
-        return send({ kind: "decisions", ticket: message.ticket, entries: loops.decisions() });
-      case "stop":
-        this.#stopping = true;
-        return;
-      case "crash":
-        if (message.how === "exit") process.exit(70);
-        throw new Error("crashed on request");
-      default:
-        message satisfies never;
-    }
+    handleMessage(message, this.#loaded.loops, send, () => {
+      this.#stopping = true;
+    });
   }
 }
 

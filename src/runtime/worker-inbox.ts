@@ -1,0 +1,50 @@
+/** What messages to an engine worker do, whatever the arrangement of its loops. */
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import type { DecisionLogEntry } from "../sched/index.ts";
+import type { FromWorker, SequenceSpec, ToWorker } from "./messages.ts";
+
+/** The side of a loop, or of several, that messages reach. */
+export interface InboxTarget {
+  submit(spec: SequenceSpec): void;
+  cancel(seq: number): void;
+  pause(seq: number): void;
+  resume(seq: number): void;
+  decisions(): readonly DecisionLogEntry[];
+}
+
+/** Messages that came while the thread computed. */
+export function drainInbox(port: MessagePort, handle: (message: ToWorker) => void): void {
+  for (;;) {
+    const received = receiveMessageOnPort(port) as { message: ToWorker } | undefined;
+    if (received === undefined) return;
+    handle(received.message);
+  }
+}
+
+/** @param stop asks the worker to end after what is under way. @throws when a test asks the worker to crash. */
+export function handleMessage(
+  message: ToWorker,
+  target: InboxTarget,
+  send: (message: FromWorker) => void,
+  stop: () => void,
+): void {
+  switch (message.kind) {
+    case "submit":
+      return target.submit(message.spec);
+    case "cancel":
+      return target.cancel(message.seq);
+    case "pause":
+      return target.pause(message.seq);
+    case "resume":
+      return target.resume(message.seq);
+    case "decisions":
+      return send({ kind: "decisions", ticket: message.ticket, entries: target.decisions() });
+    case "stop":
+      return stop();
+    case "crash":
+      if (message.how === "exit") process.exit(70);
+      throw new Error("crashed on request");
+    default:
+      message satisfies never;
+  }
+}
