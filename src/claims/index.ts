@@ -4,6 +4,7 @@
  */
 import { llumnix } from "./29-llumnix.ts";
 import { distServe } from "./13-distserve.ts";
+import { jitServe } from "./16-jitserve.ts";
 import { fastgen } from "./26-fastgen.ts";
 import { geb } from "./39-geb.ts";
 import { semiPd } from "./40-semi-pd.ts";
@@ -32,6 +33,7 @@ export { exitStatus, runClaim, selectClaims, type RunOptions } from "./run.ts";
 /** Every claim, in the order in which they are published. */
 export const CLAIMS: readonly Claim[] = [
   distServe,
+  jitServe,
   fastgen,
   llumnix,
   geb,
