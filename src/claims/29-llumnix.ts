@@ -24,7 +24,7 @@ const regimes = (mixes: readonly string[], cvs: readonly number[]): Regime[] =>
 
 const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
   smoke: {
-    map: { regimes: regimes(["S-L"], [1, 8]), loads: [], halvings: 1, seeds: 1, durationMs: 10_000 },
+    map: { regimes: regimes(["S-L"], [1, 8]), loads: [], halvings: 1, seeds: 1, fewSeeds: 1, durationMs: 10_000 },
     priorities: { loads: [1.05], seeds: 1, durationMs: 20_000 },
     autoscaling: { thresholds: [400, 1600], seeds: 1, durationMs: 20_000 },
     stale: { ages: [0, 1000], seeds: 1, durationMs: 10_000 },
@@ -34,7 +34,8 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
       regimes: [...regimes(["M-M", "L-L", "S-L"], [1]), ...regimes(["L-L", "S-L", "L-S"], [8])],
       loads: [0.6],
       halvings: 4,
-      seeds: 2,
+      seeds: 3,
+      fewSeeds: 1,
       durationMs: 4 * MINUTE_MS,
     },
     priorities: { loads: [0.7, 1.05], seeds: 3, durationMs: 4 * MINUTE_MS },
@@ -43,10 +44,11 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
   },
   full: {
     map: {
-      regimes: regimes(["S-S", "M-M", "L-L", "S-L", "L-S"], [1, 4, 8]),
+      regimes: [...regimes(["S-S", "M-M", "L-L", "S-L", "L-S"], [1, 8]), ...regimes(["M-M", "L-L", "S-L"], [4])],
       loads: [0.6, 1.1],
-      halvings: 5,
+      halvings: 4,
       seeds: 5,
+      fewSeeds: 2,
       durationMs: 10 * MINUTE_MS,
     },
     priorities: { loads: [0.7, 0.9, 1, 1.05], seeds: 3, durationMs: 10 * MINUTE_MS },

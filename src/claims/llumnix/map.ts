@@ -23,7 +23,9 @@ export interface MapSize {
   readonly loads: readonly number[];
   /** How often the range of loads is halved. */
   readonly halvings: number;
+  /** Traces of an operating point, of the search for it and of the other points. */
   readonly seeds: number;
+  readonly fewSeeds: number;
   readonly durationMs: number;
 }
 
@@ -62,19 +64,21 @@ export function measureMap(size: MapSize, seed: number, progress: (message: stri
   });
 }
 
-const tracesOf = ({ mix, cv }: Regime, load: number, { seeds, durationMs }: MapSize, seed: number): Trace[] => {
+function tracesOf({ mix, cv }: Regime, load: number, seeds: number, durationMs: number, seed: number): Trace[] {
   const lengths = MIXES.find(({ name }) => name === mix)!;
   return Array.from({ length: seeds }, (_, repeat) =>
-    traceOf(lengths, load, cv, durationMs, `measured ${seed} ${repeat}`),
+    traceOf(lengths, load, cv, durationMs, `published ${seed} ${repeat}`),
   );
-};
+}
 
 /** The highest load found at which INFaaS++ attains enough; the lowest of the range when it does nowhere. */
 function operatingLoad(regime: Regime, size: MapSize, seed: number): number {
   let [low, high] = [LEAST_LOAD, MOST_LOAD];
   for (let i = 0; i < size.halvings; i++) {
     const load = (low + high) / 2;
-    const shares = tracesOf(regime, load, size, seed).map((trace) => outcomeOf(runArm(INFAAS, trace)).attained);
+    const shares = tracesOf(regime, load, size.fewSeeds, size.durationMs, seed).map(
+      (trace) => outcomeOf(runArm(INFAAS, trace)).attained,
+    );
     if (median(shares) >= ATTAINED) low = load;
     else high = load;
   }
@@ -83,7 +87,8 @@ function operatingLoad(regime: Regime, size: MapSize, seed: number): number {
 
 function measurePoint(regime: Regime, load: number, operating: boolean, size: MapSize, seed: number): MapPoint {
   const outcomes = new Map<Arm, Outcome[]>([...COMPARED, ...SHOWN].map((arm) => [arm, []]));
-  for (const [repeat, trace] of tracesOf(regime, load, size, seed).entries()) {
+  const seeds = operating ? size.seeds : size.fewSeeds;
+  for (const [repeat, trace] of tracesOf(regime, load, seeds, size.durationMs, seed).entries()) {
     for (const arm of repeat === 0 ? [...COMPARED, ...SHOWN] : COMPARED) {
       outcomes.get(arm)!.push(outcomeOf(runArm(arm, trace)));
     }

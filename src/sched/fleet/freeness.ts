@@ -4,7 +4,7 @@
  * requests, everything when it is to be emptied. What is left, per running request, is about how many steps it can
  * decode before its memory is full.
  *
- *   freeness = (pages - virtual usage) x tokens per page / requests
+ *   freeness = (pages - virtual usage) x tokens per page / requests         not divided when negative
  *
  * Two readings of the queue: migration counts its head only (what does not fit now), dispatch counts all of it.
  */
@@ -80,8 +80,10 @@ export function dispatchFreeness(
   return perRequest((load.totalPages - load.usedPages - pages - headroom) * load.pageTokens, load.running + waiting);
 }
 
+/** What is missing is not shared out: with a deficit the busiest would look freest. */
 function perRequest(tokens: number, requests: number): number {
-  return requests === 0 ? Infinity : tokens / requests;
+  if (requests === 0) return Infinity;
+  return tokens < 0 ? tokens : tokens / requests;
 }
 
 /**
