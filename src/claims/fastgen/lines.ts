@@ -13,11 +13,12 @@ import {
   LOAD_SHARE,
   LONG_ANSWER_TOKENS,
   PAPER_DEPLOYMENT,
+  PAPER_PROMPT_TOKENS,
   PROMPT_STEPS,
   SLA_RATES,
   type Arm,
 } from "./setup.ts";
-import { PAPER_PROMPT_TOKENS, type SimulatedSamples } from "./simulated.ts";
+import type { SimulatedSamples } from "./simulated.ts";
 
 const GAP_RATIO = 3.7;
 const LATENCY_RATIO = 2;

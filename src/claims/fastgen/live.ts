@@ -1,13 +1,13 @@
 /**
- * Claim `26`, live: three engines of one model in this process that differ in their policy only, asked in turn. The first
- * one calibrates its step; what it finds sets the lengths and agreements for all three.
+ * Claim `26`, live: three engines of one model in this process that differ in their policy only, asked in turn. What a
+ * full step is, is measured first and sets the lengths and agreements for all three.
  */
 import { createRandom } from "../../core/index.ts";
 import { Engine, type EngineOptions } from "../../runtime/index.ts";
-import { costFromPoints, kneeTokens } from "../../sched/index.ts";
 import { generateTrace } from "../../workload/index.ts";
 import type { ClaimContext } from "../framework.ts";
 import { closedLoop, openLoop, type LoadRun, type TimedRequest } from "../live-load.ts";
+import { calibrateStep } from "./calibrate-step.ts";
 import {
   effectivePerSecond,
   latenciesOf,
@@ -116,8 +116,8 @@ async function startEngines(context: ClaimContext, extent: Extent, setUp: SetUp)
     prefixCache: false,
     recordDecisions: KEPT_DECISIONS,
   } as const satisfies EngineOptions;
-  // A full step is known once it is calibrated, and the cache that is needed only then.
-  const step = await calibrateStep(common);
+  // The cache that is needed is known with the step.
+  const step = await calibrateStep(common, context.seed);
   // Everybody with a prompt of the mean length and a half, or one prompt of the largest.
   const perClient = Math.ceil((1.5 * Math.max(LEAST_PROMPT_TOKENS, steps * step.tokens)) / PAGE_TOKENS);
   const kvPages = CLIENTS * (perClient + Math.ceil((2 * LONG_ANSWER_TOKENS) / PAGE_TOKENS));
@@ -135,7 +135,7 @@ async function startEngines(context: ClaimContext, extent: Extent, setUp: SetUp)
           contextTokens,
           // Those that compute prompts whole can compute the longest in one step, beside everybody else.
           maxStepTokens: contextTokens + CLIENTS,
-          budgetTokens: step.tokens,
+          budgetTokens: step.tokens, // no calibration of their own
           policy: arm,
           ...(arm === "splitfuse" ? { policyOptions: { stepTokens: step.tokens } } : {}),
         }),
@@ -147,20 +147,6 @@ async function startEngines(context: ClaimContext, extent: Extent, setUp: SetUp)
   }
   const of = Object.fromEntries(ARMS.map((arm, i) => [arm, started[i]!])) as Record<Arm, Engine>;
   return { of, step, [Symbol.asyncDispose]: stop };
-}
-
-/**
- * The knee that a splitfuse engine finds at start, but room for a prompt token beside every decode: below that a step is
- * one of decodes only.
- */
-async function calibrateStep(common: EngineOptions): Promise<FullStep> {
-  await using engine = await Engine.start({ ...common, policy: "splitfuse" });
-  const { calibration, limits } = engine.stats();
-  const points = calibration!.points.map(({ tokens, stepMs }) => [tokens, stepMs] as const);
-  const cost = costFromPoints(points);
-  const knee = kneeTokens(cost, Math.max(1, points.at(-1)![0]))!;
-  const tokens = Math.max(2 * CLIENTS, Math.min(knee, limits.budgetTokens));
-  return { tokens, stepMs: cost.stepMs(tokens) };
 }
 
 /** The measurements of one set-up. */

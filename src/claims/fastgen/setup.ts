@@ -40,11 +40,19 @@ export interface FullStep {
 
 /** The machine whose pace is the paper's time: four A100 with a model of 66 billion weights. */
 export const PAPER_DEPLOYMENT = "opt-66b:tp4";
+/** The paper's mean prompt. */
+export const PAPER_PROMPT_TOKENS = 2600;
 const PAPER_STEP_TOKENS = 512;
-export const PAPER_STEP: FullStep = {
-  tokens: PAPER_STEP_TOKENS,
-  stepMs: createDeployment(PAPER_DEPLOYMENT).deployment.cost.stepMs(chunkShape(PAPER_STEP_TOKENS)),
-};
+
+/** A full step there: every client's decode and a chunk from the middle of a prompt. */
+function paperStepMs(): number {
+  const chunk = chunkShape(PAPER_STEP_TOKENS - CLIENTS, PAPER_PROMPT_TOKENS / 2);
+  const decodes = { decodes: CLIENTS, decodeContext: CLIENTS * PAPER_PROMPT_TOKENS };
+  const shape = { ...chunk, ...decodes, tokens: PAPER_STEP_TOKENS, rows: CLIENTS + 1 };
+  return createDeployment(PAPER_DEPLOYMENT).deployment.cost.stepMs(shape);
+}
+
+export const PAPER_STEP: FullStep = { tokens: PAPER_STEP_TOKENS, stepMs: paperStepMs() };
 
 /** The paper's agreement at a rate, for an engine of that pace. */
 export function slaOf(ratePerSecond: number, step: FullStep): EffectiveSla {
@@ -160,13 +168,13 @@ const EXTENTS: Readonly<Record<ClaimMode, Extent>> = {
     modelName: "512×6",
     setUps: SET_UPS,
     rounds: 3,
-    windowMs: 3500,
+    windowMs: 2000,
     openRounds: 3,
-    openMs: 3500,
-    sweepClients: [4, 8, 16],
-    sweepMs: 2500,
+    openMs: 2500,
+    sweepClients: [4, 16],
+    sweepMs: 2000,
     sweepSetUps: 4,
-    promptCurve: [1, 2, 5, 10, 20],
+    promptCurve: [1, 2, 10],
     simulatedSeeds: 5,
     simulatedRequests: 512,
     simulatedClients: [1, 2, 4, 8, 12, 16, 24, 32],
@@ -174,12 +182,13 @@ const EXTENTS: Readonly<Record<ClaimMode, Extent>> = {
   quick: {
     model: decoder(256, 4, 768),
     modelName: "256×4",
-    setUps: SET_UPS,
+    // Every thread count and format once.
+    setUps: [SET_UPS[0]!, SET_UPS[3]!],
     rounds: 2,
     windowMs: 500,
     openRounds: 1,
-    openMs: 600,
-    sweepClients: [4, 16],
+    openMs: 800,
+    sweepClients: [16],
     sweepMs: 500,
     sweepSetUps: 1,
     promptCurve: [],

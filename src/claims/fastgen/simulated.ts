@@ -26,6 +26,7 @@ import {
   LOAD_SHARE,
   LONG_ANSWER_TOKENS,
   PAPER_DEPLOYMENT,
+  PAPER_PROMPT_TOKENS,
   PAPER_STEP,
   paceOf,
   SLA_RATES,
@@ -35,8 +36,6 @@ import {
   type Lengths,
 } from "./setup.ts";
 
-/** The paper's. */
-export const PAPER_PROMPT_TOKENS = 2600;
 /** The share of a run's requests after which it counts, and before the last of which it ends. */
 const WARM_SHARE = 0.2;
 /** vLLM's default then, for steps of whole prompts. */
