@@ -51,7 +51,7 @@ test("an arm's figures are the same every time, and within what was offered", ()
 });
 
 test("nobody delivers more than the optimum of a small instance, and ours all of some", () => {
-  const cases = Array.from({ length: 25 }, (_, i) => smallInstance(`test ${i}`));
+  const cases = Array.from({ length: 12 }, (_, i) => smallInstance(`test ${i}`));
   for (const arm of [ORACLE, ...RIVALS]) {
     for (const one of cases) expect(tokensInTime(one, arm)).toBeLessThanOrEqual(optimalTokens(one));
   }
