@@ -23,6 +23,7 @@ export interface LoadPoint {
   readonly runs: Readonly<Partial<Record<Arm, readonly Sample[]>>>;
 }
 
+/** What lines of one setting have in common. */
 export interface LineText {
   /** Put before each metric. */
   readonly where: string;

@@ -7,6 +7,7 @@ import { compare } from "../statistics.ts";
 import { runArm } from "./run-arm.ts";
 import { ARMS, OURS, RIVALS, traceOf, type Admission, type Arm } from "./setup.ts";
 
+/** How much is simulated, and between which sizes the fleet is sought. */
 export interface InstancesSize {
   /** Arrivals, in capacities of one instance. */
   readonly load: number;

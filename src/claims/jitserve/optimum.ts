@@ -29,6 +29,7 @@ export interface SmallInstance {
   readonly trace: Trace;
 }
 
+/** A made-up one: three to eight requests, deadlines between impossible and generous. */
 export function smallInstance(seed: string): SmallInstance {
   const random = createRandom(seed, "small instance");
   const slots = random.int(1, 2);

@@ -31,6 +31,7 @@ export interface ArmRun {
   readonly turnedAway: number;
 }
 
+/** The window of a run, milliseconds of virtual time, and the fleet. */
 export interface RunOptions {
   readonly instances?: number;
   /** What comes before it warms up predictors and queues and does not count. */

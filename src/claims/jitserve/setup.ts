@@ -32,12 +32,15 @@ export const ARMS = [
 /** The name of an arm: a policy, but for the oracle. */
 export type Arm = (typeof ARMS)[number];
 
+/** What is claimed. */
 export const OURS: Arm = "jitserve";
+/** The same with true lengths: an upper bound that no server has. */
 export const ORACLE: Arm = "jitserve-oracle";
 /** First come, first served, whole prompts first: vLLM as the paper compares with. */
 export const FCFS: Arm = "prefill-first";
 /** Chunked prefill in the manner of Sarathi-Serve. */
 export const CHUNKED: Arm = "splitfuse";
+/** What it is compared with. */
 export const RIVALS: readonly Arm[] = ["prefill-first", "splitfuse", "shortest-predicted", "edf", "least-attained"];
 
 /** The policy behind an arm. */
@@ -72,6 +75,7 @@ export function arrivalsOf(ratePerSecond: number, cv: number): ArrivalProcess {
   return cv === 1 ? { kind: "poisson", ratePerSecond } : { kind: "gamma", ratePerSecond, cv };
 }
 
+/** What a trace is made of. */
 export interface TraceSettings {
   /** Latency requests, deadline requests and tasks, counted alike. */
   readonly ratePerSecond: number;
