@@ -33,7 +33,7 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
     map: {
       regimes: [...regimes(["M-M", "L-L", "S-L"], [1]), ...regimes(["L-L", "S-L", "L-S"], [8])],
       loads: [0.6],
-      halvings: 4,
+      halvings: 3,
       seeds: 3,
       fewSeeds: 1,
       durationMs: 4 * MINUTE_MS,
