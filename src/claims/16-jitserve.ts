@@ -5,7 +5,14 @@
  * are reported were run; the policy was tuned on other seeds, rates and costs.
  */
 import type { Claim, ClaimContext, Measured } from "./framework.ts";
-import { measureCapacities, measureCurve, measurePoint, type CurvePoint, type CurveSize } from "./jitserve/curve.ts";
+import {
+  measureCapacities,
+  measureCurve,
+  measurePoint,
+  type Capacities,
+  type CurvePoint,
+  type CurveSize,
+} from "./jitserve/curve.ts";
 import { FCFS_LOAD, fcfsLine, meanGoodput, rivalLines, shareLines, type LineText } from "./jitserve/curve-lines.ts";
 import { instanceLine, measureInstances, type InstancesSize } from "./jitserve/instances.ts";
 import { measureLive, type LiveSamples, type LiveSize } from "./jitserve/live.ts";
@@ -54,8 +61,8 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
       burstLoad: 1.5,
       admissions: ["reject"],
       seeds: 2,
-      warmMs: 80_000,
-      windowMs: 100_000,
+      warmMs: 70_000,
+      windowMs: 90_000,
     },
     instances: { load: 2, fewest: 1, most: 4, seeds: 1, warmMs: 30_000, windowMs: 40_000, admission: "reject" },
     small: 60,
@@ -87,7 +94,7 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
       fcfsPoint: true,
       admissions: ["reject"],
       rounds: 2,
-      runMs: 4000,
+      runMs: 7000,
       capacityMs: 4000,
       warmRequests: 160,
       maxTokens: 160,
@@ -101,16 +108,16 @@ async function measure(context: ClaimContext): Promise<readonly Measured[]> {
   const size = SIZES[mode];
   progress("capacities of one A100");
   const capacities = measureCapacities(size.curve, seed);
-  const points = measureCurve(size.curve, capacities.chunked, seed, progress);
+  const points = measureCurve(size.curve, capacities, seed, progress);
   const fcfsPoints = size.curve.admissions.map((admission) => {
-    const ratePerSecond = FCFS_LOAD * capacities.fcfs;
-    const load = ratePerSecond / capacities.chunked;
-    return measurePoint(size.curve, { load, ratePerSecond, cv: 1, admission }, seed, [OURS, FCFS]);
+    const rates = capacities.map(({ fcfs }) => FCFS_LOAD * fcfs);
+    const load = rates[0]! / capacities[0]!.chunked;
+    return measurePoint(size.curve, { load, cv: 1, admission }, rates, seed, [OURS, FCFS]);
   });
-  const instances = measureInstances(size.instances, capacities.chunked, seed, progress);
+  const instances = measureInstances(size.instances, size.curve, seed, progress);
   const live = await measureLive(context, size.live, FCFS_LOAD);
   return [
-    ...simulatedLines(points, fcfsPoints, capacities.chunked, size.curve),
+    ...simulatedLines(points, fcfsPoints, capacities, size.curve),
     instanceLine(instances, size.instances),
     ...optimumLines(size.small, seed),
     ...liveLines(live, size.live),
@@ -121,10 +128,10 @@ async function measure(context: ClaimContext): Promise<readonly Measured[]> {
 function simulatedLines(
   points: readonly CurvePoint[],
   fcfsPoints: readonly CurvePoint[],
-  capacity: number,
+  capacities: readonly Capacities[],
   { admissions, burstCvs, windowMs, seeds }: CurveSize,
 ): Measured[] {
-  const note = `OPT-13B on an A100, ${SLOTS} slots, capacity ${capacity.toFixed(2)} arrivals/s, ${seeds} seeds of ${windowMs / 1000} s`;
+  const note = `OPT-13B on an A100, ${SLOTS} slots, capacity ${capacities.map(({ chunked }) => chunked.toFixed(2)).join("/")} arrivals/s, ${seeds} seeds of ${windowMs / 1000} s`;
   const text: LineText = { where: "simulated", kind: "simulated", note };
   return admissions.flatMap((admission) => {
     const own = points.filter((point) => point.admission === admission);
@@ -152,7 +159,7 @@ function simulatedLines(
 
 function liveLines({ scale, points, fcfsPoints }: LiveSamples, { admissions, runMs, rounds }: LiveSize): Measured[] {
   const { gapMs, answerTokens, capacity } = scale;
-  const note = `punctual-base, one thread, ${gapMs.toFixed(1)} ms a token with every slot taken, answers of ${answerTokens.toFixed(0)} tokens, capacity ${capacity.toFixed(1)} arrivals/s, ${rounds} runs of ${runMs / 1000} s`;
+  const note = `punctual-base, one thread, ${gapMs.toFixed(1)} ms a token with every slot taken, answers of ${answerTokens.toFixed(0)} tokens, capacity ${capacity.toFixed(0)} requests/s, ${rounds} runs of ${runMs / 1000} s`;
   const text: LineText = { where: "live", kind: "live", note };
   return admissions.flatMap((admission) => {
     const own = points.filter((point) => point.admission === admission);

@@ -1,6 +1,7 @@
 /**
  * Claim `16`, simulated: goodput over load on one instance, all arms on the same requests. Loads are multiples of the
  * capacity that `splitfuse` has without objectives; first come, first served has a capacity of its own, measured alike.
+ * Every seed has tasks of its own patterns, so every seed has its own capacities.
  */
 import { BEST_EFFORT } from "../../sched/index.ts";
 import type { Trace, TraceRequest } from "../../workload/index.ts";
@@ -23,14 +24,19 @@ export interface CurveSize {
 /** What every arm made of one load, by seed. */
 export interface CurvePoint {
   readonly load: number;
-  readonly ratePerSecond: number;
   readonly cv: number;
   readonly admission: Admission;
   readonly runs: Readonly<Partial<Record<Arm, readonly ArmRun[]>>>;
 }
 
+/** Arrivals a second that a seed's requests can come at. */
+export interface Capacities {
+  readonly chunked: number;
+  readonly fcfs: number;
+}
+
 /** Arrivals a second that an arm completes when it always has work and nobody has an objective. */
-export function capacityOf(arm: Arm, seed: string, size: Pick<CurveSize, "warmMs" | "windowMs">): number {
+export function capacityOf(arm: Arm, seed: string, size: CurveSize): number {
   const untilMs = size.warmMs + size.windowMs;
   const offered = traceOf({ ratePerSecond: 3, cv: 1, durationMs: untilMs, admission: "finish", seed });
   const trace = withoutObjectives(offered);
@@ -42,41 +48,47 @@ export function capacityOf(arm: Arm, seed: string, size: Pick<CurveSize, "warmMs
 /** Everything that is simulated on one instance, on loads relative to `capacity`. */
 export function measureCurve(
   size: CurveSize,
-  capacity: number,
+  capacities: readonly Capacities[],
   seed: number,
   progress: (message: string) => void,
 ): CurvePoint[] {
   const points: CurvePoint[] = [];
   const measure = (load: number, cv: number, admission: Admission): void => {
     progress(`one A100, ${load} of capacity, gaps of CV ${cv}, ${admission}`);
-    points.push(measurePoint(size, { load, ratePerSecond: load * capacity, cv, admission }, seed, ARMS));
+    const rates = capacities.map(({ chunked }) => load * chunked);
+    points.push(measurePoint(size, { load, cv, admission }, rates, seed, ARMS));
   };
   for (const admission of size.admissions) for (const load of size.loads) measure(load, 1, admission);
   for (const cv of size.burstCvs) measure(size.burstLoad, cv, "reject");
   return points;
 }
 
-/** Some arms at one load. */
+/** Some arms at one load. @param rates arrivals a second, by seed. */
 export function measurePoint(
-  { seeds, warmMs, windowMs }: CurveSize,
+  { warmMs, windowMs }: CurveSize,
   point: Omit<CurvePoint, "runs">,
+  rates: readonly number[],
   seed: number,
   arms: readonly Arm[],
 ): CurvePoint {
   const untilMs = warmMs + windowMs;
   const runs: Partial<Record<Arm, ArmRun[]>> = Object.fromEntries(arms.map((arm) => [arm, []]));
-  for (let i = 0; i < seeds; i++) {
-    const trace = traceOf({ ...point, durationMs: untilMs, seed: `reported ${seed} ${i}` });
+  for (const [i, ratePerSecond] of rates.entries()) {
+    const trace = traceOf({ ...point, ratePerSecond, durationMs: untilMs, seed: seedOf(seed, i) });
     for (const arm of arms) runs[arm]?.push(runArm(arm, trace, { warmMs, untilMs }));
   }
   return { ...point, runs };
 }
 
-/** Both capacities, arrivals a second. */
-export function measureCapacities(size: CurveSize, seed: number): { readonly chunked: number; readonly fcfs: number } {
-  const key = `capacity ${seed}`;
-  return { chunked: capacityOf(CHUNKED, key, size), fcfs: capacityOf(FCFS, key, size) };
+/** Both capacities of every seed. */
+export function measureCapacities(size: CurveSize, seed: number): Capacities[] {
+  return Array.from({ length: size.seeds }, (_, i) => ({
+    chunked: capacityOf(CHUNKED, seedOf(seed, i), size),
+    fcfs: capacityOf(FCFS, seedOf(seed, i), size),
+  }));
 }
+
+const seedOf = (seed: number, i: number): string => `curve ${seed} ${i}`;
 
 function withoutObjectives(trace: Trace): Trace {
   return { ...trace, requests: trace.requests.map((request) => ({ ...request, slo: BEST_EFFORT })) };

@@ -4,8 +4,9 @@
  */
 import type { Measured } from "../framework.ts";
 import { compare } from "../statistics.ts";
+import { capacityOf, type CurveSize } from "./curve.ts";
 import { runArm } from "./run-arm.ts";
-import { ARMS, OURS, RIVALS, traceOf, type Admission, type Arm } from "./setup.ts";
+import { ARMS, CHUNKED, OURS, RIVALS, traceOf, type Admission, type Arm } from "./setup.ts";
 
 /** How much is simulated, and between which sizes the fleet is sought. */
 export interface InstancesSize {
@@ -38,7 +39,7 @@ export function fewestInstances(attains: (instances: number) => boolean, fewest:
 /** Every arm's smallest fleet, by seed. */
 export function measureInstances(
   size: InstancesSize,
-  capacity: number,
+  curve: CurveSize,
   seed: number,
   progress: (message: string) => void,
 ): Readonly<Record<Arm, readonly number[]>> {
@@ -46,13 +47,9 @@ export function measureInstances(
   const untilMs = warmMs + windowMs;
   const found = Object.fromEntries(ARMS.map((arm): [Arm, number[]] => [arm, []])) as Record<Arm, number[]>;
   for (let i = 0; i < seeds; i++) {
-    const trace = traceOf({
-      ratePerSecond: load * capacity,
-      cv: 1,
-      durationMs: untilMs,
-      admission,
-      seed: `fleet ${seed} ${i}`,
-    });
+    const key = `fleet ${seed} ${i}`;
+    const ratePerSecond = load * capacityOf(CHUNKED, key, curve);
+    const trace = traceOf({ ratePerSecond, cv: 1, durationMs: untilMs, admission, seed: key });
     for (const arm of ARMS) {
       progress(`fewest instances, seed ${i + 1} of ${seeds}, ${arm}`);
       const attains = (instances: number): boolean =>

@@ -60,7 +60,7 @@ export interface LiveScale {
   /** Between two tokens of a stream, with every slot taken. */
   readonly gapMs: number;
   readonly answerTokens: number;
-  /** Arrivals a second; FCFS's own beside that of the chunked arm. */
+  /** Requests a second; FCFS's own beside that of the chunked arm. */
   readonly capacity: number;
   readonly fcfsCapacity: number;
 }
@@ -175,16 +175,15 @@ class Bench {
     this.#context.progress("capacities");
     const chunked = summarise(await this.#saturate(CHUNKED));
     const fcfs = summarise(await this.#saturate(FCFS));
-    const perArrival = requestsPerArrival();
     return {
       gapMs: chunked.gapMs,
       answerTokens: chunked.answerTokens,
-      capacity: chunked.requestsPerSecond / perArrival,
-      fcfsCapacity: fcfs.requestsPerSecond / perArrival,
+      capacity: chunked.requestsPerSecond,
+      fcfsCapacity: fcfs.requestsPerSecond,
     };
   }
 
-  /** Some arms in turn on the same arrivals; who goes first changes from round to round. */
+  /** Some arms in turn on the same arrivals, so many requests a second; who goes first changes from round to round. */
   async point(
     scale: LiveScale,
     ratePerSecond: number,
@@ -215,7 +214,8 @@ class Bench {
     seed: string,
   ): Promise<Sample> {
     const engine = this.#engines.get(arm)!;
-    const requests = traceRequests(scale, ratePerSecond, cv, admission, this.#size.runMs, seed);
+    const arrivals = ratePerSecond / requestsPerArrival(scale, seed);
+    const requests = traceRequests(scale, arrivals, cv, admission, this.#size.runMs, seed);
     const prompts = new Prompts(engine, this.#size.maxTokens, createRandom(seed, "questions"));
     const served = await serveTrace(engine, requests, (id) => prompts.request(id), this.#context.clock);
     return sampleOf(served);
@@ -254,12 +254,11 @@ function traceRequests(
   return generateTrace(mix, createRandom(seed, "jitserve")).requests;
 }
 
-const COUNTED_MS = 1_000_000;
+const COUNTED_MS = 300_000;
 
-/** Requests that one arrival of the mix brings on average: a task brings several. */
-function requestsPerArrival(): number {
-  const scale: LiveScale = { gapMs: 1, answerTokens: 1, capacity: 1, fcfsCapacity: 1 };
-  const requests = traceRequests(scale, 1, 1, "finish", COUNTED_MS, "requests per arrival");
+/** Requests that one arrival of a seed's mix brings on average: a task brings several. */
+function requestsPerArrival(scale: LiveScale, seed: string): number {
+  const requests = traceRequests(scale, 1, 1, "finish", COUNTED_MS, seed);
   return requests.length / new Set(requests.map(({ id, task }) => (task === undefined ? -1 - id : task.id))).size;
 }
 
