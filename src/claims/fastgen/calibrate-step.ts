@@ -18,9 +18,10 @@ const CONTEXT_TOKENS = 64;
 const DECODE_TOKENS = 400;
 const PAGE_TOKENS = 16;
 
-/** Starts an engine for it and stops it again. */
-export async function calibrateStep(common: EngineOptions, seed: number): Promise<FullStep> {
-  const largest = CLIENTS + CHUNKS.at(-1)!;
+/** Starts an engine for it and stops it again. A full step has at most so many tokens. */
+export async function calibrateStep(common: EngineOptions, mostTokens: number, seed: number): Promise<FullStep> {
+  const chunks = CHUNKS.filter((size) => CLIENTS + size <= mostTokens);
+  const largest = CLIENTS + Math.max(...chunks);
   const contextTokens = CONTEXT_TOKENS + DECODE_TOKENS + PAGE_TOKENS;
   await using engine = await Engine.start({
     ...common,
@@ -30,7 +31,7 @@ export async function calibrateStep(common: EngineOptions, seed: number): Promis
     budgetTokens: largest,
     policy: "fifo",
   });
-  await runBeside(engine, seed);
+  await runBeside(engine, chunks, seed);
   const durations = new Map<number, number[]>();
   for (const { tokens, decodes, rows, stepMs } of stepPoints(await engine.decisions())) {
     if (decodes !== CLIENTS || rows > CLIENTS + 1) continue;
@@ -43,7 +44,7 @@ export async function calibrateStep(common: EngineOptions, seed: number): Promis
 }
 
 /** All decodes at once, and prompts one after the other beside them. */
-async function runBeside(engine: Engine, seed: number): Promise<void> {
+async function runBeside(engine: Engine, chunks: readonly number[], seed: number): Promise<void> {
   const random = createRandom(seed, "full step");
   const { vocabSize } = engine.config;
   const over = new AbortController();
@@ -64,7 +65,7 @@ async function runBeside(engine: Engine, seed: number): Promise<void> {
   });
   await Promise.all(started);
   for (let repeat = 0; repeat < REPEATS; repeat++) {
-    for (const size of CHUNKS) for await (const _event of ask(size, 1)) continue;
+    for (const size of chunks) for await (const _event of ask(size, 1)) continue;
   }
   over.abort();
   await Promise.all(decodes);

@@ -15,7 +15,7 @@ import {
   PAPER_DEPLOYMENT,
   PAPER_PROMPT_TOKENS,
   PROMPT_STEPS,
-  SLA_RATES,
+  TARGET_RATE,
   type Arm,
 } from "./setup.ts";
 import type { SimulatedSamples } from "./simulated.ts";
@@ -25,8 +25,6 @@ const LATENCY_RATIO = 2;
 const EFFECTIVE_RATIO = 2.3;
 const STEP_VARIATION = 0.15;
 const THROUGHPUT_RATIO = 0.95;
-/** The agreement that the target is on: ten tokens a second of the paper's time, somebody reads along fast. */
-const TARGET_RATE = SLA_RATES.at(-1)!;
 
 type Text = Pick<Measured, "kind" | "note">;
 type Row = Readonly<Record<string, number | string>>;
@@ -90,13 +88,14 @@ function peak(points: readonly SweepPoint[], rate: number, arm: Arm): number {
 /** Effective throughput at the target's agreement, with all agreements and loads as its curve. */
 function sweepLine(where: string, text: Text, sweeps: readonly (readonly SweepPoint[])[]): Measured {
   const peaks = (rate: number, arm: Arm): number[] => sweeps.map((points) => peak(points, rate, arm));
-  const curve = SLA_RATES.flatMap((rate): Row[] => {
+  const [first = []] = sweeps;
+  const rates = [...new Set(first.map(({ rate }) => rate))];
+  const curve = rates.flatMap((rate): Row[] => {
     const row = (clients: number | string, of: (arm: Arm) => number): Row => ({
       "tokens/s": rate,
       clients,
       ...Object.fromEntries(ARMS.map((arm) => [arm, of(arm)])),
     });
-    const [first = []] = sweeps;
     const best = row("best", (arm) => median(peaks(rate, arm)));
     return [...first.filter((p) => p.rate === rate).map((p) => row(p.clients, (arm) => p.perSecond[arm])), best];
   });

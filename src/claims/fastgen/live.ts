@@ -29,7 +29,6 @@ import {
   LONG_ANSWER_TOKENS,
   paceOf,
   PROMPT_STEPS,
-  SLA_RATES,
   slaOf,
   type Arm,
   type Extent,
@@ -117,7 +116,7 @@ async function startEngines(context: ClaimContext, extent: Extent, setUp: SetUp)
     recordDecisions: KEPT_DECISIONS,
   } as const satisfies EngineOptions;
   // The cache that is needed is known with the step.
-  const step = await calibrateStep(common, context.seed);
+  const step = await calibrateStep(common, extent.mostStepTokens, context.seed);
   // Everybody with a prompt of the mean length and a half, or one prompt of the largest.
   const perClient = Math.ceil((1.5 * Math.max(LEAST_PROMPT_TOKENS, steps * step.tokens)) / PAGE_TOKENS);
   const kvPages = CLIENTS * (perClient + Math.ceil((2 * LONG_ANSWER_TOKENS) / PAGE_TOKENS));
@@ -187,7 +186,7 @@ class Bench {
    */
   async sweep(): Promise<SweepPoint[]> {
     const { step } = this.#engines;
-    const { sweepClients, sweepMs } = this.#extent;
+    const { sweepClients, sweepRates, sweepMs } = this.#extent;
     const lengths = { ...lengthsOf(step, PROMPT_STEPS), answer: LONG_ANSWER_TOKENS };
     const points: SweepPoint[] = [];
     for (const clients of sweepClients) {
@@ -201,7 +200,7 @@ class Bench {
         runs.set(key, made);
         return made;
       };
-      for (const rate of SLA_RATES) {
+      for (const rate of sweepRates) {
         const sla = slaOf(rate, step);
         const ours = await run("splitfuse", paceOf(rate, step));
         const perSecond = {
