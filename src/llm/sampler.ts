@@ -1,10 +1,13 @@
 /**
  * Chooses tokens. One Sampler belongs to one request: its options, its random stream, the tokens it
- * has seen. Nothing here depends on the batch, and every token takes exactly one draw, so the same seed
- * gives the same text whatever else runs.
+ * has seen. Nothing here depends on the batch, and how many draws a token takes depends on the options and on whether there is a
+ * grammar, so the same seed gives the same text whatever else runs.
  *
  * Order: tokens out that a grammar forbids; repetition, presence and frequency penalties and bias; end tokens out before
  * minTokens; temperature; topK and minP; topP over what they leave; one draw. Ties go to the lower id.
+ *
+ * Where nothing but a grammar and a temperature shapes the distribution, the grammar is asked about tokens that were drawn without it
+ * (redraw.ts): the same distribution, and seldom a mask.
  *
  * Whole rows of logits are expensive to fetch (0.4 ms per MB), so a sampler works from the best tokens
  * and a log-sum-exp where that is exact, and says null where it is not (for example when the draw lands
@@ -23,7 +26,8 @@ import {
   type Exclusion,
 } from "./candidates.ts";
 import type { TokenFilter } from "./grammar/index.ts";
-import type { SampledToken, SamplingOptions, ScoreForm, TokenLogprobs, TokenScores } from "./types.ts";
+import { GUIDED_DRAWS, redraw, sumsOf, tailOf } from "./redraw.ts";
+import type { SampledToken, SamplingOptions, ScoreForm, TokenLogprobs, TokenScores, TopScores } from "./types.ts";
 
 /** What a sampler needs to know of its request and model. */
 export interface SamplerOptions {
@@ -79,6 +83,7 @@ export function checkSampling(options: SamplingOptions, vocabSize: number): void
 }
 
 const NOTHING: ReadonlySet<number> = new Set();
+const NOTHING_EXCLUDED: Exclusion = { has: () => false, most: 0, leaves: Infinity };
 /** A grammar that leaves no more than this is taken from a row by its list of tokens. */
 const FEW_TOKENS = HEAD_CANDIDATES;
 /** Where a sampler keeps count of how often the best tokens did not decide: without or with many tokens, and with few. */
@@ -103,8 +108,8 @@ export class Sampler {
   readonly #topScores: number;
   readonly #counts = new Map<number, number>();
   #generated = 0;
-  /** The draw of the token at hand, kept when the first attempt ended with null. */
-  #draw: number | null = null;
+  /** The draws of the token at hand, kept when the first attempt ended with null; the last one is for what a grammar leaves. */
+  #draws: Float64Array | null = null;
   readonly #attempts = [0, 0];
   readonly #misses = [0, 0];
 
@@ -160,17 +165,38 @@ export class Sampler {
    * @param filter what a grammar allows next, at least one token; null: everything
    */
   sample(scores: TokenScores, filter: TokenFilter | null = null): SampledToken | null {
-    this.#draw ??= this.#random.uniform();
+    this.#draws ??= this.#takeDraws(this.#redraws(filter) ? GUIDED_DRAWS : 1);
     const id =
       this.#onlyToken(filter) ??
       (scores.kind === "row" ? this.#fromRow(scores.logits, filter) : this.#fromTop(scores, filter));
     if (id === null) return null;
     const logprobs = this.#options.logprobs === undefined ? null : logprobsOf(scores, id, this.#options.logprobs);
     if (this.#options.logprobs !== undefined && logprobs === null) return null;
-    this.#draw = null;
+    this.#draws = null;
     this.#generated += 1;
     this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
     return { id, logprobs };
+  }
+
+  /** Whether tokens are drawn before a grammar is asked about them. */
+  #redraws(filter: TokenFilter | null): boolean {
+    return filter !== null && this.#usesTotal() && this.#topP >= 1 && !this.#rewrites;
+  }
+
+  #takeDraws(count: number): Float64Array {
+    const draws = new Float64Array(count);
+    for (let i = 0; i < count; i++) draws[i] = this.#random.uniform();
+    return draws;
+  }
+
+  /** The draw that decides over what is left of the vocabulary. */
+  get #draw(): number {
+    return this.#draws![this.#draws!.length - 1]!;
+  }
+
+  /** The draws before that. */
+  get #early(): Float64Array {
+    return this.#draws!.subarray(0, -1);
   }
 
   #suppressed(): ReadonlySet<number> {
@@ -190,12 +216,24 @@ export class Sampler {
     const left = filter?.count() ?? null;
     const kind = left !== null && left <= FEW_TOKENS ? FEW : MANY;
     this.#attempts[kind]! += 1;
-    const temperature = this.#temperature;
-    const excluded = this.#excluded(scores.vocabSize, filter, left);
-    const candidates = candidatesOfTop(scores, temperature === 0 ? 1 : temperature, excluded);
-    const fits = candidates !== null && (!this.#usesTotal() || this.#totalFits(scores.inverseTemperature));
-    const index = fits ? this.#choose(candidates) : null;
-    if (index === null) this.#misses[kind]! += 1;
+    const id = this.#decide(scores, this.#excluded(scores.vocabSize, filter, left), filter);
+    if (id === null) this.#misses[kind]! += 1;
+    return id;
+  }
+
+  #decide(scores: TopScores, excluded: Exclusion, filter: TokenFilter | null): number | null {
+    if (this.#usesTotal() && !this.#totalFits(scores.inverseTemperature)) return null;
+    const temperature = this.#temperature === 0 ? 1 : this.#temperature;
+    if (this.#redraws(filter)) {
+      const all = candidatesOfTop(scores, temperature, NOTHING_EXCLUDED)!;
+      // A row has no more than so many in front of the others.
+      const head = all.count > HEAD_CANDIDATES ? { ...all, count: HEAD_CANDIDATES, complete: false } : all;
+      const drawn = redraw(head, temperature, this.#early, excluded, null);
+      if (drawn.kind === "token") return drawn.id;
+      if (drawn.kind === "row") return null;
+    }
+    const candidates = candidatesOfTop(scores, temperature, excluded);
+    const index = candidates === null ? null : this.#choose(candidates);
     return index === null ? null : candidates!.ids[index]!;
   }
 
@@ -220,6 +258,15 @@ export class Sampler {
   }
 
   #fromRow(raw: Float32Array, filter: TokenFilter | null): number {
+    if (this.#redraws(filter)) {
+      const best = bestOfRow(raw, Math.min(HEAD_CANDIDATES, raw.length));
+      const complete = best.ids.length < HEAD_CANDIDATES || best.ids.length === raw.length;
+      const head = { ...best, count: best.ids.length, complete, totalLow: 0, totalHigh: 0 };
+      const tail = tailOf(raw, head, this.#temperature);
+      const excluded = this.#excluded(raw.length, filter, filter!.count());
+      const drawn = redraw(head, this.#temperature, this.#early, excluded, tail);
+      if (drawn.kind === "token") return drawn.id;
+    }
     const row = this.#rewritten(raw, filter);
     const head = bestOfRow(row, Math.min(HEAD_CANDIDATES, row.length));
     if (head.ids.length === 0) {
@@ -242,7 +289,7 @@ export class Sampler {
   /** Without cuts the rest of the vocabulary follows the head by id: no sort needed. */
   #drawFromTail(row: Float32Array, head: Int32Array, best: number, total: number): number {
     const inHead = new Set(head);
-    const target = this.#draw! * total;
+    const target = this.#draw * total;
     let sum = 0;
     for (const id of head) sum += Math.exp((row[id]! - best) / this.#temperature);
     let last = head[0]!;
@@ -278,7 +325,6 @@ export class Sampler {
   #choose(candidates: Candidates): number | null {
     if (this.#temperature === 0) return 0;
     const { logits, complete } = candidates;
-    const best = logits[0]!;
     let limit = candidates.count;
     let low = Math.max(candidates.totalLow, 0);
     let high = candidates.totalHigh;
@@ -286,9 +332,7 @@ export class Sampler {
       limit = this.#cut(candidates);
       if (limit === candidates.count && limit !== this.#topK && !complete) return null;
     }
-    // sums[i] is the mass of candidates 0..i
-    const sums = new Float64Array(limit);
-    for (let i = 0, sum = 0; i < limit; i++) sums[i] = sum += Math.exp((logits[i]! - best) / this.#temperature);
+    const sums = sumsOf({ logits, count: limit }, this.#temperature);
     if (!this.#usesTotal()) low = high = sums[limit - 1]!;
     if (this.#topP < 1) {
       const kept = firstReaching(sums, this.#topP * low, this.#topP * high, false);
@@ -296,7 +340,7 @@ export class Sampler {
       limit = (kept ?? limit - 1) + 1;
       low = high = sums[limit - 1]!;
     }
-    const chosen = firstReaching(sums.subarray(0, limit), this.#draw! * low, this.#draw! * high, true);
+    const chosen = firstReaching(sums.subarray(0, limit), this.#draw * low, this.#draw * high, true);
     // A draw next to 1 may pass the last sum by rounding only; with more tokens beyond it may be theirs.
     const closed = (complete && low === high) || low === sums[limit - 1];
     return chosen ?? (closed ? limit - 1 : null);
