@@ -1,8 +1,10 @@
 /** `punctual train NAME`: makes a built-in model again by its recipe. Ctrl-C leaves a checkpoint to go on from. */
 import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import type { TrainSummary } from "../recipes/index.ts";
 import { wholeNumber } from "./arguments.ts";
+import { sourceRevision } from "./source-revision.ts";
 import { bold, dim } from "./terminal.ts";
 
 interface TrainFlags {
@@ -48,6 +50,7 @@ async function train(nameOrShort: string, flags: TrainFlags): Promise<void> {
   const onSignal = (): void => interrupted.abort();
   process.once("SIGINT", onSignal).once("SIGTERM", onSignal); // a second one ends the process at once
   const bar = createProgressBar(name);
+  const revision = await sourceRevision(fileURLToPath(new URL("../..", import.meta.url)));
   try {
     const summary = await trainRecipe(name, {
       outDir: resolve(flags.out ?? `models/${name}`),
@@ -55,6 +58,7 @@ async function train(nameOrShort: string, flags: TrainFlags): Promise<void> {
       resume: flags.resume,
       signal: interrupted.signal,
       progress: bar.update,
+      ...(revision === null ? {} : { revision }),
       ...(flags.steps === undefined ? {} : { maxSteps: flags.steps }),
     });
     bar.stop();
