@@ -29,10 +29,10 @@ const FAMILY = {
  */
 const MIXTURE: Mixture = {
   skills: {
-    arithmetic: 23,
+    arithmetic: 22,
     "word-problem": 9,
     "tool-call": 25,
-    reading: 28,
+    reading: 31,
     greeting: 3,
     help: 4,
     refusal: 8,
@@ -61,10 +61,10 @@ const SMALL: DecoderRecipe = {
   seed: 1,
   config: { ...FAMILY, hidden: 128, layers: 5, heads: 4, kvHeads: 2, headDim: 32, ffn: 384 },
   phases: [
-    { steps: 5400, batch: 10, length: 224, mixture: MIXTURE },
+    { steps: 6000, batch: 10, length: 224, mixture: MIXTURE },
     { steps: 300, batch: 4, length: 512, mixture: LONG_MIXTURE },
   ],
-  schedule: { kind: "wsd", peak: 2.5e-3, floor: 1e-5, warmupSteps: 200, decaySteps: 2700, decay: "root" },
+  schedule: { kind: "wsd", peak: 2.5e-3, floor: 1e-5, warmupSteps: 200, decaySteps: 3000, decay: "root" },
   start: "copying",
   adamw: { weightDecay: 0.1, beta2: 0.98, emaDecay: 0.998 },
   threads: 2,
@@ -77,10 +77,10 @@ const BASE: DecoderRecipe = {
   seed: 1,
   config: { ...FAMILY, hidden: 256, layers: 5, heads: 8, kvHeads: 4, headDim: 32, ffn: 704 },
   phases: [
-    { steps: 13_000, batch: 10, length: 224, mixture: MIXTURE },
-    { steps: 600, batch: 4, length: 512, mixture: LONG_MIXTURE },
+    { steps: 17_000, batch: 10, length: 224, mixture: MIXTURE },
+    { steps: 700, batch: 4, length: 512, mixture: LONG_MIXTURE },
   ],
-  schedule: { kind: "wsd", peak: 1.5e-3, floor: 1e-5, warmupSteps: 300, decaySteps: 6000, decay: "root" },
+  schedule: { kind: "wsd", peak: 1.5e-3, floor: 1e-5, warmupSteps: 300, decaySteps: 7500, decay: "root" },
   start: "copying",
   adamw: { weightDecay: 0.1, beta2: 0.98, emaDecay: 0.999 },
   threads: 2,

@@ -5,6 +5,9 @@
  * copied.
  *
  *     "Dim the kitchen light."   -> set room kitchen   becomes   "Dim the vomler light." -> set room vomler
+ *
+ * Some get common words instead: where a name begins and ends must not hang on what its words mean elsewhere
+ * ("the floor light"), and such words are other pieces at the head of a value than behind a space.
  */
 import { createRandom, type RandomStream } from "../core/index.ts";
 import type { Tokenizer } from "../llm/index.ts";
@@ -15,6 +18,14 @@ const MOST_PIECES = 3;
 /** Share of renamed items that keep no name's word, and the share of words that the others lose. */
 const ALL_WORDS = 0.5;
 const SOME_WORDS = 0.5;
+/** Share of replacements that are common words. */
+const COMMON_WORDS = 0.25;
+/** Common words that say where something begins or ends, in commands or in given texts. */
+const MARKING: ReadonlySet<string> = new Set(
+  `and are ask can costs could contains days dollars for from have has how hours if into is left many minutes months not
+  number one order percent please plus minus sold stock sums than thanks that the then they times to was what when where
+  which who will with within would you your`.split(/\s+/u),
+);
 
 const wordsOf = (text: string): string[] => text.match(WORD) ?? [];
 
@@ -38,6 +49,7 @@ function frameWords(): ReadonlySet<string> {
 export class Renamer {
   readonly #pieces: readonly string[];
   readonly #names: ReadonlySet<string>;
+  readonly #common: readonly string[];
 
   constructor(tokenizer: Tokenizer) {
     const texts = tokenizer.data.pieces.map((bytes) => Buffer.from(bytes).toString());
@@ -45,6 +57,7 @@ export class Renamer {
     const spaced = texts.filter((text) => /^ \p{L}+$/u.test(text)).map((text) => text.slice(1).toLowerCase());
     const kept = new Set([...spaced, ...frameWords()]);
     const listed = [...Object.values(ENTITIES), TOPICS].flatMap(({ train }) => train.flatMap(wordsOf));
+    this.#common = [...kept].filter((word) => /^[a-z]{2,}$/u.test(word) && !MARKING.has(word)).toSorted();
     this.#names = new Set(listed.map((word) => word.toLowerCase()).filter((word) => !kept.has(word)));
   }
 
@@ -66,9 +79,11 @@ export class Renamer {
     return { ...item, turns: item.turns.map((turn) => renamedTurn(turn, replace)) };
   }
 
-  /** One to three pieces, capital where the word had one. */
+  /** One to three pieces or a common word, capital where the word had one. */
   #madeUp(word: string, random: RandomStream): string {
-    const made = Array.from({ length: random.int(1, MOST_PIECES) }, () => random.pick(this.#pieces)).join("");
+    const made = random.chance(COMMON_WORDS)
+      ? random.pick(this.#common)
+      : Array.from({ length: random.int(1, MOST_PIECES) }, () => random.pick(this.#pieces)).join("");
     return /^\p{Lu}/u.test(word) ? made.charAt(0).toUpperCase() + made.slice(1) : made;
   }
 }

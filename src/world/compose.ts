@@ -14,6 +14,9 @@ const JOINING: ReadonlySet<string> = new Set(
     " ",
   ),
 );
+/** What may stand where a name has "the" at its head. */
+const FOR_THE = "my our your this that no some all one his her".split(" ");
+const REPLACED_THE = 0.3;
 const SPLICED = 0.4;
 const EXCHANGED = 0.3;
 const ADDED = 0.4;
@@ -41,6 +44,7 @@ export function composeName(entries: readonly string[], pool: readonly string[],
   const content = words.flatMap((word, i) => (isContent(word) ? [i] : []));
   if (content.length > 1 && random.chance(DROPPED)) words.splice(random.pick(content), 1);
   else if (random.chance(ADDED)) words.splice(content.at(-1) ?? words.length, 0, random.pick(pool));
+  if (words.length > 1 && words[0] === "the" && random.chance(REPLACED_THE)) words[0] = random.pick(FOR_THE);
   const name = words.slice(0, LONGEST).join(" ");
   return name.replaceAll(/\ba (?=[aeiou])/gu, "an ").replaceAll(/\ban (?![aeiou])/gu, "a ");
 }

@@ -112,7 +112,12 @@ rake the leaves, sweep the stairs, vacuum the car, wash the curtains, clean the 
 fill up the tank, check the tires, charge the camera, update the laptop, change the password, read the report,
 finish the homework, practice the piano, go for a run, meditate, take a break, eat some fruit, start the dishwasher,
 hang up the laundry, preheat the oven, thaw the chicken, marinate the fish, wrap the presents, pack the suitcase,
-meet the teacher, visit the museum, go to the bank`);
+meet the teacher, visit the museum, go to the bank, look at the tires, turn on the dishwasher, turn down the heating,
+ask the neighbor for the ladder, bring flowers to grandma, take the dog to the vet, get bread for dinner,
+put the keys on the table, give the book to the teacher, look after the rabbits, make some soup, ask for the report,
+send the photos to the landlord, call about the invoice, add salt to the soup, wait for the plumber, find my passport,
+wake the kids, work on the homework, pay for the flight, switch off the oven, write my report, tell the school,
+read to the kids, play the piano, put out the trash, come to the rehearsal, get off the sofa, stop the dishwasher`);
 
 /** What one can tell somebody. */
 export const NEWS: readonly string[] = list(`
@@ -129,7 +134,11 @@ the museum is free today, the concert is canceled, the lesson is over, the party
 the rehearsal is at five, the exam went well, I got the job, I passed the test, I lost my wallet, I found the keys,
 I bought the bread, I fed the fish, I will be there soon, I will stay longer, we are at the beach, we are leaving now,
 we lost the game, we have no milk, it is raining, it is very cold, the window is open, the garden gate is locked,
-the water is off, the power is back`);
+the water is off, the power is back, my bus is full, my phone is lost, your parcel is here, our plane is late,
+nobody is home, there is no milk left, my meeting ends at six, dinner at noon is canceled, you won the game,
+your keys are in the car, all lights are off, my bag is in the office, it starts to rain, she is on her way,
+he missed the train, our guests are leaving, everybody is asleep, somebody is at the door, this road is blocked,
+your lesson starts at five, now it is snowing, no bread is left, everything is fine, one window is open`);
 
 export const DAYS: readonly string[] = list("Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday");
 

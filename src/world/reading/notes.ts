@@ -20,7 +20,17 @@ const WHERE = frames(`
   ~!Tell me where we put the {b}.
   I want to know where the {b} is.
   ~The {b}, where can I find it?
-  Do you know where the {b} is?`);
+  Do you know where the {b} is?
+  Where should I look for the {b}?
+  In which place is the {b}?
+  Where does the {b} lie?
+  !Look up where the {b} is.
+  What is the place of the {b}?
+  I need the {b}, where is it?
+  Who knows where the {b} is?
+  Where was the {b} put?
+  ~I need to know where the {b} is.
+  ~In which place can I find the {b}?`);
 const WHO = frames(`
   Who {c}?
   !Tell me who {c}.
@@ -36,7 +46,17 @@ const WHO = frames(`
   ~Do you know which of them {c}?
   Who is it that {c}?
   ~!Tell me which of them {c}.
-  !Tell me the name of the person who {c}.`);
+  !Tell me the name of the person who {c}.
+  Who is the one who {c}?
+  Whose job is it: {c}?
+  !Look up who {c}.
+  Someone {c}, who is it?
+  I need to know who {c}.
+  Can you see who {c}?
+  Which one of them {c}?
+  What is the name of the one who {c}?
+  ~Someone {c}, do you know who?
+  ~I need the name of the person who {c}.`);
 const CHORE_OF = frames(`
   What does {n} do?
   What is the job of {n}?
@@ -52,7 +72,17 @@ const CHORE_OF = frames(`
   ~!Tell me what {n} does at home.
   I want to know what {n} does.
   ~I want to know which job {n} has.
-  {n}, what is the job?`);
+  {n}, what is the job?
+  What is {n} there for?
+  What has {n} to do?
+  !Look up what {n} does.
+  Do you know what {n} does?
+  Do you know the job of {n}?
+  What work does {n} do?
+  What does {n} take care of?
+  I need to know what {n} does.
+  ~Do you know which job {n} does?
+  ~!Look up the job of {n}.`);
 
 interface Notes {
   readonly things: readonly string[];
@@ -99,34 +129,33 @@ export function notesText(split: Split, random: RandomStream): Ask {
     ...names.map((name, i) => layout.chore(name, chores[i]!)),
   ];
   const context = random.shuffled(facts).join("\n");
-  return () => notesQuestion({ things, spots, names, chores, layout }, context, random);
+  const places = split === "train" ? PLACES_IN_TRAINING : PLACES;
+  return () => notesQuestion({ things, spots, names, chores, layout }, { context, places, random });
 }
+
+/** Share of questions about places; training has more of the other kinds, which are harder. */
+const PLACES = 0.5;
+const PLACES_IN_TRAINING = 0.3;
 
 function notesQuestion(
   { things, spots, names, chores, layout }: Notes,
-  context: string,
-  random: RandomStream,
+  { context, places, random }: { readonly context: string; readonly places: number; readonly random: RandomStream },
 ): Question {
   const at = random.int(0, things.length - 1);
   const except = (values: readonly string[]): string[] => values.filter((_, i) => i !== at);
   const [thing, spot, name, chore] = [things[at]!, spots[at]!, names[at]!, chores[at]!];
   const line = layout.chore(name, chore);
-  // Name and chore stand in either order: the step reads on from the top until the line that tells.
-  const quote = context.slice(0, context.indexOf(line) + line.length);
+  const read = context.slice(0, context.indexOf(line) + line.length);
   const told = { context, answer: `${name} ${chore}.` };
-  switch (random.int(0, 3)) {
-    case 0:
-    case 1: {
-      const asked = { kind: "where", family: WHERE, slots: { b: thing }, quote: layout.thing(thing, spot) };
-      return { ...asked, context, answer: `The ${thing} is ${spot}.`, accepted: [spot], rejected: except(spots) };
-    }
-    case 2: {
-      const asked = { kind: "who", family: WHO, slots: { c: chore }, quote };
-      return { ...told, ...asked, accepted: [name], rejected: except(names) };
-    }
-    default: {
-      const asked = { kind: "chore", family: CHORE_OF, slots: { n: name }, quote };
-      return { ...told, ...asked, accepted: [chore], rejected: except(chores) };
-    }
+  if (random.chance(places)) {
+    const asked = { kind: "where", family: WHERE, slots: { b: thing }, quote: layout.thing(thing, spot) };
+    return { ...asked, context, answer: `The ${thing} is ${spot}.`, accepted: [spot], rejected: except(spots) };
   }
+  // Name and chore stand in either order: the step says what it looks for and reads on from the top to the line that tells.
+  if (random.chance(0.5)) {
+    const asked = { kind: "who", family: WHO, slots: { c: chore }, quote: `${chore}?\n${read}` };
+    return { ...told, ...asked, accepted: [name], rejected: except(names) };
+  }
+  const asked = { kind: "chore", family: CHORE_OF, slots: { n: name }, quote: `${name}?\n${read}` };
+  return { ...told, ...asked, accepted: [chore], rejected: except(chores) };
 }

@@ -21,7 +21,17 @@ const DAY = frames(`
   ~!Tell me on what day order {o} arrives.
   !Look up when order {o} arrives.
   ~Order {o}, on which day does it come?
-  I want to know when order {o} comes.`);
+  I want to know when order {o} comes.
+  Which day does order {o} arrive?
+  What is the day of order {o}?
+  For which day is order {o}?
+  Do you know when order {o} arrives?
+  What is the arrival day of order {o}?
+  Which day is order {o} due?
+  I need to know when order {o} arrives.
+  !Tell me the day order {o} arrives.
+  ~Do you know on which day order {o} arrives?
+  ~!Tell me the arrival day of order {o}.`);
 const STATE = frames(`
   What is the status of order {o}?
   !Tell me the status of order {o}.
@@ -37,7 +47,17 @@ const STATE = frames(`
   ~!Look up the status of my order {o}.
   ~How is my order {o} doing?
   !Tell me how order {o} is doing.
-  In which state is order {o}?`);
+  In which state is order {o}?
+  How far is order {o}?
+  What has become of order {o}?
+  How are things with order {o}?
+  Do you know the status of order {o}?
+  What state is order {o} in?
+  I need the status of order {o}.
+  !Check the status of order {o}.
+  What happened to order {o}?
+  ~Do you know how order {o} is doing?
+  ~!Check in which state order {o} is.`);
 const OWNER = frames(`
   Who is order {o} for?
   Whose order is {o}?
@@ -53,7 +73,17 @@ const OWNER = frames(`
   ~Order {o}, for whom is it?
   !Look up who gets order {o}.
   ~!Look up who order {o} is for.
-  I want to know who order {o} is for.`);
+  I want to know who order {o} is for.
+  To whom does order {o} go?
+  Which person gets order {o}?
+  Who is the customer of order {o}?
+  Do you know who order {o} is for?
+  Whom is order {o} for?
+  I need to know who gets order {o}.
+  Who does order {o} go to?
+  !Check who order {o} is for.
+  ~Do you know who gets order {o}?
+  ~To which person does order {o} go?`);
 const CONTENT = frames(`
   What is in order {o}?
   What did we order in {o}?
@@ -69,7 +99,17 @@ const CONTENT = frames(`
   ~Order {o}, which product is in it?
   !Look up what order {o} contains.
   ~!Tell me which product is in order {o}.
-  I want to know what is in order {o}.`);
+  I want to know what is in order {o}.
+  What goods are in order {o}?
+  What comes with order {o}?
+  What is order {o}?
+  Do you know what is in order {o}?
+  What is inside order {o}?
+  I need to know what order {o} contains.
+  !Check what is in order {o}.
+  What do I get with order {o}?
+  ~Do you know what order {o} contains?
+  ~What product do I get with order {o}?`);
 
 interface Order {
   readonly o: number;

@@ -9,7 +9,7 @@ import { abstention, dollars, type Ask, type Question } from "./question.ts";
 /** Policies: what is asked, how it stands in the text, how it is answered. `{v}` is the value. */
 const POLICIES: readonly {
   readonly kind: string;
-  /** What is looked for, as a step names it when the text does not tell. */
+  /** What is looked for, as a step names it. */
   readonly topic: string;
   readonly family: Frames;
   readonly fact: string;
@@ -37,7 +37,17 @@ const POLICIES: readonly {
       ~Within how many days can I return goods?
       How long is a return possible?
       ~!Tell me how many days I have to return something.
-      I want to know how long I can return something.`),
+      I want to know how long I can return something.
+      How much time do I have to return something?
+      What if I want to return something, how many days do I have?
+      For how many days can I return goods?
+      How long may I wait with a return?
+      Do you know how long I can return goods?
+      How many days is the return window?
+      By when must I return goods?
+      When is it too late for a return?
+      ~How much time do I have for a return?
+      ~For how long can I return something?`),
   },
   {
     kind: "shipping-time",
@@ -60,7 +70,17 @@ const POLICIES: readonly {
       ~How many days is the delivery time?
       Until I get my goods, how long does it take?
       ~!Tell me how fast shipping is.
-      I want to know how many days shipping takes.`),
+      I want to know how many days shipping takes.
+      How soon will my goods be here?
+      How long do I wait for my goods?
+      How many days do I wait for a delivery?
+      How long is the shipping time?
+      Do you know how long delivery takes?
+      In how many days will I get my goods?
+      How long must I wait for the delivery?
+      What is the delivery time?
+      ~How many days do I wait for my goods?
+      ~In how many days is the delivery here?`),
   },
   {
     kind: "shipping-cost",
@@ -84,7 +104,15 @@ const POLICIES: readonly {
       What do I pay as a fee for shipping?
       ~What is the price of shipping?
       I want to know the price of shipping.
-      ~!Tell me how much shipping costs.`),
+      ~!Tell me how much shipping costs.
+      What do you take for shipping?
+      How high is the shipping fee?
+      How many dollars is shipping?
+      Do you know what shipping costs?
+      How expensive is shipping?
+      What must I pay for shipping?
+      What does it cost to ship something?
+      ~How many dollars do I pay for shipping?`),
   },
   {
     kind: "opening",
@@ -107,7 +135,17 @@ const POLICIES: readonly {
       ~!Tell me at what time you open.
       I want to know when you open.
       ~How early does the shop open?
-      How early are you open?`),
+      How early are you open?
+      What time do you open?
+      What time does the shop open?
+      How early does it open?
+      Do you know when the shop opens?
+      When can I come at the earliest?
+      From what time on are you open?
+      When is the shop open in the morning?
+      When do you start?
+      ~Do you know when you open?
+      ~From what time on is the shop open?`),
   },
   {
     kind: "closing",
@@ -130,7 +168,17 @@ const POLICIES: readonly {
       ~Until when can I come?
       I want to know when you close.
       ~How long is the shop open?
-      Until what time can I come?`),
+      Until what time can I come?
+      What time do you close?
+      What time does the shop close?
+      How late can I come?
+      Do you know when the shop closes?
+      When must I be there at the latest?
+      Up to what time are you open?
+      Until how late are you open?
+      When do you stop?
+      ~Do you know when you close?
+      ~Up to what time is the shop open?`),
   },
   {
     kind: "warranty",
@@ -153,7 +201,17 @@ const POLICIES: readonly {
       ~!Tell me what warranty I get.
       I want to know how long the warranty is.
       ~How long is the warranty I get?
-      How many months are there on the warranty?`),
+      How many months are there on the warranty?
+      For how many months is there a warranty?
+      Do you know how long the warranty is?
+      For how long do I have a warranty?
+      How many months of warranty do you give?
+      When does the warranty end?
+      What is the time of the warranty?
+      Is there a warranty, and how long is it?
+      How long will the warranty last?
+      ~Do you know how long the warranty lasts?
+      ~For how many months do I have a warranty?`),
   },
   {
     kind: "contact",
@@ -176,7 +234,17 @@ const POLICIES: readonly {
       ~I need help, who can help me?
       !Tell me who can help.
       ~I have a question, whom can I ask?
-      I have a question, whom do I ask?`),
+      I have a question, whom do I ask?
+      Who will help me?
+      Who helps with questions?
+      To whom can I talk?
+      Who knows the answer to my question?
+      Where do I go with a question?
+      Who is there to help?
+      Do you know who can help me?
+      Who takes questions?
+      ~Who helps me if I have a question?
+      ~Do you know whom I can ask?`),
   },
   {
     kind: "closed-day",
@@ -199,7 +267,17 @@ const POLICIES: readonly {
       ~!Tell me what day the shop is closed.
       I want to know when you are closed.
       ~Which day is it that you are closed?
-      What day is it that the shop is closed?`),
+      What day is it that the shop is closed?
+      When are you closed?
+      When can I not come?
+      Which day is the shop not open?
+      On what day can I not come?
+      Do you know when the shop is closed?
+      Which day do you not open?
+      Which day should I not come?
+      On which day do you not work?
+      ~Do you know on which day you are closed?
+      ~What day should I not come?`),
   },
 ];
 
@@ -219,11 +297,13 @@ export function policyText(split: Split, random: RandomStream): Ask {
   const { chosen, values, facts } = drawTerms(random.shuffled(POLICIES).slice(0, random.int(3, 5)), split, random);
   return () => {
     const at = random.int(0, chosen.length - 1);
-    const { kind, family, answer: form } = chosen[at]!;
+    const { kind, topic, family, answer: form } = chosen[at]!;
     const value = values[at]!;
     const answer = fill(form, { v: value }, random);
     const rejected = values.filter((other, i) => i !== at && other !== value);
-    const asked = { kind, family, slots: {}, context: facts.join("\n"), quote: facts[at]! };
+    // What is looked for comes first: the text says it in other words than the question, or not at all.
+    const quote = `${topic}? ${facts[at]!}`;
+    const asked = { kind, family, slots: {}, context: facts.join("\n"), quote };
     return { ...asked, answer, accepted: [value], rejected };
   };
 }

@@ -24,7 +24,14 @@ const PRICE = frames(`
   ~The {g}, what does it cost?
   How much would the {g} cost me?
   What is the {g} sold for?
-  ~!Look up how much the {g} is.`);
+  ~!Look up how much the {g} is.
+  How expensive is the {g}?
+  What do you want for the {g}?
+  What do you take for the {g}?
+  Do you know the price of the {g}?
+  !Check the price of the {g}.
+  The {g}, what is the price?
+  ~Do you know how much the {g} costs?`);
 const COLOR = frames(`
   What color is the {g}?
   What is the color of the {g}?
@@ -40,7 +47,17 @@ const COLOR = frames(`
   I want to know the color of the {g}.
   ~I want to know what color the {g} has.
   !Tell me what color the {g} is.
-  The {g} comes in which color?`);
+  The {g} comes in which color?
+  How does the {g} look, which color?
+  Do you know the color of the {g}?
+  What is the {g} like, what color?
+  !Check the color of the {g}.
+  I need to know the color of the {g}.
+  Which color has the {g}?
+  The {g} is which color?
+  What color would the {g} be?
+  ~Do you know which color the {g} has?
+  ~!Check what color the {g} is.`);
 const STOCK = frames(`
   How many of the {g} are in stock?
   What is the stock of the {g}?
@@ -56,7 +73,17 @@ const STOCK = frames(`
   ~The {g}, how many are left?
   !Tell me how many of the {g} are left.
   ~!Tell me how many of the {g} you have.
-  I want to know how many of the {g} are in stock.`);
+  I want to know how many of the {g} are in stock.
+  How many are there of the {g}?
+  What number of the {g} do you have?
+  Do you know how many of the {g} are left?
+  !Check how many of the {g} there are.
+  I need to know how many of the {g} there are.
+  How many of the {g} can I get?
+  How many of the {g} are still there?
+  The {g}, how many do you have?
+  ~Do you know how many of the {g} you have?
+  ~How many can I still get of the {g}?`);
 const AVAILABLE = frames(`
   Is the {g} in stock?
   Can I still get the {g}?
@@ -72,7 +99,17 @@ const AVAILABLE = frames(`
   Can I still buy the {g}?
   ~Is there a {g} in stock?
   ~Can I get the {g}?
-  The {g}, can I still buy it?`);
+  The {g}, can I still buy it?
+  Is the {g} still there?
+  Could I still get the {g}?
+  Have you got the {g}?
+  Is the {g} there?
+  The {g}, do you still have it?
+  Do you still sell the {g}?
+  Is there a {g} left?
+  Do you sell the {g}?
+  ~The {g}, is it still there?
+  ~Have you still got the {g}?`);
 const CHEAPER = frames(`
   Which is cheaper, the {g} or the {h}?
   What is cheaper, the {g} or the {h}?
@@ -88,7 +125,17 @@ const CHEAPER = frames(`
   What costs less, the {g} or the {h}?
   ~The {g} or the {h}, what is cheaper?
   Which one is cheaper, the {g} or the {h}?
-  !Tell me which costs less, the {g} or the {h}.`);
+  !Tell me which costs less, the {g} or the {h}.
+  Do I pay less for the {g} or the {h}?
+  What is the cheaper one, the {g} or the {h}?
+  Does the {g} or the {h} cost less?
+  Which has the lower price, the {g} or the {h}?
+  Do you know which is cheaper, the {g} or the {h}?
+  For which do I pay less, the {g} or the {h}?
+  I want the cheaper one, the {g} or the {h}?
+  Between the {g} and the {h}, which is cheaper?
+  ~Between the {g} and the {h}, which costs less?
+  ~Which has the lower price, is it the {g} or the {h}?`);
 
 interface Product {
   readonly name: string;

@@ -12,8 +12,8 @@ export interface Question {
   /** The given text, one fact a line. */
   readonly context: string;
   /**
-   * The visible step: what is asked about and the rest of its line, word for word; all lines down to it where either
-   * side of the line may be asked about; `key?` when no line has it.
+   * The visible step: what is asked about and the rest of its line, word for word. Where the line does not begin with what
+   * is asked about: `key?`, then the line, or all lines down to it. Only `key?` when no line has it.
    */
   readonly quote: string;
   readonly answer: string;

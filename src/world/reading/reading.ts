@@ -17,6 +17,11 @@ import { productText } from "./products.ts";
 import { abstention, type Question } from "./question.ts";
 
 const TEXTS = [productText, productText, orderText, policyText, notesText] as const;
+/** Training has more of the texts that are harder to read. */
+const TRAINING_TEXTS = [productText, productText, orderText, policyText, policyText, notesText, notesText] as const;
+
+/** Kinds whose step reads on from the top of the text. */
+const READ_FROM_TOP: ReadonlySet<string> = new Set(["who", "chore"]);
 
 /** What a question asks about instead, by slot, when its text is not to tell. */
 const ABSENT: Readonly<Record<string, (split: Split, random: RandomStream) => string | number>> = {
@@ -35,22 +40,27 @@ function notMentioned(question: Question, split: Split, random: RandomStream): Q
   if (slots.length > 1 || question.kind === "available") return null;
   const key = ABSENT[slot]!(split, random);
   if (question.context.toLowerCase().includes(String(key).toLowerCase())) return null;
-  return { ...question, slots: { [slot]: key }, ...abstention(key) };
+  const absent = { ...question, slots: { [slot]: key }, ...abstention(key) };
+  // Where a step reads on from the top, it finds nothing down to the end.
+  return READ_FROM_TOP.has(question.kind) ? { ...absent, quote: `${absent.quote}\n${question.context}` } : absent;
 }
 
 const SYSTEM_TEXTS = ["Answer from the text.", "Use the text to answer.", "Here is what you know."];
 
 /** Share of items with a second question about the same text. */
 const TWO_QUESTIONS = 0.25;
-/** Share of other items whose text does not tell. */
+/** Share of other items whose text does not tell; training has more of them. */
 const UNANSWERABLE = 0.12;
+const UNANSWERABLE_IN_TRAINING = 0.22;
 
 export function readingItem(split: Split, random: RandomStream): WorldItem {
-  const ask = random.pick(TEXTS)(split, random);
+  const training = split === "train";
+  const ask = random.pick(training ? TRAINING_TEXTS : TEXTS)(split, random);
   const first = ask();
   let question = random.chance(TWO_QUESTIONS) ? ask() : first;
   const two = question.answer !== first.answer;
-  if (!two && random.chance(UNANSWERABLE)) question = notMentioned(question, split, random) ?? question;
+  if (!two && random.chance(training ? UNANSWERABLE_IN_TRAINING : UNANSWERABLE))
+    question = notMentioned(question, split, random) ?? question;
   const { context } = question;
   const template = pickFrame(question.family, split, random);
   const turns: Turn[] = [];
