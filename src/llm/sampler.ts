@@ -222,8 +222,9 @@ export class Sampler {
   }
 
   #decide(scores: TopScores, excluded: Exclusion, filter: TokenFilter | null): number | null {
+    const temperature = this.#temperature;
+    if (temperature === 0) return scores.ids.find((id) => !excluded.has(id)) ?? null;
     if (this.#usesTotal() && !this.#totalFits(scores.inverseTemperature)) return null;
-    const temperature = this.#temperature === 0 ? 1 : this.#temperature;
     if (this.#redraws(filter)) {
       const all = candidatesOfTop(scores, temperature, NOTHING_EXCLUDED)!;
       // A row has no more than so many in front of the others.
@@ -323,7 +324,6 @@ export class Sampler {
 
   /** Index of the chosen candidate; null when more of the vocabulary or a sharper total is needed. */
   #choose(candidates: Candidates): number | null {
-    if (this.#temperature === 0) return 0;
     const { logits, complete } = candidates;
     let limit = candidates.count;
     let low = Math.max(candidates.totalLow, 0);
