@@ -1,0 +1,85 @@
+/**
+ * What became of a request's promise, as a page shows it: one word, one shape and one colour each, so that nothing rests
+ * on colour alone. Pure; the wire's states are those of the live feed.
+ */
+
+import type { RequestRow, RequestState, RequestTargets } from "../../../../src/protocol/console.ts";
+
+/** How a request stands with its promise. "late" is under way and can no longer keep it. */
+export type Outcome =
+  | "waiting"
+  | "running"
+  | "late"
+  | "kept"
+  | "missed"
+  | "cut"
+  | "rejected"
+  | "expired"
+  | "cancelled"
+  | "failed";
+
+/** All outcomes, in the order of a legend. */
+export const OUTCOMES: readonly Outcome[] = [
+  "kept",
+  "missed",
+  "cut",
+  "rejected",
+  "expired",
+  "waiting",
+  "running",
+  "late",
+  "cancelled",
+  "failed",
+];
+
+/** In words, for legends, tables and readers of screens. */
+export const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = {
+  waiting: "waiting",
+  running: "running",
+  late: "running late",
+  kept: "kept",
+  missed: "missed",
+  cut: "cut at the deadline",
+  rejected: "rejected",
+  expired: "expired",
+  cancelled: "cancelled",
+  failed: "failed",
+};
+
+/** When the nearest promised moment is: the deadline, or the first token while that is still to come. Null: none. */
+export function nextPromiseMs(request: RequestRow): number | null {
+  const { ttftMs, deadlineMs } = request.targets;
+  const first = ttftMs !== undefined && request.firstTokenMs === undefined ? request.arrivalMs + ttftMs : null;
+  const last = deadlineMs === undefined ? null : request.arrivalMs + deadlineMs;
+  if (first === null) return last;
+  return last === null ? first : Math.min(first, last);
+}
+
+/** How a request stands at a time. */
+export function outcomeOf(request: RequestRow, nowMs: number): Outcome {
+  const { state } = request;
+  if (state === "finished") return request.attained === false ? "missed" : "kept";
+  if (state !== "waiting" && state !== "running") return state;
+  return isLate(request, nowMs) ? "late" : state;
+}
+
+/** True once it is over, whatever the outcome. */
+export function isOver(state: RequestState): boolean {
+  return state !== "waiting" && state !== "running";
+}
+
+function isLate(request: RequestRow, nowMs: number): boolean {
+  const { ttftMs, deadlineMs } = request.targets;
+  const firstMs = request.firstTokenMs ?? nowMs;
+  if (ttftMs !== undefined && firstMs - request.arrivalMs > ttftMs) return true;
+  return deadlineMs !== undefined && nowMs - request.arrivalMs > deadlineMs;
+}
+
+/** The parts of a promise in words: "first token in 200 ms, done in 2 s". */
+export function promiseWords(targets: Omit<RequestTargets, "onMiss">, ms: (value: number) => string): string {
+  const parts: string[] = [];
+  if (targets.ttftMs !== undefined) parts.push(`first token in ${ms(targets.ttftMs)}`);
+  if (targets.tpotMs !== undefined) parts.push(`${ms(targets.tpotMs)} a token`);
+  if (targets.deadlineMs !== undefined) parts.push(`done in ${ms(targets.deadlineMs)}`);
+  return parts.length === 0 ? "nothing promised" : parts.join(", ");
+}
