@@ -1,13 +1,14 @@
 /**
  * Builds dist/: TypeScript by tsc, then every AssemblyScript entry of src/kernels/assembly/ to a
- * WebAssembly file beside the compiled JavaScript. `--lenient` keeps going on type errors (tsc still
- * emits): the tests use it, and the type check of its own reports them.
+ * WebAssembly file beside the compiled JavaScript, then the console by Vite to dist/console. `--lenient` keeps going on
+ * type errors (tsc still emits): the tests use it, and the type check of its own reports them.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const lenient = process.argv.includes("--lenient");
@@ -58,6 +59,51 @@ function compileAssemblyScript() {
   }
 }
 
+/** All files below a folder, with their paths. */
+function filesBelow(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** What the console may weigh, all pages together, as a browser downloads it. */
+const CONSOLE_GZIP_BYTES_MAX = 150_000;
+
+function checkConsoleSize(folder) {
+  const bytes = filesBelow(folder).reduce((sum, path) => sum + gzipSync(readFileSync(path)).length, 0);
+  if (bytes <= CONSOLE_GZIP_BYTES_MAX) return bytes;
+  throw new Error(`expected a console of at most ${CONSOLE_GZIP_BYTES_MAX} bytes gzipped, got ${bytes}`);
+}
+
+/** The console is built when one of its sources is newer; it appears whole, because a server may be reading the old one. */
+async function buildConsole() {
+  const folder = join(root, "console");
+  if (!existsSync(folder)) return;
+  const out = join(root, "dist/console");
+  const index = join(out, "index.html");
+  const manifests = ["package.json", "tsconfig.json", "vite.config.ts", "index.html"].map((name) => join(folder, name));
+  const sourcesAt = Math.max(
+    ...[...manifests, ...filesBelow(join(folder, "src"))].map((path) => statSync(path).mtimeMs),
+  );
+  if (existsSync(index) && statSync(index).mtimeMs > sourcesAt) return;
+  process.env.NODE_ENV = "production"; // vitest, which builds before tests, says "test", and that would be a development build
+  const { build } = await import("vite");
+  const fresh = `${out}.${process.pid}`;
+  try {
+    const configFile = join(folder, "vite.config.ts");
+    await build({ configFile, build: { outDir: fresh }, logLevel: lenient ? "error" : "warn" });
+    const bytes = checkConsoleSize(fresh);
+    rmSync(out, { recursive: true, force: true });
+    renameSync(fresh, out);
+    if (!lenient) console.log(`console: ${(bytes / 1000).toFixed(1)} kB gzipped`);
+  } catch (error) {
+    rmSync(fresh, { recursive: true, force: true });
+    if (!lenient) throw error;
+    console.error(`The console was not built: ${error.message}`);
+  }
+}
+
 if (!existsSync(join(root, "src"))) process.exit(0); // an installed package is already built
 compileTypeScript();
 compileAssemblyScript();
+await buildConsole();

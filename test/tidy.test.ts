@@ -23,6 +23,8 @@ const files = tracked();
 const sources = files.filter((path) => path.startsWith("src/") && path.endsWith(".ts"));
 const compiled = sources.filter((path) => !path.startsWith("src/kernels/assembly/"));
 const production = compiled.filter((path) => !path.endsWith(".test.ts") && !path.endsWith(".conformance.ts"));
+const consoleSources = files.filter((path) => /^console\/src\/.*\.tsx?$/.test(path));
+const consoleProduction = consoleSources.filter((path) => !path.endsWith(".test.ts"));
 const modules = readdirSync(join(root, "src")).filter((name) => existsSync(join(root, "src", name, "index.ts")));
 
 interface Import {
@@ -42,10 +44,11 @@ function importsOf(path: string): Import[] {
 }
 
 const imports = compiled.flatMap(importsOf);
+const consoleImports = consoleSources.flatMap(importsOf);
 
 describe("structure", () => {
   test("no file is longer than 600 lines, AssemblyScript included", () => {
-    const long = sources.filter((path) => read(path).split("\n").length > 601);
+    const long = [...sources, ...consoleSources].filter((path) => read(path).split("\n").length > 601);
     expect(long).toEqual([]);
   });
 
@@ -79,8 +82,22 @@ describe("structure", () => {
     expect(dead).toEqual([]);
   });
 
+  test("no file of the console is dead", () => {
+    const used = new Set(consoleImports.filter(({ from }) => !from.endsWith(".test.ts")).map(({ to }) => to));
+    expect(consoleProduction.filter((path) => !used.has(path) && path !== "console/src/main.tsx")).toEqual([]);
+  });
+
+  test("pages of the console share lib/ and ui/, not each other", () => {
+    const pageOf = (path: string): string | undefined => /^console\/src\/pages\/(\w+)\//.exec(path)?.[1];
+    const across = consoleImports.filter(({ from, to }) => {
+      const page = pageOf(to);
+      return page !== undefined && page !== pageOf(from) && from !== "console/src/pages/registry.ts";
+    });
+    expect(across.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
+  });
+
   test("every source file says at its head what it is", () => {
-    const bare = production.filter((path) => !/^(#![^\n]*\n)?\/\*\*/.test(read(path)));
+    const bare = [...production, ...consoleProduction].filter((path) => !/^(#![^\n]*\n)?\/\*\*/.test(read(path)));
     expect(bare).toEqual([]);
   });
 });
@@ -91,6 +108,8 @@ describe("package", () => {
     dependencies: Record<string, string>;
     devDependencies: Record<string, string>;
   };
+  const console = JSON.parse(read("console/package.json")) as { devDependencies: Record<string, string> };
+  const dependencies = { ...manifest.dependencies, ...manifest.devDependencies, ...console.devDependencies };
 
   test("subpath exports name public modules that exist", () => {
     for (const [subpath, target] of Object.entries(manifest.exports)) {
@@ -105,15 +124,12 @@ describe("package", () => {
     const decisions = readdirSync(join(root, "docs/decisions"))
       .map((name) => read(`docs/decisions/${name}`))
       .join("\n");
-    const names = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.devDependencies)];
-    const silent = names.filter((name) => !decisions.includes(`\`${name}\``));
+    const silent = Object.keys(dependencies).filter((name) => !decisions.includes(`\`${name}\``));
     expect(silent).toEqual([]);
   });
 
   test("versions are pinned", () => {
-    const loose = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies }).filter(
-      ([, version]) => !/^\d/.test(version),
-    );
+    const loose = Object.entries(dependencies).filter(([, version]) => !/^\d/.test(version));
     expect(loose).toEqual([]);
   });
 
