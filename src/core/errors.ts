@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   not_found: kind(404, "invalid_request_error", false),
   model_not_found: kind(404, "invalid_request_error", false),
   method_not_allowed: kind(405, "invalid_request_error", false),
+  policy_fixed: kind(409, "invalid_request_error", false),
   request_timeout: kind(408, "timeout_error", true),
   payload_too_large: kind(413, "invalid_request_error", false),
   queue_full: kind(429, "rate_limit_error", true),

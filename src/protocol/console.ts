@@ -83,7 +83,7 @@ export const requestTargetsSchema = z.object({
 export type RequestTargets = z.infer<typeof requestTargetsSchema>;
 
 const requestFields = {
-  /** `x-request-id` of the HTTP request; further generations of the same one (`n` above 1) end in ".1", ".2" and so on. */
+  /** `x-request-id` of the HTTP request; further generations of the same one (`n` above 1) end in "-1", "-2" and so on. */
   id: z.string(),
   model: z.string(),
   class: requestClassSchema,

@@ -10,19 +10,20 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { present, toErrorRecord } from "../core/index.ts";
 import { KvPages, StepExecutor } from "../llm/index.ts";
-import { createOutlook, createPolicy, kneeTokens, StepCost, type SchedulerLimits } from "../sched/index.ts";
+import { createPolicy, kneeTokens, outlookOf, StepCost, type SchedulerLimits } from "../sched/index.ts";
 import { calibrate } from "./calibrate.ts";
 import { liveClock, sleep, yieldThread } from "./clock.ts";
 import { loadFacts, withWeights } from "./load-model.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
 import { withBareNames } from "./embedding.ts";
 import { planEngine, PREDICTOR_SEED, type EnginePlan } from "./plan.ts";
+import { Outlooks } from "./outlooks.ts";
 import { LoopRecorder } from "./recorder.ts";
 import { RecordingSink } from "./recording-sink.ts";
 import { StepLoop } from "./step-loop.ts";
 import { createVocabulary } from "./text-assembler.ts";
 import type { Calibration, EngineOptions } from "./types.ts";
-import { drainInbox, handleMessage } from "./worker-inbox.ts";
+import { drainInbox, handleMessage, type InboxOwner } from "./worker-inbox.ts";
 
 const port = present(parentPort, "the parent port of an engine worker");
 const IDLE_STEP_MS = 1;
@@ -30,6 +31,8 @@ const send = (message: FromWorker): void => port.postMessage(message);
 
 interface Parts {
   readonly loop: StepLoop;
+  readonly outlooks: Outlooks;
+  readonly options: EngineOptions;
   readonly executor: StepExecutor;
   readonly plan: EnginePlan;
   readonly calibration: Calibration | null;
@@ -72,6 +75,7 @@ async function load({ options, name, recording }: WorkerSetup): Promise<Parts> {
     ...knee(cost),
   };
   const sink = recording === undefined ? null : openSink(options);
+  const outlooks = new Outlooks(plan.outlook, PREDICTOR_SEED);
   const loop = new StepLoop({
     executor,
     pages,
@@ -80,7 +84,7 @@ async function load({ options, name, recording }: WorkerSetup): Promise<Parts> {
     policy: createPolicy(info.policy, options.policyOptions),
     limits,
     clock: liveClock,
-    outlook: createOutlook(plan.outlook, PREDICTOR_SEED),
+    outlook: outlooks,
     prefixCache: options.prefixCache ?? true,
     recordDecisions: options.recordDecisions ?? 0,
     checkEachStep: options.checkEachStep ?? false,
@@ -88,7 +92,7 @@ async function load({ options, name, recording }: WorkerSetup): Promise<Parts> {
       ? {}
       : { recorder: beginRecording(sink, plan, limits, cost, recording, options) }),
   });
-  return { loop, executor, plan, calibration, sink };
+  return { loop, outlooks, options, executor, plan, calibration, sink };
 }
 
 /** Within the sizes that were measured; unknown where nothing was. */
@@ -136,6 +140,12 @@ function beginRecording(
 
 class WorkerLife {
   readonly #parts: Parts;
+  readonly #owner: InboxOwner = {
+    stop: () => {
+      this.#stopping = true;
+    },
+    setPolicy: (name) => this.#setPolicy(name),
+  };
   #stopping = false;
   #wake: (() => void) | null = null;
 
@@ -184,9 +194,16 @@ class WorkerLife {
   }
 
   #handle(message: ToWorker): void {
-    handleMessage(message, this.#parts.loop, send, () => {
-      this.#stopping = true;
-    });
+    handleMessage(message, this.#parts.loop, send, this.#owner);
+  }
+
+  /** Messages are handled between two steps, so that a step has one policy. */
+  #setPolicy(name: string): number {
+    const { loop, outlooks, options } = this.#parts;
+    // Settings are those of the policy that the engine was started with.
+    loop.setPolicy(createPolicy(name, name === options.policy ? options.policyOptions : {}));
+    if (options.outlook === undefined) outlooks.use(outlookOf(name));
+    return liveClock.nowMs();
   }
 }
 

@@ -16,11 +16,12 @@ import {
   type DecoderConfig,
   type TextTokenizer,
 } from "../llm/index.ts";
-import { checkSlo, type DecisionLogEntry, type Phase } from "../sched/index.ts";
+import { checkSlo, createPolicy, type DecisionLogEntry, type Phase } from "../sched/index.ts";
 import { after, liveClock, sleep, wallMs } from "./clock.ts";
 import { checkDimensions, readEmbeddingOptions, unitVector } from "./embedding.ts";
+import { EngineWatch } from "./engine-watch.ts";
 import { loadFacts, type ModelFacts } from "./load-model.ts";
-import type { Gauges, SequenceEnd, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
+import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
 import { EngineMetrics } from "./metrics.ts";
 import type { PhaseStats } from "./phases/options.ts";
 import { PhasesLink } from "./phases/phases-link.ts";
@@ -36,10 +37,12 @@ import type {
   EngineState,
   EngineStats,
   GenerateRequest,
+  PolicySwitch,
   RequestSummary,
   RequestTask,
   SubmitOptions,
   TokenStream,
+  WatchedStep,
 } from "./types.ts";
 import { WorkerLink, type EngineLink, type Ready } from "./worker-link.ts";
 
@@ -52,6 +55,8 @@ const LAST_BACKOFF_MS = 10_000;
 const IDLE: Gauges = { running: 0, waiting: 0, paused: 0, pagesUsed: 0 };
 
 type CheckedOptions = EngineOptions & { readonly maxRunning: number };
+
+type LastEvent = Extract<SequenceEvent, { readonly kind: "finish" | "error" }>;
 
 interface Open {
   readonly stream: LiveStream;
@@ -79,7 +84,10 @@ export class Engine implements AsyncDisposable {
   readonly #signals = new SignalFan();
   readonly #open = new Map<number, Open>();
   /** Who wants to know how a request went; kept until the worker has said so, also for streams that were left. */
-  readonly #watchers = new Map<number, (end: SequenceEnd | null, cachedTokens: number) => void>();
+  readonly #watchers = new Map<number, (last: LastEvent | null) => void>();
+  readonly #watch = new EngineWatch((on) => this.#link.send({ kind: "watch", on }));
+  /** In place of the one that it was started with; null: none. */
+  #policy: string | null = null;
   #link: EngineLink;
   #phases: PhaseStats | null = null;
   #recording: RecordingFile | null = null;
@@ -130,7 +138,7 @@ export class Engine implements AsyncDisposable {
     const engine = new Engine({ ...options, maxRunning }, name, facts, link, await readyOrClosed(link, file));
     engine.#recording = file;
     onStep = (report) => engine.#onStep(report);
-    engine.#watch(link);
+    engine.#recoverFrom(link);
     return engine;
   }
 
@@ -158,11 +166,14 @@ export class Engine implements AsyncDisposable {
       });
     }
     const { seq } = spec;
-    const { signal, onEnd } = options;
+    const { signal, onEnd, observer } = options;
     const stream = new LiveStream(
       request.id ?? `${this.#name}-${seq}`,
       {
-        pause: () => this.#link.send({ kind: "pause", seq }),
+        pause: () => {
+          this.#watch.paused(seq, liveClock.nowMs());
+          this.#link.send({ kind: "pause", seq });
+        },
         resume: () => this.#link.send({ kind: "resume", seq }),
         abandon: () => this.#abandon(seq),
       },
@@ -174,7 +185,8 @@ export class Engine implements AsyncDisposable {
     );
     this.#open.set(seq, { stream, queued: true });
     this.#queued += 1;
-    if (onEnd !== undefined) this.#watchers.set(seq, (end, cached) => onEnd(summarise(spec, end, cached)));
+    if (onEnd !== undefined) this.#watchers.set(seq, (last) => onEnd(summarise(spec, last)));
+    if (observer !== undefined) this.#watch.follow(seq, observer);
     this.#link.send({ kind: "submit", spec });
     if (signal?.aborted === true) stream.cancel();
     return stream;
@@ -205,7 +217,7 @@ export class Engine implements AsyncDisposable {
   stats(): EngineStats {
     const { kvPages, pageTokens } = this.#info;
     const { running, waiting, paused, pagesUsed } = this.#gauges;
-    const { maxRunning, maxWaiting = DEFAULT_MAX_WAITING, budgetTokens } = this.#options;
+    const { maxRunning, maxWaiting = DEFAULT_MAX_WAITING } = this.#options;
     return {
       name: this.#name,
       state: this.#state,
@@ -216,12 +228,39 @@ export class Engine implements AsyncDisposable {
       counters: this.#metrics.counters(),
       slo: this.#metrics.slo(),
       histograms: this.#metrics.histograms(),
-      limits: { maxRunning, maxWaiting, budgetTokens: budgetTokens ?? this.#calibration?.budgetTokens ?? 0 },
+      limits: { maxRunning, maxWaiting, budgetTokens: this.#budgetTokens },
       calibration: this.#calibration,
       phases: this.#phases,
       recording: this.#recording?.status ?? null,
       lastError: this.#lastError,
     };
+  }
+
+  get #budgetTokens(): number {
+    return this.#options.budgetTokens ?? this.#calibration?.budgetTokens ?? 0;
+  }
+
+  /** Tells every step from now on, until the answer is called; also those of workers to come. */
+  watch(onStep: (step: WatchedStep) => void): () => void {
+    return this.#watch.watch(onStep);
+  }
+
+  /**
+   * Has another policy decide from the next step on, with its own defaults. Requests stay where they are, and what is said
+   * does not change by it; it holds over restarts.
+   * @throws PunctualError invalid_request (no such policy), policy_fixed (`info.fixedPolicy`), shutting_down.
+   */
+  async setPolicy(policy: string): Promise<PolicySwitch> {
+    createPolicy(policy);
+    const { fixedPolicy } = this.#info;
+    if (fixedPolicy !== undefined) fail("policy_fixed", `The policy cannot be switched: ${fixedPolicy}.`);
+    if (this.#stopped !== null) fail("shutting_down", "the engine is stopping");
+    const previous = this.#policy ?? this.#info.policy;
+    this.#policy = policy;
+    // A worker that dies before it answers is followed by one that is told again.
+    const atMs = (await this.#link.setPolicy(policy)) ?? liveClock.nowMs();
+    this.#info = { ...this.#info, policy };
+    return { policy, previous, atMs };
   }
 
   /** The last scheduling decisions, oldest first; see `recordDecisions`. */
@@ -341,6 +380,7 @@ export class Engine implements AsyncDisposable {
     this.#gauges = report.gauges;
     this.#phases = report.phases ?? null;
     this.#failures = 0;
+    this.#watch.report(report, this.#budgetTokens);
     for (const event of report.events) this.#deliver(event, report.atMs);
   }
 
@@ -354,7 +394,7 @@ export class Engine implements AsyncDisposable {
       open?.stream.push(event.token);
       return;
     }
-    this.#tellWatcher(event.seq, event.end, event.kind === "finish" ? event.finish.usage.cachedTokens : 0);
+    this.#tellWatcher(event.seq, event);
     if (open === undefined) return; // cancelled meanwhile
     this.#close(event.seq);
     if (event.kind === "finish") open.stream.push(event.finish);
@@ -371,11 +411,11 @@ export class Engine implements AsyncDisposable {
     this.#lastAdmitMs = atMs;
   }
 
-  #tellWatcher(seq: number, end: SequenceEnd | null, cachedTokens: number): void {
+  #tellWatcher(seq: number, last: LastEvent | null): void {
     const tell = this.#watchers.get(seq);
     if (tell === undefined) return;
     this.#watchers.delete(seq);
-    tell(end, cachedTokens);
+    tell(last);
   }
 
   /** The reader has left: free everything. */
@@ -391,7 +431,7 @@ export class Engine implements AsyncDisposable {
   }
 
   /** Waits for the worker's end and, unless that was asked for, recovers from it. */
-  #watch(link: EngineLink): void {
+  #recoverFrom(link: EngineLink): void {
     void link.gone.then((error) => {
       if (this.#link === link) this.#onGone(error);
     });
@@ -405,7 +445,7 @@ export class Engine implements AsyncDisposable {
       stream.fail(new PunctualError("engine_failed", "the engine worker died", error === null ? {} : { cause: error }));
     }
     this.#open.clear();
-    for (const seq of this.#watchers.keys()) this.#tellWatcher(seq, null, 0);
+    for (const seq of this.#watchers.keys()) this.#tellWatcher(seq, null);
     this.#queued = 0;
     this.#gauges = IDLE;
     this.#onDrained?.();
@@ -434,12 +474,14 @@ export class Engine implements AsyncDisposable {
       if (this.#link === link) this.#onStep(report);
     });
     this.#link = link;
-    this.#watch(link);
+    this.#recoverFrom(link);
     this.#metrics.restarted();
+    this.#watch.restarted();
+    if (this.#policy !== null) void link.setPolicy(this.#policy); // read before its first step
     link.ready.then(
       (ready) => {
         if (this.#state !== "restarting") return;
-        this.#info = ready.info;
+        this.#info = { ...ready.info, policy: this.#policy ?? ready.info.policy };
         this.#calibration = ready.calibration;
         this.#phases = ready.phases ?? null;
         this.#state = "ready";
@@ -494,10 +536,14 @@ function checkTask({ id, stage }: RequestTask): RequestTask {
 }
 
 /** What the worker said about a request's end; without its word (it died) only what this side knows. */
-function summarise(spec: SequenceSpec, end: SequenceEnd | null, cachedTokens: number): RequestSummary {
-  if (end !== null) {
-    const { promptTokens, completionTokens } = end;
-    return { end: end.end, ...end.timing, promptTokens, cachedTokens, completionTokens };
+function summarise(spec: SequenceSpec, last: LastEvent | null): RequestSummary {
+  if (last !== null) {
+    const { end, timing, promptTokens, completionTokens, outcome } = last.end;
+    const finish = last.kind === "finish" ? last.finish : null;
+    const cachedTokens = finish?.usage.cachedTokens ?? 0;
+    const error = last.kind === "error" ? last.error.code : null;
+    const cause = finish?.cause ?? null;
+    return { end, ...timing, promptTokens, cachedTokens, completionTokens, cause, error, outcome };
   }
   return {
     end: "error",
@@ -509,5 +555,8 @@ function summarise(spec: SequenceSpec, end: SequenceEnd | null, cachedTokens: nu
     promptTokens: spec.promptTokens.length,
     cachedTokens: 0,
     completionTokens: 0,
+    cause: null,
+    error: "engine_failed",
+    outcome: null,
   };
 }

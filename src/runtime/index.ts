@@ -64,8 +64,10 @@ export {
   type HistogramName,
   type HistogramSnapshot,
   type ModelSource,
+  type PolicySwitch,
   type RandomModelSource,
   type RequestEnd,
+  type RequestObserver,
   type RequestTask,
   type RequestSummary,
   type Section,
@@ -74,4 +76,5 @@ export {
   type TokenEvent,
   type TokenStream,
   type Usage,
+  type WatchedStep,
 } from "./types.ts";

@@ -7,6 +7,7 @@ import type { ErrorRecord } from "../core/index.ts";
 import type { PhaseStats } from "./phases/options.ts";
 import type { DecisionLogEntry, Phase, Slo, SloOutcome } from "../sched/index.ts";
 import type { GrammarSpec, SamplingOptions } from "../llm/index.ts";
+import type { StepTrace } from "./step-trace.ts";
 import type {
   Calibration,
   EngineInfo,
@@ -42,6 +43,10 @@ export type ToWorker =
   | { readonly kind: "pause"; readonly seq: number }
   | { readonly kind: "resume"; readonly seq: number }
   | { readonly kind: "decisions"; readonly ticket: number }
+  /** Whether reports carry a trace. */
+  | { readonly kind: "watch"; readonly on: boolean }
+  /** Decides from the next step on. The answer is "policy". */
+  | { readonly kind: "policy"; readonly ticket: number; readonly policy: string }
   /** Finish the current step, release everything, exit. */
   | { readonly kind: "stop" }
   /** For tests of recovery: fail as a bug would, or exit as if killed. */
@@ -104,8 +109,12 @@ export type FromWorker =
       readonly events: readonly SequenceEvent[];
       /** Of an engine whose phases are apart. */
       readonly phases?: PhaseStats;
+      /** While somebody watches. */
+      readonly trace?: StepTrace;
     }
   | { readonly kind: "decisions"; readonly ticket: number; readonly entries: readonly DecisionLogEntry[] }
+  /** It was switched at that moment, between two steps. */
+  | { readonly kind: "policy"; readonly ticket: number; readonly atMs: number }
   /** Lines of a recording, whole ones. */
   | { readonly kind: "recording"; readonly text: string };
 

@@ -10,6 +10,7 @@
  * - Requests for a model that is not loaded wait for it: at most so many, at most so long.
  */
 import { assert, fail, PunctualError, type Clock } from "../core/index.ts";
+import { createPolicy } from "../sched/index.ts";
 import { after, liveClock, sleep } from "./clock.ts";
 import { readEmbeddingOptions } from "./embedding.ts";
 import { Engine } from "./engine-port.ts";
@@ -19,7 +20,7 @@ import { mergeStats } from "./merge-stats.ts";
 import { EngineMetrics } from "./metrics.ts";
 import { planEngine } from "./plan.ts";
 import { WaitingStream, type EngineWait } from "./waiting-stream.ts";
-import type { EngineInfo, EngineOptions, EngineState, EngineStats } from "./types.ts";
+import type { EngineInfo, EngineOptions, EngineState, EngineStats, PolicySwitch, WatchedStep } from "./types.ts";
 
 /** A model of a pool: how its engine is started, and the name it is asked by. */
 export type PooledModel = EngineOptions & { readonly name: string };
@@ -72,6 +73,11 @@ interface Entry {
   closed: boolean;
   /** Books of engines that are gone. */
   past: EngineStats | null;
+  /** In place of the one in its options; null: none. */
+  policy: string | null;
+  readonly watchers: Set<(step: WatchedStep) => void>;
+  /** Ends watching the engine that is loaded, where somebody does. */
+  unwatch: (() => void) | null;
 }
 
 const POLL_MS = 20;
@@ -105,7 +111,7 @@ export class ModelPool implements AsyncDisposable {
    */
   static async create(models: readonly PooledModel[], options: ModelPoolOptions = {}): Promise<ModelPool> {
     const pool = new ModelPool(options);
-    for (const model of models) await pool.#add(model);
+    for (const model of models) await pool.add(model);
     return pool;
   }
 
@@ -178,7 +184,16 @@ export class ModelPool implements AsyncDisposable {
     }
   }
 
-  async #add(options: PooledModel): Promise<void> {
+  /**
+   * One more model, not loaded yet. Answers it as an engine.
+   * @throws PunctualError as `create` does, and shutting_down when the pool is stopping.
+   */
+  async add(options: PooledModel): Promise<Engine> {
+    if (this.#stopped) fail("shutting_down", "the pool is stopping");
+    return this.#add(options);
+  }
+
+  async #add(options: PooledModel): Promise<Engine> {
     const { name } = options;
     if (this.#entries.has(name)) fail("invalid_request", `Two models are named '${name}'.`, { param: "model" });
     const facts = await loadFacts(options.model);
@@ -208,9 +223,15 @@ export class ModelPool implements AsyncDisposable {
       landing: new Set(),
       closed: false,
       past: null,
+      policy: null,
+      watchers: new Set(),
+      unwatch: null,
     };
+    // Reading took a while; a second one of that name may have come meanwhile.
+    if (this.#entries.has(name)) fail("invalid_request", `Two models are named '${name}'.`, { param: "model" });
     this.#names.push(name);
     this.#entries.set(name, entry);
+    return entry.engine;
   }
 
   #engineOf(entry: () => Entry): Engine {
@@ -294,7 +315,14 @@ export class ModelPool implements AsyncDisposable {
       await this.#makeRoom(entry);
       entry.state = "loading";
       try {
-        entry.live = await Engine.start(entry.options);
+        const live = await Engine.start(entry.options);
+        // It may be switched again while this waits.
+        for (let set: string | null = null; entry.policy !== null && entry.policy !== set; ) {
+          set = entry.policy;
+          await live.setPolicy(set);
+        }
+        entry.live = live;
+        updateWatch(entry);
       } catch (error) {
         entry.state = "unloaded";
         throw error;
@@ -338,8 +366,23 @@ export class ModelPool implements AsyncDisposable {
     const last = live.stats();
     entry.past = entry.past === null ? last : mergeStats(entry.past, last);
     entry.live = null;
+    entry.unwatch = null;
     entry.state = "unloaded";
   }
+}
+
+/** Watches the engine that is loaded exactly while somebody watches the model. */
+function updateWatch(entry: Entry): void {
+  const { live, watchers } = entry;
+  if (watchers.size > 0) {
+    entry.unwatch ??=
+      live?.watch((step) => {
+        for (const onStep of watchers) onStep(step);
+      }) ?? null;
+    return;
+  }
+  entry.unwatch?.();
+  entry.unwatch = null;
 }
 
 /** No request of it is queued, computed or set aside. Answers that are complete but unread need no engine. */
@@ -396,8 +439,8 @@ class PooledEngine implements Engine {
   }
 
   get info(): EngineInfo {
-    const { live, info } = this.#link.entry();
-    return live?.info ?? info;
+    const { live, info, policy } = this.#link.entry();
+    return live?.info ?? (policy === null ? info : { ...info, policy });
   }
 
   get state(): EngineState {
@@ -429,6 +472,35 @@ class PooledEngine implements Engine {
 
   async decisions(): ReturnType<Engine["decisions"]> {
     return (await this.#link.entry().live?.decisions()) ?? [];
+  }
+
+  watch(onStep: (step: WatchedStep) => void): () => void {
+    const entry = this.#link.entry();
+    const own = (step: WatchedStep): void => onStep(step); // the same function may watch twice
+    entry.watchers.add(own);
+    updateWatch(entry);
+    return () => {
+      entry.watchers.delete(own);
+      updateWatch(entry);
+    };
+  }
+
+  /** Of a model that is not loaded: from its next load on. */
+  async setPolicy(policy: string): Promise<PolicySwitch> {
+    const entry = this.#link.entry();
+    const { live, info } = entry;
+    const previous = this.info.policy;
+    if (live !== null) {
+      const done = await live.setPolicy(policy);
+      entry.policy = policy;
+      return done;
+    }
+    createPolicy(policy);
+    if (info.fixedPolicy !== undefined) {
+      return fail("policy_fixed", `The policy cannot be switched: ${info.fixedPolicy}.`);
+    }
+    entry.policy = policy;
+    return { policy, previous, atMs: this.#link.clock.nowMs() };
   }
 
   crashWorker(how: "throw" | "exit"): void {

@@ -55,6 +55,8 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
     kvPages,
     pageTokens,
     policy: policy.name,
+    phases: options.phases ?? "colocated",
+    ...fixedPolicy(options),
     defaultSlo: options.defaultSlo ?? BEST_EFFORT,
     ...(options.embedding === undefined ? {} : { embedding: embeddingInfo(options.embedding, config) }),
   };
@@ -67,6 +69,13 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
   };
   const outlook = options.outlook ?? outlookOf(policy.name);
   return { info, maxRunning, maxRows, budgetTokens: options.budgetTokens ?? null, calibration, outlook };
+}
+
+function fixedPolicy({ phases = "colocated", record }: EngineOptions): Pick<EngineInfo, "fixedPolicy"> {
+  if (phases !== "colocated") {
+    return { fixedPolicy: `phases are "${phases}": each worker keeps the policy that it was started with` };
+  }
+  return record === undefined ? {} : { fixedPolicy: "this run is being recorded, and a recording has one policy" };
 }
 
 function embeddingInfo(options: EmbeddingOptions, config: DecoderConfig): NonNullable<EngineInfo["embedding"]> {

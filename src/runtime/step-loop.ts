@@ -35,6 +35,7 @@ import type { RecordedStage } from "../workload/index.ts";
 import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
 import type { LoopRecorder } from "./recorder.ts";
 import { LiveSequence, type Accepted } from "./sequence.ts";
+import { StepTracer } from "./step-trace.ts";
 import type { Vocabulary } from "./text-assembler.ts";
 import type { FinishCause, RequestEnd } from "./types.ts";
 
@@ -82,6 +83,9 @@ export interface StepLoopOptions {
 
 export class StepLoop {
   readonly #options: StepLoopOptions;
+  #policy: BatchPolicy;
+  /** Null: nobody watches. */
+  #tracer: StepTracer | null = null;
   readonly #cost: StepCost;
   readonly #outlook: Outlook;
   readonly #waiting: Map<number, LiveSequence>;
@@ -97,6 +101,7 @@ export class StepLoop {
 
   constructor(options: StepLoopOptions) {
     this.#options = options;
+    this.#policy = options.policy;
     this.#cost = options.cost ?? new StepCost();
     this.#outlook = options.outlook ?? new MeanOutlook();
     const { waiting, paused } = options.phase?.queues ?? { waiting: new Map(), paused: new Map() };
@@ -109,6 +114,16 @@ export class StepLoop {
     const { phase } = this.#options;
     const admits = phase === undefined || (phase.admits && this.#running.size < phase.maxRunning());
     return this.#running.size > 0 || (admits && this.#waiting.size > 0);
+  }
+
+  /** Decides from the next step on. Between steps only; sequences and pages stay as they are. */
+  setPolicy(policy: BatchPolicy): void {
+    this.#policy = policy;
+  }
+
+  /** Whether reports carry a trace. Between steps only. */
+  watch(on: boolean): void {
+    this.#tracer = on ? (this.#tracer ?? new StepTracer()) : null;
   }
 
   /** Sequences that hold pages here, the oldest first. */
@@ -218,7 +233,8 @@ export class StepLoop {
 
   /** Plans and carries out one step. Answers what to report, also when nothing was computed. */
   async step(): Promise<StepReport> {
-    const { clock, policy, recorder } = this.#options;
+    const { clock, recorder } = this.#options;
+    const policy = this.#policy;
     const startMs = clock.nowMs();
     recorder?.beginStep();
     const written = recorder?.wantsDecision ?? false;
@@ -230,6 +246,7 @@ export class StepLoop {
     for (const id of plan.preempt) this.#preempt(id);
     for (const id of plan.admit) this.#admit(id, startMs);
     const batch = this.#batch(plan);
+    this.#tracer?.advanced(batch);
     const tokens = batch.reduce((sum, { row }) => sum + row.tokens.length, 0);
     const tokenMs = batch.length > 0 ? await this.#advance(batch) : null;
     const endMs = clock.nowMs();
@@ -275,7 +292,8 @@ export class StepLoop {
     this.#events = [];
     this.#preemptions = 0;
     this.#changed = false;
-    return { kind: "step", atMs, tokens, stepMs, preemptions, gauges: this.gauges, events };
+    const report: StepReport = { kind: "step", atMs, tokens, stepMs, preemptions, gauges: this.gauges, events };
+    return this.#tracer === null ? report : { ...report, trace: this.#tracer.take() };
   }
 
   #view(nowMs: number): SchedulerView {
@@ -321,6 +339,7 @@ export class StepLoop {
     this.#drop(sequence);
     this.#enqueue(sequence);
     this.#preemptions += 1;
+    this.#tracer?.preempted(id);
   }
 
   #admit(id: number, nowMs: number): void {
@@ -330,7 +349,10 @@ export class StepLoop {
     this.#waiting.delete(id);
     this.#running.set(id, sequence);
     const first = sequence.admit(prefixCache ? pages.open(sequence.known) : pages.open(), nowMs);
-    if (!first) return;
+    if (!first) {
+      this.#tracer?.resumed(id);
+      return;
+    }
     const queries = prefixCache ? sequence.spec.promptTokens.length : 0;
     this.#events.push({ kind: "admit", seq: id, queries, hits: sequence.computed });
   }

@@ -12,7 +12,8 @@ import type {
 } from "../llm/index.ts";
 import type { DisaggregatedOptions, PhasesMode, PhaseStats, SemiPdOptions } from "./phases/options.ts";
 import type { RecordingOptions, RecordingStatus } from "./recording-file.ts";
-import type { OutlookKind, PolicyOptions, Slo, SloClass, SloOutcome } from "../sched/index.ts";
+import type { OutlookKind, Phase, PolicyOptions, Slo, SloClass, SloOutcome } from "../sched/index.ts";
+import type { ErrorCode } from "../core/index.ts";
 
 /** A model on disk. */
 export interface ModelSource {
@@ -292,6 +293,54 @@ export interface RequestSummary {
   /** Prompt tokens whose KV came from the prefix cache. */
   readonly cachedTokens: number;
   readonly completionTokens: number;
+  /** Why generation ended, of requests that ended well or were cut; null for others. */
+  readonly cause: FinishCause | null;
+  /** What others failed with; null for those that ended well. */
+  readonly error: ErrorCode | null;
+  /** How it fared; null when its engine died or never had it. */
+  readonly outcome: SloOutcome | null;
+}
+
+/**
+ * Told what becomes of one request while it happens; its end is `onEnd`'s to tell. Times are `liveClock` milliseconds.
+ * Must not throw, and should not take long: it is called for every token.
+ */
+export interface RequestObserver {
+  /** Taken from the queue for the first time. @param cachedTokens of the prompt, found in the prefix cache */
+  admitted(atMs: number, cachedTokens: number): void;
+  /** A step computed so many tokens of its prompt, or of what it has to compute again. */
+  chunk(startMs: number, durationMs: number, tokens: number): void;
+  /** The step that made its next token ended. */
+  token(atMs: number): void;
+  /** It gave its pages back: for others, or because its reader is slow. */
+  interrupted(kind: "preempted" | "paused", atMs: number): void;
+  /** Taken from the queue again. */
+  resumed(atMs: number): void;
+}
+
+/** One step as told to who watches an engine. Times are `liveClock` milliseconds. */
+export interface WatchedStep {
+  readonly startMs: number;
+  readonly durationMs: number;
+  /** Of prompts, and of what was computed again. */
+  readonly prefillTokens: number;
+  readonly decodeTokens: number;
+  /** Sequences that advanced. */
+  readonly sequences: number;
+  /** Most tokens that a step should hold. */
+  readonly budgetTokens: number;
+  /** Sequences that gave their pages back since the step before. */
+  readonly preempted: number;
+  /** Whose loop it was, of engines whose phases are apart. */
+  readonly phase?: Phase;
+}
+
+/** A switch of policy that was carried out. */
+export interface PolicySwitch {
+  readonly policy: string;
+  readonly previous: string;
+  /** Every step that began later was decided by the new one; `liveClock` milliseconds. */
+  readonly atMs: number;
 }
 
 /** What a caller may add to a submitted request. */
@@ -300,6 +349,8 @@ export interface SubmitOptions {
   readonly signal?: AbortSignal;
   /** Called once after the request has ended, however it ended; not when `submit` itself throws. Must not throw. */
   readonly onEnd?: (summary: RequestSummary) => void;
+  /** Told what becomes of it meanwhile. The worker writes a little more into its reports while there is one. */
+  readonly observer?: RequestObserver;
 }
 
 /** What was measured at start, and the budget chosen from it. */
@@ -365,6 +416,9 @@ export interface EngineInfo {
   readonly pageTokens: number;
   /** Name of the scheduling policy in force. */
   readonly policy: string;
+  readonly phases: PhasesMode;
+  /** Why `setPolicy` refuses; absent when it does not. */
+  readonly fixedPolicy?: string;
   /** Objective of requests that bring none. */
   readonly defaultSlo: Slo;
   /** Only of an engine that embeds: what it allows. */

@@ -2,7 +2,7 @@
  * The stream of a request whose model is still being loaded: it can be read, cancelled and left like any other, and becomes
  * the engine's own stream as soon as there is an engine.
  */
-import { PunctualError, toErrorRecord, type Clock } from "../core/index.ts";
+import { PunctualError, toErrorRecord, type Clock, type ErrorCode } from "../core/index.ts";
 import type { Engine } from "./engine-port.ts";
 import type { GenerateEvent, GenerateRequest, RequestSummary, SubmitOptions, TokenStream } from "./types.ts";
 
@@ -82,20 +82,16 @@ export class WaitingStream implements TokenStream {
       });
     } catch (error) {
       const { code } = toErrorRecord(error);
-      options.onEnd?.(unserved(request, code === "cancelled" ? "abort" : "error", clock.nowMs()));
+      options.onEnd?.(unserved(request, code, clock.nowMs()));
       throw error;
     }
   }
 }
 
 /** The end of a request that no engine has seen. */
-function unserved(
-  request: GenerateRequest & { arrivalMs: number },
-  end: RequestSummary["end"],
-  endMs: number,
-): RequestSummary {
+function unserved(request: GenerateRequest & { arrivalMs: number }, error: ErrorCode, endMs: number): RequestSummary {
   return {
-    end,
+    end: error === "cancelled" ? "abort" : "error",
     arrivalMs: request.arrivalMs,
     scheduledMs: null,
     firstTokenMs: null,
@@ -104,5 +100,8 @@ function unserved(
     promptTokens: request.promptTokens.length,
     cachedTokens: 0,
     completionTokens: 0,
+    cause: null,
+    error,
+    outcome: null,
   };
 }

@@ -10,6 +10,7 @@ export interface InboxTarget {
   pause(seq: number): void;
   resume(seq: number): void;
   decisions(): readonly DecisionLogEntry[];
+  watch(on: boolean): void;
 }
 
 /** Messages that came while the thread computed. */
@@ -21,12 +22,20 @@ export function drainInbox(port: MessagePort, handle: (message: ToWorker) => voi
   }
 }
 
-/** @param stop asks the worker to end after what is under way. @throws when a test asks the worker to crash. */
+/** What concerns a worker rather than its loops. */
+export interface InboxOwner {
+  /** Ends after what is under way. */
+  stop(): void;
+  /** Switches the policy and answers when that was. */
+  setPolicy(policy: string): number;
+}
+
+/** Carries a message out. @throws when a test asks the worker to crash. */
 export function handleMessage(
   message: ToWorker,
   target: InboxTarget,
   send: (message: FromWorker) => void,
-  stop: () => void,
+  owner: InboxOwner,
 ): void {
   switch (message.kind) {
     case "submit":
@@ -39,8 +48,12 @@ export function handleMessage(
       return target.resume(message.seq);
     case "decisions":
       return send({ kind: "decisions", ticket: message.ticket, entries: target.decisions() });
+    case "watch":
+      return target.watch(message.on);
+    case "policy":
+      return send({ kind: "policy", ticket: message.ticket, atMs: owner.setPolicy(message.policy) });
     case "stop":
-      return stop();
+      return owner.stop();
     case "crash":
       if (message.how === "exit") process.exit(70);
       throw new Error("crashed on request");

@@ -10,6 +10,9 @@ import type { FromWorker, StepReport, ToWorker, WorkerSetup } from "./messages.t
 
 export type Ready = Extract<FromWorker, { kind: "ready" }>;
 
+/** What answers a ticket. */
+type Answer = Extract<FromWorker, { readonly ticket: number }>;
+
 interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
@@ -49,6 +52,8 @@ export interface EngineLink {
   send(message: ToWorker): void;
   /** The decisions that it has kept; none when it is gone. */
   decisions(): Promise<readonly DecisionLogEntry[]>;
+  /** Switches the policy; answers when, and null when it is gone. */
+  setPolicy(policy: string): Promise<number | null>;
 }
 
 export class WorkerLink implements EngineLink {
@@ -57,7 +62,7 @@ export class WorkerLink implements EngineLink {
   /** Resolves when the thread has ended, with the exception that ended it, if any. */
   readonly gone: Promise<Error | null>;
   readonly #worker: Worker;
-  readonly #tickets = new Map<number, (entries: readonly DecisionLogEntry[]) => void>();
+  readonly #tickets = new Map<number, (answer: Answer | null) => void>();
   #nextTicket = 0;
   #alive = true;
   #error: Error | null = null;
@@ -83,7 +88,7 @@ export class WorkerLink implements EngineLink {
       else if (message.kind === "recording") onRecording?.(message.text);
       else if (message.kind === "ready") ready.resolve(message);
       else if (message.kind === "failed") ready.reject(fromErrorRecord(message.error));
-      else this.#answer(message.ticket, message.entries);
+      else this.#answer(message.ticket, message);
     });
     this.#worker.on("error", (error: unknown) => {
       this.#error = error instanceof Error ? error : new Error(String(error));
@@ -91,7 +96,7 @@ export class WorkerLink implements EngineLink {
     this.#worker.on("exit", (code) => {
       this.#alive = false;
       const error = this.#error ?? (code === 0 ? null : new Error(`the engine worker exited with status ${code}`));
-      for (const ticket of this.#tickets.keys()) this.#answer(ticket, []);
+      for (const ticket of this.#tickets.keys()) this.#answer(ticket, null);
       ready.reject(new PunctualError("engine_failed", "the engine worker ended while starting", { cause: error }));
       gone.resolve(error);
     });
@@ -108,17 +113,28 @@ export class WorkerLink implements EngineLink {
   }
 
   /** The decisions that the worker has kept; none when it is gone. */
-  decisions(): Promise<readonly DecisionLogEntry[]> {
-    if (!this.#alive) return Promise.resolve([]);
+  async decisions(): Promise<readonly DecisionLogEntry[]> {
+    const answer = await this.#ask((ticket) => ({ kind: "decisions", ticket }));
+    return answer?.kind === "decisions" ? answer.entries : [];
+  }
+
+  async setPolicy(policy: string): Promise<number | null> {
+    const answer = await this.#ask((ticket) => ({ kind: "policy", ticket, policy }));
+    return answer?.kind === "policy" ? answer.atMs : null;
+  }
+
+  /** The worker's answer; null when it is gone. */
+  #ask(question: (ticket: number) => ToWorker): Promise<Answer | null> {
+    if (!this.#alive) return Promise.resolve(null);
     const ticket = this.#nextTicket++;
     return new Promise((resolve) => {
       this.#tickets.set(ticket, resolve);
-      this.send({ kind: "decisions", ticket });
+      this.send(question(ticket));
     });
   }
 
-  #answer(ticket: number, entries: readonly DecisionLogEntry[]): void {
-    this.#tickets.get(ticket)?.(entries);
+  #answer(ticket: number, answer: Answer | null): void {
+    this.#tickets.get(ticket)?.(answer);
     this.#tickets.delete(ticket);
   }
 }

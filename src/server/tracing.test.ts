@@ -155,6 +155,9 @@ describe("traces", () => {
       promptTokens: 1,
       cachedTokens: 0,
       completionTokens: 0,
+      cause: null,
+      error: "deadline_expired",
+      outcome: null,
     };
     life.generated(choice, summary);
     life.end(31, 503, null);

@@ -7,7 +7,7 @@
  * again.
  */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { present, toErrorRecord } from "../../core/index.ts";
+import { fail, present, toErrorRecord } from "../../core/index.ts";
 import { liveClock, sleep, yieldThread } from "../clock.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "../messages.ts";
 import { drainInbox, handleMessage } from "../worker-inbox.ts";
@@ -84,8 +84,11 @@ class DecodeWorker {
   }
 
   #handle(message: ToWorker): void {
-    handleMessage(message, this.#loaded.loops, send, () => {
-      this.#stopping = true;
+    handleMessage(message, this.#loaded.loops, send, {
+      stop: () => {
+        this.#stopping = true;
+      },
+      setPolicy: () => fail("policy_fixed", "phases apart keep the policy that they were started with"),
     });
   }
 }

@@ -276,8 +276,13 @@ export class PhaseLoops {
     });
   }
 
+  /** Whether reports carry a trace. A step under way goes on as it began. */
+  watch(on: boolean): void {
+    for (const { loop } of this.#lanes) loop.watch(on);
+  }
+
   async #turn(lane: Lane): Promise<void> {
-    const report = await lane.loop.step();
+    const report = inPhase(await lane.loop.step(), lane.phase);
     lane.turn = null;
     const { clock, shares, checkEachStep } = this.#options;
     shares.observe(report.events);
@@ -398,6 +403,10 @@ export class PhaseLoops {
       assert(held.decode.size === pages.decode.usedPages, "every used page of the decodes belongs to somebody");
     }
   }
+}
+
+function inPhase(report: StepReport, phase: Phase): StepReport {
+  return report.trace === undefined ? report : { ...report, trace: { ...report.trace, phase } };
 }
 
 /** The youngest go: they have waited least for what they would have to wait for there. */

@@ -63,6 +63,10 @@ export class PhasesLink implements EngineLink {
   decisions(): Promise<readonly DecisionLogEntry[]> {
     return this.#decide.decisions();
   }
+
+  setPolicy(policy: string): Promise<number | null> {
+    return this.#decide.setPolicy(policy);
+  }
 }
 
 /** A folder through which both workers map one copy of the weights, where none was given; null for random weights. */
