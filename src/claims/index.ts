@@ -15,6 +15,7 @@ import type { Claim } from "./framework.ts";
 import { kernelBandwidth } from "./kernel-bandwidth.ts";
 import { planning } from "./planning.ts";
 import { rivals } from "./rivals.ts";
+import { simulator } from "./simulator.ts";
 import { structuredOutput } from "./structured-output.ts";
 import { trainingSpeed } from "./training-speed.ts";
 
@@ -42,6 +43,7 @@ export const CLAIMS: readonly Claim[] = [
   trainingSpeed,
   eventLoop,
   planning,
+  simulator,
   fidelity,
   agreement,
   rivals,
