@@ -28,6 +28,7 @@ export {
   type PackBits,
   type PackedWeights,
 } from "./passes/pack.ts";
+export { packGather, type PackGatherOptions } from "./passes/pack-gather.ts";
 export { packLinear, type PackLinearOptions } from "./passes/pack-linear.ts";
 export type { Feeds, Fetched } from "./feeds.ts";
 export {

@@ -15,6 +15,7 @@ import {
   GraphBuilder,
   logSoftmax,
   mul,
+  packGather,
   packLinear,
   reduceMax,
   sub,
@@ -178,7 +179,9 @@ export function boundaryGraph(
           : lastGraph(config, weights, options.topK);
   if (options.format === "f32") return graph;
   const bits = options.format === "int4" ? 4 : 8;
-  return packLinear(graph, {
+  // A lookup computes nothing, so there a table as its file has it loses nothing, whatever the bits; else 8 bits are near enough.
+  const withTable = packGather(graph, { packed: (name, dims) => weights.packed?.(name, dims) ?? null });
+  return packLinear(withTable, {
     bits,
     blockSize: options.blockSize,
     packed: (name, dims) => {

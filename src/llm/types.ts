@@ -103,7 +103,7 @@ export interface KvOptions {
 export interface StepExecutorOptions {
   readonly config: DecoderConfig;
   readonly weights: WeightSource;
-  /** Storage of the linear layers; embedding lookups and norms stay float32. */
+  /** Storage of the linear layers. Embeddings are looked up in 8 bits, or as their file has them, unless this is f32; norms stay float32. */
   readonly weightsFormat: WeightsFormat;
   /** Inputs per quantisation scale. Default: 128 for wide models (512 and more) where it divides every layer, else 32. */
   readonly blockSize?: 32 | 128;

@@ -32,12 +32,15 @@ const ROW_WIDTHS = 6;
 const BLOCK = 32;
 
 const LINEAR_BYTES: Readonly<Record<WeightsFormat, number>> = { f32: 4, int8: 1 + 4 / BLOCK, int4: 0.5 + 4 / BLOCK };
+/** A table that its file has in 4 bits takes less. */
+const TABLE_BYTES: Readonly<Record<WeightsFormat, number>> = { f32: 4, int8: 1 + 4 / BLOCK, int4: 1 + 4 / BLOCK };
 
 /** @throws PunctualError invalid_request for options that contradict themselves. */
 export function estimateMemory(options: EngineOptions, config: DecoderConfig): MemoryEstimate {
   const { info, maxRows, maxRunning } = planEngine(options, config, options.name ?? "model");
   const { linear, table, rest } = parameterCounts(config);
-  const weightBytes = Math.ceil(linear * LINEAR_BYTES[info.weights]) + (table + rest) * 4;
+  const { weights } = info;
+  const weightBytes = Math.ceil(linear * LINEAR_BYTES[weights] + table * TABLE_BYTES[weights]) + rest * 4;
   const kvBytes = kvBytesPerToken(config, options.kvFormat ?? "f32") * info.kvPages * info.pageTokens;
   const rowFloats = ROW_WIDTHS * Math.max(config.hidden, config.heads * config.headDim) + 2 * config.ffn;
   // Two workers, where the phases are apart, share the weights but not their work.
@@ -49,7 +52,7 @@ export function estimateMemory(options: EngineOptions, config: DecoderConfig): M
 /** What a generated token costs in memory traffic, per sequence position for the cache. */
 export function tokenCost(config: DecoderConfig, weights: WeightsFormat, kvFormat: "f32" | "int8" = "f32"): TokenCost {
   const { linear, rest } = parameterCounts(config);
-  const embedded = config.hidden * 4; // one row of the table
+  const embedded = Math.ceil(config.hidden * TABLE_BYTES[weights]); // one row of the table
   const weightBytes = Math.ceil(linear * LINEAR_BYTES[weights]) + rest * 4 + embedded;
   return { weightBytes, kvBytes: kvBytesPerToken(config, kvFormat) };
 }

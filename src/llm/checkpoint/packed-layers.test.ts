@@ -45,10 +45,10 @@ afterAll(async () => {
 const weightsOf = (type: string): WeightSource => checkpoints.get(type)!.weights;
 const graphOf = (boundary: number, weights: WeightSource, format: WeightsFormat): GraphModel =>
   boundaryGraph(boundary, CONFIG, weights, { format, blockSize: 32, topK: 8 });
-/** Name and bytes of the codes of a graph. */
+/** Name and bytes of the codes of a graph's products. */
 const codesOf = (graph: GraphModel): (readonly [string, unknown])[] =>
   graph.initializers
-    .filter(({ name }) => name.endsWith(".codes"))
+    .filter(({ name }) => /\.nk\.int\d\.codes$/.test(name))
     .map(({ name, data, load }) => [name, data ?? load?.()]);
 
 describe("linear layers of a GGUF file", () => {
