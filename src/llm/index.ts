@@ -99,6 +99,30 @@ export {
   type PieceSource,
   type TokenFilter,
 } from "./grammar/index.ts";
+export {
+  AcceptanceRate,
+  DRAFT_SOURCES,
+  draftLengths,
+  DraftModel,
+  drawFrom,
+  NEUTRAL_ACCEPTANCE,
+  NgramDrafter,
+  PredictionDrafter,
+  rejectionSample,
+  residual,
+  type AcceptancePrior,
+  type Draft,
+  type DraftCandidate,
+  type DraftCosts,
+  type Drafter,
+  type DraftModelOptions,
+  type DraftRequest,
+  type DraftSource,
+  type DraftStep,
+  type DraftSubject,
+  type NgramOptions,
+  type Proposal,
+} from "./drafts/index.ts";
 export { StopStrings, type StopScan } from "./stop-strings.ts";
 export {
   openCheckpoint,

@@ -61,7 +61,10 @@ class PlainFifo {
     for (const sequence of this.#running) if (sequence.pendingTokens === 1) this.#decode(sequence);
     for (const sequence of this.#running) if (sequence.pendingTokens > 1) this.#prefill(sequence);
     // Pages that a preemption freed belong to the older ones; admitting now would only preempt again.
-    if (this.#preempted.size === 0) this.#admitFrom(waiting);
+    if (this.#preempted.size === 0) {
+      this.#admitFrom(waiting);
+      for (const sequence of this.#running) this.#draft(sequence);
+    }
     return {
       advance: this.#advance,
       admit: this.#admit,
@@ -152,6 +155,45 @@ class PlainFifo {
       reserved += fresh - now;
       count += 1;
     }
+  }
+
+  /** As many guesses as there is room for when everybody else has what is theirs. */
+  #draft({ id, pendingTokens, draftTokens = 0 }: SequenceView): void {
+    const at = this.#advance.findIndex((a) => a.id === id);
+    if (at < 0 || pendingTokens !== 1) return;
+    for (let tokens = 1 + draftTokens; tokens > 1; tokens--) {
+      const plan = this.#advance.with(at, { id, tokens });
+      const total = plan.reduce((sum, a) => sum + a.tokens, 0);
+      const { budgetTokens, maxChunk } = this.#view.limits;
+      const pages = this.#pagesWith(plan);
+      const short = pages > this.#pagesWith(this.#advance) && pages > this.#freeAtFirst();
+      if (total > budgetTokens || tokens > maxChunk || short) continue;
+      this.#advance[at] = { id, tokens };
+      return;
+    }
+  }
+
+  /** Pages that a plan takes, and those that prompts in it or begun before will take. */
+  #pagesWith(plan: readonly Advance[]): number {
+    let pages = 0;
+    for (const sequence of this.#running) {
+      const planned = plan.find((a) => a.id === sequence.id)?.tokens ?? 0;
+      const end = sequence.computedTokens + Math.max(planned, sequence.pendingTokens > 1 ? sequence.pendingTokens : 0);
+      pages += Math.max(0, pagesFor(this.#view, end) - sequence.pages);
+    }
+    for (const id of this.#admit) {
+      const sequence = this.#view.waiting.find((one) => one.id === id)!;
+      const cachedPages = Math.ceil(this.#view.cachedTokens(id) / this.#view.pageTokens);
+      const returned = this.#view.running.some((s) => this.#cut.has(s.id));
+      pages += pagesFor(this.#view, sequence.pendingTokens) - cachedPages;
+      pages += returned ? cachedPages : (this.#view.cachedFreePages?.(id) ?? cachedPages);
+    }
+    return pages;
+  }
+
+  #freeAtFirst(): number {
+    const returned = this.#view.running.filter((sequence) => this.#cut.has(sequence.id));
+    return this.#view.freePages + returned.reduce((sum, sequence) => sum + ownPages(sequence), 0);
   }
 
   #take(id: number, tokens: number, pages: number): void {

@@ -4,6 +4,9 @@
  * line. A policy says how by `StepRules`: an order, a budget, what goes first, whether prompts may be cut, who gives
  * way.
  *
+ * Drafted tokens come last, within what budget and free pages are left over: they may save steps, so they must not cost
+ * anybody's place, and nobody is preempted for them.
+ *
  * It is no policy and keeps nothing between plans.
  *
  * Why nothing deadlocks, whatever the rules: an admission needs room for the whole prompt beyond what admitted
@@ -128,6 +131,7 @@ class Draft {
       default:
         this.#rules.mix satisfies never;
     }
+    this.#drafts();
     return {
       advance: this.#advance,
       admit: this.#admit,
@@ -193,6 +197,25 @@ class Draft {
       if (victim === sequence) return;
     }
     this.#take(sequence.id, 1, needed);
+  }
+
+  /** Gives decodes of this step the room that is left, in their order. */
+  #drafts(): void {
+    if (this.#pressed || this.#running.every(({ draftTokens = 0 }) => draftTokens === 0)) return;
+    let pages = Math.max(0, this.#free - Math.max(0, this.#reserved)); // begun prompts have theirs promised
+    const running = new Map(this.#running.map((sequence) => [sequence.id, sequence]));
+    for (const [at, { id, tokens }] of this.#advance.entries()) {
+      const sequence = running.get(id);
+      if (sequence === undefined || sequence.pendingTokens !== 1) continue;
+      const { draftTokens = 0, computedTokens, pages: held } = sequence;
+      const after = Math.max(held, this.#pagesFor(computedTokens + tokens));
+      const room = (after + pages) * this.#view.pageTokens - computedTokens - tokens;
+      const more = Math.min(draftTokens, this.#budget, this.#rules.maxChunk - tokens, room);
+      if (more < 1) continue;
+      this.#advance[at] = { id, tokens: tokens + more };
+      this.#budget -= more;
+      pages -= Math.max(0, this.#pagesFor(computedTokens + tokens + more) - after);
+    }
   }
 
   #prefill(sequence: SequenceView): void {

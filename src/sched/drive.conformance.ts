@@ -21,6 +21,8 @@ export interface DrivenRequest {
   /** Requests of one group share their first `sharedPages` full pages of prompt. */
   readonly group: number;
   readonly sharedPages: number;
+  /** Guesses at its next tokens that it offers with every decode, and how many of them prove right; none when absent. */
+  readonly drafts?: { readonly tokens: number; readonly right: number };
 }
 
 export interface DriveOptions {
@@ -81,7 +83,11 @@ export function checkPlan(view: SchedulerView, plan: StepPlan, laws: PlanLaws = 
     assert(sequence !== undefined && !gone.has(id), "only running or admitted sequences advance");
     const cached = admitted.has(id) ? view.cachedTokens(id) : 0;
     assert(Number.isInteger(tokens) && tokens >= 1, "an advance is a positive number of tokens");
-    assert(tokens <= sequence.pendingTokens - cached, "an advance stays within the pending tokens");
+    const drafts = sequence.pendingTokens === 1 && running.has(id) ? (sequence.draftTokens ?? 0) : 0;
+    assert(
+      tokens <= sequence.pendingTokens - cached + drafts,
+      "an advance stays within the pending and drafted tokens",
+    );
     assert(tokens <= chunk, "an advance stays within the chunk limit");
     budget -= tokens;
     const before = admitted.has(id) ? cached / view.pageTokens : sequence.pages;
@@ -135,6 +141,8 @@ interface DrivenState {
   readonly request: DrivenRequest;
   generated: number;
   computed: number;
+  /** Of `computed`, those of drafts that are not verified yet. */
+  drafted: number;
   pages: number;
   /** Of `pages`, those taken from the group's shared prefix. */
   borrowed: number;
@@ -170,6 +178,7 @@ export class Drive {
       request,
       generated: 0,
       computed: 0,
+      drafted: 0,
       pages: 0,
       borrowed: 0,
       firstTokenMs: null,
@@ -226,13 +235,16 @@ export class Drive {
 
   #viewOf(s: DrivenState): SequenceView {
     const shared = Math.min(s.borrowed, this.#held(s.request.group, s));
-    const { task, expectedTokens, upperTokens } = s.request;
+    const { task, expectedTokens, upperTokens, drafts, outputTokens } = s.request;
+    const pendingTokens = s.request.promptTokens + s.generated - s.computed;
+    const left = Math.min(drafts?.tokens ?? 0, outputTokens - s.generated - 1);
     return {
       id: s.id,
       arrivalMs: s.request.arrivalMs,
       promptTokens: s.request.promptTokens,
       computedTokens: s.computed,
-      pendingTokens: s.request.promptTokens + s.generated - s.computed,
+      pendingTokens,
+      ...(pendingTokens === 1 && left > 0 ? { draftTokens: left } : {}),
       generatedTokens: s.generated,
       maxTokens: s.request.outputTokens,
       ...(expectedTokens === undefined ? {} : { expectedTokens: Math.max(s.generated, expectedTokens) }),
@@ -294,6 +306,7 @@ export class Drive {
     let tokens = 0;
     for (const advance of plan.advance) {
       const s = this.#states[advance.id]!;
+      s.drafted = Math.max(0, s.computed + advance.tokens - s.request.promptTokens - s.generated);
       s.computed += advance.tokens;
       s.attained = Math.max(s.attained, s.computed);
       s.pages = Math.max(s.pages, Math.ceil(s.computed / this.#options.pageTokens));
@@ -319,7 +332,12 @@ export class Drive {
 
   #sample(s: DrivenState): void {
     if (s.computed < s.request.promptTokens + s.generated) return;
-    s.generated += 1;
+    const right = Math.min(s.drafted, s.request.drafts?.right ?? 0);
+    s.computed -= s.drafted - right;
+    if (s.drafted > 0) s.pages = Math.ceil(s.computed / this.#options.pageTokens);
+    s.drafted = 0;
+    s.generated += 1 + right;
+    assert(s.generated <= s.request.outputTokens, "no draft goes beyond the answer");
     s.firstTokenMs ??= this.#clock.nowMs();
     if (s.generated >= s.request.outputTokens) this.#end(s, "done");
   }

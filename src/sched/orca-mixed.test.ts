@@ -42,7 +42,7 @@ test("no prompt that a step can hold beside the decodes is ever cut", () => {
       const pending = new Map([...view.running, ...view.waiting].map((s) => [s.id, s.pendingTokens]));
       for (const { id, tokens } of plan.advance) {
         const cached = plan.admit.includes(id) ? view.cachedTokens(id) : 0;
-        expect(tokens).toBe(pending.get(id)! - cached);
+        expect(tokens).toBeGreaterThanOrEqual(pending.get(id)! - cached); // more are drafts
       }
     });
   });

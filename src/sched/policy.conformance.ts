@@ -8,7 +8,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkPlan, Drive, type DrivenRequest, type DriveOptions, type PlanLaws } from "./drive.conformance.ts";
-import type { BatchPolicy } from "./types.ts";
+import type { BatchPolicy, SchedulerView, StepPlan } from "./types.ts";
 import { optionsArbitrary, requestsArbitrary, viewArbitrary } from "./views.conformance.ts";
 
 export interface ConformanceOptions {
@@ -54,6 +54,14 @@ export function policyConformance(
       fc.assert(property, { seed, numRuns });
     });
 
+    test("drafts take what is left over: budget and pages that nobody else has a use for", () => {
+      const property = fc.property(viewArbitrary, (view) => {
+        const plan = create().plan(view);
+        expect(plan).toEqual(withDrafts(view, create().plan(withoutDrafts(view)), plan));
+      });
+      fc.assert(property, { seed, numRuns });
+    });
+
     test("carries every workload to its end within its pages and budget", () => {
       const scenario = optionsArbitrary.chain((options) => fc.tuple(fc.constant(options), requestsArbitrary(options)));
       const property = fc.property(scenario, fc.constantFrom(create, impatient), ([options, requests], either) => {
@@ -82,6 +90,38 @@ export function policyConformance(
       expect(driven.endsMs[flood.victim]).toBeLessThan(lastArrivalMs);
     });
   });
+}
+
+function withoutDrafts(view: SchedulerView): SchedulerView {
+  const running = view.running.map(({ draftTokens: _, ...rest }) => rest);
+  return { ...view, running };
+}
+
+/**
+ * The plan without drafts with as many as `drafted` has for each decode, after checking that they are lawful there: a
+ * decode's own, and pages beyond what begun prompts still need. The budget is what every plan is checked for.
+ */
+function withDrafts(view: SchedulerView, plan: StepPlan, drafted: StepPlan): StepPlan {
+  const pagesFor = (tokens: number): number => Math.ceil(tokens / view.pageTokens);
+  const more = new Map(drafted.advance.map(({ id, tokens }) => [id, tokens]));
+  const gone = new Set([...plan.preempt, ...plan.cut]);
+  let free = view.freePages;
+  let extra = 0;
+  for (const s of view.running) if (gone.has(s.id)) free += s.ownPages ?? s.pages;
+  for (const s of view.running) {
+    if (gone.has(s.id)) continue;
+    const planned = more.get(s.id) ?? 0;
+    const end = s.computedTokens + Math.max(planned, s.pendingTokens > 1 ? s.pendingTokens : 0);
+    free -= Math.max(0, pagesFor(end) - s.pages);
+    if (s.pendingTokens === 1) extra += Math.max(0, pagesFor(end) - Math.max(s.pages, pagesFor(s.computedTokens + 1)));
+  }
+  for (const id of plan.admit) {
+    const s = view.waiting.find((one) => one.id === id)!;
+    free -= pagesFor(s.pendingTokens);
+  }
+  const advance = plan.advance.map((one) => ({ id: one.id, tokens: Math.max(one.tokens, more.get(one.id) ?? 0) }));
+  if (extra > 0) expect(free).toBeGreaterThanOrEqual(0);
+  return { ...plan, advance };
 }
 
 function freeze<T>(value: T): T {

@@ -51,6 +51,11 @@ export interface SequenceView {
   readonly computedTokens: number;
   /** Known tokens not computed yet: above 1 a prefill or recomputation, 1 a decode. */
   readonly pendingTokens: number;
+  /**
+   * Of a decode: how many guesses at its next tokens may be checked in the same step, each a token of the step like any
+   * other. A plan may take fewer; 0 when absent.
+   */
+  readonly draftTokens?: number;
   readonly generatedTokens: number;
   readonly maxTokens: number;
   /** A guess at the final number of generated tokens, at most maxTokens; maxTokens when absent. */
@@ -124,10 +129,14 @@ export interface SchedulerView {
   readonly cost?: CostEstimate;
 }
 
-/** Computes the next `tokens` of a sequence, in order. When none stay pending, the step also yields a token. */
+/**
+ * Computes the next `tokens` of a sequence, in order. When none stay pending, the step also yields a token. Tokens beyond
+ * the pending one of a running decode are drafted ones: each that proves right yields a further token, and the
+ * others leave nothing behind.
+ */
 export interface Advance {
   readonly id: number;
-  /** At least 1, at most the sequence's pending tokens. */
+  /** At least 1, at most the sequence's pending tokens, and for a running decode its draftTokens more. */
   readonly tokens: number;
 }
 

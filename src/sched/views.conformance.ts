@@ -75,6 +75,12 @@ const taskArbitrary: fc.Arbitrary<TaskStage | undefined> = fc.option(
   { nil: undefined },
 );
 
+/** What a request offers of guesses, and how many of them are right; mostly nothing. */
+const draftsArbitrary: fc.Arbitrary<DrivenRequest["drafts"]> = fc.option(
+  fc.record({ tokens: fc.integer({ min: 1, max: 8 }), right: fc.integer({ min: 0, max: 8 }) }),
+  { nil: undefined },
+);
+
 export const optionsArbitrary: fc.Arbitrary<DriveOptions> = fc
   .record({
     maxRunning: fc.integer({ min: 1, max: 6 }),
@@ -112,10 +118,12 @@ export function requestsArbitrary(options: DriveOptions): fc.Arbitrary<DrivenReq
       guess: guessArbitrary,
       group: fc.integer({ min: 0, max: 2 }),
       share: fc.double({ min: 0, max: 1, noNaN: true }),
+      drafts: draftsArbitrary,
     })
-    .map(({ promptTokens, outputTokens, share, guess, ...rest }) => ({
+    .map(({ promptTokens, outputTokens, share, guess, drafts, ...rest }) => ({
       ...rest,
       ...guess,
+      ...(drafts === undefined ? {} : { drafts }),
       promptTokens,
       outputTokens: Math.min(outputTokens, capacity - promptTokens + 1),
       sharedPages: Math.floor((promptTokens * share) / options.pageTokens),
@@ -140,6 +148,7 @@ export const viewArbitrary: fc.Arbitrary<SchedulerView> = optionsArbitrary.chain
     attainedTokens: fc.option(fc.integer({ min: 0, max: 2000 }), { nil: undefined }),
     ownShare: fc.double({ min: 0, max: 1, noNaN: true }),
     cachedShare: fc.double({ min: 0, max: 1, noNaN: true }),
+    drafts: draftsArbitrary,
   });
   type Base = typeof base extends fc.Arbitrary<infer T> ? T : never;
   const build = (b: Base, id: number, running: boolean): SequenceView => {
@@ -152,6 +161,7 @@ export const viewArbitrary: fc.Arbitrary<SchedulerView> = optionsArbitrary.chain
       promptTokens: b.promptTokens,
       computedTokens: computed,
       pendingTokens: known - computed,
+      ...(running && b.generated > 0 && b.drafts !== undefined ? { draftTokens: b.drafts.tokens } : {}),
       generatedTokens: b.generated,
       maxTokens: b.generated + 10,
       ...(b.guess.expectedTokens === undefined
