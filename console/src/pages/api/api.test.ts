@@ -16,7 +16,10 @@ const DOCUMENT = {
       post: {
         tags: ["chat"],
         summary: "A chat",
-        requestBody: { required: true, content: { "application/json": { schema: { $ref: "#/components/schemas/Chat" } } } },
+        requestBody: {
+          required: true,
+          content: { "application/json": { schema: { $ref: "#/components/schemas/Chat" } } },
+        },
         responses: { 200: { description: "ok", content: { "application/json": { schema: { type: "object" } } } } },
       },
     },
@@ -48,7 +51,11 @@ const DOCUMENT = {
             required: ["role", "content"],
             properties: { role: { const: "user" }, content: { type: "string" } },
           },
-          { type: "object", required: ["role"], properties: { role: { const: "tool" }, parent: { $ref: "#/components/schemas/Message" } } },
+          {
+            type: "object",
+            required: ["role"],
+            properties: { role: { const: "tool" }, parent: { $ref: "#/components/schemas/Message" } },
+          },
         ],
       },
       Loop: { $ref: "#/components/schemas/Loop" },
@@ -57,7 +64,8 @@ const DOCUMENT = {
 };
 
 const api = readApi(DOCUMENT);
-const operation = (id: string): Operation => api.groups.flatMap(({ operations }) => operations).find((one) => one.id === id)!;
+const operation = (id: string): Operation =>
+  api.groups.flatMap(({ operations }) => operations).find((one) => one.id === id)!;
 
 suite("an OpenAPI document", () => {
   test("becomes groups of operations", () => {
@@ -109,7 +117,10 @@ suite("a schema", () => {
     ]);
     const messages = partsOf(DOCUMENT, chat)[1]!.schema;
     expect(partsOf(DOCUMENT, messages).map(({ name }) => name)).toEqual(['role: "user"', 'role: "tool"']);
-    expect(partsOf(DOCUMENT, partsOf(DOCUMENT, messages)[0]!.schema).map(({ name }) => name)).toEqual(["role", "content"]);
+    expect(partsOf(DOCUMENT, partsOf(DOCUMENT, messages)[0]!.schema).map(({ name }) => name)).toEqual([
+      "role",
+      "content",
+    ]);
   });
 
   test("is described in words", () => {
@@ -139,7 +150,9 @@ suite("a request", () => {
   test("says what is missing before it is sent", () => {
     expect(problemsOf(policy, { parameters: {}, body: "{" })).toHaveLength(2);
     expect(problemsOf(policy, { parameters: { "path:id": "m" }, body: "" })).toEqual([]);
-    expect(problemsOf(operation("POST /v1/chat/completions"), { parameters: {}, body: " " })).toEqual(["The body is missing."]);
+    expect(problemsOf(operation("POST /v1/chat/completions"), { parameters: {}, body: " " })).toEqual([
+      "The body is missing.",
+    ]);
   });
 
   test("encodes what was filled in", () => {

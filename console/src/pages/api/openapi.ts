@@ -70,7 +70,12 @@ export function readApi(document: Json): Api {
       if (isRecord(found)) operations.push(operationOf(document, path, method, record(item), found));
     }
   }
-  return { title: text(info["title"]), version: text(info["version"]), groups: grouped(document, operations), document };
+  return {
+    title: text(info["title"]),
+    version: text(info["version"]),
+    groups: grouped(document, operations),
+    document,
+  };
 }
 
 /** Operations whose method, path, summary or group holds every word of a search. */

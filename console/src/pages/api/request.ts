@@ -22,7 +22,8 @@ export function problemsOf(operation: Operation, filled: FilledIn): readonly str
   const problems: string[] = [];
   for (const parameter of operation.parameters) {
     const value = filled.parameters[`${parameter.in}:${parameter.name}`] ?? "";
-    if ((parameter.isRequired || parameter.in === "path") && value === "") problems.push(`${parameter.name} is missing.`);
+    if ((parameter.isRequired || parameter.in === "path") && value === "")
+      problems.push(`${parameter.name} is missing.`);
   }
   const problem = operation.body === null ? null : bodyProblem(operation, filled.body);
   return problem === null ? problems : [...problems, problem];

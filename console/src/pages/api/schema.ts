@@ -50,7 +50,11 @@ export function partsOf(document: Json, schema: Json): readonly SchemaPart[] {
   if (variants.length > 1) {
     const open = variants.filter((variant) => partsOf(document, variant).length > 0);
     if (open.length === 1) return partsOf(document, open[0]!);
-    return open.map((variant, index) => ({ name: variantName(document, variant, index), isRequired: false, schema: variant }));
+    return open.map((variant, index) => ({
+      name: variantName(document, variant, index),
+      isRequired: false,
+      schema: variant,
+    }));
   }
   if (isRecord(resolved["items"])) return partsOf(document, resolved["items"]);
   return fieldsOf(document, resolved);
@@ -145,7 +149,9 @@ function typeWords(document: Json, schema: Json, depth: number): string {
   if (Array.isArray(type)) return joined(type.map(String));
   switch (typeOf(resolved)) {
     case "array":
-      return resolved["items"] === undefined ? "array" : `array of ${typeWords(document, resolved["items"], depth + 1)}`;
+      return resolved["items"] === undefined
+        ? "array"
+        : `array of ${typeWords(document, resolved["items"], depth + 1)}`;
     case "string":
       return typeof resolved["format"] === "string" ? `string (${resolved["format"]})` : "string";
     default:

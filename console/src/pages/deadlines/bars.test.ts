@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { RequestRow, RequestState } from "../../../../src/protocol/console.ts";
+import type { RequestRow, RequestState } from "@protocol";
 import { axisTicks, barAt, layoutBars, type BarWindow } from "./bars.ts";
 import { nextPromiseMs, outcomeOf, promiseWords, OUTCOMES, OUTCOME_WORDS } from "./outcome.ts";
 import { RequestRing } from "./request-ring.ts";
@@ -48,13 +48,22 @@ describe("outcomes", () => {
     const under = request({ state: "running", endMs: undefined });
     expect(outcomeOf(under, 2_400)).toBe("running");
     expect(outcomeOf(under, 2_600)).toBe("late");
-    const first = request({ state: "waiting", firstTokenMs: undefined, endMs: undefined, targets: { ttftMs: 100, onMiss: "finish" } });
+    const first = request({
+      state: "waiting",
+      firstTokenMs: undefined,
+      endMs: undefined,
+      targets: { ttftMs: 100, onMiss: "finish" },
+    });
     expect(outcomeOf(first, 1_050)).toBe("waiting");
     expect(outcomeOf(first, 1_150)).toBe("late");
   });
 
   test("the next promised moment is the first token until it has come", () => {
-    const both = request({ targets: { ttftMs: 200, deadlineMs: 900, onMiss: "finish" }, state: "running", endMs: undefined });
+    const both = request({
+      targets: { ttftMs: 200, deadlineMs: 900, onMiss: "finish" },
+      state: "running",
+      endMs: undefined,
+    });
     expect(nextPromiseMs({ ...both, firstTokenMs: undefined })).toBe(1_200);
     expect(nextPromiseMs(both)).toBe(1_900);
     expect(nextPromiseMs(request({ targets: { onMiss: "finish" } }))).toBeNull();
@@ -71,7 +80,7 @@ describe("bars", () => {
   });
 
   test("are clipped to the window and say so", () => {
-    const view = { ...VIEW, fromMs: 1_500, toMs: 1_900, nowMs: 1_900 };
+    const view = { ...VIEW, fromMs: 1_500, toMs: 1_900, nowMs: 5_000 };
     const [bar] = layout([request({})], view).bars;
     expect(bar).toMatchObject({ x: 0, firstX: 0, endX: 1_000, deadlineX: null });
     expect(bar).toMatchObject({ isClippedLeft: true, isClippedRight: true });
@@ -88,6 +97,12 @@ describe("bars", () => {
     expect(barAt(drawn, 101, 2)?.id).toBe("r");
     expect(barAt(drawn, 101, 150)).toBeNull();
     expect(barAt(drawn, 300, 2)).toBeNull();
+  });
+
+  test("show what was known at an earlier moment", () => {
+    const early = { ...VIEW, nowMs: 1_100, toMs: 1_100 };
+    expect(layout([request({})], early).bars[0]).toMatchObject({ outcome: "waiting", firstX: 1_000, endX: 1_000 });
+    expect(layout([request({})], { ...VIEW, nowMs: 1_500 }).bars[0]).toMatchObject({ outcome: "running", endX: 150 });
   });
 
   test("lanes that do not fit are counted, never drawn outside", () => {

@@ -6,7 +6,7 @@
  *
  * A bar is clipped to the window, and says on which side; a deadline outside the window has no mark.
  */
-import { isOver, outcomeOf, type Outcome } from "./outcome.ts";
+import { asOf, isOver, outcomeOf, type Outcome } from "./outcome.ts";
 import type { LanedRequest } from "./request-ring.ts";
 
 /** What is in view. */
@@ -96,12 +96,13 @@ export function axisTicks(windowMs: number, most: number): number[] {
   return ticks;
 }
 
-function isInView({ request }: LanedRequest, { fromMs, toMs }: BarWindow): boolean {
-  if (request.arrivalMs > toMs) return false;
+function isInView({ request }: LanedRequest, { fromMs, toMs, nowMs }: BarWindow): boolean {
+  if (request.arrivalMs > Math.min(toMs, nowMs)) return false;
   return !isOver(request.state) || (request.endMs ?? request.arrivalMs) >= fromMs;
 }
 
-function barOf({ request, lane }: LanedRequest, view: BarWindow, laneHeight: number): Bar {
+function barOf({ request: known, lane }: LanedRequest, view: BarWindow, laneHeight: number): Bar {
+  const request = asOf(known, view.nowMs);
   const { arrivalMs, firstTokenMs, targets } = request;
   const endMs = isOver(request.state) ? (request.endMs ?? arrivalMs) : Math.max(view.nowMs, arrivalMs);
   const scale = view.widthPx / (view.toMs - view.fromMs);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { LiveEvent, LiveModel, RequestRow, SampleEvent } from "../../../../src/protocol/console.ts";
+import type { LiveEvent, LiveModel, RequestRow, SampleEvent } from "@protocol";
 import { LiveState, STEP, STEPS_KEPT } from "./live-model.ts";
 
 const INFO: LiveModel = {
@@ -117,13 +117,21 @@ describe("the live model", () => {
     const state = new LiveState();
     state.apply(hello());
     const model = state.models.get("m")!;
-    const at = (nowMs: number, attained: number, missed: number, tokens: number, hits: number, lookups: number): void => {
+    const at = (
+      nowMs: number,
+      attained: number,
+      missed: number,
+      tokens: number,
+      hits: number,
+      lookups: number,
+    ): void => {
       const none = { attained: 0, missed: 0, tokens: 0 };
       const goodput = { latency: { attained, missed, tokens }, deadline: none, compound: none, "best-effort": none };
       state.apply(sample(nowMs, { goodput, prefixHitTokens: hits, prefixLookupTokens: lookups }));
     };
     at(0, 100, 100, 5_000, 0, 1_000);
-    for (let second = 1; second <= 90; second += 1) at(second * 1_000, 100 + second, 100, 5_000 + second * 30, second * 3, 1_000 + second * 4);
+    for (let second = 1; second <= 90; second += 1)
+      at(second * 1_000, 100 + second, 100, 5_000 + second * 30, second * 3, 1_000 + second * 4);
     const [latency, deadline] = model.goodput(90_000, 60_000);
     expect(latency).toEqual({ class: "latency", attained: 60, missed: 0, share: 1, tokensPerSecond: 30 });
     expect(deadline).toMatchObject({ attained: 0, share: null });
@@ -146,7 +154,7 @@ describe("the live model", () => {
     expect(model.latest).toBeNull();
     expect(state.dropped).toBe(0);
     state.apply(sample(10));
-    expect(model.series.latest(0)).toBe(1);
+    expect(model.series.at(10, 0)).toBe(1);
     state.apply(hello(2, []));
     expect(state.models.size).toBe(0);
     state.apply(sample(20));

@@ -3,7 +3,7 @@
  * A reducer over events: no clock, no network, no drawing. Memory is bounded by construction: rings, and models that the
  * server no longer names are forgotten.
  */
-import type { LiveEvent, LiveModel, RequestClass, SampleEvent, StepRecord } from "../../../../src/protocol/console.ts";
+import type { LiveEvent, LiveModel, RequestClass, SampleEvent, StepRecord } from "@protocol";
 import { RequestRing } from "./request-ring.ts";
 import { ColumnRing, TimeSeries, type BinRule, type ChartData, type SeriesSizes } from "./series.ts";
 
@@ -125,6 +125,12 @@ export class ModelLive {
         step.preempted,
       ]);
     }
+  }
+
+  /** A column as of a moment; null when it is not known. */
+  at(column: Column, nowMs: number): number | null {
+    const value = this.series.at(nowMs, INDEX[column]);
+    return Number.isNaN(value) ? null : value;
   }
 
   /** Named columns of a window, in the order asked for. */

@@ -3,7 +3,7 @@
  * on colour alone. Pure; the wire's states are those of the live feed.
  */
 
-import type { RequestRow, RequestState, RequestTargets } from "../../../../src/protocol/console.ts";
+import type { RequestRow, RequestState, RequestTargets } from "@protocol";
 
 /** How a request stands with its promise. "late" is under way and can no longer keep it. */
 export type Outcome =
@@ -61,6 +61,21 @@ export function outcomeOf(request: RequestRow, nowMs: number): Outcome {
   if (state === "finished") return request.attained === false ? "missed" : "kept";
   if (state !== "waiting" && state !== "running") return state;
   return isLate(request, nowMs) ? "late" : state;
+}
+
+/** A request as it was at a moment: what came later is not known yet. */
+export function asOf(request: RequestRow, nowMs: number): RequestRow {
+  const { firstTokenMs, endMs } = request;
+  if (endMs === undefined || endMs <= nowMs) return request;
+  const hasBegun = firstTokenMs !== undefined && firstTokenMs <= nowMs;
+  const state = hasBegun ? "running" : "waiting";
+  return {
+    ...request,
+    state,
+    firstTokenMs: hasBegun ? firstTokenMs : undefined,
+    endMs: undefined,
+    attained: undefined,
+  };
 }
 
 /** True once it is over, whatever the outcome. */

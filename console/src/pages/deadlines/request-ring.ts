@@ -5,7 +5,7 @@
  * A lane is the lowest one whose last occupant ended before this request arrived; since requests are seen in any order
  * after a replay, a lane remembers until when it is taken. Those without a lane have -1 and are counted, not drawn.
  */
-import type { RequestRow } from "../../../../src/protocol/console.ts";
+import type { RequestRow } from "@protocol";
 import { isOver } from "./outcome.ts";
 
 /** A request and its lane. */

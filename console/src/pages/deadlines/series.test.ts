@@ -7,24 +7,28 @@ const SIZES: SeriesSizes = { fineRows: 20, fineMs: 5_000, binMs: 1_000, bins: 10
 describe("ColumnRing", () => {
   test("keeps the newest rows, as an array cut to the same length does", () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 60 }), fc.integer({ min: 0, max: 3_000 }), (gaps, from) => {
-        const ring = new ColumnRing(1, 13);
-        const twin: [number, number][] = [];
-        let timeMs = 0;
-        for (const gap of gaps) {
-          timeMs += gap;
-          ring.push(timeMs, [gap]);
-          twin.push([timeMs, gap]);
-          if (twin.length > 13) twin.shift();
-        }
-        expect(ring.length).toBe(twin.length);
-        for (const [row, [time, value]] of twin.entries()) {
-          expect(ring.timeMs(row)).toBe(time);
-          expect(ring.value(row, 0)).toBe(value);
-        }
-        const expected = twin.findIndex(([time]) => time >= from);
-        expect(ring.firstFrom(from)).toBe(expected === -1 ? twin.length : expected);
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 60 }),
+        fc.integer({ min: 0, max: 3_000 }),
+        (gaps, from) => {
+          const ring = new ColumnRing(1, 13);
+          const twin: [number, number][] = [];
+          let timeMs = 0;
+          for (const gap of gaps) {
+            timeMs += gap;
+            ring.push(timeMs, [gap]);
+            twin.push([timeMs, gap]);
+            if (twin.length > 13) twin.shift();
+          }
+          expect(ring.length).toBe(twin.length);
+          for (const [row, [time, value]] of twin.entries()) {
+            expect(ring.timeMs(row)).toBe(time);
+            expect(ring.value(row, 0)).toBe(value);
+          }
+          const expected = twin.findIndex(([time]) => time >= from);
+          expect(ring.firstFrom(from)).toBe(expected === -1 ? twin.length : expected);
+        },
+      ),
       { seed: 5 },
     );
   });
@@ -57,6 +61,14 @@ describe("TimeSeries", () => {
     all.push(250, [Number.NaN]);
     all.push(20_000, [3]);
     expect(all.read(20_000, 30_000).columns[0]).toEqual([1, null, null, 3]);
+  });
+
+  test("shows what was known at an earlier moment", () => {
+    const series = new TimeSeries(["mean"], SIZES);
+    for (let index = 0; index < 8; index += 1) series.push(index * 250, [index]);
+    expect(series.read(1_000, 500).columns[0]).toEqual([2, 3, 4]);
+    expect([series.at(1_000, 0), series.at(1_100, 0), series.at(9_000, 0)]).toEqual([4, 4, 7]);
+    expect(series.at(-1, 0)).toBeNaN();
   });
 
   test("times only go forward in what is drawn", () => {

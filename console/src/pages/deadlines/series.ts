@@ -119,7 +119,10 @@ export class TimeSeries {
     for (let column = 0; column < this.#rules.length; column += 1) this.#gather(column, values[column]!);
   }
 
-  /** The rows of the last `windowMs` before `nowMs`, from whichever resolution reaches that far. */
+  /**
+   * The rows of the last `windowMs` before `nowMs`, from whichever resolution reaches that far. A `nowMs` of some time ago
+   * shows what was known then: later rows are left out.
+   */
   read(nowMs: number, windowMs: number): ChartData {
     const ring = windowMs <= this.#sizes.fineMs ? this.#fine : this.#coarse;
     const gapMs = Math.max(GAP_MS, this.#sizes.binMs * (ring === this.#fine ? 0 : 2.5));
@@ -135,18 +138,19 @@ export class TimeSeries {
       seconds.push((timeMs - nowMs) / 1000);
       for (const [index, column] of columns.entries()) column.push(numberOrNull(value(index)));
     };
-    for (let row = ring.firstFrom(nowMs - windowMs); row < ring.length; row += 1) {
+    for (let row = ring.firstFrom(nowMs - windowMs); row < ring.length && ring.timeMs(row) <= nowMs; row += 1) {
       add(ring.timeMs(row), (column) => ring.value(row, column));
     }
-    if (ring === this.#coarse && this.#fine.length > 0) {
-      add(this.#fine.timeMs(this.#fine.length - 1), (column) => this.#binValue(column));
-    }
+    const newestMs = this.#fine.length === 0 ? Number.NaN : this.#fine.timeMs(this.#fine.length - 1);
+    if (ring === this.#coarse && newestMs <= nowMs) add(newestMs, (column) => this.#binValue(column));
     return { seconds, columns };
   }
 
-  /** The newest value of a column; NaN before the first sample. */
-  latest(column: number): number {
-    return this.#fine.length === 0 ? Number.NaN : this.#fine.value(this.#fine.length - 1, column);
+  /** The value of a column as of a moment; NaN before the first sample. */
+  at(nowMs: number, column: number): number {
+    let row = this.#fine.length - 1;
+    if (row >= 0 && this.#fine.timeMs(row) > nowMs) row = this.#fine.firstFrom(nowMs + 1e-9) - 1;
+    return row < 0 ? Number.NaN : this.#fine.value(row, column);
   }
 
   clear(): void {

@@ -1,0 +1,58 @@
+/** One route: what it is for, a form that sends it, what it takes and what it answers. */
+import type { JSX } from "preact";
+import { Method } from "./method.tsx";
+import type { Api, Operation } from "./openapi.ts";
+import { SchemaTree } from "./schema-tree.tsx";
+import { TryIt } from "./try-it.tsx";
+
+/** The route. `model` is the name that examples use, when there is one. */
+export function OperationView(props: {
+  readonly api: Api;
+  readonly operation: Operation;
+  readonly model: string | null;
+}): JSX.Element {
+  const { api, operation } = props;
+  return (
+    <article class="api-operation">
+      <header class="stack">
+        <h2 class="api-title">
+          <Method name={operation.method} />
+          <span class="mono">{operation.path}</span>
+        </h2>
+        {operation.summary === "" ? null : <p>{operation.summary}</p>}
+        {operation.description === "" ? null : <p class="soft">{operation.description}</p>}
+        {operation.needsKey ? null : <p class="soft small">Answered without a key.</p>}
+      </header>
+      <TryIt {...props} />
+      {operation.body === null ? null : (
+        <section class="card stack" aria-label="Body">
+          <h3>Body {operation.body.isRequired ? null : <span class="soft">(optional)</span>}</h3>
+          <SchemaTree document={api.document} schema={operation.body.schema} />
+        </section>
+      )}
+      <Answers api={api} operation={operation} />
+    </article>
+  );
+}
+
+function Answers({ api, operation }: { readonly api: Api; readonly operation: Operation }): JSX.Element | null {
+  if (operation.answers.length === 0) return null;
+  return (
+    <section class="card stack" aria-label="Answers">
+      <h3>Answers</h3>
+      {operation.answers.map(({ status, description, mediaType, schema }) => (
+        <details key={status} class="api-answer">
+          <summary>
+            <code>{status}</code> {description}{" "}
+            {mediaType === null ? null : <span class="soft small">{mediaType}</span>}
+          </summary>
+          {schema === undefined ? (
+            <p class="soft small">Without a schema.</p>
+          ) : (
+            <SchemaTree document={api.document} schema={schema} />
+          )}
+        </details>
+      ))}
+    </section>
+  );
+}

@@ -1,0 +1,160 @@
+/** The form that sends a route: parameters, a body to edit, and what came back. */
+import type { JSX } from "preact";
+import { useMemo, useState } from "preact/hooks";
+import { addressOf } from "../../lib/api.ts";
+import { apiKey } from "../../lib/key.ts";
+import { Button } from "../../ui/button.tsx";
+import { TextArea, TextInput } from "../../ui/field.tsx";
+import { toast } from "../../ui/toast.tsx";
+import { AnswerView } from "./answer-view.tsx";
+import type { Api, Operation } from "./openapi.ts";
+import { curlCommand, problemsOf, readyRequest, withModel, type FilledIn } from "./request.ts";
+import { exampleOf } from "./schema.ts";
+import { useSender, type Sender } from "./sender.ts";
+
+/** The form. `model` is the name that examples use, when there is one. */
+export function TryIt(props: {
+  readonly api: Api;
+  readonly operation: Operation;
+  readonly model: string | null;
+}): JSX.Element {
+  const { api, operation, model } = props;
+  const example = useMemo(() => exampleBody(api, operation, model), [api, operation, model]);
+  const [parameters, setParameters] = useState<Readonly<Record<string, string>>>({});
+  const [edited, setEdited] = useState<string | null>(null);
+  const sender = useSender();
+  const filled: FilledIn = { parameters: withDefaults(operation, parameters, model), body: edited ?? example };
+  const problems = problemsOf(operation, filled);
+  const send = (): void => {
+    if (problems.length === 0) void sender.send(readyRequest(operation, filled));
+  };
+  const setParameter = (key: string, value: string): void => setParameters({ ...parameters, [key]: value });
+  return (
+    <section class="card stack" aria-label="Try it">
+      <form
+        class="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          send();
+        }}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send();
+        }}
+      >
+        <Parameters operation={operation} filled={filled} onChange={setParameter} />
+        {operation.body === null ? null : (
+          <TextArea
+            label="Body"
+            isMono
+            rows={Math.min(18, Math.max(4, filled.body.split("\n").length))}
+            value={filled.body}
+            onInput={setEdited}
+            error={problems.find((problem) => problem.startsWith("The body")) ?? null}
+          />
+        )}
+        <Buttons operation={operation} filled={filled} sender={sender} canSend={problems.length === 0}>
+          {edited === null ? null : (
+            <Button kind="quiet" onClick={() => setEdited(null)}>
+              Example again
+            </Button>
+          )}
+        </Buttons>
+      </form>
+      <AnswerView answer={sender.answer} />
+    </section>
+  );
+}
+
+function Buttons(props: {
+  readonly operation: Operation;
+  readonly filled: FilledIn;
+  readonly sender: Sender;
+  readonly canSend: boolean;
+  readonly children: JSX.Element | null;
+}): JSX.Element {
+  const { operation, filled, sender, canSend, children } = props;
+  const copy = async (): Promise<void> => {
+    const hasKey = apiKey.value !== null;
+    try {
+      await navigator.clipboard.writeText(curlCommand(readyRequest(operation, filled), addressOf("/"), hasKey));
+      toast(hasKey ? "The command is copied; it reads the key from PUNCTUAL_API_KEY." : "The command is copied.");
+    } catch {
+      toast("The browser did not let the page copy.", { isBad: true });
+    }
+  };
+  return (
+    <div class="row">
+      <Button kind="accent" type="submit" icon="send" isDisabled={!canSend || sender.isSending} title="Ctrl+Enter">
+        Send
+      </Button>
+      {sender.isSending ? (
+        <Button icon="stop" onClick={sender.stop}>
+          Stop
+        </Button>
+      ) : null}
+      <Button kind="quiet" icon="copy" onClick={() => void copy()}>
+        Copy as curl
+      </Button>
+      {children}
+    </div>
+  );
+}
+
+function Parameters(props: {
+  readonly operation: Operation;
+  readonly filled: FilledIn;
+  readonly onChange: (key: string, value: string) => void;
+}): JSX.Element | null {
+  const { operation, filled, onChange } = props;
+  const [areHeadersShown, setHeadersShown] = useState(false);
+  const plain = operation.parameters.filter(
+    (parameter) => parameter.in !== "header" || parameter.isRequired || areHeadersShown,
+  );
+  const hidden = operation.parameters.length - plain.length;
+  if (operation.parameters.length === 0) return null;
+  return (
+    <>
+      {plain.length === 0 ? null : (
+        <div class="api-parameters">
+          {plain.map((parameter) => {
+            const key = `${parameter.in}:${parameter.name}`;
+            return (
+              <TextInput
+                key={key}
+                label={`${parameter.name} (${parameter.in}${parameter.isRequired ? ", required" : ""})`}
+                isMono
+                value={filled.parameters[key] ?? ""}
+                hint={parameter.description === "" ? undefined : parameter.description}
+                onInput={(value) => onChange(key, value)}
+              />
+            );
+          })}
+        </div>
+      )}
+      {hidden === 0 ? null : (
+        <div>
+          <button type="button" class="link small" onClick={() => setHeadersShown(true)}>
+            Set headers, too ({hidden})
+          </button>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** The document's own example, else what its schema demands; with a model that is there. */
+function exampleBody(api: Api, { body }: Operation, model: string | null): string {
+  if (body === null) return "";
+  const example = body.example ?? exampleOf(api.document, body.schema);
+  return JSON.stringify(withModel(example, model), null, 2);
+}
+
+/** The id of a model in a path is filled in; everything else starts empty. */
+function withDefaults(
+  operation: Operation,
+  typed: Readonly<Record<string, string>>,
+  model: string | null,
+): Readonly<Record<string, string>> {
+  const isOfModel = /\/models\/\{id\}/.test(operation.path);
+  return isOfModel && model !== null && typed["path:id"] === undefined ? { ...typed, "path:id": model } : typed;
+}

@@ -1,0 +1,128 @@
+/** The charts of one model over the window of the page. */
+import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
+import { formatMs, formatNumber, formatShare } from "../../lib/format.ts";
+import type { Column, ModelLive } from "./live-model.ts";
+import { PERCENTILE_LINES, TimeChart, type Line } from "./time-chart.tsx";
+import type { ChartData } from "./series.ts";
+
+const QUEUE_LINES: readonly Line[] = [
+  { name: "running", colour: 0, isFilled: true },
+  { name: "waiting", colour: 2, dash: [6, 3] },
+];
+const RATE_LINES: readonly Line[] = [
+  { name: "answers", colour: 0, isFilled: true },
+  { name: "prompts", colour: 1, dash: [6, 3] },
+];
+const PAGE_LINES: readonly Line[] = [{ name: "in use", colour: 3, isFilled: true }];
+const PREFIX_LINES: readonly Line[] = [{ name: "found", colour: 1, isFilled: true }];
+const LAG_LINES: readonly Line[] = [
+  { name: "p50", colour: 0 },
+  { name: "p99", colour: 4, dash: [2, 3] },
+];
+
+const ms = (value: number | null): string => formatMs(value);
+const whole = (value: number | null): string =>
+  value === null ? formatNumber(null) : formatNumber(Math.round(value * 10) / 10);
+
+/** The grid of charts. */
+export function Charts(props: {
+  readonly model: ModelLive;
+  readonly nowMs: number;
+  readonly windowMs: number;
+  readonly revision: number;
+}): JSX.Element {
+  const { model, nowMs, windowMs, revision } = props;
+  const all = useMemo(() => readAll(model, nowMs, windowMs), [model, revision, windowMs]);
+  const common = { windowMs };
+  return (
+    <div class="dl-charts">
+      <TimeChart {...common} title="Running and waiting" lines={QUEUE_LINES} data={all.queue} format={whole} top={2} />
+      <TimeChart {...common} title="Tokens a second" lines={RATE_LINES} data={all.rates} format={whole} top={10} />
+      <TimeChart
+        {...common}
+        title="Time to first token"
+        note="of the last minute"
+        lines={PERCENTILE_LINES}
+        data={all.ttft}
+        format={ms}
+        top={1}
+      />
+      <TimeChart
+        {...common}
+        title="Time a token"
+        note="of the last minute"
+        lines={PERCENTILE_LINES}
+        data={all.tpot}
+        format={ms}
+        top={1}
+      />
+      <TimeChart
+        {...common}
+        title="End to end"
+        note="of the last minute"
+        lines={PERCENTILE_LINES}
+        data={all.e2e}
+        format={ms}
+        top={1}
+      />
+      <TimeChart
+        {...common}
+        title="KV pages"
+        lines={PAGE_LINES}
+        data={all.pages}
+        format={(value) => formatShare(value)}
+        isShare
+      />
+      <TimeChart
+        {...common}
+        title="Prompt tokens found in the cache"
+        lines={PREFIX_LINES}
+        data={all.prefix}
+        format={(value) => formatShare(value)}
+        isShare
+      />
+      <TimeChart
+        {...common}
+        title="Event-loop lag"
+        note="of the server"
+        lines={LAG_LINES}
+        data={all.lag}
+        format={ms}
+        top={1}
+      />
+    </div>
+  );
+}
+
+const GROUPS = {
+  queue: ["running", "waiting"],
+  rates: ["decodeRate", "prefillRate"],
+  ttft: ["ttftP50", "ttftP90", "ttftP99"],
+  tpot: ["tpotP50", "tpotP90", "tpotP99"],
+  e2e: ["e2eP50", "e2eP90", "e2eP99"],
+  prefix: ["prefixShare"],
+  lag: ["lagP50", "lagP99"],
+} as const satisfies Record<string, readonly Column[]>;
+
+/** One reading of the series for all charts: they share their times. */
+function readAll(model: ModelLive, nowMs: number, windowMs: number): Record<keyof typeof GROUPS | "pages", ChartData> {
+  const names = Object.values(GROUPS).flat();
+  const { seconds, columns } = model.chart([...names, "kvUsed", "kvTotal"], nowMs, windowMs);
+  const of = (wanted: readonly Column[]): ChartData => ({
+    seconds,
+    columns: wanted.map((name) => columns[(names as readonly Column[]).indexOf(name)]!),
+  });
+  const [used, total] = columns.slice(-2) as [ChartData["columns"][0], ChartData["columns"][0]];
+  const pages = used.map((value, index) => (value === null || !total[index] ? null : value / total[index]));
+  return {
+    queue: of(GROUPS.queue),
+    rates: of(GROUPS.rates),
+    ttft: of(GROUPS.ttft),
+    tpot: of(GROUPS.tpot),
+    e2e: of(GROUPS.e2e),
+    prefix: of(GROUPS.prefix),
+    lag: of(GROUPS.lag),
+    pages: { seconds, columns: [pages] },
+  };
+}

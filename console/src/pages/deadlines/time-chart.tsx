@@ -1,0 +1,167 @@
+/**
+ * One small chart over time: a title, its lines with their values now or under the cursor, and the lines themselves. Lines
+ * of one chart differ by dash as well as by colour. Cursors of all charts of the page move together.
+ */
+import type { JSX } from "preact";
+import { useMemo, useState } from "preact/hooks";
+import type uPlot from "uplot";
+import { formatShort } from "../../lib/format.ts";
+import { Plot, type PlotColours, type PlotOptions } from "../../ui/plot.tsx";
+import type { ChartData } from "./series.ts";
+
+/** One line. */
+export interface Line {
+  readonly name: string;
+  /** Index of the theme's series colours. */
+  readonly colour: number;
+  /** Pixels on and off; solid when absent. */
+  readonly dash?: readonly number[];
+  /** Filled down to zero. */
+  readonly isFilled?: boolean;
+}
+
+/** The three percentiles of a latency. */
+export const PERCENTILE_LINES: readonly Line[] = [
+  { name: "p50", colour: 0 },
+  { name: "p90", colour: 1, dash: [6, 3] },
+  { name: "p99", colour: 2, dash: [2, 3] },
+];
+
+const HEIGHT_PX = 128;
+
+/** The chart. `format` is for values, `top` the least that the scale reaches; `isShare`: the scale is 0 to 1. */
+export function TimeChart(props: {
+  readonly title: string;
+  readonly note?: string;
+  readonly lines: readonly Line[];
+  readonly data: ChartData;
+  readonly windowMs: number;
+  readonly format: (value: number | null) => string;
+  readonly top?: number;
+  readonly isShare?: boolean;
+}): JSX.Element {
+  const { title, note, lines, data, windowMs, format, top = 0, isShare = false } = props;
+  const [cursor, setCursor] = useState<number | null>(null);
+  const options = useMemo(
+    () => chartOptions({ lines, windowMs, top, isShare, onCursor: setCursor }),
+    [lines, windowMs, top, isShare],
+  );
+  const aligned = useMemo((): uPlot.AlignedData => [data.seconds, ...data.columns], [data]);
+  const at = cursor !== null && cursor < data.seconds.length ? cursor : data.seconds.length - 1;
+  const values = lines.map((_, index) => data.columns[index]?.[at] ?? null);
+  const words = lines.map(({ name }, index) => `${name} ${format(values[index] ?? null)}`).join(", ");
+  return (
+    <section class="dl-chart" aria-label={title}>
+      <header>
+        <h3>{title}</h3>
+        {note === undefined ? null : <span class="soft small">{note}</span>}
+      </header>
+      <ul class="dl-lines">
+        {lines.map((line, index) => (
+          <li key={line.name}>
+            <LineMark line={line} />
+            <span class="soft">{line.name}</span> <span class="numbers">{format(values[index] ?? null)}</span>
+          </li>
+        ))}
+      </ul>
+      <Plot label={`${title} over time; now ${words}`} height={HEIGHT_PX} options={options} data={aligned} />
+    </section>
+  );
+}
+
+/** A line's colour and dash. */
+export function LineMark({ line }: { readonly line: Line }): JSX.Element {
+  return (
+    <svg width="22" height="8" aria-hidden="true">
+      <line
+        x1="1"
+        x2="21"
+        y1="4"
+        y2="4"
+        stroke={`var(--series-${line.colour + 1})`}
+        stroke-width="2"
+        stroke-dasharray={line.dash?.join(" ")}
+      />
+    </svg>
+  );
+}
+
+function chartOptions(chart: {
+  readonly lines: readonly Line[];
+  readonly windowMs: number;
+  readonly top: number;
+  readonly isShare: boolean;
+  readonly onCursor: (index: number | null) => void;
+}): (colours: PlotColours) => PlotOptions {
+  const { lines, windowMs, top, isShare, onCursor } = chart;
+  const seconds = windowMs / 1000;
+  return (colours) => ({
+    legend: { show: false },
+    padding: [6, 4, 0, 0],
+    cursor: { sync: { key: "deadlines" }, y: false, points: { size: 6 }, drag: { x: false, y: false } },
+    hooks: {
+      setCursor: [
+        (plot) => onCursor(plot.cursor.left === undefined || plot.cursor.left < 0 ? null : (plot.cursor.idx ?? null)),
+      ],
+    },
+    scales: {
+      x: { time: false, range: [-seconds, 0] },
+      y: { range: (_, __, most) => [0, isShare ? 1 : niceTop(Math.max(top, Number.isFinite(most) ? most : 0))] },
+    },
+    axes: [
+      {
+        values: (_, ticks) => ticks.map(secondsWords),
+        incrs: [5, 10, 15, 30, 60, 120, 300, 600, 900],
+        space: 56,
+        size: 26,
+        gap: 4,
+      },
+      {
+        values: (_, ticks) => ticks.map((tick) => (isShare ? `${Math.round(tick * 100)}%` : formatShort(tick))),
+        size: 42,
+        gap: 4,
+        space: 30,
+      },
+    ],
+    series: [
+      {},
+      ...lines.map((line): uPlot.Series => {
+        const stroke = colours.series[line.colour]!;
+        return {
+          label: line.name,
+          stroke,
+          width: 1.75,
+          points: { show: false },
+          ...(line.dash === undefined ? {} : { dash: [...line.dash] }),
+          ...(line.isFilled === true ? { fill: withAlpha(stroke, 0.14) } : {}),
+        };
+      }),
+    ],
+  });
+}
+
+/** The least round number that is not below a value: 1, 2 or 5 times a power of ten, with a little room above. */
+export function niceTop(value: number): number {
+  if (value <= 0) return 1;
+  const wanted = value * 1.05;
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  const step = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((candidate) => candidate * power >= wanted) ?? 10;
+  return step * power;
+}
+
+function secondsWords(seconds: number): string {
+  if (seconds === 0) return "now";
+  const before = -seconds;
+  return before % 60 === 0 ? `−${before / 60} min` : `−${before} s`;
+}
+
+/** A colour as computed style writes it, `rgb(…)`, made translucent. */
+function withAlpha(colour: string, alpha: number): string {
+  const inner = /^rgba?\((.+)\)$/.exec(colour)?.[1];
+  return inner === undefined
+    ? colour
+    : `rgb(${inner
+        .split(/[, /]+/)
+        .slice(0, 3)
+        .join(" ")} / ${alpha})`;
+}
