@@ -28,6 +28,16 @@ export {
   type Measured,
 } from "./framework.ts";
 export { describeMachine, type MachineInfo } from "./machine.ts";
+export {
+  paperOfClaim,
+  paperRows,
+  type ClaimState,
+  type PaperRows,
+  type PaperState,
+  type PublishedClaim,
+  type PublishedPaper,
+} from "./paper-index.ts";
+export { PAPERS, type Paper, type PaperVerb } from "./papers.ts";
 export { claimsMarkdown, resultText } from "./report.ts";
 export { exitStatus, runClaim, selectClaims, type RunOptions } from "./run.ts";
 

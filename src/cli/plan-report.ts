@@ -106,6 +106,7 @@ export function planJson(plan: Plan, seconds: number): unknown {
     chosen: plan.chosen === null ? null : rated(plan.chosen),
     runnersUp: plan.runnersUp.map(rated),
     nearest: plan.nearest.map(rated),
+    others: plan.others.map(rated),
     curves: plan.curves.map(({ placement, points }) => ({ ...placementJson(placement), points })),
     replans: plan.replans.map(({ load, placement }) => ({
       load,

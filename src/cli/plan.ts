@@ -73,36 +73,14 @@ async function runPlan(flags: PlanFlags): Promise<number> {
 }
 
 async function planOptions(flags: PlanFlags): Promise<PlanOptions> {
-  const [{ catalogue, PLACEMENT_MODES }, { parseSlo }] = await Promise.all([
-    import("../plan/index.ts"),
-    import("../sched/index.ts"),
-  ]);
-  const slo = parseSlo(flags.slo);
-  const { model, calibration, link, modes } = flags;
-  const wanted = modes === undefined ? PLACEMENT_MODES : PLACEMENT_MODES.filter((mode) => modes.includes(mode));
-  const unknown = modes?.find((mode) => !PLACEMENT_MODES.some((known) => known === mode));
-  if (unknown !== undefined || wanted.length === 0) {
-    fail("invalid_request", `--modes: expected some of ${PLACEMENT_MODES.join(", ")}, got "${unknown ?? ""}"`, {
-      param: "modes",
-    });
-  }
-  const choices = catalogue({
-    prices: flags.prices,
-    mostParallel: Math.min(flags.maxParallel, flags.gpus[1]),
-    mostStages: flags.maxStages,
-    ...(model === undefined ? {} : { model }),
-    ...(calibration === undefined ? {} : { calibration: readText(calibration) }),
-    ...(link === undefined ? {} : { linkBytesPerSecond: link }),
+  const { planOptionsOf } = await import("./plan-options.ts");
+  const { calibration, modes, check } = flags;
+  const options = planOptionsOf({
+    ...flags,
+    calibration: calibration === undefined ? undefined : readText(calibration),
+    modes,
   });
-  return {
-    trace: heldTrace(flags),
-    objective: { slo, attain: flags.attain },
-    choices,
-    modes: wanted,
-    devices: flags.gpus,
-    seed: flags.seed,
-    ...(flags.check === true ? { check: true } : {}),
-  };
+  return { ...options, trace: heldTrace(flags), ...(check === true ? { check: true } : {}) };
 }
 
 /** The trace in memory, and a word on stderr when it was cut. */

@@ -92,13 +92,20 @@ export function addServe(program: Command): void {
 async function serve(flags: ServeFlags, models: readonly ChosenModel[]): Promise<void> {
   const startedMs = performance.now();
   const stopping = stopSignal();
-  const { createServer } = await import("../server/index.ts");
+  const [{ createServer }, { createPaperIndex }, { createPlanJobs }] = await Promise.all([
+    import("../server/index.ts"),
+    import("./papers.ts"),
+    import("./plan-service.ts"),
+  ]);
   const pool = await createPool(models, flags);
+  const planning = createPlanJobs();
   // It listens before the models are loaded, so that who asks is told to wait (/ready says 503), not refused.
   const server = createServer({
     ...(await serverOptions(flags)),
     engines: [],
     expected: models.map(({ name }) => name),
+    planning,
+    papers: createPaperIndex(),
   });
   try {
     const { url } = await server.listen({
@@ -115,6 +122,7 @@ async function serve(flags: ServeFlags, models: readonly ChosenModel[]): Promise
     for (const engine of pool.engines) reportRecording(engine);
   } finally {
     await server.close({ graceMs: 0 });
+    await planning.close();
     await pool.stop({ graceMs: 0 });
     stopping.dispose();
   }

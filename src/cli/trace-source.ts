@@ -6,7 +6,7 @@
  *   three-class,count=2000,rate=4            latency, deadline and compound requests in equal parts
  *   fixed,prompt=512,output=64,rate=10       one length
  */
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { createRandom, fail } from "../core/index.ts";
 import {
@@ -24,6 +24,7 @@ import {
   type ArrivalProcess,
   type PublishedName,
   type Recording,
+  type Trace,
   type TraceStream,
   type Workload,
 } from "../workload/index.ts";
@@ -63,30 +64,63 @@ export function openTrace(flags: TraceSourceFlags): TraceSource {
   return trace === undefined ? fromSpec(generate!, flags) : fromFile(trace, flags);
 }
 
-function fromFile(path: string, { rate, limit, seed }: TraceSourceFlags): TraceSource {
-  const beginning = firstCharacters(path);
-  const format = detectFormat(beginning, path);
+/** A trace by the bytes of its file. @throws PunctualError invalid_file for what is no trace. */
+export function traceOfBytes(
+  name: string,
+  bytes: Buffer,
+  limits: Omit<TraceSourceFlags, "trace" | "generate">,
+): TraceSource {
+  return fromText(
+    { name, beginning: bytes.toString("utf8", 0, HEAD_CHARACTERS), chunks: () => piecesOf(bytes) },
+    limits,
+  );
+}
+
+/** The format of a trace by the bytes of its file. @throws PunctualError invalid_file for what is no trace. */
+export function formatOfBytes(name: string, bytes: Buffer): string {
+  return detectFormat(bytes.toString("utf8", 0, HEAD_CHARACTERS), name);
+}
+
+function fromFile(path: string, limits: Omit<TraceSourceFlags, "trace" | "generate">): TraceSource {
+  return fromText({ name: path, beginning: firstCharacters(path), chunks: () => chunksOf(path) }, limits);
+}
+
+interface TraceText {
+  readonly name: string;
+  readonly beginning: string;
+  readonly chunks: () => Iterable<string>;
+}
+
+function fromText(
+  { name, beginning, chunks }: TraceText,
+  { rate, limit, seed }: Omit<TraceSourceFlags, "trace" | "generate">,
+): TraceSource {
+  const format = detectFormat(beginning, name);
   if (format === "recording") {
-    const recording = readRecording(readFileSync(path, "utf8"), path);
+    const recording = readRecording([...chunks()].join(""), name);
     const whole = recordingTrace(recording);
-    const requests = whole.requests.slice(0, limit);
-    return { trace: { ...whole, requests }, count: requests.length, recording, note: null };
+    const held = { ...whole, requests: whole.requests.slice(0, limit) };
+    const trace = rate === undefined ? held : again(held, rate, seed);
+    return { trace, count: held.requests.length, recording, note: null };
   }
   const countTokens = (text: string): number => Math.max(1, Math.ceil(text.length / CHARACTERS_PER_TOKEN));
   const reader = createReader(format, {
-    name: path,
+    name,
     countTokens,
     ...(limit === undefined ? {} : { maxRequests: limit }),
   });
   const note =
-    format === "sharegpt" ? `tokens of ${path} are counted as ${CHARACTERS_PER_TOKEN} characters each` : null;
+    format === "sharegpt" ? `tokens of ${name} are counted as ${CHARACTERS_PER_TOKEN} characters each` : null;
   if (rate === undefined) {
-    return { trace: streamTrace(reader, chunksOf(path)), count: limit ?? null, recording: null, note };
+    return { trace: streamTrace(reader, chunks()), count: limit ?? null, recording: null, note };
   }
-  const held = readTrace(reader, chunksOf(path));
-  const again = withArrivals(held, { kind: "poisson", ratePerSecond: rate }, createRandom(seed, "arrivals"));
-  return { trace: again, count: again.requests.length, recording: null, note };
+  const trace = again(readTrace(reader, chunks()), rate, seed);
+  return { trace, count: trace.requests.length, recording: null, note };
 }
+
+/** The same requests, arriving anew. */
+const again = (trace: Trace, ratePerSecond: number, seed: number): Trace =>
+  withArrivals(trace, { kind: "poisson", ratePerSecond }, createRandom(seed, "arrivals"));
 
 function fromSpec(spec: string, { rate, limit, seed }: TraceSourceFlags): TraceSource {
   const [name = "", ...pairs] = spec.split(",");
@@ -211,4 +245,12 @@ function* chunksOf(path: string): Generator<string> {
   } finally {
     closeSync(file);
   }
+}
+
+/** The same of bytes in memory. */
+function* piecesOf(bytes: Buffer): Generator<string> {
+  const decoder = new StringDecoder("utf8");
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield decoder.write(bytes.subarray(at, at + CHUNK_BYTES));
+  const rest = decoder.end();
+  if (rest !== "") yield rest;
 }

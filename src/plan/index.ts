@@ -13,14 +13,16 @@
 export { bestPerDevice, goodputOf, tightestSlo, type BoundaryOptions, type Goodput } from "./boundary.ts";
 export { catalogue, GPU_KINDS, PLAN_MODELS, type CatalogueOptions, type PricedGpu } from "./catalogue.ts";
 export { Evaluator, type EvaluatorOptions, type PlanProgress, type PointOptions } from "./evaluator.ts";
-export { describePlacement, devicesOf, fleetOf, pricePerHourOf } from "./placement.ts";
+export { describePlacement, devicesOf, fleetOf, partsOf, pricePerHourOf } from "./placement.ts";
 export {
   plan,
   type AttainmentCurve,
   type CostBasis,
   type NearPlacement,
   type Plan,
+  type PlanObserver,
   type PlanOptions,
+  type PlanStage,
   type Sensitivity,
 } from "./plan.ts";
 export type { RatedPlacement, SearchSpace } from "./search.ts";

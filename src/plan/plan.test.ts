@@ -203,6 +203,47 @@ describe("a plan", () => {
     expect(sensitivity).not.toBeNull();
   });
 
+  test("with every mode each has a curve, and an observer hears of all of it in order", async () => {
+    for (const [at, devices] of [
+      [12, [1, 4]],
+      [60, [1, 2]],
+    ] as const) {
+      const heard: string[] = [];
+      const drawn = new Map<string, number[]>();
+      const made = await plan({
+        ...options,
+        trace: trace(at, 60),
+        devices,
+        everyMode: true,
+        observer: {
+          stage: (stage) => void heard.push(stage),
+          found: (mode, cheapest) => void heard.push(`${mode} ${cheapest === null ? "fails" : "attains"}`),
+          near: ({ placement }) => void heard.push(`${placement.kind} near`),
+          point: (placement, { load }) => {
+            const name = describePlacement(placement);
+            drawn.set(name, [...(drawn.get(name) ?? []), load]);
+          },
+        },
+      });
+      expect(new Set(made.curves.map(({ placement }) => placement.kind))).toEqual(new Set(PLACEMENT_MODES));
+      for (const { placement, points } of made.curves) {
+        expect(drawn.get(describePlacement(placement))).toEqual(points.map(({ load }) => load));
+      }
+      const attaining = [made.chosen, ...made.runnersUp].filter((one) => one !== null);
+      expect(attaining.length + made.nearest.length + made.others.length).toBe(PLACEMENT_MODES.length);
+      for (const { point } of made.others) expect(point.share).toBeLessThan(0.9);
+      const stages = heard.filter((word) => !word.includes(" "));
+      const near = attaining.length < PLACEMENT_MODES.length ? ["near"] : [];
+      const replans = made.chosen === null ? [] : ["replans"];
+      expect(stages).toEqual(["search", ...near, "curves", "sensitivity", ...replans]);
+      for (const mode of PLACEMENT_MODES) {
+        const attains = attaining.some(({ placement }) => placement.kind === mode);
+        expect(heard).toContain(attains ? `${mode} attains` : `${mode} fails`);
+        expect(heard.includes(`${mode} near`)).toBe(!attains);
+      }
+    }
+  });
+
   test("a signal stops it, progress tells of it", async () => {
     const controller = new AbortController();
     let simulations = 0;

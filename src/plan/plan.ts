@@ -20,6 +20,24 @@ export interface PlanOptions extends EvaluatorOptions, Omit<SearchSpace, "modes"
   readonly sloScales?: readonly number[];
   /** Loads at which the whole search is repeated; 0.8 and 1.25 when absent. */
   readonly replanLoads?: readonly number[];
+  /** A curve for every mode: of one that does not attain, that of its best placement with all devices. */
+  readonly everyMode?: boolean;
+  /** Hears of what is found as it is found. */
+  readonly observer?: PlanObserver;
+}
+
+/** What a plan works on, in this order; `near` only for modes that do not attain. */
+export type PlanStage = "search" | "near" | "curves" | "sensitivity" | "replans";
+
+/** Hears of a plan while it is made. */
+export interface PlanObserver {
+  stage?(stage: PlanStage): void;
+  /** The cheapest of a mode that attains, or null. */
+  found?(mode: PlacementMode, cheapest: RatedPlacement | null): void;
+  /** The best of a mode that does not attain. */
+  near?(placement: RatedPlacement): void;
+  /** One point of a curve. */
+  point?(placement: Placement, point: PlanPoint): void;
 }
 
 /** A placement's attainment over load, to the end of each simulation. */
@@ -45,7 +63,9 @@ export interface Plan {
   readonly runnersUp: readonly RatedPlacement[];
   /** When nothing attains: the best of each mode, best first, with the load and the scale at which it would. */
   readonly nearest: readonly NearPlacement[];
-  /** Of the chosen or nearest placement and of the runners-up. */
+  /** With `everyMode`, when something attains: the best of each mode that does not, best first. */
+  readonly others: readonly RatedPlacement[];
+  /** Of the chosen or nearest placement and of the runners-up; with `everyMode` of all modes. */
   readonly curves: readonly AttainmentCurve[];
   /** Of the chosen or nearest placement; null when there is none. */
   readonly sensitivity: Sensitivity | null;
@@ -79,14 +99,15 @@ export async function plan(options: PlanOptions): Promise<Plan> {
   const evaluator = new Evaluator(options);
   const modes = PLACEMENT_MODES.filter((mode) => options.modes?.includes(mode) ?? true);
   const space: SearchSpace = { ...options, modes };
-  const attaining = await cheapestOfModes(evaluator, space);
+  const { everyMode = false, observer } = options;
+  observer?.stage?.("search");
+  const attaining = await cheapestOfModes(evaluator, space, (mode, found) => observer?.found?.(mode, found));
   const [chosen = null, ...runnersUp] = attaining;
-  const nearest = chosen === null ? await nearOf(evaluator, space) : [];
+  if (attaining.length < modes.length && (everyMode || chosen === null)) observer?.stage?.("near");
+  const nearest = chosen === null ? await nearOf(evaluator, space, observer) : [];
+  const others = everyMode && chosen !== null ? await othersOf(evaluator, space, attaining, observer) : [];
   const first = chosen ?? nearest[0] ?? null;
-  const curves: AttainmentCurve[] = [];
-  for (const { placement } of first === null ? [] : [first, ...runnersUp]) {
-    curves.push({ placement, points: await pointsOver(evaluator, placement, "load", options.loads ?? LOADS) });
-  }
+  const drawn = everyMode ? [...attaining, ...nearest, ...others] : first === null ? [] : [first, ...runnersUp];
   const { name, source, blockTokens, requests } = options.trace;
   return {
     trace: { name, source, blockTokens, requests: requests.length, ratePerSecond: evaluator.ratePerSecond },
@@ -94,7 +115,8 @@ export async function plan(options: PlanOptions): Promise<Plan> {
     chosen,
     runnersUp,
     nearest,
-    curves,
+    others,
+    curves: await curvesOf(evaluator, drawn, options),
     sensitivity: first === null ? null : await sensitivityOf(evaluator, first.placement, options),
     replans: chosen === null ? [] : await replansOf(evaluator, space, options),
     costs: basesOf(space),
@@ -103,13 +125,53 @@ export async function plan(options: PlanOptions): Promise<Plan> {
 }
 
 /** The cheapest of each mode, cheapest first; of equal prices the one that attains more. */
-export async function cheapestOfModes(evaluator: Evaluator, space: SearchSpace): Promise<RatedPlacement[]> {
+export async function cheapestOfModes(
+  evaluator: Evaluator,
+  space: SearchSpace,
+  onMode?: (mode: PlacementMode, cheapest: RatedPlacement | null) => void,
+): Promise<RatedPlacement[]> {
   const found: RatedPlacement[] = [];
   for (const mode of space.modes) {
     const placement = await cheapestOf(mode, evaluator, space);
-    if (placement !== null) found.push(await rated(evaluator, placement));
+    const cheapest = placement === null ? null : await rated(evaluator, placement);
+    if (cheapest !== null) found.push(cheapest);
+    onMode?.(mode, cheapest);
   }
   return found.sort((a, b) => a.pricePerHour - b.pricePerHour || b.point.share - a.point.share);
+}
+
+/** One load of all placements after the other, so that curves grow side by side. */
+async function curvesOf(
+  evaluator: Evaluator,
+  drawn: readonly RatedPlacement[],
+  { loads = LOADS, observer }: PlanOptions,
+): Promise<AttainmentCurve[]> {
+  observer?.stage?.("curves");
+  const curves = drawn.map(({ placement }) => ({ placement, points: [] as PlanPoint[] }));
+  for (const load of loads) {
+    for (const { placement, points } of curves) {
+      const point = await evaluator.point(placement, { load, whole: true });
+      points.push(point);
+      observer?.point?.(placement, point);
+    }
+  }
+  return curves;
+}
+
+async function othersOf(
+  evaluator: Evaluator,
+  space: SearchSpace,
+  attaining: readonly RatedPlacement[],
+  observer?: PlanObserver,
+): Promise<RatedPlacement[]> {
+  const modes = space.modes.filter((mode) => !attaining.some(({ placement }) => placement.kind === mode));
+  const others: RatedPlacement[] = [];
+  for (const placement of await nearestPlacements(evaluator, { ...space, modes })) {
+    const one = await rated(evaluator, placement);
+    others.push(one);
+    observer?.near?.(one);
+  }
+  return others.sort((a, b) => b.point.share - a.point.share);
 }
 
 async function rated(evaluator: Evaluator, placement: Placement): Promise<RatedPlacement> {
@@ -117,39 +179,33 @@ async function rated(evaluator: Evaluator, placement: Placement): Promise<RatedP
   return { placement, devices: devicesOf(placement), pricePerHour: pricePerHourOf(placement), point };
 }
 
-async function nearOf(evaluator: Evaluator, space: SearchSpace): Promise<NearPlacement[]> {
+async function nearOf(evaluator: Evaluator, space: SearchSpace, observer?: PlanObserver): Promise<NearPlacement[]> {
   const near: NearPlacement[] = [];
   for (const placement of await nearestPlacements(evaluator, space)) {
     const { load } = await goodputOf(evaluator, placement, { tolerance: 0.05 });
     const scale = await tightestSlo(evaluator, placement, { tolerance: 0.05 });
-    near.push({ ...(await rated(evaluator, placement)), mostLoad: load, tightestSlo: scale });
+    const one = { ...(await rated(evaluator, placement)), mostLoad: load, tightestSlo: scale };
+    near.push(one);
+    observer?.near?.(one);
   }
   return near.sort((a, b) => b.point.share - a.point.share);
 }
 
-async function pointsOver(
-  evaluator: Evaluator,
-  placement: Placement,
-  what: "load" | "sloScale",
-  values: readonly number[],
-): Promise<PlanPoint[]> {
-  const points: PlanPoint[] = [];
-  for (const value of values) points.push(await evaluator.point(placement, { [what]: value, whole: true }));
-  return points;
-}
-
 async function sensitivityOf(evaluator: Evaluator, placement: Placement, options: PlanOptions): Promise<Sensitivity> {
+  options.observer?.stage?.("sensitivity");
   const { load } = await goodputOf(evaluator, placement, { tolerance: 0.05 });
-  return {
-    mostLoad: load,
-    tightestSlo: await tightestSlo(evaluator, placement, { tolerance: 0.05 }),
-    slo: await pointsOver(evaluator, placement, "sloScale", options.sloScales ?? SLO_SCALES),
-  };
+  const tightest = await tightestSlo(evaluator, placement, { tolerance: 0.05 });
+  const slo: PlanPoint[] = [];
+  for (const sloScale of options.sloScales ?? SLO_SCALES) {
+    slo.push(await evaluator.point(placement, { sloScale, whole: true }));
+  }
+  return { mostLoad: load, tightestSlo: tightest, slo };
 }
 
 /** The whole search at another load. */
 async function replansOf(evaluator: Evaluator, space: SearchSpace, options: PlanOptions): Promise<Plan["replans"]> {
   const replans: { load: number; placement: Placement | null }[] = [];
+  options.observer?.stage?.("replans");
   for (const load of options.replanLoads ?? REPLAN_LOADS) {
     const [best] = await cheapestOfModes(evaluator.atLoad(load), space);
     replans.push({ load, placement: best?.placement ?? null });

@@ -7,6 +7,9 @@ import { fail } from "../core/index.ts";
 import { toAnthropicError, toWireError } from "../protocol/index.ts";
 import type { Engine } from "../runtime/index.ts";
 import { answerMessages, countMessageTokens } from "./anthropic/messages.ts";
+import { answerPapers } from "./admin/papers.ts";
+import { answerPlan, answerSimulate, answerTrace, type PlanService } from "./admin/plan.ts";
+import { answerLive, answerRequest } from "./admin/live.ts";
 import { health, modelList, modelObject } from "./admin/status.ts";
 import { detokenize, tokenize } from "./admin/tokenize.ts";
 import { findEngine, unixSeconds, type ServerContext } from "./context.ts";
@@ -114,6 +117,9 @@ export function createApp(app: AppContext): ServerApp {
   route("POST", "/tokenize", (c, context) => tokenize(context, c.req.raw));
   route("POST", "/detokenize", (c, context) => detokenize(context, c.req.raw));
   responseRoutes(route, routes, new ResponseStore(app.clock));
+  planningRoutes(route, routes, app);
+
+  adminRoutes(route, app);
 
   hono.notFound((c) => errorResponse(c, app, notFound(c)));
   hono.onError((error, c) => errorResponse(c, app, error));
@@ -139,6 +145,28 @@ function responseRoutes(
   });
   route("POST", "/v1/responses/:id/cancel", (c, context) => cancelResponse(seen(c, context), idOf(c)));
   route("GET", "/v1/responses/:id/input_items", (c, context) => listInputItems(seen(c, context), idOf(c), query(c)));
+}
+
+/** What was measured, and planning; not found where the server was given neither. */
+function planningRoutes(
+  route: (method: Method, path: string, handler: RouteHandler) => void,
+  routes: (path: string, handlers: Partial<Record<Method, RouteHandler>>) => void,
+  { papers, planning }: AppContext,
+): void {
+  const plans = (): PlanService => planning ?? fail("not_found", "This server does not plan.");
+  route("GET", "/admin/papers", () => answerPapers(papers ?? fail("not_found", "This server has no papers.")));
+  routes("/admin/plan", {
+    GET: async () => Response.json(await plans().choices()),
+    POST: (c, context) => answerPlan(context, plans(), c.req.raw),
+  });
+  route("POST", "/admin/simulate", (c, context) => answerSimulate(context, plans(), c.req.raw));
+  route("POST", "/admin/traces", (c, context) => answerTrace(context, plans(), c.req.raw));
+}
+
+/** What the server is doing. Behind a key where keys are set, as every route that is not open. */
+function adminRoutes(route: (method: Method, path: string, handler: RouteHandler) => void, { live }: AppContext): void {
+  route("GET", "/admin/live", (c, context) => answerLive(context, live, c.req.raw));
+  route("GET", "/admin/requests/:id", (c, context) => answerRequest(context, live, c.req.param("id")!));
 }
 
 /** Does once what the first request for that model would otherwise pay for. */

@@ -8,9 +8,14 @@ import { decodeJson } from "../protocol/index.ts";
  * client went away amid it.
  */
 export async function readJson(request: Request, limitBytes: number): Promise<unknown> {
+  return decodeJson(await readBody(request, limitBytes));
+}
+
+/** The bytes of a request's body. Errors: `payload_too_large` beyond `limitBytes`, `cancelled`. */
+export async function readBody(request: Request, limitBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? Number.NaN);
   if (declared > limitBytes) refuse(limitBytes);
-  return decodeJson(new Uint8Array(await readBytes(request, declared, limitBytes)));
+  return new Uint8Array(await readBytes(request, declared, limitBytes));
 }
 
 async function readBytes(request: Request, declared: number, limitBytes: number): Promise<ArrayBuffer | Uint8Array> {

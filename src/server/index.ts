@@ -8,6 +8,8 @@
  *   await server.close({ graceMs: 5000 });
  *   await engine.stop();
  */
+export type { PaperIndex } from "./admin/papers.ts";
+export type { PlanningJob, PlanService } from "./admin/plan.ts";
 export type { ServerApp } from "./app.ts";
 export type { ServerLog } from "./context.ts";
 export {

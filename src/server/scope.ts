@@ -4,6 +4,10 @@
  */
 import { PunctualError } from "../core/index.ts";
 import type { Engine, GenerateRequest, RequestSummary, TokenStream } from "../runtime/index.ts";
+import type { PaperIndex } from "./admin/papers.ts";
+import type { PlanService } from "./admin/plan.ts";
+import type { RequestRecord } from "./admin/request-record.ts";
+import type { LiveHub } from "./admin/live-hub.ts";
 import type { OpenRequest, OpenRequests, RequestGate, ServerContext } from "./context.ts";
 import type { Caller, Callers } from "./security/callers.ts";
 import { remainingObjective, type TaskBook } from "./tasks.ts";
@@ -19,7 +23,13 @@ export interface AppContext extends ServerContext {
   readonly requestTimeoutMs: number | null;
   readonly tracer: RequestTracer;
   readonly tasks: TaskBook;
+  /** What the console sees. */
+  readonly live: LiveHub;
   readonly version: string;
+  /** Null: this server does not plan. */
+  readonly planning: PlanService | null;
+  /** Null: this server knows nothing of papers. */
+  readonly papers: PaperIndex | null;
 }
 
 /** A request on its way through the server. `finished` is called once, when its response has a status. */
@@ -92,13 +102,20 @@ export class RequestScope implements RequestGate {
     const promised = this.#promised(engine, request);
     const trace = this.#trace;
     let choice = 0;
+    const record = this.#app.live.requests.open(
+      request.id ?? this.#about.requestId,
+      engine.info.name,
+      promised,
+      request.arrivalMs ?? this.#about.arrivalMs,
+    );
     const onEnd = (summary: RequestSummary): void => {
+      record.ended(summary);
       trace?.generated(choice, summary);
       this.#caller?.usage.charge(summary.completionTokens, this.#app.clock.nowMs());
       this.#longest = Math.max(this.#longest, summary.completionTokens);
       this.#settle();
     };
-    const stream = engine.submit(promised, { signal, onEnd });
+    const stream = this.#handOver(record, () => engine.submit(promised, { signal, onEnd, observer: record }));
     this.#pending += 1;
     this.#choices += 1;
     this.#model = engine.info.name;
@@ -106,6 +123,15 @@ export class RequestScope implements RequestGate {
     choice = trace?.submitted(engine.info.name, request) ?? 0;
     this.#app.http.submitted(engine.info.name, request.maxTokens);
     return stream;
+  }
+
+  #handOver(record: RequestRecord, submit: () => TokenStream): TokenStream {
+    try {
+      return submit();
+    } catch (error) {
+      record.refused(error, this.#app.clock.nowMs());
+      throw error;
+    }
   }
 
   /** With the objective of whoever says one first, request, key or model, and as much of its task's time as is left. */

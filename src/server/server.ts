@@ -5,6 +5,9 @@ import { getRequestListener } from "@hono/node-server";
 import { assert, fail, PunctualError, type Clock } from "../core/index.ts";
 import { LIMITS } from "../protocol/index.ts";
 import { liveClock, type Engine } from "../runtime/index.ts";
+import type { PaperIndex } from "./admin/papers.ts";
+import type { PlanService } from "./admin/plan.ts";
+import { LiveHub } from "./admin/live-hub.ts";
 import { packageVersion } from "./admin/status.ts";
 import { createApp, warmEngine, type ServerApp } from "./app.ts";
 import { OpenRequests, SILENT_LOG, type ServerLog } from "./context.ts";
@@ -39,6 +42,10 @@ export interface ServerOptions {
   readonly tiers?: TierObjectives;
   /** Origins whose pages may call this server, or "*"; none when absent. */
   readonly corsOrigins?: readonly string[];
+  /** What /admin/plan, /admin/simulate and /admin/traces do; they are not there when absent. It stays the caller's to close. */
+  readonly planning?: PlanService;
+  /** What /admin/papers says; it is not there when absent. */
+  readonly papers?: PaperIndex;
   /** Silent when absent. Never sees prompts or answers. */
   readonly log?: ServerLog;
   /** The clock of the engines; `liveClock` when absent. */
@@ -88,12 +95,17 @@ export function createServer(options: ServerOptions): PunctualServer {
   assert(engines.size === options.engines.length, "engines of one server have distinct names");
   const expected = new Set(options.expected?.filter((name) => !engines.has(name)));
   const context = appContext(options, engines, expected);
-  for (const engine of engines.values()) warmEngine(engine);
+  for (const engine of engines.values()) {
+    warmEngine(engine);
+    context.live.add(engine);
+  }
   const app = createApp(context);
   const sockets = new Set<Server>();
   let closing: Promise<void> | null = null;
-  const close: PunctualServer["close"] = ({ graceMs = 10_000 } = {}) =>
-    (closing ??= closeAll(context.requests, sockets, graceMs));
+  const close: PunctualServer["close"] = ({ graceMs = 10_000 } = {}) => {
+    context.live.close(); // its feeds would not end by themselves
+    return (closing ??= closeAll(context.requests, sockets, graceMs));
+  };
   return {
     app,
     add: (engine) => {
@@ -102,10 +114,12 @@ export function createServer(options: ServerOptions): PunctualServer {
       warmEngine(engine);
       engines.set(name, engine);
       expected.delete(name);
+      context.live.add(engine);
     },
     remove: (name) => {
       engines.delete(name);
       expected.delete(name);
+      context.live.remove(name);
     },
     listen: async (where = {}) => {
       const server = httpServer(app, options);
@@ -136,6 +150,7 @@ function appContext(
     bodyLimitBytes: options.bodyLimitBytes ?? LIMITS.bodyBytes,
     tiers: options.tiers ?? DEFAULT_TIERS,
     tasks: new TaskBook(),
+    live: new LiveHub({ clock, unixOriginMs, serverVersion: packageVersion() }),
     log: options.log ?? SILENT_LOG,
     http: new HttpMetrics(),
     requests: new OpenRequests(),
@@ -144,6 +159,8 @@ function appContext(
     requestTimeoutMs: options.requestTimeoutMs ?? null,
     tracer: new RequestTracer(unixOriginMs),
     version: packageVersion(),
+    planning: options.planning ?? null,
+    papers: options.papers ?? null,
   };
 }
 
