@@ -113,6 +113,32 @@ describe("Sampler", () => {
     expect(decided).toBeGreaterThan(500);
   });
 
+  it("says what it draws from, by the book, after any output", () => {
+    const property = fc.property(
+      samplingArbitrary,
+      fc.integer(),
+      fc.constantFrom(40, 200),
+      (given, seed, vocabSize) => {
+        const sampling = { ...given, temperature: given.temperature === 0 ? 0.5 : (given.temperature ?? 1) };
+        const sampler = new Sampler({ sampling, vocabSize, promptTokens: [1, 2, 3], random: samplingStream(seed) });
+        const random = createRandom(seed, "rows");
+        const output: number[] = [];
+        for (let i = 0; i < 4; i++) {
+          const row = randomRow(random, vocabSize, 2);
+          const said = sampler.distribution(row);
+          const expected = naive(row, sampling, [1, 2, 3], output);
+          for (const [id, share] of expected.entries()) expect(said[id]).toBeCloseTo(share, 6);
+          const id = random.int(0, vocabSize - 1);
+          const taken = sampler.take(id, { kind: "row", logits: row });
+          expect([taken.id, taken.logprobs === null]).toEqual([id, sampling.logprobs === undefined]);
+          output.push(id);
+        }
+        expect(sampler.generated).toBe(output.length);
+      },
+    );
+    fc.assert(property, { seed: 20261126, numRuns: 40 });
+  });
+
   it("draws as often as the book says", () => {
     const cases: SamplingOptions[] = [
       {},

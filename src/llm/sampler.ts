@@ -27,7 +27,15 @@ import {
 } from "./candidates.ts";
 import type { TokenFilter } from "./grammar/index.ts";
 import { GUIDED_DRAWS, redraw, sumsOf, tailOf } from "./redraw.ts";
-import type { SampledToken, SamplingOptions, ScoreForm, TokenLogprobs, TokenScores, TopScores } from "./types.ts";
+import type {
+  RowScores,
+  SampledToken,
+  SamplingOptions,
+  ScoreForm,
+  TokenLogprobs,
+  TokenScores,
+  TopScores,
+} from "./types.ts";
 
 /** What a sampler needs to know of its request and model. */
 export interface SamplerOptions {
@@ -173,9 +181,51 @@ export class Sampler {
     const logprobs = this.#options.logprobs === undefined ? null : logprobsOf(scores, id, this.#options.logprobs);
     if (this.#options.logprobs !== undefined && logprobs === null) return null;
     this.#draws = null;
+    return this.#booked(id, logprobs);
+  }
+
+  /**
+   * The probability of every token, by id and together 1: what `sample` draws from. Temperatures above 0 only.
+   * @param raw a whole row of logits
+   */
+  distribution(raw: Float32Array, filter: TokenFilter | null = null): Float64Array {
+    assert(this.#temperature > 0, "a greedy choice has no distribution");
+    const row = this.#rewritten(raw, filter);
+    const result = new Float64Array(row.length);
+    const [best] = bestOfRow(row, 1).logits;
+    if (best === undefined) return this.#nothingLeft(filter);
+    if (this.#usesTotal() && this.#topP >= 1) {
+      const total = massOfRow(row, best, this.#temperature);
+      for (let id = 0; id < row.length; id++) result[id] = Math.exp((row[id]! - best) / this.#temperature) / total;
+      return result;
+    }
+    const { ids, logits } = sortRow(row);
+    const all = { ids, logits, count: ids.length };
+    const limit = this.#cut(all);
+    const sums = sumsOf(all, this.#temperature);
+    const mass = this.#topP * (this.#usesTotal() ? sums[ids.length - 1]! : sums[limit - 1]!);
+    const kept = this.#topP < 1 ? Math.min(limit, sums.findIndex((sum) => sum >= mass) + 1) : limit;
+    for (let i = 0; i < kept; i++) {
+      result[ids[i]!] = Math.exp((logits[i]! - best) / this.#temperature) / sums[kept - 1]!;
+    }
+    return result;
+  }
+
+  /** Books a token that was chosen by its `distribution`. @param scores the whole row that this was made of */
+  take(id: number, scores: RowScores): SampledToken {
+    const { logprobs } = this.#options;
+    return this.#booked(id, logprobs === undefined ? null : logprobsOf(scores, id, logprobs));
+  }
+
+  #booked(id: number, logprobs: TokenLogprobs | null): SampledToken {
     this.#generated += 1;
     this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
     return { id, logprobs };
+  }
+
+  #nothingLeft(filter: TokenFilter | null): never {
+    const param = filter === null ? "logitBias" : "grammar";
+    return fail("invalid_request", "every token is suppressed", { param });
   }
 
   /** Whether tokens are drawn before a grammar is asked about them. */
@@ -270,10 +320,7 @@ export class Sampler {
     }
     const row = this.#rewritten(raw, filter);
     const head = bestOfRow(row, Math.min(HEAD_CANDIDATES, row.length));
-    if (head.ids.length === 0) {
-      const param = filter === null ? "logitBias" : "grammar";
-      fail("invalid_request", "every token is suppressed", { param });
-    }
+    if (head.ids.length === 0) return this.#nothingLeft(filter);
     if (this.#temperature === 0) return head.ids[0]!;
     const total = massOfRow(row, head.logits[0]!, this.#temperature);
     const totals = { totalLow: total, totalHigh: total };
@@ -347,7 +394,7 @@ export class Sampler {
   }
 
   /** How many candidates topK and minP leave, at least one. */
-  #cut({ logits, count }: Candidates): number {
+  #cut({ logits, count }: Pick<Candidates, "logits" | "count">): number {
     let limit = this.#topK > 0 ? Math.min(this.#topK, count) : count;
     if (this.#minP > 0) {
       const floor = logits[0]! + Math.log(this.#minP) * this.#temperature;

@@ -93,7 +93,7 @@ export function policyConformance(
 }
 
 function withoutDrafts(view: SchedulerView): SchedulerView {
-  const running = view.running.map(({ draftTokens: _, ...rest }) => rest);
+  const running = view.running.map((sequence) => ({ ...sequence, draftTokens: 0 }));
   return { ...view, running };
 }
 
