@@ -84,7 +84,7 @@ describe("the live model", () => {
         const nowMs = startMs + tick * 250;
         const ended = { attained: second, missed: 0, tokens: second * 10 };
         state.apply(sample(nowMs, { goodput: { latency: ended } as SampleEvent["goodput"] }));
-        const steps = Array.from({ length: 25 }, (_, index) => ({ ...step, startMs: nowMs + index * 10 }));
+        const steps = Array.from({ length: 8 }, (_, index) => ({ ...step, startMs: nowMs + index * 30 }));
         state.apply({ kind: "steps", model: "m", steps });
       }
       for (let index = 0; index < 5; index += 1) {
