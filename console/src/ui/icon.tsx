@@ -26,6 +26,7 @@ const PATHS = {
   columns: "M3.5 4.5h13v11h-13zM10 4.5v11",
   list: "M4 5.5h12M4 10h12M4 14.5h12",
   down: "M5 8l5 5l5-5",
+  left: "M12 5l-5 5l5 5",
   right: "M8 5l5 5l-5 5",
   search: "M9 4a5 5 0 1 0 0 10a5 5 0 0 0 0-10zM12.7 12.7l3.8 3.8",
   code: "M7 6l-4 4l4 4M13 6l4 4l-4 4",

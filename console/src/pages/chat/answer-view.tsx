@@ -1,0 +1,162 @@
+/** One column of an answer: what was thought, said and called, what went wrong, its timeline, and what can be done with it. */
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { formatSpan } from "../../lib/format.ts";
+import { Button, IconButton } from "../../ui/button.tsx";
+import { adviceOn } from "./advice.ts";
+import { CallView } from "./calls-view.tsx";
+import { copyText, Markdown } from "./markdown-view.tsx";
+import { TimelineView } from "./timeline-view.tsx";
+import { shownAnswer, type Answer, type AnswerError, type Column } from "./types.ts";
+
+/** What an answer's buttons do. */
+export interface AnswerActions {
+  readonly canRetry: boolean;
+  readonly onRetry: () => void;
+  readonly onShow: (version: number) => void;
+}
+
+/** A column of an answer. `heading` names who answers, where there are two. */
+export function AnswerColumn(
+  props: { readonly column: Column; readonly heading: string | null } & AnswerActions,
+): JSX.Element {
+  const { column, heading } = props;
+  const answer = shownAnswer(column);
+  const isComing = answer.state === "waiting" || answer.state === "streaming";
+  return (
+    <article class="answer" aria-busy={isComing}>
+      {heading === null ? null : <h3 class="answer-heading">{heading}</h3>}
+      <Thinking answer={answer} />
+      {answer.content === "" ? null : <Markdown text={answer.content} />}
+      {answer.calls.map((call, i) => (
+        <CallView key={i} call={call} />
+      ))}
+      {isComing && answer.content === "" && answer.calls.length === 0 && answer.reasoning === "" ? <Waiting /> : null}
+      {answer.error === null ? null : (
+        <Failure error={answer.error} canRetry={props.canRetry} onRetry={props.onRetry} />
+      )}
+      <Ending answer={answer} />
+      {answer.timeline === null ? null : <TimelineView timeline={answer.timeline} />}
+      {isComing ? null : <Actions {...props} answer={answer} />}
+    </article>
+  );
+}
+
+function Waiting(): JSX.Element {
+  return (
+    <p class="waiting soft" role="status">
+      <span class="unseen">Waiting for the first token</span>
+      <i aria-hidden="true" />
+      <i aria-hidden="true" />
+      <i aria-hidden="true" />
+    </p>
+  );
+}
+
+/** Thinking that is short is read at once; long thinking opens on demand. */
+const SHORT_CHARACTERS = 400;
+
+function Thinking({ answer }: { readonly answer: Answer }): JSX.Element | null {
+  const { reasoning, content, calls } = answer;
+  if (reasoning === "") return null;
+  const isOpen = reasoning.length <= SHORT_CHARACTERS || (content === "" && calls.length === 0);
+  return (
+    <details class="thinking" open={isOpen}>
+      <summary>Thinking</summary>
+      <div>{reasoning}</div>
+    </details>
+  );
+}
+
+/** Why an answer is shorter than it might be. */
+function Ending({ answer }: { readonly answer: Answer }): JSX.Element | null {
+  const isCutAtDeadline = answer.timeline?.state === "cut";
+  const text =
+    answer.state === "stopped"
+      ? "Stopped."
+      : isCutAtDeadline
+        ? "The answer was cut at its deadline."
+        : answer.finishReason === "length"
+          ? "The answer reached its limit of tokens. Raise “longest answer” in the settings, or start a shorter conversation."
+          : null;
+  return text === null ? null : <p class="small soft">{text}</p>;
+}
+
+function Failure(props: {
+  readonly error: AnswerError;
+  readonly canRetry: boolean;
+  readonly onRetry: () => void;
+}): JSX.Element {
+  const { error, canRetry, onRetry } = props;
+  const { title, advice, retryInMs } = adviceOn(error);
+  return (
+    <div class="problem" role="alert">
+      <strong>{title}</strong>
+      <span>{advice}</span>
+      <span class="small soft">
+        The server said: {error.message}
+        {error.param === null ? "" : ` (${error.param})`}
+      </span>
+      {retryInMs === null || !canRetry ? null : (
+        <div>
+          <RetryButton waitMs={retryInMs} onRetry={onRetry} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Counts the time down that the server asked for. */
+function RetryButton({ waitMs, onRetry }: { readonly waitMs: number; readonly onRetry: () => void }): JSX.Element {
+  const [seconds, setSeconds] = useState(Math.ceil(waitMs / 1000));
+  useEffect(() => {
+    if (seconds <= 0) return undefined;
+    const timer = setTimeout(() => setSeconds(seconds - 1), 1000);
+    return () => clearTimeout(timer);
+  }, [seconds]);
+  return (
+    <Button isSmall icon="retry" isDisabled={seconds > 0} onClick={onRetry}>
+      {seconds > 0 ? `Try again in ${formatSpan(seconds * 1000)}` : "Try again"}
+    </Button>
+  );
+}
+
+function Actions(props: { readonly column: Column; readonly answer: Answer } & AnswerActions): JSX.Element {
+  const { column, answer, canRetry, onRetry, onShow } = props;
+  const { versions, shown } = column;
+  return (
+    <div class="answer-actions">
+      {answer.content === "" ? null : (
+        <IconButton icon="copy" label="Copy the answer" isSmall onClick={() => void copyText(answer.content)} />
+      )}
+      <IconButton icon="retry" label="Another answer" isSmall isDisabled={!canRetry} onClick={onRetry} />
+      {versions.length < 2 ? null : (
+        <span class="row small soft numbers">
+          <IconButton
+            icon="left"
+            label="The try before"
+            isSmall
+            isDisabled={shown === 0}
+            onClick={() => onShow(shown - 1)}
+          />
+          {shown + 1} of {versions.length}
+          <IconButton
+            icon="right"
+            label="The next try"
+            isSmall
+            isDisabled={shown === versions.length - 1}
+            onClick={() => onShow(shown + 1)}
+          />
+        </span>
+      )}
+      {answer.requestId === null ? null : (
+        <span
+          class="request-id small soft mono"
+          title="The id of this request in the server's log and on the Deadlines page"
+        >
+          {answer.requestId}
+        </span>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,167 @@
+/**
+ * The timeline under an answer: above, a stem for every gap between tokens, as high as the gap is long; below, a bar of
+ * what happened when; upright lines where something is due. The same in words stands beneath it.
+ */
+import type { ComponentChildren, JSX } from "preact";
+import { useMemo, useState } from "preact/hooks";
+import { countOf, formatMs } from "../../lib/format.ts";
+import {
+  nearestStem,
+  timelineFacts,
+  timelineShape,
+  verdictOf,
+  type Span,
+  type Stem,
+  type TimelineShape,
+} from "./timeline.ts";
+import type { Timeline } from "./types.ts";
+
+/** The drawing's own units; it is stretched to the width there is. */
+const WIDTH = 1000;
+const BASE = 44;
+const BAR_TOP = 49;
+const BAR_HEIGHT = 8;
+const HEIGHT = 58;
+
+/** The timeline of one answer. */
+export function TimelineView({ timeline }: { readonly timeline: Timeline }): JSX.Element | null {
+  const shape = useMemo(() => timelineShape(timeline), [timeline]);
+  const [stem, setStem] = useState<Stem | null>(null);
+  if (shape === null) return null;
+  const look = (event: { readonly clientX: number; readonly currentTarget: HTMLElement }): void => {
+    const box = event.currentTarget.getBoundingClientRect();
+    setStem(nearestStem(shape.stems, (event.clientX - box.left) / box.width));
+  };
+  return (
+    <figure class="timeline">
+      <div class="timeline-plot" onPointerMove={look} onPointerLeave={() => setStem(null)}>
+        <Drawing shape={shape} stem={stem} label={summaryOf(timeline)} />
+        <DueLabels shape={shape} timeline={timeline} />
+      </div>
+      <figcaption>
+        <Facts timeline={timeline} stem={stem} />
+      </figcaption>
+    </figure>
+  );
+}
+
+const x = (share: number): number => Math.round(share * WIDTH * 10) / 10;
+
+function stemPath(stems: readonly Stem[]): string {
+  return stems
+    .map(({ at, height }) => `M${x(at)} ${BASE}V${(BASE - Math.min(1, height) * (BASE - 4)).toFixed(1)}`)
+    .join("");
+}
+
+function Drawing(props: {
+  readonly shape: TimelineShape;
+  readonly stem: Stem | null;
+  readonly label: string;
+}): JSX.Element {
+  const { shape, stem, label } = props;
+  const { stems, spans, firstToken, ttftTarget, deadline, tpotTarget } = shape;
+  const tpotY = tpotTarget === null ? null : BASE - tpotTarget * (BASE - 4);
+  return (
+    <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={label}>
+      <path class="tl-base" d={`M0 ${BASE}H${WIDTH}`} />
+      {tpotY === null ? null : <path class="tl-pace" d={`M0 ${tpotY}H${WIDTH}`} />}
+      <rect class="tl-empty" x="0" y={BAR_TOP} width={WIDTH} height={BAR_HEIGHT} />
+      {spans.map((span, i) => (
+        <Bar key={i} span={span} />
+      ))}
+      <path
+        class={stems.length > 120 ? "tl-stem tl-thin" : "tl-stem"}
+        d={stemPath(stems.filter(({ isLate }) => !isLate))}
+      />
+      <path
+        class={stems.length > 120 ? "tl-stem tl-late tl-thin" : "tl-stem tl-late"}
+        d={stemPath(stems.filter(({ isLate }) => isLate))}
+      />
+      {firstToken === null ? null : <path class="tl-first" d={`M${x(firstToken)} 4V${HEIGHT}`} />}
+      {ttftTarget === null ? null : <path class="tl-due tl-soft" d={`M${x(ttftTarget)} 0V${HEIGHT}`} />}
+      {deadline === null ? null : <path class="tl-due" d={`M${x(deadline)} 0V${HEIGHT}`} />}
+      {stem === null ? null : <path class="tl-looked" d={`M${x(stem.at)} 0V${HEIGHT}`} />}
+    </svg>
+  );
+}
+
+function Bar({ span }: { readonly span: Span }): JSX.Element {
+  // A hair's breadth at least: a queue of a tenth of a millisecond was there too.
+  const width = Math.max(x(span.to) - x(span.from), 1.5);
+  return <rect class={`tl-${span.kind}`} x={x(span.from)} y={BAR_TOP} width={width} height={BAR_HEIGHT} />;
+}
+
+/** Where something is due, in words at its line: at its right, or at its left near the end. */
+function DueLabels({ shape, timeline }: { readonly shape: TimelineShape; readonly timeline: Timeline }): JSX.Element {
+  const { targets } = timeline;
+  const labels = [
+    { at: shape.ttftTarget, text: `first due ${formatMs(targets.ttftMs)}`, kind: "soft" },
+    { at: shape.deadline, text: `deadline ${formatMs(targets.deadlineMs)}`, kind: "hard" },
+  ];
+  return (
+    <div aria-hidden="true">
+      {labels.map(({ at, text, kind }) => {
+        if (at === null) return null;
+        const place = at > 0.7 ? { right: `${(1 - at) * 100}%` } : { left: `${at * 100}%` };
+        return (
+          <span key={kind} class={`tl-label tl-label-${kind}`} style={place}>
+            {text}
+          </span>
+        );
+      })}
+    </div>
+  );
+}
+
+function Facts({ timeline, stem }: { readonly timeline: Timeline; readonly stem: Stem | null }): JSX.Element {
+  const facts = timelineFacts(timeline);
+  const { targets, promptTokens, cachedTokens, chunks, answerTokens, tokenMs, source, interruptions } = timeline;
+  const verdict = verdictOf(timeline);
+  const due = (ms: number | undefined): string => (ms === undefined ? "" : ` of ${formatMs(ms)}`);
+  const items: ComponentChildren[] = [];
+  const add = (kind: string | null, text: string): void => {
+    items.push(
+      <li key={items.length}>
+        {kind === null ? null : <i class={`tl-key tl-key-${kind}`} aria-hidden="true" />}
+        {text}
+      </li>,
+    );
+  };
+  if (facts.queueMs !== null) add("queue", `queue ${formatMs(facts.queueMs)}`);
+  if (promptTokens !== null) {
+    const pieces = chunks.length > 1 ? ` in ${chunks.length} pieces` : "";
+    const took = facts.prefillMs === null ? "" : `, ${formatMs(facts.prefillMs)}`;
+    const cached = cachedTokens > 0 ? ` (${cachedTokens} cached)` : "";
+    add("prefill", `prompt ${countOf(promptTokens, "token")}${cached}${pieces}${took}`);
+  }
+  if (facts.firstTokenMs !== null) add("first", `first token ${formatMs(facts.firstTokenMs)}${due(targets.ttftMs)}`);
+  if (facts.medianGapMs !== null) {
+    const late = facts.lateGaps === 0 ? "" : `, ${facts.lateGaps} over ${formatMs(targets.tpotMs)}`;
+    add(
+      "decode",
+      `${countOf(answerTokens ?? tokenMs.length, "token")}, gap ${formatMs(facts.medianGapMs)}, longest ${formatMs(facts.longestGapMs)}${late}`,
+    );
+  }
+  if (interruptions.length > 0) add("preempted", `${countOf(interruptions.length, "interruption")}`);
+  if (facts.totalMs !== null) add(null, `total ${formatMs(facts.totalMs)}${due(targets.deadlineMs)}`);
+  if (source === "client" && facts.firstTokenMs !== null) add(null, "as seen by this page");
+  return (
+    <>
+      {verdict === null ? null : <span class={`verdict verdict-${verdict.tone}`}>{verdict.text}</span>}
+      {stem === null ? (
+        <ul class="timeline-facts">{items}</ul>
+      ) : (
+        <span>
+          token {stem.token} came {formatMs(stem.gapMs)} after the one before
+        </span>
+      )}
+    </>
+  );
+}
+
+/** The timeline as a sentence, for those who do not see it. */
+function summaryOf(timeline: Timeline): string {
+  const { firstTokenMs, longestGapMs, totalMs } = timelineFacts(timeline);
+  const verdict = verdictOf(timeline)?.text ?? "";
+  return `Timeline. First token after ${formatMs(firstTokenMs)}, longest gap ${formatMs(longestGapMs)}, total ${formatMs(totalMs)}. ${verdict}`;
+}
