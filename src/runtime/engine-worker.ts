@@ -10,7 +10,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { present, toErrorRecord } from "../core/index.ts";
 import { KvPages, StepExecutor } from "../llm/index.ts";
-import { createPolicy, kneeTokens, outlookOf, StepCost, type SchedulerLimits } from "../sched/index.ts";
+import { createPolicy, outlookOf, StepCost, type SchedulerLimits } from "../sched/index.ts";
 import { calibrate } from "./calibrate.ts";
 import { liveClock, sleep, yieldThread } from "./clock.ts";
 import { loadFacts, withWeights } from "./load-model.ts";
@@ -72,7 +72,7 @@ async function load({ options, name, recording }: WorkerSetup): Promise<Parts> {
     budgetTokens,
     maxChunk: options.maxChunk ?? budgetTokens,
     maxStepTokens: plan.maxRows,
-    ...knee(cost),
+    ...knee(calibration),
   };
   const sink = recording === undefined ? null : openSink(options);
   const outlooks = new Outlooks(plan.outlook, PREDICTOR_SEED);
@@ -95,10 +95,9 @@ async function load({ options, name, recording }: WorkerSetup): Promise<Parts> {
   return { loop, outlooks, options, executor, plan, calibration, sink };
 }
 
-/** Within the sizes that were measured; unknown where nothing was. */
-function knee(cost: StepCost): Pick<SchedulerLimits, "kneeTokens"> {
-  const largest = cost.points().at(-1);
-  const found = largest === undefined ? null : kneeTokens(cost, Math.max(1, Math.floor(largest[0])));
+/** Unknown where nothing was measured. */
+function knee(calibration: Calibration | null): Pick<SchedulerLimits, "kneeTokens"> {
+  const found = calibration?.kneeTokens ?? null;
   return found === null ? {} : { kneeTokens: found };
 }
 

@@ -1,7 +1,7 @@
 /** Options with every default filled in and every range checked, for both sides of the thread border. */
 import { fail } from "../core/index.ts";
 import type { DecoderConfig } from "../llm/index.ts";
-import { BEST_EFFORT, createPolicy, OUTLOOK_KINDS, outlookOf, type OutlookKind } from "../sched/index.ts";
+import { BEST_EFFORT, createPolicy, kneeDecodes, OUTLOOK_KINDS, outlookOf, type OutlookKind } from "../sched/index.ts";
 import type { CalibrationPlan } from "./calibrate.ts";
 import { checkPhases, poolsOf } from "./phases/options.ts";
 import type { EmbeddingOptions, EngineInfo, EngineOptions } from "./types.ts";
@@ -66,6 +66,8 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
     minTokens: maxRunning,
     limitMs: CALIBRATION_LIMIT_MS,
     vocabSize: config.vocabSize,
+    // Vectors of texts are prompts only; where phases are apart, prompts have steps of their own.
+    decodes: options.embedding === undefined && info.phases === "colocated" ? kneeDecodes(maxRunning) : 0,
   };
   const outlook = options.outlook ?? outlookOf(policy.name);
   return { info, maxRunning, maxRows, budgetTokens: options.budgetTokens ?? null, calibration, outlook };

@@ -369,6 +369,8 @@ export interface EngineStats {
   readonly running: number;
   readonly waiting: number;
   /** Sequences set aside because their reader is slow. */
+  /** The smallest step, beside running decodes, whose throughput is close to the best one; null when nothing was found. */
+  readonly kneeTokens: number | null;
   readonly paused: number;
   readonly kv: {
     readonly pagesUsed: number;

@@ -40,6 +40,7 @@ export { jitserve, type JitserveOptions } from "./jitserve/jitserve.ts";
 export { PatternStore, type PatternStoreOptions } from "./jitserve/pattern-store.ts";
 export { TaskTracker, type TaskTrackerOptions } from "./jitserve/task-tracker.ts";
 export { LearningOutlook, type LearningOutlookParts } from "./learning-outlook.ts";
+export { KNEE_CHUNKS, KNEE_DECODE_CONTEXT, kneeDecodes, kneeOfSteps } from "./knee.ts";
 export { leastAttained, type LeastAttainedOptions } from "./least-attained.ts";
 export { MeanOutlook, TaskLedger, type ArrivedRequest, type Outlook, type RequestOutlook } from "./outlook.ts";
 export { recordView, replayDecision, viewFromRecord, type DecisionLogEntry, type ViewRecord } from "./log.ts";

@@ -5,7 +5,7 @@
 import { fail } from "../core/index.ts";
 import {
   createOutlook,
-  kneeTokens,
+  kneeDecodes,
   outlookOf,
   type BatchPolicy,
   type InstanceRole,
@@ -86,10 +86,11 @@ function limitsOf(spec: InstanceSpec): { limits: SchedulerLimits; cost: ReturnTy
   const maxRunning = spec.maxRunning ?? DEFAULTS.maxRunning;
   const largest = Math.max(spec.maxStepTokens ?? DEFAULTS.maxStepTokens, spec.budgetTokens ?? 1);
   const targetMs = spec.targetStepMs ?? Math.max(DEFAULTS.targetStepMs, 4 * model.stepMs(decodeShape(1, 1)));
-  const calibrated = calibrate(model, targetMs, Math.min(maxRunning, largest), largest);
+  const decodes = spec.role === "prefill" ? 0 : kneeDecodes(maxRunning);
+  const calibrated = calibrate(model, targetMs, Math.min(maxRunning, largest), largest, decodes);
   if (spec.limits !== undefined) return { cost: calibrated.cost, limits: spec.limits };
   const budgetTokens = spec.budgetTokens ?? calibrated.budgetTokens;
-  const knee = kneeTokens(calibrated.cost, budgetTokens);
+  const { kneeTokens } = calibrated;
   return {
     cost: calibrated.cost,
     limits: {
@@ -97,7 +98,7 @@ function limitsOf(spec: InstanceSpec): { limits: SchedulerLimits; cost: ReturnTy
       budgetTokens,
       maxChunk: spec.maxChunk ?? budgetTokens,
       maxStepTokens: Math.max(largest, budgetTokens),
-      ...(knee === null ? {} : { kneeTokens: knee }),
+      ...(kneeTokens === null ? {} : { kneeTokens }),
     },
   };
 }

@@ -5,7 +5,6 @@ import { KvPages, StepExecutor, type StepBatch, type StepResult } from "../../ll
 import {
   createOutlook,
   createPolicy,
-  kneeTokens,
   StepCost,
   type BatchPolicy,
   type Phase,
@@ -152,8 +151,7 @@ async function measure(
   const longer = { ...plan.calibration, targetStepMs: targetStepMs * PROMPT_STEP_FACTOR };
   const calibration = plan.budgetTokens === null ? await calibrate(executor, pages, liveClock, cost, longer) : null;
   const budgetTokens = plan.budgetTokens ?? present(calibration, "a calibration").budgetTokens;
-  const largest = cost.points().at(-1);
-  const knee = largest === undefined ? null : kneeTokens(cost, Math.max(1, Math.floor(largest[0])));
+  const knee = calibration?.kneeTokens ?? null;
   let helpTokens = Math.max(LEAST_HELP_TOKENS, Math.floor(budgetTokens / PROMPT_STEP_FACTOR));
   while (helpTokens > LEAST_HELP_TOKENS && cost.stepMs(helpTokens) > targetStepMs)
     helpTokens = Math.floor(helpTokens / 2);

@@ -162,9 +162,20 @@ describe("fits", () => {
 
 test("the budget is the largest step within the target, by straight line between two sizes", () => {
   const cost = { name: "line", stepMs: ({ tokens }: StepShape) => 5 + tokens / 10 };
-  expect(calibrate(cost, 25, 8, 512).budgetTokens).toBe(200);
-  expect(calibrate(cost, 25, 8, 100).budgetTokens).toBe(64);
-  expect(calibrate(cost, 1, 8, 512).budgetTokens).toBe(8);
+  expect(calibrate(cost, 25, 8, 512, 0).budgetTokens).toBe(200);
+  expect(calibrate(cost, 25, 8, 100, 0).budgetTokens).toBe(64);
+  expect(calibrate(cost, 1, 8, 512, 0).budgetTokens).toBe(8);
+});
+
+test("the knee is that of chunks beside decodes: their own costs are spread over more tokens", () => {
+  const stepMs = ({ prefillTokens, decodes }: StepShape): number => 2 + 0.1 * prefillTokens + 0.5 * decodes;
+  const kneeOf = (decodes: number): number =>
+    calibrate({ name: "dear decodes", stepMs }, 1e6, 32, 8192, decodes).kneeTokens!;
+  expect(kneeOf(16)).toBeGreaterThan(1.5 * kneeOf(0));
+  expect(kneeOf(0)).toBeGreaterThan(100);
+  // Nothing is gained by larger steps: the smallest chunk that is looked at.
+  const even = { name: "even", stepMs: ({ tokens }: StepShape) => tokens };
+  expect(calibrate(even, 1e6, 32, 8192, 0).kneeTokens).toBe(8);
 });
 
 describe("calibration files", () => {
