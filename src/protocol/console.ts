@@ -197,7 +197,10 @@ export const liveModelSchema = z.object({
 /** A served model as the live feed introduces it. */
 export type LiveModel = z.infer<typeof liveModelSchema>;
 
-/** The first event of a feed; after it come the requests that the server remembers. Sent again when models change. */
+/**
+ * The first event of a feed; after it come the requests that the server remembers. Sent again when models are added or
+ * removed, and when there has been nothing else to say for five seconds.
+ */
 export const helloEventSchema = z.object({
   kind: z.literal("hello"),
   serverVersion: z.string(),
@@ -280,8 +283,8 @@ export const droppedEventSchema = z.object({ kind: z.literal("dropped"), samples
 export type DroppedEvent = z.infer<typeof droppedEventSchema>;
 
 /**
- * An event of GET /admin/live, the JSON of one server-sent event. Each has an id; a reader that reconnects with the last
- * as `Last-Event-ID` is spared the requests that it knows. `?model=` keeps to one model.
+ * An event of GET /admin/live, the JSON of one server-sent event. Now and then one has an id; a reader that reconnects
+ * with the last as `Last-Event-ID` is spared the requests that it knows. `?model=` keeps to one model.
  */
 export const liveEventSchema = z.discriminatedUnion("kind", [
   helloEventSchema,
