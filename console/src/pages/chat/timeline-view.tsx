@@ -4,6 +4,7 @@
  */
 import type { ComponentChildren, JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
+import "./timeline.css";
 import { countOf, formatMs } from "../../lib/format.ts";
 import {
   nearestStem,

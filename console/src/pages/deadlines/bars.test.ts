@@ -84,8 +84,18 @@ describe("bars", () => {
     const [bar] = layout([request({})], view).bars;
     expect(bar).toMatchObject({ x: 0, firstX: 0, endX: 1_000, deadlineX: null });
     expect(bar).toMatchObject({ isClippedLeft: true, isClippedRight: true });
-    expect(layout([request({})], { ...VIEW, fromMs: 2_001, toMs: 3_000 }).bars).toEqual([]);
+    const after = { ...VIEW, fromMs: 2_300, toMs: 3_300 };
+    expect(layout([request({})], after).bars[0]).toMatchObject({ x: 0, endX: 0, deadlineX: 200 });
+    expect(layout([request({})], { ...VIEW, fromMs: 2_501, toMs: 3_000 }).bars).toEqual([]);
     expect(layout([request({})], { ...VIEW, toMs: 999 }).bars).toEqual([]);
+  });
+
+  test("have no mark for a deadline far beyond the end, and keep their lane until a near one", () => {
+    const far = request({ id: "far", targets: { deadlineMs: 3_600, onMiss: "finish" } });
+    expect(layout([far]).bars[0]!.deadlineX).toBeNull();
+    const next = request({ id: "next", arrivalMs: 2_100, firstTokenMs: 2_200, endMs: 2_400 });
+    expect(layout([far, next]).bars.map(({ lane }) => lane)).toEqual([0, 0]);
+    expect(layout([request({}), next]).bars.map(({ lane }) => lane)).toEqual([0, 1]);
   });
 
   test("one under way ends at now, one that lasted a moment can still be hit", () => {
@@ -160,8 +170,8 @@ describe("the ring of requests", () => {
     ring.put(request({ id: "a", state: "running", endMs: undefined, arrivalMs: 0 }));
     ring.put(request({ id: "b", state: "running", endMs: undefined, arrivalMs: 10 }));
     ring.put(request({ id: "a", state: "finished", arrivalMs: 0, endMs: 500 }));
-    ring.put(request({ id: "c", state: "running", endMs: undefined, arrivalMs: 1_000 }));
-    ring.put(request({ id: "d", state: "running", endMs: undefined, arrivalMs: 1_000 }));
+    ring.put(request({ id: "c", state: "running", endMs: undefined, arrivalMs: 1_600 }));
+    ring.put(request({ id: "d", state: "running", endMs: undefined, arrivalMs: 1_600 }));
     expect(["a", "b", "c", "d"].map(laneOf)).toEqual([0, 1, 0, 2]);
   });
 });

@@ -4,9 +4,9 @@
  *   arrival      first token              end      deadline
  *     ├──waiting───┼───────answer───────────┤          ╎
  *
- * A bar is clipped to the window, and says on which side; a deadline outside the window has no mark.
+ * A bar is clipped to the window, and says on which side; a deadline outside the window, or far beyond the end, has no mark.
  */
-import { asOf, isOver, outcomeOf, type Outcome } from "./outcome.ts";
+import { asOf, isOver, outcomeOf, reachMs, type Outcome } from "./outcome.ts";
 import type { LanedRequest } from "./request-ring.ts";
 
 /** What is in view. */
@@ -29,7 +29,7 @@ export interface Bar {
   /** Where the first token came; equal to `endX` when none came, to `x` when it came before the window. */
   readonly firstX: number;
   readonly endX: number;
-  /** The whole answer's deadline; null when there is none in view. */
+  /** The whole answer's deadline; null when there is none in view, or far off. */
   readonly deadlineX: number | null;
   /** The first token's; null when there is none in view. */
   readonly ttftX: number | null;
@@ -98,7 +98,7 @@ export function axisTicks(windowMs: number, most: number): number[] {
 
 function isInView({ request }: LanedRequest, { fromMs, toMs, nowMs }: BarWindow): boolean {
   if (request.arrivalMs > Math.min(toMs, nowMs)) return false;
-  return !isOver(request.state) || (request.endMs ?? request.arrivalMs) >= fromMs;
+  return !isOver(request.state) || reachMs(request) >= fromMs;
 }
 
 function barOf({ request: known, lane }: LanedRequest, view: BarWindow, laneHeight: number): Bar {
@@ -107,19 +107,22 @@ function barOf({ request: known, lane }: LanedRequest, view: BarWindow, laneHeig
   const endMs = isOver(request.state) ? (request.endMs ?? arrivalMs) : Math.max(view.nowMs, arrivalMs);
   const scale = view.widthPx / (view.toMs - view.fromMs);
   const at = (ms: number): number => Math.min(view.widthPx, Math.max(0, (ms - view.fromMs) * scale));
+  const lastMs = isOver(request.state) ? reachMs(request) : Number.POSITIVE_INFINITY;
   const mark = (ms: number | undefined): number | null => {
-    const time = ms === undefined ? Number.NaN : arrivalMs + ms;
+    const time = ms === undefined || arrivalMs + ms > lastMs ? Number.NaN : arrivalMs + ms;
     return time >= view.fromMs && time <= view.toMs ? (time - view.fromMs) * scale : null;
   };
   const x = at(arrivalMs);
-  const endX = Math.min(view.widthPx, Math.max(at(endMs), x + LEAST_WIDTH_PX));
+  // Of one that ended before the window only its deadline can be in view.
+  const leastPx = endMs < view.fromMs ? 0 : LEAST_WIDTH_PX;
+  const endX = Math.min(view.widthPx, Math.max(at(endMs), x + leastPx));
   return {
     id: request.id,
     outcome: outcomeOf(request, view.nowMs),
     lane,
     y: lane * laneHeight,
     height: laneHeight,
-    x: Math.min(x, Math.max(0, endX - LEAST_WIDTH_PX)),
+    x: Math.min(x, Math.max(0, endX - leastPx)),
     firstX: firstTokenMs === undefined ? endX : Math.min(endX, at(firstTokenMs)),
     endX,
     deadlineX: mark(targets.deadlineMs),

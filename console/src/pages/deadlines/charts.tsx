@@ -1,8 +1,8 @@
 /** The charts of one model over the window of the page. */
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { formatMs, formatNumber, formatShare } from "../../lib/format.ts";
-import type { Column, ModelLive } from "./live-model.ts";
+import { formatMs, formatNumber, formatShare, formatShort } from "../../lib/format.ts";
+import { rollingShare, type Column, type ModelLive } from "./live-model.ts";
 import { PERCENTILE_LINES, TimeChart, type Line } from "./time-chart.tsx";
 import type { ChartData } from "./series.ts";
 
@@ -22,6 +22,8 @@ const LAG_LINES: readonly Line[] = [
 ];
 
 const ms = (value: number | null): string => formatMs(value);
+const share = (value: number | null): string => formatShare(value);
+const tokens = (value: number): string => formatShort(value);
 const whole = (value: number | null): string =>
   value === null ? formatNumber(null) : formatNumber(Math.round(value * 10) / 10);
 
@@ -34,11 +36,20 @@ export function Charts(props: {
 }): JSX.Element {
   const { model, nowMs, windowMs, revision } = props;
   const all = useMemo(() => readAll(model, nowMs, windowMs), [model, revision, windowMs]);
-  const common = { windowMs };
+  const marks = model.switches.map(({ atMs }) => (atMs - nowMs) / 1000);
+  const common = { windowMs, marks };
   return (
     <div class="dl-charts">
       <TimeChart {...common} title="Running and waiting" lines={QUEUE_LINES} data={all.queue} format={whole} top={2} />
-      <TimeChart {...common} title="Tokens a second" lines={RATE_LINES} data={all.rates} format={whole} top={10} />
+      <TimeChart
+        {...common}
+        title="Tokens a second"
+        lines={RATE_LINES}
+        data={all.rates}
+        format={whole}
+        formatTick={tokens}
+        top={10}
+      />
       <TimeChart
         {...common}
         title="Time to first token"
@@ -50,7 +61,7 @@ export function Charts(props: {
       />
       <TimeChart
         {...common}
-        title="Time a token"
+        title="Time per token"
         note="of the last minute"
         lines={PERCENTILE_LINES}
         data={all.tpot}
@@ -66,20 +77,13 @@ export function Charts(props: {
         format={ms}
         top={1}
       />
-      <TimeChart
-        {...common}
-        title="KV pages"
-        lines={PAGE_LINES}
-        data={all.pages}
-        format={(value) => formatShare(value)}
-        isShare
-      />
+      <TimeChart {...common} title="KV pages" lines={PAGE_LINES} data={all.pages} format={share} isShare />
       <TimeChart
         {...common}
         title="Prompt tokens found in the cache"
         lines={PREFIX_LINES}
         data={all.prefix}
-        format={(value) => formatShare(value)}
+        format={share}
         isShare
       />
       <TimeChart
@@ -101,19 +105,28 @@ const GROUPS = {
   ttft: ["ttftP50", "ttftP90", "ttftP99"],
   tpot: ["tpotP50", "tpotP90", "tpotP99"],
   e2e: ["e2eP50", "e2eP90", "e2eP99"],
-  prefix: ["prefixShare"],
   lag: ["lagP50", "lagP99"],
 } as const satisfies Record<string, readonly Column[]>;
 
+type Cells = ChartData["columns"][number];
+
 /** One reading of the series for all charts: they share their times. */
-function readAll(model: ModelLive, nowMs: number, windowMs: number): Record<keyof typeof GROUPS | "pages", ChartData> {
+function readAll(
+  model: ModelLive,
+  nowMs: number,
+  windowMs: number,
+): Record<keyof typeof GROUPS | "pages" | "prefix", ChartData> {
   const names = Object.values(GROUPS).flat();
-  const { seconds, columns } = model.chart([...names, "kvUsed", "kvTotal"], nowMs, windowMs);
+  const { seconds, columns } = model.chart(
+    [...names, "kvUsed", "kvTotal", "prefixHits", "prefixLookups"],
+    nowMs,
+    windowMs,
+  );
   const of = (wanted: readonly Column[]): ChartData => ({
     seconds,
     columns: wanted.map((name) => columns[(names as readonly Column[]).indexOf(name)]!),
   });
-  const [used, total] = columns.slice(-2) as [ChartData["columns"][0], ChartData["columns"][0]];
+  const [used, total, hits, lookups] = columns.slice(-4) as [Cells, Cells, Cells, Cells];
   const pages = used.map((value, index) => (value === null || !total[index] ? null : value / total[index]));
   return {
     queue: of(GROUPS.queue),
@@ -121,7 +134,7 @@ function readAll(model: ModelLive, nowMs: number, windowMs: number): Record<keyo
     ttft: of(GROUPS.ttft),
     tpot: of(GROUPS.tpot),
     e2e: of(GROUPS.e2e),
-    prefix: of(GROUPS.prefix),
+    prefix: { seconds, columns: [rollingShare(seconds, hits, lookups)] },
     lag: of(GROUPS.lag),
     pages: { seconds, columns: [pages] },
   };

@@ -106,8 +106,12 @@ function ending(pen: Pen, bar: Bar, top: number, height: number): void {
   }
 }
 
-/** The deadline as a full line, the first token's as a short one at the foot of the lane. */
+/** The time left over as a thread to the deadline; the deadline as a full line, the first token's as a short one at the foot of the lane. */
 function drawMarks(pen: Pen, bar: Bar, palette: Palette): void {
+  if (bar.deadlineX !== null && bar.deadlineX > bar.endX && bar.outcome !== "rejected") {
+    pen.fillStyle = palette.edge;
+    pen.fillRect(bar.endX, bar.y + bar.height / 2 - 0.5, bar.deadlineX - bar.endX, 1);
+  }
   pen.fillStyle = palette.ink;
   if (bar.deadlineX !== null) pen.fillRect(Math.round(bar.deadlineX) - 0.5, bar.y, 1.5, bar.height - 1);
   if (bar.ttftX !== null)

@@ -27,7 +27,7 @@ export function Goodput({
               <th scope="col" class="number">
                 Missed
               </th>
-              <th scope="col" class="number">
+              <th scope="col" class="number minor">
                 Tokens/s in time
               </th>
             </tr>
@@ -56,7 +56,7 @@ function Row({ row }: { readonly row: ClassGoodput }): JSX.Element {
         <span class="numbers">{isEmpty ? "–" : `${formatShare(share)} of ${formatNumber(attained + missed)}`}</span>
       </td>
       <td class="number">{isEmpty ? "–" : formatNumber(missed)}</td>
-      <td class="number">{isEmpty ? "–" : formatNumber(Math.round(tokensPerSecond))}</td>
+      <td class="number minor">{isEmpty ? "–" : formatNumber(Math.round(tokensPerSecond))}</td>
     </tr>
   );
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { LiveEvent, LiveModel, RequestRow, SampleEvent } from "@protocol";
-import { LiveState, STEP, STEPS_KEPT } from "./live-model.ts";
+import { LiveState, rollingShare, STEP, STEPS_KEPT } from "./live-model.ts";
 
 const INFO: LiveModel = {
   id: "m",
@@ -139,6 +139,13 @@ describe("the live model", () => {
     expect(model.prefixShare(900_000, 60_000)).toBeNull();
   });
 
+  test("a share over time is that of the ten seconds before each moment", () => {
+    const seconds = [-30, -20, -10, 0];
+    expect(rollingShare(seconds, [0, 5, 5, 9], [0, 10, 10, 20])).toEqual([null, 0.5, null, 0.4]);
+    expect(rollingShare(seconds, [0, null, 5, 9], [0, 10, 10, 20])).toEqual([null, null, null, 0.4]);
+    expect(rollingShare([], [], [])).toEqual([]);
+  });
+
   test("a server that was started anew begins anew here, too; the same one goes on", () => {
     const state = new LiveState();
     state.apply(hello(1));
@@ -168,7 +175,8 @@ describe("the live model", () => {
     state.apply({ kind: "policy", model: "m", policy: "fcfs", previous: "sarathi", atMs: 5 });
     const step = { startMs: 7, durationMs: 5, prefillTokens: 3, decodeTokens: 8, sequences: 2, budgetTokens: 64 };
     state.apply({ kind: "steps", model: "m", steps: [{ ...step, preempted: 1 }] });
-    const { info, steps } = state.models.get("m")!;
+    const { info, steps, switches } = state.models.get("m")!;
+    expect(switches).toEqual([{ atMs: 5, policy: "fcfs" }]);
     expect(info.policy).toBe("fcfs");
     expect(steps.timeMs(0)).toBe(7);
     expect(steps.value(0, STEP.prefill)).toBe(3);

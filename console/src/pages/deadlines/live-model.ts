@@ -29,8 +29,6 @@ const COLUMNS = {
   e2eP50: "mean",
   e2eP90: "mean",
   e2eP99: "mean",
-  /** Of the prompt tokens looked up since the sample before; unknown when none were. */
-  prefixShare: "mean",
   prefixHits: "last",
   prefixLookups: "last",
   preemptions: "last",
@@ -63,6 +61,14 @@ export interface ClassGoodput {
   readonly tokensPerSecond: number;
 }
 
+/** A switch of policy, for marks on charts. */
+export interface PolicySwitchMark {
+  readonly atMs: number;
+  readonly policy: string;
+}
+
+const MOST_SWITCHES = 32;
+
 /** One model of the feed. */
 export class ModelLive {
   readonly series: TimeSeries;
@@ -71,6 +77,8 @@ export class ModelLive {
   info: LiveModel;
   /** Null before the first sample. */
   latest: SampleEvent | null = null;
+  /** When the policy was switched and to which, oldest first; the last 32. */
+  switches: readonly PolicySwitchMark[] = [];
   readonly #row = new Float64Array(RULES.length);
 
   constructor(info: LiveModel, sizes?: SeriesSizes) {
@@ -79,7 +87,6 @@ export class ModelLive {
   }
 
   addSample(sample: SampleEvent): void {
-    const before = this.latest;
     this.latest = sample;
     this.info = { ...this.info, state: sample.state, policy: sample.policy };
     const row = this.#row;
@@ -100,7 +107,6 @@ export class ModelLive {
       put(`${name}P90`, percentiles?.p90);
       put(`${name}P99`, percentiles?.p99);
     }
-    put("prefixShare", before === null ? null : shareSince(before, sample));
     put("prefixHits", sample.prefixHitTokens);
     put("prefixLookups", sample.prefixLookupTokens);
     put("preemptions", sample.preemptions);
@@ -112,6 +118,11 @@ export class ModelLive {
       }
     }
     this.series.push(sample.nowMs, row);
+  }
+
+  switchPolicy(policy: string, atMs: number): void {
+    this.info = { ...this.info, policy };
+    this.switches = [...this.switches, { atMs, policy }].slice(-MOST_SWITCHES);
   }
 
   addSteps(steps: readonly StepRecord[]): void {
@@ -200,7 +211,7 @@ export class LiveState {
         return;
       case "policy": {
         const model = this.models.get(event.model);
-        if (model !== undefined) model.info = { ...model.info, policy: event.policy };
+        model?.switchPolicy(event.policy, event.atMs);
         return;
       }
       case "dropped":
@@ -232,9 +243,26 @@ export class LiveState {
   }
 }
 
-function shareSince(before: SampleEvent, after: SampleEvent): number | null {
-  const lookups = after.prefixLookupTokens - before.prefixLookupTokens;
-  return lookups > 0 ? (after.prefixHitTokens - before.prefixHitTokens) / lookups : null;
+/** Shares of a time shorter than this jump about, seconds. */
+const SHARE_SECONDS = 10;
+
+/**
+ * How much of one counter's growth another had, at each moment over the ten seconds before it (one bin, of bins): what the
+ * prefix cache had of the prompt tokens looked up. Null where nothing grew.
+ */
+export function rollingShare(
+  seconds: readonly number[],
+  part: readonly (number | null)[],
+  whole: readonly (number | null)[],
+): (number | null)[] {
+  let from = 0;
+  return seconds.map((second, index): number | null => {
+    while (from + 1 < index && seconds[from + 1]! <= second - SHARE_SECONDS) from += 1;
+    const [first, last] = [whole[from] ?? null, whole[index] ?? null];
+    const [firstPart, lastPart] = [part[from] ?? null, part[index] ?? null];
+    if (first === null || last === null || firstPart === null || lastPart === null) return null;
+    return last > first ? Math.min(1, Math.max(0, (lastPart - firstPart) / (last - first))) : null;
+  });
 }
 
 /** By how much a counter grew over a column; a counter that began anew grew by what it has now. */

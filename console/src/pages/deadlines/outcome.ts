@@ -78,6 +78,18 @@ export function asOf(request: RequestRow, nowMs: number): RequestRow {
   };
 }
 
+/**
+ * Until when a request that is over takes room on its lane: its end, or its deadline when that is near enough to be drawn
+ * beside it. A deadline further away than the answer took twice over, and half a second, has no mark.
+ */
+export function reachMs(request: RequestRow): number {
+  const endMs = request.endMs ?? request.arrivalMs;
+  const { deadlineMs } = request.targets;
+  if (deadlineMs === undefined || request.state === "rejected") return endMs;
+  const dueMs = request.arrivalMs + deadlineMs;
+  return dueMs <= endMs + 2 * (endMs - request.arrivalMs) + 500 ? Math.max(endMs, dueMs) : endMs;
+}
+
 /** True once it is over, whatever the outcome. */
 export function isOver(state: RequestState): boolean {
   return state !== "waiting" && state !== "running";

@@ -118,7 +118,7 @@ function Model(props: {
   readonly window: (typeof WINDOWS)[number];
 }): JSX.Element {
   const { model, nowMs, revision, window } = props;
-  const [barWindow, setBarWindow] = useState(1);
+  const [barWindow, setBarWindow] = useState(() => (innerWidth < 720 ? 0 : 1));
   const goodput = model.goodput(nowMs, window.ms);
   return (
     <>

@@ -9,7 +9,7 @@ import { formatMs } from "../../lib/format.ts";
 import { axisTicks, barAt, layoutBars, type Bar, type BarLayout } from "./bars.ts";
 import { Canvas, useWidth } from "./canvas.tsx";
 import { drawBars } from "./draw-bars.ts";
-import type { ModelLive } from "./live-model.ts";
+import type { ModelLive, PolicySwitchMark } from "./live-model.ts";
 import { asOf, outcomeOf, OUTCOME_WORDS, promiseWords } from "./outcome.ts";
 import { palette, type Palette } from "./palette.ts";
 
@@ -71,6 +71,7 @@ export function RequestBars(props: {
           heightPx={heightPx + AXIS_PX}
           draw={(pen) => {
             drawAxis(pen, colours, view, windowMs);
+            drawSwitches(pen, colours, view, model.switches);
             drawBars(pen, layout, colours, selected);
           }}
         />
@@ -152,6 +153,36 @@ function drawAxis(
       heightPx + AXIS_PX,
     );
   }
+}
+
+/** Where the policy was switched, and to which. */
+function drawSwitches(
+  pen: CanvasRenderingContext2D,
+  colours: Palette,
+  view: { readonly fromMs: number; readonly toMs: number; readonly widthPx: number; readonly heightPx: number },
+  switches: readonly PolicySwitchMark[],
+): void {
+  const scale = view.widthPx / (view.toMs - view.fromMs);
+  pen.save();
+  pen.setLineDash([3, 3]);
+  pen.textAlign = "left";
+  pen.textBaseline = "bottom";
+  for (const { atMs, policy } of switches) {
+    const x = Math.round((atMs - view.fromMs) * scale) + 0.5;
+    if (x < 0) continue;
+    pen.strokeStyle = colours.ink;
+    pen.lineWidth = 1;
+    pen.beginPath();
+    pen.moveTo(x, 0);
+    pen.lineTo(x, view.heightPx);
+    pen.stroke();
+    const width = pen.measureText(policy).width + 8;
+    pen.fillStyle = colours.card;
+    pen.fillRect(x + 1, view.heightPx - 17, width, 16);
+    pen.fillStyle = colours.ink;
+    pen.fillText(policy, x + 5, view.heightPx - 2);
+  }
+  pen.restore();
 }
 
 function Tip(props: {

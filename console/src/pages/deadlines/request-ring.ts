@@ -2,11 +2,11 @@
  * The newest requests, each with a lane of its own for as long as it lives, so that bars do not jump while they are drawn.
  * Bounded: the request that arrived first leaves when there is no room, and so many lanes at most are handed out.
  *
- * A lane is the lowest one whose last occupant ended before this request arrived; since requests are seen in any order
+ * A lane is the lowest one whose last occupant ended, and whose near deadline passed, before this request arrived; since requests are seen in any order
  * after a replay, a lane remembers until when it is taken. Those without a lane have -1 and are counted, not drawn.
  */
 import type { RequestRow } from "@protocol";
-import { isOver } from "./outcome.ts";
+import { isOver, reachMs } from "./outcome.ts";
 
 /** A request and its lane. */
 export interface LanedRequest {
@@ -73,7 +73,7 @@ export class RequestRing {
 
   #hold({ request, lane }: LanedRequest): void {
     if (lane < 0) return;
-    const untilMs = isOver(request.state) ? (request.endMs ?? request.arrivalMs) : Number.POSITIVE_INFINITY;
+    const untilMs = isOver(request.state) ? reachMs(request) : Number.POSITIVE_INFINITY;
     this.#takenUntilMs[lane] = untilMs;
   }
 

@@ -44,7 +44,7 @@ export function Tiles(props: {
       <Tile name="Waiting" note={`of ${formatNumber(info.maxWaiting)} at most`}>
         {formatNumber(at("waiting"))}
       </Tile>
-      <Tile name="Answer tokens a second" note={`${rounded(at("prefillRate"))} of prompts`}>
+      <Tile name="Tokens a second" note={`of answers; ${rounded(at("prefillRate"))} of prompts`}>
         {rounded(at("decodeRate"))}
       </Tile>
       <Tile name="KV pages" note={`${formatNumber(used)} of ${formatNumber(total)}`}>
@@ -53,7 +53,7 @@ export function Tiles(props: {
       <Tile name="Prefix hits" note={`of prompt tokens in ${windowWords}`}>
         {formatShare(prefixShare)}
       </Tile>
-      <Tile name="Event-loop lag" note="p99 of the last moment">
+      <Tile name="Event-loop lag" note="p99, of the server">
         {formatMs(at("lagP99"))}
       </Tile>
     </dl>

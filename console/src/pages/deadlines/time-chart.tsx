@@ -3,9 +3,8 @@
  * of one chart differ by dash as well as by colour. Cursors of all charts of the page move together.
  */
 import type { JSX } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
-import { formatShort } from "../../lib/format.ts";
 import { Plot, type PlotColours, type PlotOptions } from "../../ui/plot.tsx";
 import type { ChartData } from "./series.ts";
 
@@ -37,14 +36,20 @@ export function TimeChart(props: {
   readonly data: ChartData;
   readonly windowMs: number;
   readonly format: (value: number | null) => string;
+  /** For values on the axis; `format` when absent. */
+  readonly formatTick?: (value: number) => string;
   readonly top?: number;
   readonly isShare?: boolean;
+  /** Moments to mark, seconds before now, at most 0. */
+  readonly marks?: readonly number[];
 }): JSX.Element {
-  const { title, note, lines, data, windowMs, format, top = 0, isShare = false } = props;
+  const { title, note, lines, data, windowMs, format, formatTick = format, top = 0, isShare = false } = props;
+  const marks = useRef<readonly number[]>([]);
+  marks.current = props.marks ?? [];
   const [cursor, setCursor] = useState<number | null>(null);
   const options = useMemo(
-    () => chartOptions({ lines, windowMs, top, isShare, onCursor: setCursor }),
-    [lines, windowMs, top, isShare],
+    () => chartOptions({ lines, windowMs, top, isShare, tickWords: formatTick, marks, onCursor: setCursor }),
+    [lines, windowMs, top, isShare, formatTick],
   );
   const aligned = useMemo((): uPlot.AlignedData => [data.seconds, ...data.columns], [data]);
   const at = cursor !== null && cursor < data.seconds.length ? cursor : data.seconds.length - 1;
@@ -91,15 +96,18 @@ function chartOptions(chart: {
   readonly windowMs: number;
   readonly top: number;
   readonly isShare: boolean;
+  readonly tickWords: (value: number) => string;
+  readonly marks: { readonly current: readonly number[] };
   readonly onCursor: (index: number | null) => void;
 }): (colours: PlotColours) => PlotOptions {
-  const { lines, windowMs, top, isShare, onCursor } = chart;
+  const { lines, windowMs, top, isShare, tickWords, marks, onCursor } = chart;
   const seconds = windowMs / 1000;
   return (colours) => ({
     legend: { show: false },
-    padding: [6, 4, 0, 0],
+    padding: [6, 16, 0, 0],
     cursor: { sync: { key: "deadlines" }, y: false, points: { size: 6 }, drag: { x: false, y: false } },
     hooks: {
+      drawClear: [(plot) => drawMarks(plot, marks.current, colours.ink)],
       setCursor: [
         (plot) => onCursor(plot.cursor.left === undefined || plot.cursor.left < 0 ? null : (plot.cursor.idx ?? null)),
       ],
@@ -117,27 +125,44 @@ function chartOptions(chart: {
         gap: 4,
       },
       {
-        values: (_, ticks) => ticks.map((tick) => (isShare ? `${Math.round(tick * 100)}%` : formatShort(tick))),
-        size: 42,
+        values: (_, ticks) => ticks.map((tick) => tickWords(tick)),
+        size: 52,
         gap: 4,
         space: 30,
       },
     ],
-    series: [
-      {},
-      ...lines.map((line): uPlot.Series => {
-        const stroke = colours.series[line.colour]!;
-        return {
-          label: line.name,
-          stroke,
-          width: 1.75,
-          points: { show: false },
-          ...(line.dash === undefined ? {} : { dash: [...line.dash] }),
-          ...(line.isFilled === true ? { fill: withAlpha(stroke, 0.14) } : {}),
-        };
-      }),
-    ],
+    series: [{}, ...lines.map((line) => seriesOf(line, colours))],
   });
+}
+
+function seriesOf(line: Line, colours: PlotColours): uPlot.Series {
+  const stroke = colours.series[line.colour]!;
+  return {
+    label: line.name,
+    stroke,
+    width: 1.75,
+    points: { show: false },
+    ...(line.dash === undefined ? {} : { dash: [...line.dash] }),
+    ...(line.isFilled === true ? { fill: withAlpha(stroke, 0.14) } : {}),
+  };
+}
+
+/** Moments as dashed lines behind the series. */
+function drawMarks(plot: uPlot, marks: readonly number[], colour: string): void {
+  const { ctx: pen, bbox } = plot;
+  pen.save();
+  pen.strokeStyle = colour;
+  pen.lineWidth = devicePixelRatio;
+  pen.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
+  for (const seconds of marks) {
+    const x = Math.round(plot.valToPos(seconds, "x", true));
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    pen.beginPath();
+    pen.moveTo(x, bbox.top);
+    pen.lineTo(x, bbox.top + bbox.height);
+    pen.stroke();
+  }
+  pen.restore();
 }
 
 /** The least round number that is not below a value: 1, 2 or 5 times a power of ten, with a little room above. */

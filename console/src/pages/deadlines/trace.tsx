@@ -1,11 +1,13 @@
 /** One request's life, in a dialog: its timeline, and what was promised and what came. Followed while it is under way. */
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import type { RequestRow, RequestTraceBody } from "@protocol";
 import { ApiError, getJson, isAbort } from "../../lib/api.ts";
 import { formatMs, formatNumber } from "../../lib/format.ts";
 import { Dialog } from "../../ui/dialog.tsx";
 import { Problem } from "../../ui/page-head.tsx";
+import { timelineOfTrace } from "../chat/timeline.ts";
+import { TimelineView } from "../chat/timeline-view.tsx";
 import { frame, live } from "./feed.ts";
 import { asOf, isOver, outcomeOf, promiseWords } from "./outcome.ts";
 import { OutcomeWords } from "./outcome-mark.tsx";
@@ -17,9 +19,11 @@ const FOLLOW_MS = 700;
 export function TraceDialog({ id, onClose }: { readonly id: string; readonly onClose: () => void }): JSX.Element {
   const { trace, problem } = useTrace(id);
   const row = trace ?? knownRow(id);
+  const timeline = useMemo(() => (trace === null ? null : timelineOfTrace(trace)), [trace]);
   return (
     <Dialog title="A request's time" isWide onClose={onClose}>
       {row === null ? null : <Facts row={row} trace={trace} />}
+      {timeline === null ? null : <TimelineView timeline={timeline} />}
       {problem === null ? null : <Problem title="Its trace cannot be shown.">{problem}</Problem>}
       {row === null && problem === null ? <p class="soft">Asking the server…</p> : null}
     </Dialog>
