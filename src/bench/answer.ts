@@ -6,7 +6,8 @@
  * chunk with the role is no token, a token whose text is still held back is one.
  */
 import type { SloReport } from "../protocol/index.ts";
-import type { TokenCount } from "./types.ts";
+import { readSpeculation, type SpeculationFields } from "./speculation-counts.ts";
+import type { SpeculationCounts, TokenCount } from "./types.ts";
 
 interface Delta {
   readonly content?: unknown;
@@ -21,13 +22,14 @@ interface Choice {
   readonly finish_reason?: unknown;
 }
 
-interface Chunk {
+interface Chunk extends SpeculationFields {
   readonly error?: unknown;
   readonly choices?: readonly (Choice | null)[];
   readonly usage?: {
     readonly prompt_tokens?: unknown;
     readonly completion_tokens?: unknown;
     readonly slo?: SloReport;
+    readonly completion_tokens_details?: unknown;
   } | null;
 }
 
@@ -38,6 +40,8 @@ export class StreamedAnswer {
   promptTokens: number | null = null;
   finishReason: string | null = null;
   slo: SloReport | null = null;
+  /** What the server said last about drafts. */
+  speculation: SpeculationCounts | null = null;
   /** The message of an error sent in the stream. */
   error: string | null = null;
   /** True when something could not be read. */
@@ -85,6 +89,7 @@ export class StreamedAnswer {
       if (this.#content(choice.delta, choice.text)) hasContent = true;
       if (typeof choice.finish_reason === "string") this.finishReason = choice.finish_reason;
     }
+    this.speculation = readSpeculation(chunk) ?? this.speculation;
     const before = this.#usageTokens ?? 0;
     const tokens = this.#readUsage(chunk.usage);
     if (choices.length === 0) return;

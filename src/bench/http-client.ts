@@ -218,14 +218,16 @@ class Exchange {
       this.fail("bad_stream", "the answer is neither an event stream nor JSON");
       return;
     }
-    const { choices, usage, error } = answer as {
+    const { choices, usage, error, metrics, timings } = answer as {
       choices?: { readonly message?: unknown }[];
       usage?: object;
       error?: unknown;
+      metrics?: unknown;
+      timings?: unknown;
     };
     const asDeltas = Array.isArray(choices) ? choices.map((choice) => ({ ...choice, delta: choice.message })) : [];
     this.#answer.event(JSON.stringify({ choices: asDeltas, error }), "", atMs);
-    this.#answer.event(JSON.stringify({ choices: [], usage }), "", atMs);
+    this.#answer.event(JSON.stringify({ choices: [], usage, metrics, timings }), "", atMs);
     this.#answer.isDone = true;
     this.#lastMs = atMs;
     this.#finish(this.#verdict());
@@ -263,6 +265,7 @@ class Exchange {
       cancelled,
       slo: answer.slo,
       text: answer.text,
+      ...(answer.speculation === null ? {} : { speculation: answer.speculation }),
     });
   }
 }

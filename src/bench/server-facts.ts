@@ -48,6 +48,17 @@ export async function measureTextScale(
   return { tokensPerWord, overheadTokens: Math.max(0, Math.round(few - tokensPerWord * (SAMPLE_WORDS / 10))) };
 }
 
+/** Most ids of an answer of /tokenize that are read. */
+const MAX_IDS = 4_000_000;
+
+/** Token ids by /tokenize; null where the server has no such endpoint or refuses. */
+export async function tokenIds(server: ServerAddress, body: object): Promise<readonly number[] | null> {
+  const answer = await ask(server, "/tokenize", body).catch(() => null);
+  const ids = (answer as { readonly tokens?: unknown } | null)?.tokens;
+  if (!Array.isArray(ids) || ids.length > MAX_IDS) return null;
+  return ids.every((id) => Number.isSafeInteger(id) && id >= 0) ? (ids as readonly number[]) : null;
+}
+
 /** The scale to use when the server does not say. */
 export const UNKNOWN_SCALE: TextScale = PLAIN_SCALE;
 

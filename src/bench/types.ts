@@ -75,6 +75,17 @@ export interface Failure {
  */
 export type TokenCount = "running usage" | "final usage" | "chunks";
 
+/** What a server says about the drafts behind one answer. */
+export interface SpeculationCounts {
+  /** Which field said it: vLLM's `metrics.speculative_decoding`, `usage`, or llama.cpp's `timings`. */
+  readonly source: "response metrics" | "usage" | "timings";
+  /** Draft tokens that became part of the answer, and all that were proposed. */
+  readonly accepted: number;
+  readonly drafted: number;
+  /** Entry j: verification steps that accepted j tokens; null where it does not say. */
+  readonly histogram: readonly number[] | null;
+}
+
 /** What became of a request. Times are milliseconds on the run's clock. */
 export interface Outcome {
   readonly request: TraceRequest;
@@ -101,4 +112,6 @@ export interface Outcome {
   readonly slo: SloReport | null;
   /** The answer, where it was asked to be kept. */
   readonly text: string | null;
+  /** Absent where the server says nothing about drafts. */
+  readonly speculation?: SpeculationCounts;
 }
