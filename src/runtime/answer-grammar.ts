@@ -40,6 +40,19 @@ export class AnswerGrammar {
     return section === "thinking" ? this.#thinking : null;
   }
 
+  /** Of guesses at the next tokens, how many could come as they are. What is behind a mark is not looked at. */
+  allowed(tokens: readonly number[], section: Section): number {
+    let count = 0;
+    if (section === this.#governed) {
+      const ahead = this.#state.clone();
+      while (count < tokens.length && ahead.accept(tokens[count]!)) count += 1;
+      return count;
+    }
+    if (section !== "thinking") return tokens.length;
+    while (count < tokens.length && this.#thinking.allows(tokens[count]!)) count += 1;
+    return count;
+  }
+
   /** Takes a token of a section; marks are not part of the governed text. */
   accept(id: number, section: Section, isMark: boolean): void {
     if (isMark || section !== this.#governed) return;

@@ -28,6 +28,8 @@ import { PhasesLink } from "./phases/phases-link.ts";
 import { planEngine } from "./plan.ts";
 import { RecordingFile } from "./recording-file.ts";
 import { SignalFan } from "./signal-fan.ts";
+import { speculates } from "./speculation/options.ts";
+import { checkDraftVocabulary } from "./speculation/vocabulary.ts";
 import { LiveStream } from "./stream.ts";
 import type {
   Calibration,
@@ -230,6 +232,7 @@ export class Engine implements AsyncDisposable {
       histograms: this.#metrics.histograms(),
       limits: { maxRunning, maxWaiting, budgetTokens: this.#budgetTokens },
       calibration: this.#calibration,
+      speculation: speculates(this.#options) ? this.#metrics.drafts() : null,
       phases: this.#phases,
       recording: this.#recording?.status ?? null,
       lastError: this.#lastError,
@@ -357,6 +360,11 @@ export class Engine implements AsyncDisposable {
         param: "promptTokens",
       });
     }
+    const { prediction } = request;
+    const strange = prediction?.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+    if (strange !== undefined) {
+      fail("invalid_request", `token id ${strange} is not in 0..${vocabSize - 1}`, { param: "prediction" });
+    }
     const sampling = request.sampling ?? {};
     checkSampling(sampling, vocabSize);
     return {
@@ -372,6 +380,7 @@ export class Engine implements AsyncDisposable {
       thinkingBudget: thinkingBudget ?? null,
       ignoreEos: request.ignoreEos ?? false,
       ...(request.grammar === undefined ? {} : { grammar: this.#grammars.check(request.grammar) }),
+      ...(prediction === undefined || !speculates(this.#options) ? {} : { prediction: prediction.slice(0, contextTokens) }),
     };
   }
 
@@ -538,12 +547,13 @@ function checkTask({ id, stage }: RequestTask): RequestTask {
 /** What the worker said about a request's end; without its word (it died) only what this side knows. */
 function summarise(spec: SequenceSpec, last: LastEvent | null): RequestSummary {
   if (last !== null) {
-    const { end, timing, promptTokens, completionTokens, outcome } = last.end;
+    const { end, timing, promptTokens, completionTokens, outcome, drafts } = last.end;
+    const drafted = drafts === undefined ? {} : { drafts };
     const finish = last.kind === "finish" ? last.finish : null;
     const cachedTokens = finish?.usage.cachedTokens ?? 0;
     const error = last.kind === "error" ? last.error.code : null;
     const cause = finish?.cause ?? null;
-    return { end, ...timing, promptTokens, cachedTokens, completionTokens, cause, error, outcome };
+    return { end, ...timing, promptTokens, cachedTokens, completionTokens, cause, error, outcome, ...drafted };
   }
   return {
     end: "error",

@@ -1,5 +1,6 @@
 /** Books of several engines that served one model one after the other: counters and histograms go on where they were. */
 import type { SloClass } from "../sched/index.ts";
+import { addDraftCounts } from "./speculation/counts.ts";
 import type { EngineStats, HistogramName, HistogramSnapshot, RequestEnd, SloCount } from "./types.ts";
 
 /** `past` and `now` as one; gauges, state and limits are those of `now`. Histograms have the same bounds. */
@@ -15,6 +16,7 @@ export function mergeStats(past: EngineStats, now: EngineStats): EngineStats {
     counters: addCounters(past.counters, now.counters),
     slo: addCounts(past.slo, now.slo),
     histograms,
+    speculation: now.speculation === null ? null : addDraftCounts([...(past.speculation ?? []), ...now.speculation]),
     lastError: now.lastError ?? past.lastError,
   };
 }

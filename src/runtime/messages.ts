@@ -7,6 +7,7 @@ import type { ErrorRecord } from "../core/index.ts";
 import type { PhaseStats } from "./phases/options.ts";
 import type { DecisionLogEntry, Phase, Slo, SloOutcome } from "../sched/index.ts";
 import type { GrammarSpec, SamplingOptions } from "../llm/index.ts";
+import type { DraftCount, DraftUse } from "./speculation/types.ts";
 import type { StepTrace } from "./step-trace.ts";
 import type {
   Calibration,
@@ -34,6 +35,8 @@ export interface SequenceSpec {
   readonly task?: RequestTask;
   /** Absent: any text. */
   readonly grammar?: GrammarSpec;
+  /** What the answer is expected to be, for drafts. */
+  readonly prediction?: readonly number[];
 }
 
 export type ToWorker =
@@ -72,6 +75,8 @@ export interface SequenceEnd {
   readonly outcome: SloOutcome;
   /** Of the tokens, those that count as goodput. */
   readonly goodTokens: number;
+  /** When something was drafted for it. */
+  readonly drafts?: DraftUse;
 }
 
 export type SequenceEvent =
@@ -111,6 +116,8 @@ export type FromWorker =
       readonly phases?: PhaseStats;
       /** While somebody watches. */
       readonly trace?: StepTrace;
+      /** Drafts that the step has checked. */
+      readonly drafts?: readonly DraftCount[];
     }
   | { readonly kind: "decisions"; readonly ticket: number; readonly entries: readonly DecisionLogEntry[] }
   /** It was switched at that moment, between two steps. */

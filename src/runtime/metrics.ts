@@ -9,6 +9,8 @@
 import { Histogram } from "../core/index.ts";
 import { SLO_CLASSES, sloTargets, type SloClass } from "../sched/index.ts";
 import type { SequenceEnd, SequenceEvent, StepReport } from "./messages.ts";
+import { addDraftCounts } from "./speculation/counts.ts";
+import type { DraftCount } from "./speculation/types.ts";
 import {
   HISTOGRAM_NAMES,
   type EngineStats,
@@ -70,6 +72,8 @@ export class EngineMetrics {
   readonly #goodputTokens = Object.fromEntries(SLO_CLASSES.map((name) => [name, 0])) as Record<SloClass, number>;
   readonly #slo = new Map<string, { attained: number; missed: number } & Pick<SloCount, "class" | "metric">>();
 
+  #drafts: readonly DraftCount[] = [];
+
   constructor() {
     this.#histograms = eachHistogram((name) => new Histogram(BOUNDS[name]));
   }
@@ -83,6 +87,12 @@ export class EngineMetrics {
       this.#histograms.iteration_seconds.observe(report.stepMs / 1000);
     }
     for (const event of report.events) this.#event(event);
+    if (report.drafts !== undefined) this.#drafts = addDraftCounts([...this.#drafts, ...report.drafts]);
+  }
+
+  /** Checked drafts by source. */
+  drafts(): readonly DraftCount[] {
+    return this.#drafts;
   }
 
   /** A request that ended without the worker saying so: refused, or lost with its worker. */

@@ -535,6 +535,7 @@ class PooledEngine implements Engine {
         budgetTokens: options.budgetTokens ?? 0,
       },
       calibration: null,
+      speculation: null,
       phases: null,
       recording: null,
       lastError: null,

@@ -4,6 +4,7 @@ import type { DecoderConfig } from "../llm/index.ts";
 import { BEST_EFFORT, createPolicy, kneeDecodes, OUTLOOK_KINDS, outlookOf, type OutlookKind } from "../sched/index.ts";
 import type { CalibrationPlan } from "./calibrate.ts";
 import { checkPhases, poolsOf } from "./phases/options.ts";
+import { checkSpeculation } from "./speculation/options.ts";
 import type { EmbeddingOptions, EngineInfo, EngineOptions } from "./types.ts";
 
 const DEFAULT_PAGE_TOKENS = 16;
@@ -36,6 +37,7 @@ export interface EnginePlan {
 export function planEngine(options: EngineOptions, config: DecoderConfig, name: string): EnginePlan {
   checkOptions(options);
   checkPhases(options);
+  checkSpeculation(options);
   const pageTokens = options.pageTokens ?? DEFAULT_PAGE_TOKENS;
   const kvPages = options.kvPages ?? pagesWithin(options, config, pageTokens);
   const maxRunning = options.maxRunning ?? DEFAULT_MAX_RUNNING;

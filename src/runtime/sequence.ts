@@ -9,7 +9,9 @@ import { assert } from "../core/index.ts";
 import {
   Sampler,
   samplingStream,
+  type DraftSource,
   type GrammarState,
+  type RowScores,
   type SampledToken,
   type ScoreForm,
   type SequencePages,
@@ -19,8 +21,19 @@ import {
 import { goodTokens, sloOutcome, tokenInTime, type RequestOutlook, type SequenceView } from "../sched/index.ts";
 import { AnswerGrammar } from "./answer-grammar.ts";
 import type { SequenceEnd, SequenceSpec, Timing } from "./messages.ts";
-import { TextAssembler, type Vocabulary } from "./text-assembler.ts";
+import type { DraftUse } from "./speculation/types.ts";
+import { TextAssembler, type Piece, type Vocabulary } from "./text-assembler.ts";
 import type { FinishCause, FinishEvent, RequestEnd, TokenEvent, Usage } from "./types.ts";
+
+/** A token that a sequence has taken, before it is known when. */
+export interface TakenToken {
+  readonly sampled: SampledToken;
+  /** 0 for the first generated token. */
+  readonly index: number;
+  readonly piece: Piece;
+  /** Why it was the last token, or null. */
+  readonly cause: FinishCause | null;
+}
 
 export interface Accepted {
   readonly event: TokenEvent;
@@ -54,6 +67,9 @@ export class LiveSequence {
   computed = 0;
   /** Pages nobody else holds, as counted for the last view. */
   ownPages = 0;
+  /** Guesses at its next tokens that the next step may check. */
+  draftTokens = 0;
+  #drafts: DraftUse | null = null;
 
   constructor(spec: SequenceSpec, vocabulary: Vocabulary, topScores: number) {
     this.spec = spec;
@@ -121,6 +137,7 @@ export class LiveSequence {
     this.#pages = null;
     this.computed = 0;
     this.ownPages = 0;
+    this.draftTokens = 0;
   }
 
   /** Goes on in pages of another cache, to which its keys and values have been copied. @param transferMs how long that took */
@@ -147,6 +164,34 @@ export class LiveSequence {
     return this.#sampler.sample(scores, this.#filter());
   }
 
+  /** The probability of every next token, by id. @param row of its scores */
+  distribution(row: RowScores): Float64Array {
+    return this.#sampler.distribution(row.logits, this.#filter());
+  }
+
+  /** The token that was chosen by its `distribution`. */
+  choose(id: number, row: RowScores): SampledToken {
+    return this.#sampler.take(id, row);
+  }
+
+  /** Of guesses at the next tokens, how many could come as they are. */
+  allowed(tokens: readonly number[]): number {
+    return this.#grammar === null ? tokens.length : this.#grammar.allowed(tokens, this.#text.section);
+  }
+
+  /** Notes what became of drafted tokens. */
+  countDraft(source: DraftSource, accepted: number, rejected: number): void {
+    const { acceptedTokens = 0, rejectedTokens = 0 } = this.#drafts ?? {};
+    const { acceptedPredictionTokens = 0, rejectedPredictionTokens = 0 } = this.#drafts ?? {};
+    const predicted = source === "prediction" ? 1 : 0;
+    this.#drafts = {
+      acceptedTokens: acceptedTokens + accepted,
+      rejectedTokens: rejectedTokens + rejected,
+      acceptedPredictionTokens: acceptedPredictionTokens + predicted * accepted,
+      rejectedPredictionTokens: rejectedPredictionTokens + predicted * rejected,
+    };
+  }
+
   #filter(): TokenFilter | null {
     return this.#grammar === null ? null : this.#grammar.filter(this.#text.section, this.generated);
   }
@@ -157,18 +202,23 @@ export class LiveSequence {
     return id === null ? null : { id, logprobs: null };
   }
 
-  /** Takes the next token. */
-  accept(sampled: SampledToken, nowMs: number): Accepted {
+  /** Takes the next token. `stamp` says when. */
+  take(sampled: SampledToken): TakenToken {
     const index = this.generated;
     this.#append(sampled.id);
+    const { section } = this.#text;
+    const piece = this.#text.push(sampled.id);
+    this.#grammar?.accept(sampled.id, section, piece.mark !== null);
+    return { sampled, index, piece, cause: this.#causeAfter(sampled.id, piece.stop) };
+  }
+
+  /** Says when a token came: several of one step came together. In the order in which they were taken. */
+  stamp({ sampled, index, piece, cause }: TakenToken, nowMs: number): Accepted {
     const gapMs = this.#lastTokenMs === null ? null : nowMs - this.#lastTokenMs;
     this.#firstTokenMs ??= nowMs;
     this.#lastTokenMs = nowMs;
     const { slo, arrivalMs } = this.spec;
     if (tokenInTime(slo, arrivalMs, this.#firstTokenMs, index, nowMs)) this.#tokensInTime += 1;
-    const { section } = this.#text;
-    const piece = this.#text.push(sampled.id);
-    this.#grammar?.accept(sampled.id, section, piece.mark !== null);
     const event: TokenEvent = {
       kind: "token",
       id: sampled.id,
@@ -179,7 +229,12 @@ export class LiveSequence {
       ...(sampled.logprobs === null ? {} : { logprobs: sampled.logprobs }),
       atMs: nowMs,
     };
-    return { event, gapMs, cause: this.#causeAfter(sampled.id, piece.stop) };
+    return { event, gapMs, cause };
+  }
+
+  /** Takes the next token, at once. */
+  accept(sampled: SampledToken, nowMs: number): Accepted {
+    return this.stamp(this.take(sampled), nowMs);
   }
 
   /** The last event of a sequence that ended well, or at its deadline. @param embedding what it was computed for, if not text */
@@ -200,6 +255,7 @@ export class LiveSequence {
       reasoningTokens: this.#text.thinkingTokens,
       slo: end.outcome,
       ...(this.#transferMs === null ? {} : { transferMs: this.#transferMs }),
+      ...(this.#drafts === null ? {} : { drafts: this.#drafts }),
     };
     const stop = this.#text.stop;
     const event: FinishEvent = {
@@ -236,6 +292,7 @@ export class LiveSequence {
       slo,
       outcome,
       goodTokens: goodTokens(slo, outcome.attained, this.generated, this.#tokensInTime),
+      ...(this.#drafts === null ? {} : { drafts: this.#drafts }),
     };
   }
 
@@ -248,6 +305,7 @@ export class LiveSequence {
       promptTokens: promptTokens.length,
       computedTokens: this.computed,
       pendingTokens: this.pending,
+      ...(this.draftTokens === 0 ? {} : { draftTokens: this.draftTokens }),
       generatedTokens: this.generated,
       maxTokens,
       ...outlook,

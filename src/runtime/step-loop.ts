@@ -7,15 +7,14 @@
  *
  * Invariant: a sequence is in exactly one of waiting (no pages), running (pages) and paused (no pages).
  */
-import { assert, present, PunctualError, toErrorRecord, type Clock, type ErrorCode } from "../core/index.ts";
+import { assert, present, PunctualError, toErrorRecord, type ErrorCode } from "../core/index.ts";
 import {
   GrammarCache,
   GrammarVocabulary,
-  type KvPages,
+  type Draft,
   type SampledToken,
   type ScoreForm,
   type StepBatch,
-  type StepExecutor,
   type TokenScores,
 } from "../llm/index.ts";
 import {
@@ -26,59 +25,25 @@ import {
   type CostEstimate,
   type DecisionLogEntry,
   type Outlook,
-  type SchedulerLimits,
   type SchedulerView,
   type SequenceView,
   type StepPlan,
 } from "../sched/index.ts";
 import type { RecordedStage } from "../workload/index.ts";
 import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
-import type { LoopRecorder } from "./recorder.ts";
 import { LiveSequence, type Accepted } from "./sequence.ts";
+import { verify, type Verified } from "./speculation/verify.ts";
+import type { StepLoopOptions } from "./step-loop-options.ts";
 import { StepTracer } from "./step-trace.ts";
 import type { Vocabulary } from "./text-assembler.ts";
 import type { FinishCause, RequestEnd } from "./types.ts";
 
-/** Sequences that hold no pages. */
-export interface SequenceQueues {
-  readonly waiting: Map<number, LiveSequence>;
-  readonly paused: Map<number, LiveSequence>;
-}
-
-/** How a loop that computes one phase works beside others over the same queues; see phases/. */
-export interface LoopPhase {
-  readonly queues: SequenceQueues;
-  /** Whether it takes sequences from the queue. */
-  readonly admits: boolean;
-  /** Most sequences that it may have running now. */
-  maxRunning(): number;
-  /** Free pages that it must leave to the others. */
-  reservedPages(): number;
-  /** Takes a sequence, with its pages, that has had its first token and goes on; it is in no loop meanwhile. */
-  readonly handOff?: (sequence: LiveSequence) => void;
-}
-
-export interface StepLoopOptions {
-  /** What of a StepExecutor the loop uses. */
-  readonly executor: Pick<StepExecutor, "step" | "wholeRow" | "topK"> &
-    Partial<Pick<StepExecutor, "embedding" | "hidden">>;
-  readonly pages: KvPages;
-  readonly vocabulary: Vocabulary;
-  readonly policy: BatchPolicy;
-  readonly limits: SchedulerLimits;
-  readonly clock: Clock;
-  /** What is told of requests beyond themselves: expected lengths and tasks. A MeanOutlook when absent. */
-  readonly outlook?: Outlook;
-  readonly prefixCache: boolean;
-  /** Cost of steps known beforehand, from calibration. */
-  readonly cost?: StepCost;
-  /** Keep that many decisions. */
-  readonly recordDecisions: number;
-  readonly checkEachStep: boolean;
-  /** Writes down all that a replay needs. */
-  readonly recorder?: LoopRecorder;
-  /** Absent: it computes everything itself. */
-  readonly phase?: LoopPhase;
+/** A sequence's part of a step. */
+interface Part {
+  readonly sequence: LiveSequence;
+  readonly row: StepBatch[number];
+  /** What the row's tokens behind the known ones are. */
+  readonly draft: Draft | null;
 }
 
 export class StepLoop {
@@ -98,12 +63,15 @@ export class StepLoop {
   #changed = false;
   #steps = 0;
   #preemptions = 0;
+  /** Of the step at hand. */
+  #draftingMs = 0;
 
   constructor(options: StepLoopOptions) {
     this.#options = options;
     this.#policy = options.policy;
     this.#cost = options.cost ?? new StepCost();
     this.#outlook = options.outlook ?? new MeanOutlook();
+    assert(options.recorder === undefined || options.speculator === undefined, "drafts are not recorded");
     const { waiting, paused } = options.phase?.queues ?? { waiting: new Map(), paused: new Map() };
     this.#waiting = waiting;
     this.#paused = paused;
@@ -239,19 +207,21 @@ export class StepLoop {
     recorder?.beginStep();
     const written = recorder?.wantsDecision ?? false;
     const watched = written || this.#options.recordDecisions > 0;
+    this.#options.speculator?.look(this.#running, this.#waiting, this.#options.limits, this.#cost);
     const recorded = watched ? recordView(this.#view(startMs), this.#cost.points()) : null;
     const plan = policy.plan(recorded?.view ?? this.#view(startMs));
     const record = recorded?.record();
     this.#leave(plan, startMs);
     for (const id of plan.preempt) this.#preempt(id);
     for (const id of plan.admit) this.#admit(id, startMs);
-    const batch = this.#batch(plan);
+    const batch = this.#batch(plan, await this.#draft(plan));
     this.#tracer?.advanced(batch);
     const tokens = batch.reduce((sum, { row }) => sum + row.tokens.length, 0);
     const tokenMs = batch.length > 0 ? await this.#advance(batch) : null;
     const endMs = clock.nowMs();
     const stepMs = endMs - startMs;
-    if (tokens > 0) this.#cost.observe(tokens, stepMs);
+    // Drafting has costs of its own: these are of the tokens.
+    if (tokens > 0) this.#cost.observe(tokens, stepMs - this.#draftingMs);
     const entry: DecisionLogEntry | null =
       record === undefined ? null : { step: this.#steps, policy: policy.name, view: record, plan, stepMs };
     if (entry !== null) this.#log(entry);
@@ -283,6 +253,7 @@ export class StepLoop {
     }
     // Among loops that share pages only all together can say so (phases/).
     if (this.#options.phase !== undefined) return;
+    this.#options.speculator?.checkIntegrity(this.#running);
     assert(holders.size === pages.usedPages, "every used page belongs to a running sequence");
   }
 
@@ -292,7 +263,18 @@ export class StepLoop {
     this.#events = [];
     this.#preemptions = 0;
     this.#changed = false;
-    const report: StepReport = { kind: "step", atMs, tokens, stepMs, preemptions, gauges: this.gauges, events };
+    const drafts = this.#options.speculator?.take() ?? null;
+    const counts = drafts === null ? {} : { drafts };
+    const report: StepReport = {
+      kind: "step",
+      atMs,
+      tokens,
+      stepMs,
+      preemptions,
+      gauges: this.gauges,
+      events,
+      ...counts,
+    };
     return this.#tracer === null ? report : { ...report, trace: this.#tracer.take() };
   }
 
@@ -357,24 +339,41 @@ export class StepLoop {
     this.#events.push({ kind: "admit", seq: id, queries, hits: sequence.computed });
   }
 
-  #batch(plan: StepPlan): { sequence: LiveSequence; row: StepBatch[number] }[] {
+  /** Guesses for the sequences that a plan lets advance beyond what they know, by number. */
+  async #draft(plan: StepPlan): Promise<ReadonlyMap<number, Draft> | null> {
+    const { speculator, clock } = this.#options;
+    this.#draftingMs = 0;
+    if (speculator === undefined) return null;
+    const startMs = clock.nowMs();
+    const drafts = await speculator.draft(plan.advance, this.#running);
+    this.#draftingMs = clock.nowMs() - startMs;
+    return drafts;
+  }
+
+  #batch(plan: StepPlan, drafts: ReadonlyMap<number, Draft> | null): Part[] {
     return plan.advance.flatMap(({ id, tokens }) => {
       const sequence = this.#running.get(id);
       assert(sequence !== undefined, "only a running sequence advances");
+      const draft = drafts?.get(id) ?? null;
       const count = Math.min(tokens, sequence.pending);
       const start = sequence.computed;
-      assert(sequence.pages.reserve(start + count), "a plan stays within the free pages");
+      const known = sequence.known.subarray(start, start + count);
+      const row = draft === null ? known : Int32Array.of(...known, ...draft.tokens);
+      assert(row.length <= Math.max(tokens, count), "drafts stay within the plan");
+      assert(sequence.pages.reserve(start + row.length), "a plan stays within the free pages");
       const complete = count === sequence.pending;
       const scores = complete ? this.#wants(sequence) : undefined;
       if (scores === null) return [];
-      const row: StepBatch[number] = {
-        tokens: sequence.known.subarray(start, start + count),
+      // Drawn drafts are held against whole distributions.
+      const form = scores === undefined || !draft?.proposals ? scores : { ...scores, row: true };
+      const part: StepBatch[number] = {
+        tokens: row,
         startPosition: start,
         pages: sequence.pages.pages,
-        wantLogits: complete ? "last" : "none",
-        ...(scores === undefined ? {} : { scores }),
+        wantLogits: complete ? (draft === null ? "last" : "all") : "none",
+        ...(form === undefined ? {} : { scores: form }),
       };
-      return [{ sequence, row }];
+      return [{ sequence, row: part, draft }];
     });
   }
 
@@ -389,23 +388,57 @@ export class StepLoop {
   }
 
   /** Answers when the tokens were out. */
-  async #advance(batch: readonly { sequence: LiveSequence; row: StepBatch[number] }[]): Promise<number> {
-    const { executor, clock, prefixCache } = this.#options;
+  async #advance(batch: readonly Part[]): Promise<number> {
+    const { executor, clock } = this.#options;
     if (executor.embedding === true) return this.#embed(batch);
     const { scores } = await executor.step(batch.map(({ row }) => row));
-    const sampled: (SampledToken | null)[] = [];
-    for (const [index, { sequence, row }] of batch.entries()) {
+    const sampled: (SampledToken | Verified | null)[] = [];
+    for (const [index, { sequence, row, draft }] of batch.entries()) {
+      if (draft !== null) {
+        sampled.push(await this.#verify(sequence, draft, scores[index]!, index));
+        continue;
+      }
       this.#computed(sequence, row.tokens.length);
-      if (prefixCache) sequence.pages.commit(sequence.known.subarray(0, sequence.computed));
+      this.#commit(sequence);
       const [own] = scores[index]!;
       sampled.push(own === undefined ? null : (sequence.forced() ?? (await this.#sample(sequence, own, index))));
     }
     const nowMs = clock.nowMs();
     for (const [index, { sequence }] of batch.entries()) {
       const token = sampled[index];
-      if (token !== null && token !== undefined) this.#accept(sequence, token, nowMs);
+      if (token === null || token === undefined) continue;
+      if ("taken" in token) this.#acceptAll(sequence, token, nowMs);
+      else this.#accept(sequence, token, nowMs);
     }
     return nowMs;
+  }
+
+  /** What of a draft is said, and what comes after; the pages of what is not said are given back. */
+  async #verify(
+    sequence: LiveSequence,
+    draft: Draft,
+    scores: readonly TokenScores[],
+    index: number,
+  ): Promise<Verified> {
+    const { executor, speculator } = this.#options;
+    const drafting = present(speculator, "a speculator");
+    const row = (at: number): Promise<TokenScores> => executor.wholeRow(index, at);
+    const verified = await verify(sequence, draft, scores, row, drafting.randomOf(sequence));
+    drafting.settle(sequence, draft, verified.accepted, verified.judged);
+    this.#tracer?.drafted(sequence.spec.seq, draft.tokens.length, verified.accepted);
+    this.#computed(sequence, Math.max(1, verified.taken.length));
+    sequence.pages.truncate(sequence.computed);
+    this.#commit(sequence);
+    return verified;
+  }
+
+  #acceptAll(sequence: LiveSequence, { taken, failure }: Verified, nowMs: number): void {
+    for (const token of taken) this.#tell(sequence, sequence.stamp(token, nowMs), nowMs);
+    if (failure !== null) this.#refuse(sequence, failure.error, failure.stage);
+  }
+
+  #commit(sequence: LiveSequence): void {
+    if (this.#options.prefixCache) sequence.pages.commit(sequence.known.subarray(0, sequence.computed));
   }
 
   #computed(sequence: LiveSequence, tokens: number): void {
@@ -413,8 +446,8 @@ export class StepLoop {
   }
 
   /** The same for a model that embeds: a sequence is over when its prompt is computed, and nothing is sampled. */
-  async #embed(batch: readonly { sequence: LiveSequence; row: StepBatch[number] }[]): Promise<number> {
-    const { executor, clock, prefixCache } = this.#options;
+  async #embed(batch: readonly Part[]): Promise<number> {
+    const { executor, clock } = this.#options;
     const states = await present(executor.hidden, "hidden states").call(
       executor,
       batch.map(({ row }) => row),
@@ -422,7 +455,7 @@ export class StepLoop {
     const nowMs = clock.nowMs();
     for (const [index, { sequence, row }] of batch.entries()) {
       this.#computed(sequence, row.tokens.length);
-      if (prefixCache) sequence.pages.commit(sequence.known.subarray(0, sequence.computed));
+      this.#commit(sequence);
       const [state] = states[index]!;
       if (state !== undefined) this.#finish(sequence, "end", nowMs, state);
     }
@@ -450,7 +483,11 @@ export class StepLoop {
     } catch (error) {
       return this.#refuse(sequence, error, "accept");
     }
-    const { event, gapMs, cause } = accepted;
+    this.#tell(sequence, accepted, nowMs);
+  }
+
+  /** A token is out. */
+  #tell(sequence: LiveSequence, { event, gapMs, cause }: Accepted, nowMs: number): void {
     this.#events.push({ kind: "token", seq: sequence.spec.seq, token: event, gapMs });
     if (cause !== null) return this.#finish(sequence, cause, nowMs);
     const handOff = this.#options.phase?.handOff;
@@ -500,6 +537,7 @@ export class StepLoop {
 
   #drop(sequence: LiveSequence): void {
     const { seq } = sequence.spec;
+    this.#options.speculator?.release(seq);
     sequence.release();
     this.#waiting.delete(seq);
     this.#running.delete(seq);

@@ -15,6 +15,8 @@ export interface StepTrace {
   readonly sequences: number;
   /** Pieces of prompts: number and tokens, one pair after the other. */
   readonly chunks: readonly number[];
+  /** Drafts that were checked: number, tokens, and how many of them were said, three by three; absent when there were none. */
+  readonly drafts?: readonly number[];
   /** Gave their pages back before the step. */
   readonly preempted: readonly number[];
   /** Taken from the queue, not for the first time. */
@@ -31,6 +33,7 @@ export class StepTracer {
   #prefillTokens = 0;
   #sequences = 0;
   #chunks: number[] | null = null;
+  #drafts: number[] | null = null;
   #preempted: number[] | null = null;
   #resumed: number[] | null = null;
 
@@ -45,6 +48,10 @@ export class StepTracer {
       this.#prefillTokens += length;
       (this.#chunks ??= []).push(sequence.spec.seq, length);
     }
+  }
+
+  drafted(seq: number, tokens: number, accepted: number): void {
+    (this.#drafts ??= []).push(seq, tokens, accepted);
   }
 
   preempted(seq: number): void {
@@ -63,10 +70,12 @@ export class StepTracer {
       chunks: this.#chunks ?? NONE,
       preempted: this.#preempted ?? NONE,
       resumed: this.#resumed ?? NONE,
+      ...(this.#drafts === null ? {} : { drafts: this.#drafts }),
     };
     this.#prefillTokens = 0;
     this.#sequences = 0;
     this.#chunks = null;
+    this.#drafts = null;
     this.#preempted = null;
     this.#resumed = null;
     return trace;

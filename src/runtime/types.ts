@@ -12,6 +12,8 @@ import type {
 } from "../llm/index.ts";
 import type { DisaggregatedOptions, PhasesMode, PhaseStats, SemiPdOptions } from "./phases/options.ts";
 import type { RecordingOptions, RecordingStatus } from "./recording-file.ts";
+import type { SpeculationOptions } from "./speculation/options.ts";
+import type { DraftCount, DraftUse } from "./speculation/types.ts";
 import type { OutlookKind, Phase, PolicyOptions, Slo, SloClass, SloOutcome } from "../sched/index.ts";
 import type { ErrorCode } from "../core/index.ts";
 
@@ -103,6 +105,8 @@ export interface EngineOptions {
   readonly streamBuffer?: number;
   /** How long a stream may stay paused unread before it is aborted, milliseconds; 30 000 when absent. */
   readonly stallMs?: number;
+  /** Check guesses at several next tokens in one step, see speculation/options.ts; off when absent. Colocated engines only. */
+  readonly speculation?: SpeculationOptions;
   /** Write down all that a replay needs, until the engine stops. Colocated engines only. */
   readonly record?: RecordingOptions;
   /** Keep the last N scheduling decisions for `engine.decisions()`; 0 (none) when absent. */
@@ -162,6 +166,11 @@ export interface GenerateRequest {
    * Thinking before it is free. `maxTokens`, stop strings and deadlines may cut it short.
    */
   readonly grammar?: GrammarSpec;
+  /**
+   * What the answer is expected to be, as token ids: drafted from by engines that speculate, otherwise of no effect. It
+   * changes how soon the answer comes, never what it says.
+   */
+  readonly prediction?: readonly number[];
   /** Of models that embed, and only there: no text, but `embedding` in the finish event. `Engine.embed` is shorter. */
   readonly embedding?: true;
 }
@@ -227,6 +236,8 @@ export interface Usage {
   readonly slo: SloOutcome;
   /** Of a disaggregated engine: from the first token's end to its place among the decodes, milliseconds. */
   readonly transferMs?: number;
+  /** Of engines that speculate, when something was drafted for the request. Rejected tokens are in no other count. */
+  readonly drafts?: DraftUse;
 }
 
 /** "stopping": refuses new work and finishes what it has. */
@@ -299,6 +310,8 @@ export interface RequestSummary {
   readonly error: ErrorCode | null;
   /** How it fared; null when its engine died or never had it. */
   readonly outcome: SloOutcome | null;
+  /** When something was drafted for it. */
+  readonly drafts?: DraftUse;
 }
 
 /**
@@ -358,6 +371,8 @@ export interface Calibration {
   readonly budgetTokens: number;
   /** Quickest step time by number of tokens in the step. */
   readonly points: readonly { readonly tokens: number; readonly stepMs: number }[];
+  /** The smallest step, beside running decodes, whose throughput is close to the best one; null when nothing was found. */
+  readonly kneeTokens: number | null;
   readonly targetStepMs: number;
   readonly tookMs: number;
 }
@@ -369,8 +384,6 @@ export interface EngineStats {
   readonly running: number;
   readonly waiting: number;
   /** Sequences set aside because their reader is slow. */
-  /** The smallest step, beside running decodes, whose throughput is close to the best one; null when nothing was found. */
-  readonly kneeTokens: number | null;
   readonly paused: number;
   readonly kv: {
     readonly pagesUsed: number;
@@ -399,6 +412,8 @@ export interface EngineStats {
   readonly histograms: Readonly<Record<HistogramName, HistogramSnapshot>>;
   readonly limits: { readonly maxRunning: number; readonly maxWaiting: number; readonly budgetTokens: number };
   readonly calibration: Calibration | null;
+  /** Drafts that were checked since the engine was made, by source; null when it does not speculate. */
+  readonly speculation: readonly DraftCount[] | null;
   /** How the phases share the compute; null when they are colocated. */
   readonly phases: PhaseStats | null;
   /** Of the worker that is, or was last, running; null when nothing is recorded. */

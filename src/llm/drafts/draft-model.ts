@@ -185,19 +185,31 @@ export class DraftModel implements Drafter {
   #choose({ request, tokens, proposals }: Work, scores: TokenScores): void {
     assert(scores.kind === "top", "the best tokens were asked for");
     const { draw } = request;
-    const proposal = draw === undefined ? null : proposalOf(scores, draw.temperature);
-    const id = draw === undefined ? scores.ids[0]! : pick(proposal!, draw.random.uniform());
-    if (id >= this.#options.vocabSize) return;
-    tokens.push(id);
-    if (proposal !== null) proposals.push(proposal);
+    const { vocabSize } = this.#options;
+    if (draw === undefined) {
+      if (scores.ids[0]! < vocabSize) tokens.push(scores.ids[0]!);
+      return;
+    }
+    const proposal = proposalOf(scores, draw.temperature, vocabSize);
+    if (proposal === null) return;
+    tokens.push(pick(proposal, draw.random.uniform()));
+    proposals.push(proposal);
   }
 }
 
-/** The best tokens at that temperature as a distribution of their own. */
-function proposalOf({ ids, logits }: TokenScores & { kind: "top" }, temperature: number): Proposal {
-  const probabilities = Float64Array.from(logits, (logit) => Math.exp((logit - logits[0]!) / temperature));
-  const total = probabilities.reduce((sum, weight) => sum + weight, 0);
-  return { ids, probabilities: probabilities.map((weight) => weight / total) };
+/** The best tokens that both models have, at that temperature, as a distribution of their own; null when there are none. */
+function proposalOf(scores: TokenScores & { kind: "top" }, temperature: number, vocabSize: number): Proposal | null {
+  const ids: number[] = [];
+  const weights: number[] = [];
+  let total = 0;
+  for (const [i, id] of scores.ids.entries()) {
+    if (id >= vocabSize) continue;
+    const weight = Math.exp((scores.logits[i]! - scores.logits[0]!) / temperature);
+    ids.push(id);
+    weights.push(weight);
+    total += weight;
+  }
+  return total > 0 ? { ids, probabilities: weights.map((weight) => weight / total) } : null;
 }
 
 function pick({ ids, probabilities }: Proposal, draw: number): number {

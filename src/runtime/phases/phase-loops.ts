@@ -26,7 +26,8 @@ import {
 import { yieldThread } from "../clock.ts";
 import type { Gauges, SequenceSpec, StepReport } from "../messages.ts";
 import type { LiveSequence } from "../sequence.ts";
-import { StepLoop, type LoopPhase, type SequenceQueues } from "../step-loop.ts";
+import { StepLoop } from "../step-loop.ts";
+import type { LoopPhase, SequenceQueues } from "../step-loop-options.ts";
 import type { Vocabulary } from "../text-assembler.ts";
 import type { KvHandover } from "./handover.ts";
 import { HandoverQueue } from "./handover-queue.ts";

@@ -1,0 +1,52 @@
+/** What a step loop is given, and how one that computes a single phase works beside others. No code in here. */
+import type { Clock } from "../core/index.ts";
+import type { KvPages, StepExecutor } from "../llm/index.ts";
+import type { BatchPolicy, Outlook, SchedulerLimits, StepCost } from "../sched/index.ts";
+import type { LoopRecorder } from "./recorder.ts";
+import type { LiveSequence } from "./sequence.ts";
+import type { Speculator } from "./speculation/speculator.ts";
+import type { Vocabulary } from "./text-assembler.ts";
+
+/** Sequences that hold no pages. */
+export interface SequenceQueues {
+  readonly waiting: Map<number, LiveSequence>;
+  readonly paused: Map<number, LiveSequence>;
+}
+
+/** How a loop that computes one phase works beside others over the same queues; see phases/. */
+export interface LoopPhase {
+  readonly queues: SequenceQueues;
+  /** Whether it takes sequences from the queue. */
+  readonly admits: boolean;
+  /** Most sequences that it may have running now. */
+  maxRunning(): number;
+  /** Free pages that it must leave to the others. */
+  reservedPages(): number;
+  /** Takes a sequence, with its pages, that has had its first token and goes on; it is in no loop meanwhile. */
+  readonly handOff?: (sequence: LiveSequence) => void;
+}
+
+export interface StepLoopOptions {
+  /** What of a StepExecutor the loop uses. */
+  readonly executor: Pick<StepExecutor, "step" | "wholeRow" | "topK"> &
+    Partial<Pick<StepExecutor, "embedding" | "hidden">>;
+  readonly pages: KvPages;
+  readonly vocabulary: Vocabulary;
+  readonly policy: BatchPolicy;
+  readonly limits: SchedulerLimits;
+  readonly clock: Clock;
+  /** What is told of requests beyond themselves: expected lengths and tasks. A MeanOutlook when absent. */
+  readonly outlook?: Outlook;
+  readonly prefixCache: boolean;
+  /** Cost of steps known beforehand, from calibration. */
+  readonly cost?: StepCost;
+  /** Keep that many decisions. */
+  readonly recordDecisions: number;
+  readonly checkEachStep: boolean;
+  /** Writes down all that a replay needs; not together with a speculator. */
+  readonly recorder?: LoopRecorder;
+  /** Absent: one token a step. */
+  readonly speculator?: Speculator;
+  /** Absent: it computes everything itself. */
+  readonly phase?: LoopPhase;
+}
