@@ -45,6 +45,8 @@ export interface ApiRequest {
   readonly method?: "GET" | "POST" | "DELETE";
   /** Sent as JSON. */
   readonly body?: unknown;
+  /** Sent as it is, in place of `body`. */
+  readonly raw?: Blob;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
   /** True: a refused key is an error, without asking for another. */
@@ -70,16 +72,17 @@ export async function send(path: string, request: ApiRequest = {}): Promise<Resp
 }
 
 async function attempt(path: string, request: ApiRequest, key: string | null): Promise<Response> {
-  const { body, headers, signal } = request;
+  const { body, raw, headers, signal } = request;
+  const content = raw ?? (body === undefined ? undefined : JSON.stringify(body));
   try {
     return await fetch(addressOf(path), {
-      method: request.method ?? (body === undefined ? "GET" : "POST"),
+      method: request.method ?? (content === undefined ? "GET" : "POST"),
       headers: {
         ...(key === null ? {} : { authorization: `Bearer ${key}` }),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(content === undefined ? {} : { body: content }),
       ...(signal === undefined ? {} : { signal }),
     });
   } catch (error) {

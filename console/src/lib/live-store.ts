@@ -11,10 +11,11 @@ export type SampleEvent = Extract<LiveEvent, { kind: "sample" }>;
 
 /** The bounds of what is kept. */
 export const LIVE_LIMITS = {
-  /** Samples of a model; when there are more, every second of the older half goes. */
-  samples: 1200,
-  /** Nothing older than this is kept, milliseconds. */
-  historyMs: 3_600_000,
+  /** The latest samples of a model, each as it came: two minutes of a busy server. */
+  samples: 480,
+  /** Older ones, one every `olderEveryMs`: an hour. */
+  olderSamples: 720,
+  olderEveryMs: 5000,
   /** Steps of a model, the latest. */
   steps: 2048,
   /** Requests that have ended, the latest; open ones are bounded by the server's queue. */
@@ -29,8 +30,11 @@ export function isOpenRequest(row: RequestRow): boolean {
 }
 
 interface ModelHistory {
+  readonly older: SampleEvent[];
   readonly samples: SampleEvent[];
   readonly steps: StepRecord[];
+  /** When the last step of each phase began. */
+  readonly lastStepMs: Map<string, number>;
 }
 
 /** The state of one server as its feed tells it. */
@@ -77,14 +81,15 @@ export class LiveStore {
     }
   }
 
-  /** Samples of a model, oldest first, the older half thinned out. */
+  /** Samples of a model, oldest first; those of more than two minutes ago are thinned out. */
   samples(model: string): readonly SampleEvent[] {
-    return this.models.get(model)?.samples ?? [];
+    const history = this.models.get(model);
+    return history === undefined ? [] : [...history.older, ...history.samples];
   }
 
   /** The last sample of a model, or null. */
   lastSample(model: string): SampleEvent | null {
-    return this.samples(model).at(-1) ?? null;
+    return this.models.get(model)?.samples.at(-1) ?? null;
   }
 
   /** Steps of a model, oldest first. */
@@ -106,8 +111,8 @@ export class LiveStore {
   replay(): readonly LiveEvent[] {
     const told: LiveEvent[] = this.hello === null ? [] : [this.hello];
     for (const request of this.rows.values()) told.push({ kind: "request", request });
-    for (const [model, { samples, steps }] of this.models) {
-      told.push(...samples);
+    for (const [model, { older, samples, steps }] of this.models) {
+      told.push(...older, ...samples);
       if (steps.length > 0) told.push({ kind: "steps", model, steps: [...steps] });
     }
     return told;
@@ -118,7 +123,8 @@ export class LiveStore {
     const ended = this.requests().filter((row) => !isOpenRequest(row)).length;
     if (ended !== this.ended) throw new Error(`expected ${this.ended} ended requests, got ${ended}`);
     if (ended > LIVE_LIMITS.endedRequests) throw new Error(`expected fewer ended requests, got ${ended}`);
-    for (const [model, { samples, steps }] of this.models) {
+    for (const [model, { older, samples, steps }] of this.models) {
+      if (older.length > LIVE_LIMITS.olderSamples) throw new Error(`${model}: ${older.length} older samples`);
       if (samples.length > LIVE_LIMITS.samples) throw new Error(`${model}: ${samples.length} samples`);
       if (steps.length > LIVE_LIMITS.steps) throw new Error(`${model}: ${steps.length} steps`);
     }
@@ -134,28 +140,34 @@ export class LiveStore {
   private history(model: string): ModelHistory {
     let history = this.models.get(model);
     if (history === undefined) {
-      history = { samples: [], steps: [] };
+      history = { older: [], samples: [], steps: [], lastStepMs: new Map() };
       this.models.set(model, history);
     }
     return history;
   }
 
   private addSample(sample: SampleEvent): void {
-    const { samples } = this.history(sample.model);
+    const { samples, older } = this.history(sample.model);
     const last = samples.at(-1);
     if (last !== undefined && sample.nowMs <= last.nowMs) return; // told again after a reconnect
     samples.push(sample);
-    const oldest = sample.nowMs - LIVE_LIMITS.historyMs;
-    const young = samples.findIndex(({ nowMs }) => nowMs >= oldest);
-    if (young > 0) samples.splice(0, young);
-    if (samples.length > LIVE_LIMITS.samples) thinOlderHalf(samples);
+    if (samples.length > LIVE_LIMITS.samples) {
+      const leaving = samples.shift()!;
+      const before = older.at(-1)?.nowMs ?? Number.NEGATIVE_INFINITY;
+      if (leaving.nowMs - before >= LIVE_LIMITS.olderEveryMs) older.push(leaving);
+      if (older.length > LIVE_LIMITS.olderSamples) older.shift();
+    }
     this.setPolicy(sample.model, sample.policy);
   }
 
   private addSteps(model: string, added: readonly StepRecord[]): void {
-    const { steps } = this.history(model);
-    const last = steps.at(-1)?.startMs ?? Number.NEGATIVE_INFINITY;
-    for (const step of added) if (step.startMs >= last) steps.push(step);
+    const { steps, lastStepMs } = this.history(model);
+    for (const step of added) {
+      const phase = step.phase ?? "";
+      if (step.startMs <= (lastStepMs.get(phase) ?? Number.NEGATIVE_INFINITY)) continue; // told again
+      lastStepMs.set(phase, step.startMs);
+      steps.push(step);
+    }
     if (steps.length > LIVE_LIMITS.steps) steps.splice(0, steps.length - LIVE_LIMITS.steps);
   }
 
@@ -183,11 +195,4 @@ export class LiveStore {
     const models = hello.models.map((other) => (other.id === model ? { ...other, policy } : other));
     this.hello = { ...hello, models };
   }
-}
-
-/** Drops every second sample of the older half: what is long ago is told more coarsely. */
-function thinOlderHalf(samples: SampleEvent[]): void {
-  const half = Math.floor(samples.length / 2);
-  const kept = samples.filter((_, i) => i >= half || i % 2 === 0);
-  samples.splice(0, samples.length, ...kept);
 }

@@ -131,7 +131,9 @@ class InlineParser {
 
   private emphasis(character: "*" | "_" | "~"): void {
     const { text, at } = this;
-    const isDouble = text[at + 1] === character;
+    // Of three marks the innermost closes first: **a *b***.
+    const isInner = this.frames.at(-1)!.mark === character && text[at + 2] === character;
+    const isDouble = text[at + 1] === character && !isInner;
     if (character === "~" && !isDouble) return this.take(1);
     const mark = (isDouble ? character + character : character) as Exclude<Mark, "[">;
     const before = text[at - 1] ?? " ";

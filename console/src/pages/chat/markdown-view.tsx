@@ -1,15 +1,16 @@
 /** Markdown as elements. Only what the tree knows is made: nothing of the model's text ever becomes HTML by itself. */
-import { memo } from "preact/compat";
 import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
 import { toast } from "../../ui/toast.tsx";
 import { IconButton } from "../../ui/button.tsx";
 import { parseMarkdown, type Block } from "./markdown.ts";
 import type { Inline } from "./markdown-inline.ts";
 
 /** A text of a model. */
-export const Markdown = memo(({ text }: { readonly text: string }): JSX.Element => {
-  return <div class="markdown">{parseMarkdown(text).map(blockView)}</div>;
-});
+export function Markdown({ text }: { readonly text: string }): JSX.Element {
+  const blocks = useMemo(() => parseMarkdown(text).map(blockView), [text]);
+  return <div class="markdown">{blocks}</div>;
+}
 
 function blockView(block: Block, key: number): JSX.Element {
   switch (block.kind) {

@@ -1,5 +1,6 @@
 /** From a conversation and its settings to the body of POST /v1/chat/completions. Pure. */
 import type { SloRequest } from "@protocol";
+import { jsonErrorOffset } from "./json-place.ts";
 import { shownAnswer, type ChatSettings, type ObjectiveSetting, type Turn } from "./types.ts";
 
 /** A message as it goes over the wire. */
@@ -21,14 +22,10 @@ export function readJson(text: string): JsonReading {
   if (text.trim() === "") return null;
   try {
     return { value: JSON.parse(text) as unknown };
-  } catch (error) {
-    const said = error instanceof Error ? error.message : String(error);
-    const at = /position (\d+)/.exec(said)?.[1];
-    if (at === undefined) return { problem: `This is not JSON: ${said}` };
-    const before = text.slice(0, Number(at)).split("\n");
-    return {
-      problem: `This is not JSON: something is wrong at line ${before.length}, column ${before.at(-1)!.length + 1}.`,
-    };
+  } catch {
+    const before = text.slice(0, jsonErrorOffset(text) ?? text.length).split("\n");
+    const place = `line ${before.length}, column ${before.at(-1)!.length + 1}`;
+    return { problem: `This is not JSON: something is wrong at ${place}.` };
   }
 }
 
