@@ -24,10 +24,10 @@ function learning(): LearningOutlook {
   return new LearningOutlook({ predictor: new ForestLengthPredictor({ random, minLog: 20, trees: 20, logSize: 100 }) });
 }
 
-test("expects maxTokens at first, then what requests like it came to", () => {
+test("expects nothing at first, then what requests like it came to", () => {
   const outlook = learning();
   outlook.arrived(request(0));
-  expect(outlook.of(0, 0)).toEqual({ expectedTokens: 500, upperTokens: 500 });
+  expect(outlook.of(0, 0)).toEqual({});
   for (let id = 1; id <= 60; id++) {
     outlook.arrived(request(id, { prompt: id % 2 === 0 ? [7, 8] : [70, 80] }));
     outlook.ended(id, id % 2 === 0 ? 10 : 90, true, id);
@@ -46,7 +46,7 @@ test("learns nothing of requests that did not complete", () => {
     outlook.ended(id, 1, false, id);
   }
   outlook.arrived(request(100));
-  expect(outlook.of(100, 0).upperTokens).toBe(500);
+  expect(outlook.of(100, 0).upperTokens).toBeUndefined();
   outlook.ended(100, 5, true, 9);
   outlook.ended(100, 5, true, 9);
   expect(() => outlook.of(100, 0)).toThrow("have arrived and not ended");

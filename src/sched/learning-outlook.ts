@@ -81,17 +81,23 @@ export class LearningOutlook implements Outlook {
   of(id: number, generatedTokens: number): RequestOutlook {
     const open = this.#open.get(id);
     assert(open !== undefined, "an outlook is asked of requests that have arrived and not ended");
-    const { maxTokens, arrivalMs, task } = open.request;
-    const { expectedTokens, upperTokens } = this.#predictor.predict(open.features, generatedTokens, maxTokens);
-    const lengths = {
-      expectedTokens: Math.max(generatedTokens, expectedTokens),
-      upperTokens: Math.max(generatedTokens, upperTokens),
-    };
+    const { arrivalMs, task } = open.request;
+    const lengths = this.#lengths(open, generatedTokens);
     if (task === undefined) return lengths;
     return {
       ...lengths,
       task: { ...this.#tracker.stageView(task.id, id, arrivalMs), stage: task.stage },
       attainedTokens: this.#ledger.attained(task.id),
+    };
+  }
+
+  /** Nothing while nothing is known. */
+  #lengths({ request, features }: OpenRequest, generatedTokens: number): RequestOutlook {
+    if (!this.#predictor.ready) return {};
+    const { expectedTokens, upperTokens } = this.#predictor.predict(features, generatedTokens, request.maxTokens);
+    return {
+      expectedTokens: Math.max(generatedTokens, expectedTokens),
+      upperTokens: Math.max(generatedTokens, upperTokens),
     };
   }
 }

@@ -3,8 +3,8 @@
  * become, and how its compound task stands. Pure and deterministic: the same calls in the same order give the same
  * answers, so that a simulator that makes them sees what the live engine saw.
  *
- * `MeanOutlook` is the plain one: every answer is expected to be as long as answers were lately, tasks have attained
- * service and no sub-deadlines. A predictor of lengths or a tracker of tasks is another Outlook.
+ * `MeanOutlook` is the plain one: every answer is expected to be as long as answers were lately (before the first it says
+ * nothing), tasks have attained service and no sub-deadlines. A predictor of lengths or a tracker of tasks is another Outlook.
  */
 import { assert } from "../core/index.ts";
 import type { LengthFeatures } from "./predict/features.ts";
@@ -97,8 +97,9 @@ export class MeanOutlook implements Outlook {
     const request = this.#open.get(id);
     assert(request !== undefined, "an outlook is asked of requests that have arrived and not ended");
     const { maxTokens, task } = request;
+    const mean = this.#meanTokens;
     return {
-      expectedTokens: Math.max(generatedTokens, Math.min(maxTokens, this.#meanTokens ?? Infinity)),
+      ...(mean === null ? {} : { expectedTokens: Math.max(generatedTokens, Math.min(maxTokens, mean)) }),
       ...(task === undefined ? {} : { task, attainedTokens: this.#tasks.attained(task.id) }),
     };
   }

@@ -20,6 +20,8 @@ export interface LengthPrediction {
 
 /** The port. One request is one `features` object, from its arrival to its end. */
 export interface LengthPredictor {
+  /** False while it has learnt too little to say anything but maxTokens. */
+  readonly ready: boolean;
   /** A request ended by itself or at its maxTokens with that many tokens; not one that was cut, cancelled or failed. */
   observe(features: LengthFeatures, generatedTokens: number): void;
   /** Its final length, given that it has come to `generatedSoFar` tokens and goes on. */
@@ -47,6 +49,10 @@ export class ForestLengthPredictor implements LengthPredictor {
     assert(upperQuantile > 0.5 && upperQuantile <= 1, "the upper bound is a quantile above the median");
     this.#forest = new QuantileForest(forest);
     this.#upperQuantile = upperQuantile;
+  }
+
+  get ready(): boolean {
+    return this.#forest.ready;
   }
 
   observe(features: LengthFeatures, generatedTokens: number): void {
@@ -79,6 +85,7 @@ export class ForestLengthPredictor implements LengthPredictor {
 
 /** For benches and simulations only: repeats what it has been told. Nothing that serves may use it. */
 export class OracleLengthPredictor implements LengthPredictor {
+  readonly ready = true;
   readonly #truth = new WeakMap<LengthFeatures, number>();
 
   /** The true length of the request that these features stand for. Before it is asked about. */
