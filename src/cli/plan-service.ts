@@ -88,6 +88,7 @@ async function choicesOf(traces: readonly TraceCard[]): Promise<PlanChoices> {
       import("../sim/index.ts"),
       import("../workload/index.ts"),
     ]);
+  const { traceBytes, requests, worldRequests, devices, instances } = PLAN_LIMITS;
   const published = Object.entries(PUBLISHED_WORKLOADS).map(([name, { source }]) => ({ name, about: source }));
   return {
     models: PLAN_MODELS,
@@ -101,6 +102,7 @@ async function choicesOf(traces: readonly TraceCard[]): Promise<PlanChoices> {
     dispatches: DISPATCH_NAMES,
     costs: TABLE_NAMES,
     traces,
+    limits: { traceBytes, requests, worldRequests, devices, instances },
   };
 }
 

@@ -158,6 +158,8 @@ export const planChoicesSchema = z.object({
   /** Names for `cost` of a simulated world, beside rooflines. */
   costs: z.array(z.string()).readonly(),
   traces: z.array(traceCardSchema).readonly(),
+  /** Most of each. */
+  limits: z.object({ traceBytes: whole, requests: whole, worldRequests: whole, devices: whole, instances: whole }),
 });
 /** The answer of GET /admin/plan. */
 export type PlanChoices = z.infer<typeof planChoicesSchema>;

@@ -44,7 +44,7 @@ function Chart(props: { readonly metric: string; readonly drawn: Drawn; readonly
 }
 
 function optionsOf({ xName, isLog }: Drawn, chart: CurveChart): (colours: PlotColours) => PlotOptions {
-  const text = (value: number | null): string => (value === null ? "–" : figure(value));
+  const text = (value: number | null): string => (value === null ? "" : figure(value));
   return (colours) => ({
     scales: {
       x: { time: false, ...(isLog ? { distr: 3 as const } : {}) },
@@ -79,6 +79,7 @@ function CurveTable(props: {
   readonly points: CurvePoints;
 }): JSX.Element {
   const { metric, columns, points } = props;
+  if (points.length === 1) return <OnePoint columns={columns} point={points[0]!} />;
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label={`Points of ${metric}`}>
       <table class="table pp-points">
@@ -107,5 +108,23 @@ function CurveTable(props: {
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** A single point reads downwards. */
+function OnePoint(props: { readonly columns: readonly string[]; readonly point: CurvePoints[number] }): JSX.Element {
+  const { columns, point } = props;
+  return (
+    <dl class="pp-one">
+      {columns.map((column) => {
+        const value = point[column] ?? "";
+        return (
+          <div key={column}>
+            <dt>{columnText(column)}</dt>
+            <dd>{typeof value === "number" ? figure(value) : value}</dd>
+          </div>
+        );
+      })}
+    </dl>
   );
 }
