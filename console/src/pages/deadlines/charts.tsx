@@ -27,6 +27,8 @@ const tokens = (value: number): string => formatShort(value);
 const whole = (value: number | null): string =>
   value === null ? formatNumber(null) : formatNumber(Math.round(value * 10) / 10);
 
+const LONG_MS = 60_000;
+
 /** The grid of charts. */
 export function Charts(props: {
   readonly model: ModelLive;
@@ -35,7 +37,9 @@ export function Charts(props: {
   readonly revision: number;
 }): JSX.Element {
   const { model, nowMs, windowMs, revision } = props;
-  const all = useMemo(() => readAll(model, nowMs, windowMs), [model, revision, windowMs]);
+  // A pixel of a long window is seconds wide: it need not be drawn again at every beat.
+  const beat = Math.floor(revision / (windowMs > LONG_MS ? 4 : 1));
+  const all = useMemo(() => readAll(model, nowMs, windowMs), [model, beat, windowMs]);
   const marks = model.switches.map(({ atMs }) => (atMs - nowMs) / 1000);
   const common = { windowMs, marks };
   return (

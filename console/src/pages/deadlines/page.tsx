@@ -23,6 +23,7 @@ import { RequestTable } from "./request-table.tsx";
 import { StepsPanel } from "./steps-panel.tsx";
 import { Tiles } from "./tiles.tsx";
 import { TraceDialog } from "./trace.tsx";
+import { WhenSeen } from "./when-seen.tsx";
 
 /** How far back charts and counts reach. */
 const WINDOWS = [
@@ -145,7 +146,7 @@ function Model(props: {
       </section>
       <div class="dl-pair">
         <div class="card">
-          <StepsPanel model={model} nowMs={nowMs} />
+          <WhenSeen>{() => <StepsPanel model={model} nowMs={nowMs} />}</WhenSeen>
         </div>
         <div class="card stack">
           <PolicySwitch model={model.info} policies={live.policies} />
@@ -153,10 +154,10 @@ function Model(props: {
         </div>
       </div>
       <section class="card" aria-label="Over time">
-        <Charts model={model} nowMs={nowMs} windowMs={window.ms} revision={revision} />
+        <WhenSeen>{() => <Charts model={model} nowMs={nowMs} windowMs={window.ms} revision={revision} />}</WhenSeen>
       </section>
       <section class="card" aria-label="Latest requests">
-        <RequestTable model={model} nowMs={nowMs} onOpen={openTrace} />
+        <WhenSeen>{() => <RequestTable model={model} nowMs={nowMs} onOpen={openTrace} />}</WhenSeen>
       </section>
       {live.dropped > 0 ? (
         <p class="soft small">

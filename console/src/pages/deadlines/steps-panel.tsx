@@ -7,7 +7,7 @@ import { drawSteps, layoutSteps, stepAt, type StepLayout } from "./draw-steps.ts
 import { STEP, type ModelLive } from "./live-model.ts";
 import { palette } from "./palette.ts";
 
-const HEIGHT_PX = 168;
+const HEIGHT_PX = 208;
 
 /** The panel. */
 export function StepsPanel({ model, nowMs }: { readonly model: ModelLive; readonly nowMs: number }): JSX.Element {

@@ -21,7 +21,7 @@ export function TraceDialog({ id, onClose }: { readonly id: string; readonly onC
   const row = trace ?? knownRow(id);
   const timeline = useMemo(() => (trace === null ? null : timelineOfTrace(trace)), [trace]);
   return (
-    <Dialog title="A request's time" isWide onClose={onClose}>
+    <Dialog title="A request's trace" isWide onClose={onClose}>
       {row === null ? null : <Facts row={row} trace={trace} />}
       {timeline === null ? null : <TimelineView timeline={timeline} />}
       {problem === null ? null : <Problem title="Its trace cannot be shown.">{problem}</Problem>}
@@ -82,7 +82,7 @@ function Facts({ row, trace }: { readonly row: RequestRow; readonly trace: Reque
     ["Promised", promiseWords(row.targets, formatMs)],
     ["Class", row.class],
     ["First token after", formatMs(row.firstTokenMs === undefined ? null : row.firstTokenMs - row.arrivalMs)],
-    ["A token each", formatMs(trace?.outcome?.tpotMs ?? null)],
+    ["Time per token", formatMs(trace?.outcome?.tpotMs ?? null)],
     ["End to end", formatMs(row.endMs === undefined ? null : row.endMs - row.arrivalMs)],
     ["Left over", slackMs === null ? "–" : slackMs < 0 ? `${formatMs(-slackMs)} too late` : formatMs(slackMs)],
     ["Prompt", `${formatNumber(row.promptTokens)} tokens, ${formatNumber(row.cachedTokens)} of them cached`],

@@ -48,7 +48,7 @@ function PointTable({ points }: { readonly points: readonly PlottedPoint[] }): J
               Parameters
             </th>
             <th scope="col" class="number">
-              A token
+              Per token
             </th>
             <th scope="col" class="number">
               Quality
@@ -152,10 +152,13 @@ function drawPoint(
   pen.fillStyle = point.isServed ? colour : colours.card;
   pen.fill();
   pen.stroke();
-  pen.fillStyle = colours.ink;
   pen.textBaseline = "middle";
   const width = pen.measureText(point.id).width;
   const isLeft = x + width + 12 * ratio > rightEdge;
   pen.textAlign = isLeft ? "right" : "left";
-  pen.fillText(point.id, x + (isLeft ? -10 : 10) * ratio, y);
+  const textX = x + (isLeft ? -10 : 10) * ratio;
+  pen.fillStyle = colours.card;
+  pen.fillRect(isLeft ? textX - width - 3 * ratio : textX - 3 * ratio, y - 9 * ratio, width + 6 * ratio, 18 * ratio);
+  pen.fillStyle = colours.ink;
+  pen.fillText(point.id, textX, y);
 }
