@@ -8,7 +8,7 @@
 import { fail } from "../core/index.ts";
 import { chatPrompt, type ChatTurn } from "./chat.ts";
 import { openChatTemplate, type ChatTemplate, type TemplateMessage } from "./chat-template.ts";
-import { MarkShield, SPECIAL_TOKENS, Tokenizer, type TextTokenizer } from "./tokenizer/index.ts";
+import { MarkShield, SPECIAL_TOKENS, Tokenizer, type TextTokenizer, type TokenDecoder } from "./tokenizer/index.ts";
 
 /** A tool call of a conversation. */
 export interface DialectCall {
@@ -102,14 +102,14 @@ const CALLS = [
 ] as const;
 
 /** The section marks of a vocabulary. The engine tracks sections by them, on whatever thread it runs. */
-export function sectionMarks(tokenizer: TextTokenizer): SectionMarks {
+export function sectionMarks(tokenizer: Pick<TokenDecoder, "specials">): SectionMarks {
   const [think, thinkEnd] = findPair(tokenizer, THINKING);
   const [call, callEnd] = findPair(tokenizer, CALLS);
   return { think, thinkEnd, call, callEnd };
 }
 
 function findPair(
-  { specials }: TextTokenizer,
+  { specials }: Pick<TokenDecoder, "specials">,
   pairs: readonly (readonly [string, string])[],
 ): readonly [number | null, number | null] {
   for (const [open, close] of pairs) {

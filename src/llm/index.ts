@@ -38,6 +38,8 @@ export {
 export { forwardGraph, gradientName, IGNORED_TARGET, trainingGraph, type PackedShape } from "./training-graph.ts";
 export {
   openTokenizer,
+  PieceDecoder,
+  pieceTableOf,
   readTokenizer,
   SPECIAL_TOKENS,
   Tokenizer,
@@ -45,8 +47,10 @@ export {
   writeTokenizer,
   type DecodeOptions,
   type EncodeOptions,
+  type PieceTable,
   type StreamDecoder,
   type TextTokenizer,
+  type TokenDecoder,
   type TrainBpeOptions,
 } from "./tokenizer/index.ts";
 export {

@@ -13,7 +13,7 @@ import { KvPages, StepExecutor } from "../llm/index.ts";
 import { createPolicy, outlookOf, StepCost, type SchedulerLimits } from "../sched/index.ts";
 import { calibrate } from "./calibrate.ts";
 import { liveClock, sleep, yieldThread } from "./clock.ts";
-import { loadFacts, withWeights } from "./load-model.ts";
+import { withWeights } from "./load-model.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
 import { withBareNames } from "./embedding.ts";
 import { planEngine, PREDICTOR_SEED, type EnginePlan } from "./plan.ts";
@@ -21,8 +21,8 @@ import { Outlooks } from "./outlooks.ts";
 import { LoopRecorder } from "./recorder.ts";
 import { RecordingSink } from "./recording-sink.ts";
 import { StepLoop } from "./step-loop.ts";
-import { createVocabulary } from "./text-assembler.ts";
 import type { Calibration, EngineOptions } from "./types.ts";
+import { receiveVocabulary, type WithVocabulary } from "./vocabulary-link.ts";
 import { drainInbox, handleMessage, type InboxOwner } from "./worker-inbox.ts";
 
 const port = present(parentPort, "the parent port of an engine worker");
@@ -40,8 +40,7 @@ interface Parts {
   readonly sink: RecordingSink | null;
 }
 
-async function load({ options, name, recording }: WorkerSetup): Promise<Parts> {
-  const { config, tokenizer, endTokens } = await loadFacts(options.model);
+async function load({ options, config, name, recording, vocabulary }: WorkerSetup & WithVocabulary): Promise<Parts> {
   const plan = planEngine(options, config, name);
   const { info } = plan;
   const executor = await withWeights(options.model, config, (weights) =>
@@ -80,7 +79,7 @@ async function load({ options, name, recording }: WorkerSetup): Promise<Parts> {
     executor,
     pages,
     cost,
-    vocabulary: createVocabulary(tokenizer, endTokens, config.vocabSize),
+    vocabulary: await receiveVocabulary(vocabulary),
     policy: createPolicy(info.policy, options.policyOptions),
     limits,
     clock: liveClock,
@@ -209,7 +208,7 @@ class WorkerLife {
 async function main(): Promise<void> {
   let parts: Parts;
   try {
-    parts = await load(workerData as WorkerSetup);
+    parts = await load(workerData as WorkerSetup & WithVocabulary);
   } catch (error) {
     send({ kind: "failed", error: toErrorRecord(error) });
     return;

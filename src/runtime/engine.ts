@@ -7,7 +7,6 @@
  * A worker that dies ends every open stream with one `engine_failed`; nothing is retried behind the
  * caller's back, because tokens may have been seen already. Restarts back off (0.1 s doubling to 10 s).
  */
-import { randomUUID } from "node:crypto";
 import { createRandom, fail, fromErrorRecord, PunctualError, type RandomStream } from "../core/index.ts";
 import {
   checkSampling,
@@ -17,16 +16,16 @@ import {
   type TextTokenizer,
 } from "../llm/index.ts";
 import { checkSlo, createPolicy, type DecisionLogEntry, type Phase } from "../sched/index.ts";
-import { after, liveClock, sleep, wallMs } from "./clock.ts";
+import { after, liveClock, sleep } from "./clock.ts";
 import { checkDimensions, readEmbeddingOptions, unitVector } from "./embedding.ts";
+import { bothReady, openRecording, startWorker, type Opened } from "./engine-start.ts";
 import { EngineWatch } from "./engine-watch.ts";
-import { loadFacts, type ModelFacts } from "./load-model.ts";
+import { readOutline, type ModelFacts } from "./load-model.ts";
 import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
 import { EngineMetrics } from "./metrics.ts";
 import type { PhaseStats } from "./phases/options.ts";
-import { PhasesLink } from "./phases/phases-link.ts";
 import { planEngine } from "./plan.ts";
-import { RecordingFile } from "./recording-file.ts";
+import type { RecordingFile } from "./recording-file.ts";
 import { SignalFan } from "./signal-fan.ts";
 import { speculates } from "./speculation/options.ts";
 import { checkDraftVocabulary } from "./speculation/vocabulary.ts";
@@ -46,7 +45,8 @@ import type {
   TokenStream,
   WatchedStep,
 } from "./types.ts";
-import { WorkerLink, type EngineLink, type Ready } from "./worker-link.ts";
+import type { VocabularyData } from "./vocabulary-link.ts";
+import type { EngineLink, Ready } from "./worker-link.ts";
 
 const DEFAULT_MAX_WAITING = 256;
 const DEFAULT_STREAM_BUFFER = 256;
@@ -80,6 +80,7 @@ export class Engine implements AsyncDisposable {
   readonly endTokens: readonly number[];
   readonly #options: CheckedOptions;
   readonly #name: string;
+  readonly #vocabulary: VocabularyData;
   readonly #metrics = new EngineMetrics();
   readonly #grammars: GrammarChecker;
   readonly #seeds: RandomStream;
@@ -108,9 +109,11 @@ export class Engine implements AsyncDisposable {
   #onDrained: (() => void) | null = null;
   #stopped: Promise<void> | null = null;
 
-  private constructor(options: CheckedOptions, name: string, facts: ModelFacts, link: EngineLink, ready: Ready) {
+  private constructor(options: CheckedOptions, name: string, opened: Opened, link: EngineLink, ready: Ready) {
+    const { facts, vocabulary } = opened;
     this.#options = options;
     this.#name = name;
+    this.#vocabulary = vocabulary;
     this.tokenizer = facts.tokenizer;
     this.dialect = facts.dialect;
     this.config = facts.config;
@@ -125,19 +128,23 @@ export class Engine implements AsyncDisposable {
 
   /**
    * Loads a model in a worker of its own and measures what a step costs.
+   * @param known of the same model, where it has been read already
    * @throws PunctualError invalid_request (an option), invalid_file (the model), engine_failed.
    */
-  static async start(given: EngineOptions): Promise<Engine> {
+  static async start(given: EngineOptions, known?: ModelFacts): Promise<Engine> {
     if (given.defaultSlo !== undefined) checkSlo(given.defaultSlo, "defaultSlo");
     const name = given.name ?? "model";
-    const facts = await loadFacts(given.model);
+    const read = await checkDraftVocabulary(given, known);
+    const outline = read === undefined ? await readOutline(given.model) : { config: read.config, open: () => read };
+    const { config } = outline;
     const embedding = given.embedding ?? (await readEmbeddingOptions(given.model));
     const options = embedding === null ? given : { ...given, embedding };
-    const { maxRunning } = planEngine(options, facts.config, name); // refuses bad options before a thread exists
+    const { maxRunning } = planEngine(options, config, name); // refuses bad options before a thread exists
     const file = openRecording(options);
     let onStep: (report: StepReport) => void = () => undefined; // no request, no step
-    const link = startWorker(options, name, file, (report) => onStep(report));
-    const engine = new Engine({ ...options, maxRunning }, name, facts, link, await readyOrClosed(link, file));
+    const link = startWorker({ options, config, name }, file, (report) => onStep(report));
+    const { opened, ready } = await bothReady(outline, link, file);
+    const engine = new Engine({ ...options, maxRunning }, name, opened, link, ready);
     engine.#recording = file;
     onStep = (report) => engine.#onStep(report);
     engine.#recoverFrom(link);
@@ -380,7 +387,9 @@ export class Engine implements AsyncDisposable {
       thinkingBudget: thinkingBudget ?? null,
       ignoreEos: request.ignoreEos ?? false,
       ...(request.grammar === undefined ? {} : { grammar: this.#grammars.check(request.grammar) }),
-      ...(prediction === undefined || !speculates(this.#options) ? {} : { prediction: prediction.slice(0, contextTokens) }),
+      ...(prediction === undefined || !speculates(this.#options)
+        ? {}
+        : { prediction: prediction.slice(0, contextTokens) }),
     };
   }
 
@@ -479,9 +488,11 @@ export class Engine implements AsyncDisposable {
   #restart(): void {
     this.#cancelRestart = null;
     const file = this.#openRecording();
-    const link = startWorker(this.#options, this.#name, file, (report) => {
+    const setup = { options: this.#options, config: this.config, name: this.#name };
+    const link = startWorker(setup, file, (report) => {
       if (this.#link === link) this.#onStep(report);
     });
+    link.giveVocabulary(this.#vocabulary);
     this.#link = link;
     this.#recoverFrom(link);
     this.#metrics.restarted();
@@ -500,32 +511,6 @@ export class Engine implements AsyncDisposable {
         this.#lastError = error instanceof Error ? error.message : String(error);
       },
     );
-  }
-}
-
-function openRecording({ record }: EngineOptions): RecordingFile | null {
-  return record === undefined ? null : new RecordingFile(record);
-}
-
-function startWorker(
-  options: EngineOptions,
-  name: string,
-  file: RecordingFile | null,
-  onStep: (report: StepReport) => void,
-): EngineLink {
-  const Link = (options.phases ?? "colocated") === "colocated" ? WorkerLink : PhasesLink;
-  if (file === null) return new Link({ options, name }, onStep);
-  const recording = { startedAt: new Date(wallMs()).toISOString(), salt: randomUUID() };
-  return new Link({ options, name, recording }, onStep, (text) => file.write(text));
-}
-
-/** The worker's word that it serves; when it cannot, there is nothing to record. */
-async function readyOrClosed(link: EngineLink, file: RecordingFile | null): Promise<Ready> {
-  try {
-    return await link.ready;
-  } catch (error) {
-    await file?.close();
-    throw error;
   }
 }
 

@@ -35,27 +35,45 @@ export interface ModelFacts {
 
 type Source = EngineOptions["model"];
 
+/** What is known of a model before its vocabulary is made, which takes longest. */
+export interface ModelOutline {
+  readonly config: DecoderConfig;
+  /** @throws PunctualError invalid_file, unsupported. */
+  open(): ModelFacts;
+}
+
 /** Everything but the weights. @throws PunctualError model_not_found, invalid_file, unsupported. */
 export async function loadFacts(source: Source): Promise<ModelFacts> {
+  return (await readOutline(source)).open();
+}
+
+/** The same in two parts. @throws PunctualError model_not_found, invalid_file, unsupported. */
+export async function readOutline(source: Source): Promise<ModelOutline> {
   if ("random" in source) {
     const config = checkConfig(source.random);
-    const tokenizer = byteTokenizer(config.vocabSize);
-    const dialect = openDialect({ tokenizer, template: null, wallMs });
-    return { config, tokenizer, dialect, endTokens: [tokenizer.specialId("<|end|>")] };
+    const open = (): ModelFacts => {
+      const tokenizer = byteTokenizer(config.vocabSize);
+      const dialect = openDialect({ tokenizer, template: null, wallMs });
+      return { config, tokenizer, dialect, endTokens: [tokenizer.specialId("<|end|>")] };
+    };
+    return { config, open };
   }
   const { config: json, tokenizer: vocabulary, chatTemplate, endTokens } = await readCheckpointFacts(source.dir);
   if (vocabulary === null) {
     return fail("model_not_found", `${source.dir} has no vocabulary`, { param: "tokenizer.json" });
   }
-  const tokenizer = openTokenizer(vocabulary);
   const config = fromHuggingFaceConfig(json);
-  const ours = tokenizer.specials.get("<|end|>");
-  return {
-    config,
-    tokenizer,
-    dialect: openDialect({ tokenizer, template: chatTemplate, wallMs }),
-    endTokens: [...new Set(ours === undefined ? endTokens : [ours, ...endTokens])],
+  const open = (): ModelFacts => {
+    const tokenizer = openTokenizer(vocabulary);
+    const ours = tokenizer.specials.get("<|end|>");
+    return {
+      config,
+      tokenizer,
+      dialect: openDialect({ tokenizer, template: chatTemplate, wallMs }),
+      endTokens: [...new Set(ours === undefined ? endTokens : [ours, ...endTokens])],
+    };
   };
+  return { config, open };
 }
 
 /**

@@ -6,7 +6,7 @@
 import type { ErrorRecord } from "../core/index.ts";
 import type { PhaseStats } from "./phases/options.ts";
 import type { DecisionLogEntry, Phase, Slo, SloOutcome } from "../sched/index.ts";
-import type { GrammarSpec, SamplingOptions } from "../llm/index.ts";
+import type { DecoderConfig, GrammarSpec, SamplingOptions } from "../llm/index.ts";
 import type { DraftCount, DraftUse } from "./speculation/types.ts";
 import type { StepTrace } from "./step-trace.ts";
 import type {
@@ -127,9 +127,10 @@ export type FromWorker =
 
 export type StepReport = Extract<FromWorker, { kind: "step" }>;
 
-/** `workerData` of an engine worker. */
+/** `workerData` of an engine worker, less the port that its vocabulary comes from. */
 export interface WorkerSetup {
   readonly options: EngineOptions;
+  readonly config: DecoderConfig;
   readonly name: string;
   /** When to record: what only the main thread knows. */
   readonly recording?: {

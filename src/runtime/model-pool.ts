@@ -13,7 +13,8 @@ import { assert, fail, PunctualError, type Clock } from "../core/index.ts";
 import { createPolicy } from "../sched/index.ts";
 import { after, liveClock, sleep } from "./clock.ts";
 import { readEmbeddingOptions } from "./embedding.ts";
-import { Engine } from "./engine-port.ts";
+import { Engine as LiveEngine } from "./engine.ts";
+import type { Engine } from "./engine-port.ts";
 import { loadFacts, type ModelFacts } from "./load-model.ts";
 import { estimateMemory } from "./memory-estimate.ts";
 import { mergeStats } from "./merge-stats.ts";
@@ -315,9 +316,9 @@ export class ModelPool implements AsyncDisposable {
       await this.#makeRoom(entry);
       entry.state = "loading";
       try {
-        const live = await Engine.start(entry.options);
+        const live = await LiveEngine.start(entry.options, entry.facts);
         // It may be switched again while this waits.
-        for (let set: string | null = null; entry.policy !== null && entry.policy !== set; ) {
+        for (let set: string | null = null; entry.policy !== null && entry.policy !== set;) {
           set = entry.policy;
           await live.setPolicy(set);
         }

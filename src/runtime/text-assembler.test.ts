@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { DecoderConfig } from "../llm/index.ts";
+import type { DecoderConfig, TextTokenizer } from "../llm/index.ts";
 import { collect } from "./collect.ts";
 import { loadFacts } from "./load-model.ts";
 import { createVocabulary, TextAssembler, type Piece, type Vocabulary } from "./text-assembler.ts";
@@ -8,9 +8,9 @@ import type { GenerateEvent } from "./types.ts";
 const shape = { hidden: 8, layers: 1, heads: 1, kvHeads: 1, headDim: 8, ffn: 8, ropeTheta: 1e4, normEps: 1e-5 };
 const random: DecoderConfig = { ...shape, vocabSize: 300, tiedEmbeddings: true, maxPositions: 64 };
 
-async function vocabularyOf(): Promise<Vocabulary> {
-  const facts = await loadFacts({ random, seed: 0 });
-  return createVocabulary(facts.tokenizer, facts.endTokens, random.vocabSize);
+async function vocabularyOf(): Promise<Vocabulary & { readonly tokenizer: TextTokenizer }> {
+  const { tokenizer, endTokens } = await loadFacts({ random, seed: 0 });
+  return { ...createVocabulary(tokenizer, endTokens, random.vocabSize), tokenizer };
 }
 
 interface Run {

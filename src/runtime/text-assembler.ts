@@ -3,21 +3,17 @@
  * (<|think|> and <|call|> of our models, <think> and <tool_call> of others), everything else text. Marks carry no text. Stop strings are looked for in the
  * visible text only; what may become one is held back until that is decided.
  */
-import { sectionMarks, StopStrings, type SectionMarks, type StreamDecoder, type TextTokenizer } from "../llm/index.ts";
+import { sectionMarks, StopStrings, type SectionMarks, type StreamDecoder, type TokenDecoder } from "../llm/index.ts";
 import type { Section } from "./types.ts";
 
 /** The tokens that mean something to the engine; marks are null where a tokenizer lacks them. */
 export interface Vocabulary extends SectionMarks {
-  readonly tokenizer: TextTokenizer;
+  readonly tokenizer: TokenDecoder;
   readonly vocabSize: number;
   readonly endTokens: readonly number[];
 }
 
-export function createVocabulary(
-  tokenizer: TextTokenizer,
-  endTokens: readonly number[],
-  vocabSize: number,
-): Vocabulary {
+export function createVocabulary(tokenizer: TokenDecoder, endTokens: readonly number[], vocabSize: number): Vocabulary {
   return { tokenizer, vocabSize, endTokens, ...sectionMarks(tokenizer) };
 }
 

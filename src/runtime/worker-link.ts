@@ -7,6 +7,7 @@ import { fromErrorRecord, PunctualError } from "../core/index.ts";
 import { disableNativeTelemetry } from "../graph/index.ts";
 import type { DecisionLogEntry } from "../sched/index.ts";
 import type { FromWorker, StepReport, ToWorker, WorkerSetup } from "./messages.ts";
+import { VocabularyLink, type VocabularyData } from "./vocabulary-link.ts";
 
 export type Ready = Extract<FromWorker, { kind: "ready" }>;
 
@@ -49,6 +50,8 @@ export interface EngineLink {
   /** Resolves when every thread of it has ended, with the exception that ended it, if any. */
   readonly gone: Promise<Error | null>;
   readonly alive: boolean;
+  /** What it cannot serve without, once; null when there is none, and it gives up. */
+  giveVocabulary(data: VocabularyData | null): void;
   send(message: ToWorker): void;
   /** The decisions that it has kept; none when it is gone. */
   decisions(): Promise<readonly DecisionLogEntry[]>;
@@ -62,6 +65,7 @@ export class WorkerLink implements EngineLink {
   /** Resolves when the thread has ended, with the exception that ended it, if any. */
   readonly gone: Promise<Error | null>;
   readonly #worker: Worker;
+  readonly #vocabulary = new VocabularyLink();
   readonly #tickets = new Map<number, (answer: Answer | null) => void>();
   #nextTicket = 0;
   #alive = true;
@@ -75,8 +79,8 @@ export class WorkerLink implements EngineLink {
   ) {
     disableNativeTelemetry(); // here, because the worker cannot
     this.#worker = new Worker(workerUrl(file), {
-      workerData: { ...setup, ...data },
-      transferList: [...transfer],
+      workerData: { ...setup, ...data, vocabulary: this.#vocabulary.port },
+      transferList: [...transfer, this.#vocabulary.port],
       name: `punctual-engine-${setup.name}`,
     });
     const ready = deferred<Ready>();
@@ -106,6 +110,10 @@ export class WorkerLink implements EngineLink {
 
   get alive(): boolean {
     return this.#alive;
+  }
+
+  giveVocabulary(data: VocabularyData | null): void {
+    this.#vocabulary.give(data);
   }
 
   send(message: ToWorker): void {

@@ -10,6 +10,7 @@
 export { MarkShield } from "./added.ts";
 export { readTokenizer, writeTokenizer } from "./file.ts";
 export { openTokenizer } from "./open.ts";
+export { PieceDecoder, pieceTableOf, type PieceTable } from "./piece-table.ts";
 export { Tokenizer, type TokenizerData } from "./tokenizer.ts";
-export type { DecodeOptions, EncodeOptions, StreamDecoder, TextTokenizer } from "./types.ts";
+export type { DecodeOptions, EncodeOptions, StreamDecoder, TextTokenizer, TokenDecoder } from "./types.ts";
 export { SPECIAL_TOKENS, trainBpe, type TrainBpeOptions } from "./train.ts";

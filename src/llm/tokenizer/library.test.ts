@@ -5,7 +5,15 @@ import { describe, expect, it } from "vitest";
 import { PunctualError } from "../../core/index.ts";
 import type { TokenizerSource } from "../checkpoint/types.ts";
 import { fileOfGguf } from "./gguf.ts";
-import { openTokenizer, Tokenizer, trainBpe, writeTokenizer, type TextTokenizer } from "./index.ts";
+import {
+  openTokenizer,
+  PieceDecoder,
+  pieceTableOf,
+  Tokenizer,
+  trainBpe,
+  writeTokenizer,
+  type TextTokenizer,
+} from "./index.ts";
 
 const SEED = 23;
 type Json = { [key: string]: Json } | Json[] | string | number | boolean | null;
@@ -342,5 +350,35 @@ describe("damage", () => {
       }),
       { seed: SEED, numRuns: 150 },
     );
+  });
+});
+
+describe("the decoding half as data", () => {
+  const byteLevel = trainBpe(["hello world, the lamp is on", "café ☕"], { vocabSize: 320 });
+  it.each([
+    ["SentencePiece", llama],
+    ["Gemma's", gemma],
+    ["byte-level", byteLevel],
+  ] as const)("decodes as the tokenizer it is of: %s", (_, tokenizer) => {
+    const half = new PieceDecoder(structuredClone(pieceTableOf(tokenizer)));
+    expect(half.vocabSize).toBe(tokenizer.vocabSize);
+    expect([...half.specials]).toEqual([...tokenizer.specials]);
+    const ids = fc.array(fc.integer({ min: 0, max: tokenizer.vocabSize - 1 }), { maxLength: 20 });
+    const options = fc.record({ special: fc.boolean(), continues: fc.boolean() });
+    fc.assert(
+      fc.property(ids, options, (some, given) => {
+        const [ours, theirs] = [half.streamDecoder(given), tokenizer.streamDecoder(given)];
+        for (const id of some) {
+          expect(ours.push(id)).toBe(theirs.push(id));
+          expect(half.isSpecial(id)).toBe(tokenizer.isSpecial(id));
+          expect(Array.from(half.pieceBytes(id))).toEqual(Array.from(tokenizer.pieceBytes(id)));
+        }
+        expect(ours.end()).toBe(theirs.end());
+      }),
+      { seed: SEED, numRuns: 100 },
+    );
+    for (const id of [-1, tokenizer.vocabSize, 0.5]) {
+      expect(() => half.pieceBytes(id)).toThrow(expect.objectContaining({ code: "invalid_request" }));
+    }
   });
 });

@@ -59,6 +59,7 @@ const GAP = new Uint8Array(0);
 
 class LibraryTokenizer implements TextTokenizer {
   readonly vocabSize: number;
+  readonly leadingSpace: boolean;
   readonly specials: ReadonlyMap<string, number>;
   readonly bosToken: string | null;
   readonly eosToken: string | null;
@@ -71,7 +72,6 @@ class LibraryTokenizer implements TextTokenizer {
   readonly #byteIds: readonly number[] | null;
   readonly #added: AddedTokens;
   readonly #pieces: readonly Uint8Array[];
-  readonly #leadingSpace: boolean;
   readonly #specialIds: ReadonlySet<number>;
   readonly #encoder = new TextEncoder();
 
@@ -93,7 +93,7 @@ class LibraryTokenizer implements TextTokenizer {
     this.vocabSize = this.#pieces.length;
     const bytes = Array.from({ length: 256 }, (_, byte) => model.ids.get(bytePiece(byte)) ?? -1);
     this.#byteIds = model.byteFallback && !bytes.includes(-1) ? bytes : null;
-    this.#leadingSpace = form.leadingSpace;
+    this.leadingSpace = form.leadingSpace;
     this.bosToken = around.bosToken;
     this.eosToken = around.eosToken;
     this.prefix = around.prefix;
@@ -132,7 +132,7 @@ class LibraryTokenizer implements TextTokenizer {
   }
 
   streamDecoder(options: DecodeOptions = {}): StreamDecoder {
-    return createStreamDecoder(this, this.#leadingSpace, options);
+    return createStreamDecoder(this, this.leadingSpace, options);
   }
 
   pieceBytes(id: number): Uint8Array {

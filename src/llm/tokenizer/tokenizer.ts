@@ -38,6 +38,7 @@ const CACHED_LENGTH = 48;
 export class Tokenizer implements TextTokenizer {
   readonly data: TokenizerData;
   readonly vocabSize: number;
+  readonly leadingSpace = false;
   readonly bosToken: string | null;
   readonly eosToken: string | null;
   readonly prefix: readonly number[];
@@ -113,7 +114,7 @@ export class Tokenizer implements TextTokenizer {
   }
 
   streamDecoder(options: DecodeOptions = {}): StreamDecoder {
-    return createStreamDecoder(this, false, options);
+    return createStreamDecoder(this, this.leadingSpace, options);
   }
 
   specialId(name: string): number {

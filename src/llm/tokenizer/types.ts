@@ -26,16 +26,26 @@ export interface StreamDecoder {
   end(): string;
 }
 
+/** The half of a tokenizer that turns ids into text. */
+export interface TokenDecoder {
+  /** One more than the largest id. */
+  readonly vocabSize: number;
+  /** Name to id. */
+  readonly specials: ReadonlyMap<string, number>;
+  /** The vocabulary writes a space before the first word of a text (SentencePiece); decoders take it off again. */
+  readonly leadingSpace: boolean;
+  streamDecoder(options?: DecodeOptions): StreamDecoder;
+  /** Bytes of a piece; a special token's are its name in UTF-8. Throws `invalid_request` for an id out of range. */
+  pieceBytes(id: number): Uint8Array;
+  isSpecial(id: number): boolean;
+}
+
 /**
  * Text to token ids and back. Special tokens are names that a text never produces by itself: what a user types cannot
  * end a turn or open a call. Every id below `vocabSize` has bytes, and the bytes of the ids of a text, joined, are
  * the (normalised) text, but for the one space that SentencePiece puts before it.
  */
-export interface TextTokenizer {
-  /** One more than the largest id. */
-  readonly vocabSize: number;
-  /** Name to id. */
-  readonly specials: ReadonlyMap<string, number>;
+export interface TextTokenizer extends TokenDecoder {
   /** The file's special tokens for the start and the end of a text; null where it names none. */
   readonly bosToken: string | null;
   readonly eosToken: string | null;
@@ -46,10 +56,6 @@ export interface TextTokenizer {
   encode(text: string, options?: EncodeOptions): number[];
   /** Text of ids. Throws `invalid_request` for an id out of range. */
   decode(ids: readonly number[], options?: DecodeOptions): string;
-  streamDecoder(options?: DecodeOptions): StreamDecoder;
-  /** Bytes of a piece; a special token's are its name in UTF-8. Throws `invalid_request` for an id out of range. */
-  pieceBytes(id: number): Uint8Array;
-  isSpecial(id: number): boolean;
   /** The id of a special token; a name that does not exist is a bug. */
   specialId(name: string): number;
 }

@@ -10,6 +10,7 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { fail, present, toErrorRecord } from "../../core/index.ts";
 import { liveClock, sleep, yieldThread } from "../clock.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "../messages.ts";
+import type { WithVocabulary } from "../vocabulary-link.ts";
 import { drainInbox, handleMessage } from "../worker-inbox.ts";
 import { loadPhases, type LoadedPhases } from "./load-phases.ts";
 
@@ -94,7 +95,7 @@ class DecodeWorker {
 }
 
 async function main(): Promise<void> {
-  const setup = workerData as WorkerSetup & { readonly peer: MessagePort };
+  const setup = workerData as WorkerSetup & WithVocabulary & { readonly peer: MessagePort };
   let loaded: LoadedPhases;
   try {
     loaded = await loadPhases(setup, setup.peer, send);

@@ -12,11 +12,11 @@ import {
 } from "../../sched/index.ts";
 import { calibrate } from "../calibrate.ts";
 import { liveClock } from "../clock.ts";
-import { loadFacts, withWeights } from "../load-model.ts";
+import { withWeights } from "../load-model.ts";
 import type { FromWorker, WorkerSetup } from "../messages.ts";
 import { planEngine, PREDICTOR_SEED, type EnginePlan } from "../plan.ts";
-import { createVocabulary } from "../text-assembler.ts";
 import type { Calibration, EngineInfo, EngineOptions } from "../types.ts";
+import { receiveVocabulary, type WithVocabulary } from "../vocabulary-link.ts";
 import { LinkShaper, PullingHandover } from "./handover.ts";
 import { LaneRunner } from "./lane-runner.ts";
 import { poolsOf, type PhasesMode, type Sharing } from "./options.ts";
@@ -53,11 +53,10 @@ const LEAST_HELP_TOKENS = 8;
 
 /** @throws PunctualError as an engine's start does. */
 export async function loadPhases(
-  { options, name }: WorkerSetup,
+  { options, config, name, vocabulary }: WorkerSetup & WithVocabulary,
   port: MessagePort,
   send: (message: FromWorker) => void,
 ): Promise<LoadedPhases> {
-  const { config, tokenizer, endTokens } = await loadFacts(options.model);
   const plan = planEngine(options, config, name);
   const mode = options.phases === "disaggregated" ? "disaggregated" : "semi-pd";
   const sharing = options.semiPd?.sharing ?? "controlled";
@@ -98,7 +97,7 @@ export async function loadPhases(
     pages,
     ...(handover === null ? {} : { handover }),
     shares,
-    vocabulary: createVocabulary(tokenizer, endTokens, config.vocabSize),
+    vocabulary: await receiveVocabulary(vocabulary),
     policy,
     maxRunning: plan.maxRunning,
     limits,

@@ -1,7 +1,7 @@
 /** What crosses between the two workers of an engine whose phases are apart. The decode side decides, the other computes. */
 import type { MessagePort } from "node:worker_threads";
 import type { ErrorRecord } from "../../core/index.ts";
-import type { KeptRow, StepRow, TokenScores } from "../../llm/index.ts";
+import type { DecoderConfig, KeptRow, StepRow, TokenScores } from "../../llm/index.ts";
 import type { Phase } from "../../sched/index.ts";
 import type { EngineOptions } from "../types.ts";
 import type { SlotUse } from "./options.ts";
@@ -9,6 +9,7 @@ import type { SlotUse } from "./options.ts";
 /** `workerData` of the worker that computes prompts. */
 export interface PrefillWorkerSetup {
   readonly options: EngineOptions;
+  readonly config: DecoderConfig;
   readonly name: string;
   /** To the decode side. */
   readonly peer: MessagePort;

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { MessageChannel } from "node:worker_threads";
 import type { DecisionLogEntry } from "../../sched/index.ts";
 import type { StepReport, ToWorker, WorkerSetup } from "../messages.ts";
+import type { VocabularyData } from "../vocabulary-link.ts";
 import { WorkerLink, type EngineLink, type Ready } from "../worker-link.ts";
 
 export class PhasesLink implements EngineLink {
@@ -52,6 +53,11 @@ export class PhasesLink implements EngineLink {
 
   get alive(): boolean {
     return this.#decide.alive && this.#prefill.alive;
+  }
+
+  /** The other worker knows no text. */
+  giveVocabulary(data: VocabularyData | null): void {
+    this.#decide.giveVocabulary(data);
   }
 
   /** The deciding worker passes on what concerns the other, also that it is to stop. */

@@ -8,7 +8,7 @@ import { present, toErrorRecord } from "../../core/index.ts";
 import { StepExecutor, type StepRun, type StepRow } from "../../llm/index.ts";
 import type { Phase } from "../../sched/index.ts";
 import { liveClock, yieldThread } from "../clock.ts";
-import { loadFacts, withWeights } from "../load-model.ts";
+import { withWeights } from "../load-model.ts";
 import type { ToWorker } from "../messages.ts";
 import { planEngine } from "../plan.ts";
 import { LaneRunner } from "./lane-runner.ts";
@@ -17,13 +17,12 @@ import { poolsOf } from "./options.ts";
 import type { FromPrefillWorker, PrefillWorkerSetup, ToPrefillWorker } from "./peer-messages.ts";
 
 const port = present(parentPort, "the parent port of an engine worker");
-const { options, name, peer } = workerData as PrefillWorkerSetup;
+const { options, config, name, peer } = workerData as PrefillWorkerSetup;
 const send = (message: FromPrefillWorker, transfer: ArrayBuffer[] = []): void => peer.postMessage(message, transfer);
 
 type Attach = Extract<ToPrefillWorker, { kind: "attach" }>;
 
 async function load({ cache, ortRowThreshold, threads }: Attach): Promise<StepExecutor> {
-  const { config } = await loadFacts(options.model);
   const { info, maxRows } = planEngine(options, config, name);
   const pages = poolsOf(options.phases ?? "colocated", info.kvPages).prefill;
   return withWeights(options.model, config, (weights) =>
