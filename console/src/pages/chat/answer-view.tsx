@@ -6,7 +6,7 @@ import { Button, IconButton } from "../../ui/button.tsx";
 import { adviceOn } from "./advice.ts";
 import { CallView } from "./calls-view.tsx";
 import { copyText, Markdown } from "./markdown-view.tsx";
-import { TimelineView } from "./timeline-view.tsx";
+import { TimelineView } from "../../timeline/timeline-view.tsx";
 import { shownAnswer, type Answer, type AnswerError, type Column } from "./types.ts";
 
 /** What an answer's buttons do. */

@@ -6,8 +6,8 @@ import type { ChatChunk, RequestTraceBody } from "@protocol";
 import { ApiError, getJson, isAbort, readError, streamEvents } from "../../lib/api.ts";
 import { nowMs } from "../../lib/clock.ts";
 import { isVisible, withChunk } from "./answer.ts";
-import { timelineOfPage, timelineOfTrace } from "./timeline.ts";
-import type { Answer, AnswerError, Timeline } from "./types.ts";
+import { timelineOfPage, timelineOfTrace, type Timeline } from "../../timeline/timeline.ts";
+import type { Answer, AnswerError } from "./types.ts";
 
 /** What is asked. */
 export interface Question {

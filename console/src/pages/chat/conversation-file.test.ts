@@ -13,7 +13,7 @@ import {
   withShown,
   withToolResult,
 } from "./edits.ts";
-import { timelineOfPage } from "./timeline.ts";
+import { timelineOfPage } from "../../timeline/timeline.ts";
 import { DEFAULT_SETTINGS, emptyAnswer, shownAnswer, type Conversation } from "./types.ts";
 
 const EMPTY: Conversation = {

@@ -4,6 +4,7 @@
  * Pure and bounded.
  */
 import type { ToolCall, UsageBody } from "@protocol";
+import type { Timeline } from "../../timeline/timeline.ts";
 import {
   DEFAULT_SETTINGS,
   type Answer,
@@ -14,7 +15,6 @@ import {
   type ObjectiveSetting,
   type SideBySide,
   type ThinkingSetting,
-  type Timeline,
   type Turn,
 } from "./types.ts";
 

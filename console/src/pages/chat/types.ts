@@ -1,5 +1,6 @@
 /** What a conversation is made of, as it is kept and exported. Times relative to a request's arrival are milliseconds. */
-import type { FinishReason, RequestTraceBody, SloRequest, ToolCall, UsageBody } from "@protocol";
+import type { FinishReason, SloRequest, ToolCall, UsageBody } from "@protocol";
+import type { Timeline } from "../../timeline/timeline.ts";
 
 /** What a request is promised: what the server gives, a tier, or an objective of its own. */
 export type ObjectiveSetting =
@@ -45,40 +46,6 @@ export type SideBySide =
   | { readonly kind: "off" }
   | { readonly kind: "models"; readonly other: string }
   | { readonly kind: "policies"; readonly first: string; readonly second: string; readonly company: number };
-
-/** A piece of a prompt that one step computed. */
-export interface TimelineChunk {
-  readonly startMs: number;
-  readonly durationMs: number;
-  readonly tokens: number;
-}
-
-/** The life of one answer, from arrival at 0. */
-export interface Timeline {
-  /** "server": as the engine recorded it; "client": as this page saw the text come. */
-  readonly source: "server" | "client";
-  /** When it was taken from the queue; null when unknown. */
-  readonly queueEndMs: number | null;
-  readonly chunks: readonly TimelineChunk[];
-  /** When each token (or, seen from the page, each piece) came. */
-  readonly tokenMs: readonly number[];
-  /** Tokens beyond those in `tokenMs`. */
-  readonly omittedTokens: number;
-  readonly interruptions: readonly {
-    readonly kind: "preempted" | "paused";
-    readonly fromMs: number;
-    readonly toMs: number;
-  }[];
-  readonly endMs: number | null;
-  readonly promptTokens: number | null;
-  readonly cachedTokens: number;
-  readonly answerTokens: number | null;
-  readonly class: RequestTraceBody["class"] | null;
-  readonly targets: Partial<RequestTraceBody["targets"]>;
-  readonly state: RequestTraceBody["state"] | null;
-  readonly attained: boolean | null;
-  readonly slackMs: number | null;
-}
 
 /** Why an answer failed. */
 export interface AnswerError {

@@ -9,8 +9,8 @@ import {
   timelineOfTrace,
   timelineShape,
   verdictOf,
+  type Timeline,
 } from "./timeline.ts";
-import type { Timeline } from "./types.ts";
 
 const TRACE: RequestTraceBody = {
   id: "r",

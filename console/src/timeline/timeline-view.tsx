@@ -5,17 +5,17 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import "./timeline.css";
-import { countOf, formatMs } from "../../lib/format.ts";
+import { countOf, formatMs } from "../lib/format.ts";
 import {
   nearestStem,
   timelineFacts,
   timelineShape,
   verdictOf,
+  type Timeline,
   type Span,
   type Stem,
   type TimelineShape,
 } from "./timeline.ts";
-import type { Timeline } from "./types.ts";
 
 /** The drawing's own units; it is stretched to the width there is. */
 const WIDTH = 1000;

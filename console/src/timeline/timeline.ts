@@ -6,8 +6,41 @@
  *   0                                                                          1
  */
 import type { RequestTraceBody, UsageBody } from "@protocol";
-import { formatMs } from "../../lib/format.ts";
-import type { Timeline } from "./types.ts";
+import { formatMs } from "../lib/format.ts";
+
+/** A piece of a prompt that one step computed. */
+export interface TimelineChunk {
+  readonly startMs: number;
+  readonly durationMs: number;
+  readonly tokens: number;
+}
+
+/** The life of one answer, from arrival at 0. */
+export interface Timeline {
+  /** "server": as the engine recorded it; "client": as this page saw the text come. */
+  readonly source: "server" | "client";
+  /** When it was taken from the queue; null when unknown. */
+  readonly queueEndMs: number | null;
+  readonly chunks: readonly TimelineChunk[];
+  /** When each token (or, seen from the page, each piece) came. */
+  readonly tokenMs: readonly number[];
+  /** Tokens beyond those in `tokenMs`. */
+  readonly omittedTokens: number;
+  readonly interruptions: readonly {
+    readonly kind: "preempted" | "paused";
+    readonly fromMs: number;
+    readonly toMs: number;
+  }[];
+  readonly endMs: number | null;
+  readonly promptTokens: number | null;
+  readonly cachedTokens: number;
+  readonly answerTokens: number | null;
+  readonly class: RequestTraceBody["class"] | null;
+  readonly targets: Partial<RequestTraceBody["targets"]>;
+  readonly state: RequestTraceBody["state"] | null;
+  readonly attained: boolean | null;
+  readonly slackMs: number | null;
+}
 
 /** Hundredths of a millisecond are enough for a line of a thousand pixels, and keep well. */
 const round = (ms: number): number => Math.round(ms * 100) / 100;
