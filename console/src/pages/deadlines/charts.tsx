@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { formatMs, formatNumber, formatShare, formatShort } from "../../lib/format.ts";
 import { rollingShare, type Column, type ModelLive } from "./live-model.ts";
-import { PERCENTILE_LINES, TimeChart, type Line } from "./time-chart.tsx";
+import { PERCENTILE_LINES, TimeChart, type Line, type TimeChartProps } from "./time-chart.tsx";
 import type { ChartData } from "./series.ts";
 
 const QUEUE_LINES: readonly Line[] = [
@@ -21,11 +21,31 @@ const LAG_LINES: readonly Line[] = [
   { name: "p99", colour: 4, dash: [2, 3] },
 ];
 
-const ms = (value: number | null): string => formatMs(value);
-const share = (value: number | null): string => formatShare(value);
-const tokens = (value: number): string => formatShort(value);
 const whole = (value: number | null): string =>
   value === null ? formatNumber(null) : formatNumber(Math.round(value * 10) / 10);
+
+const GROUPS = {
+  queue: ["running", "waiting"],
+  rates: ["decodeRate", "prefillRate"],
+  ttft: ["ttftP50", "ttftP90", "ttftP99"],
+  tpot: ["tpotP50", "tpotP90", "tpotP99"],
+  e2e: ["e2eP50", "e2eP90", "e2eP99"],
+  lag: ["lagP50", "lagP99"],
+} as const satisfies Record<string, readonly Column[]>;
+
+type ChartKey = keyof typeof GROUPS | "pages" | "prefix";
+
+const OF_MINUTE = "of the last minute";
+const CHARTS: readonly ({ readonly key: ChartKey } & Omit<TimeChartProps, "data" | "windowMs" | "marks">)[] = [
+  { key: "queue", title: "Running and waiting", lines: QUEUE_LINES, format: whole, top: 2 },
+  { key: "rates", title: "Tokens a second", lines: RATE_LINES, format: whole, formatTick: formatShort, top: 10 },
+  { key: "ttft", title: "Time to first token", note: OF_MINUTE, lines: PERCENTILE_LINES, format: formatMs, top: 1 },
+  { key: "tpot", title: "Time per token", note: OF_MINUTE, lines: PERCENTILE_LINES, format: formatMs, top: 1 },
+  { key: "e2e", title: "End to end", note: OF_MINUTE, lines: PERCENTILE_LINES, format: formatMs, top: 1 },
+  { key: "pages", title: "KV pages", lines: PAGE_LINES, format: formatShare, isShare: true },
+  { key: "prefix", title: "Prompt tokens found in the cache", lines: PREFIX_LINES, format: formatShare, isShare: true },
+  { key: "lag", title: "Event-loop lag", note: "of the server", lines: LAG_LINES, format: formatMs, top: 1 },
+];
 
 const LONG_MS = 60_000;
 
@@ -41,85 +61,19 @@ export function Charts(props: {
   const beat = Math.floor(revision / (windowMs > LONG_MS ? 4 : 1));
   const all = useMemo(() => readAll(model, nowMs, windowMs), [model, beat, windowMs]);
   const marks = model.switches.map(({ atMs }) => (atMs - nowMs) / 1000);
-  const common = { windowMs, marks };
   return (
     <div class="dl-charts">
-      <TimeChart {...common} title="Running and waiting" lines={QUEUE_LINES} data={all.queue} format={whole} top={2} />
-      <TimeChart
-        {...common}
-        title="Tokens a second"
-        lines={RATE_LINES}
-        data={all.rates}
-        format={whole}
-        formatTick={tokens}
-        top={10}
-      />
-      <TimeChart
-        {...common}
-        title="Time to first token"
-        note="of the last minute"
-        lines={PERCENTILE_LINES}
-        data={all.ttft}
-        format={ms}
-        top={1}
-      />
-      <TimeChart
-        {...common}
-        title="Time per token"
-        note="of the last minute"
-        lines={PERCENTILE_LINES}
-        data={all.tpot}
-        format={ms}
-        top={1}
-      />
-      <TimeChart
-        {...common}
-        title="End to end"
-        note="of the last minute"
-        lines={PERCENTILE_LINES}
-        data={all.e2e}
-        format={ms}
-        top={1}
-      />
-      <TimeChart {...common} title="KV pages" lines={PAGE_LINES} data={all.pages} format={share} isShare />
-      <TimeChart
-        {...common}
-        title="Prompt tokens found in the cache"
-        lines={PREFIX_LINES}
-        data={all.prefix}
-        format={share}
-        isShare
-      />
-      <TimeChart
-        {...common}
-        title="Event-loop lag"
-        note="of the server"
-        lines={LAG_LINES}
-        data={all.lag}
-        format={ms}
-        top={1}
-      />
+      {CHARTS.map(({ key, ...chart }) => (
+        <TimeChart key={key} {...chart} data={all[key]} windowMs={windowMs} marks={marks} />
+      ))}
     </div>
   );
 }
 
-const GROUPS = {
-  queue: ["running", "waiting"],
-  rates: ["decodeRate", "prefillRate"],
-  ttft: ["ttftP50", "ttftP90", "ttftP99"],
-  tpot: ["tpotP50", "tpotP90", "tpotP99"],
-  e2e: ["e2eP50", "e2eP90", "e2eP99"],
-  lag: ["lagP50", "lagP99"],
-} as const satisfies Record<string, readonly Column[]>;
-
 type Cells = ChartData["columns"][number];
 
 /** One reading of the series for all charts: they share their times. */
-function readAll(
-  model: ModelLive,
-  nowMs: number,
-  windowMs: number,
-): Record<keyof typeof GROUPS | "pages" | "prefix", ChartData> {
+function readAll(model: ModelLive, nowMs: number, windowMs: number): Record<ChartKey, ChartData> {
   const names = Object.values(GROUPS).flat();
   const { seconds, columns } = model.chart(
     [...names, "kvUsed", "kvTotal", "prefixHits", "prefixLookups"],

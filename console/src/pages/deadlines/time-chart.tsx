@@ -28,8 +28,8 @@ export const PERCENTILE_LINES: readonly Line[] = [
 
 const HEIGHT_PX = 128;
 
-/** The chart. `format` is for values, `top` the least that the scale reaches; `isShare`: the scale is 0 to 1. */
-export function TimeChart(props: {
+/** What a chart is told. */
+export interface TimeChartProps {
   readonly title: string;
   readonly note?: string;
   readonly lines: readonly Line[];
@@ -42,7 +42,10 @@ export function TimeChart(props: {
   readonly isShare?: boolean;
   /** Moments to mark, seconds before now, at most 0. */
   readonly marks?: readonly number[];
-}): JSX.Element {
+}
+
+/** The chart. `format` is for values, `top` the least that the scale reaches; `isShare`: the scale is 0 to 1. */
+export function TimeChart(props: TimeChartProps): JSX.Element {
   const { title, note, lines, data, windowMs, format, formatTick = format, top = 0, isShare = false } = props;
   const marks = useRef<readonly number[]>([]);
   marks.current = props.marks ?? [];
