@@ -7,6 +7,7 @@ import type { Engine, ModelPool, PooledModel, PoolState } from "../runtime/index
 import type { ApiKey, PunctualServer, ServerLog, ServerOptions } from "../server/index.ts";
 import { byteSize, collectValues, decimal, wholeNumber } from "./arguments.ts";
 import { addEngineOptions, chosenModels, engineOptions, type ChosenModel, type EngineFlags } from "./models.ts";
+import { openStore } from "./hub-settings.ts";
 import { recordingPaths } from "./recording-paths.ts";
 import { bold, dim, formatBytes, formatMs, startProgress } from "./terminal.ts";
 
@@ -106,6 +107,8 @@ async function serve(flags: ServeFlags, models: readonly ChosenModel[]): Promise
     expected: models.map(({ name }) => name),
     planning,
     papers: createPaperIndex(),
+    pool,
+    ...(flags.offline === true ? {} : { pull: pullFor(flags) }),
   });
   try {
     const { url } = await server.listen({
@@ -126,6 +129,16 @@ async function serve(flags: ServeFlags, models: readonly ChosenModel[]): Promise
     await pool.stop({ graceMs: 0 });
     stopping.dispose();
   }
+}
+
+/** A model of the hub as those named at start: in the user's cache, with the same engine options. */
+function pullFor(flags: ServeFlags): NonNullable<ServerOptions["pull"]> {
+  return async (source, options) => {
+    const { parseHubReference, servedName } = await import("../runtime/index.ts");
+    const reference = parseHubReference(source);
+    const { path } = await (await openStore()).pull(reference, options);
+    return engineOptions({ name: servedName(reference), dir: path }, flags);
+  };
 }
 
 /** Of the machine's memory, or of what its container may use. */

@@ -11,6 +11,7 @@ import { z } from "zod";
 import { engineStateSchema } from "./admin.ts";
 import { errorBodySchema } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
+import { parseRequest } from "./parse.ts";
 
 const count = z.number().int().min(0);
 const ms = z.number();
@@ -302,6 +303,11 @@ export const policyRequestSchema = z.object({ policy: z.string().min(1).max(LIMI
 /** The body of POST /admin/models/{id}/policy. */
 export type PolicyRequest = z.infer<typeof policyRequestSchema>;
 
+/** The body of a switch of policy. Errors: `invalid_request` naming the field. */
+export function parsePolicyRequest(body: unknown): PolicyRequest {
+  return parseRequest(policyRequestSchema, body);
+}
+
 /** Its answer: what is in force, what was, and when it changed. 409 `policy_fixed` where it cannot be switched. */
 export const policyAnswerSchema = policyEventSchema.omit({ kind: true });
 /** The answer to a switch of policy. */
@@ -411,6 +417,11 @@ export type ModelChange = z.infer<typeof modelChangeSchema>;
 export const pullRequestSchema = z.object({ source: z.string().min(1).max(LIMITS.modelNameCharacters) });
 /** The body of POST /admin/models/pull. */
 export type PullRequest = z.infer<typeof pullRequestSchema>;
+
+/** The body of a pull. Errors: `invalid_request` naming the field. */
+export function parsePullRequest(body: unknown): PullRequest {
+  return parseRequest(pullRequestSchema, body);
+}
 
 /**
  * An event of its answer, a stream of server-sent events: any number of `waiting` (another process pulls the same) and

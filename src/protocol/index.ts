@@ -56,10 +56,13 @@ export {
 export { constraintFields, outputConstraint, type NamedConstraint, type OutputConstraint } from "./constraints.ts";
 export {
   CONSOLE_LIMITS,
+  heldOutScoreSchema,
   adminModelSchema,
   adminModelsSchema,
   liveEventSchema,
   modelChangeSchema,
+  parsePolicyRequest,
+  parsePullRequest,
   policyAnswerSchema,
   policyRequestSchema,
   pullEventSchema,

@@ -50,6 +50,7 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
   const maxRows = Math.max(options.maxStepTokens ?? wholeTokens, chunkedTokens);
   const info: EngineInfo = {
     name,
+    dir: "dir" in options.model ? options.model.dir : null,
     vocabSize: config.vocabSize,
     contextTokens,
     weights: options.weights ?? "f32",

@@ -424,6 +424,8 @@ export interface EngineStats {
 /** Facts about the loaded model. */
 export interface EngineInfo {
   readonly name: string;
+  /** The folder or file it was read from; null for random weights. */
+  readonly dir: string | null;
   readonly vocabSize: number;
   /** Most tokens of prompt and answer together. */
   readonly contextTokens: number;

@@ -10,10 +10,11 @@ import { answerMessages, countMessageTokens } from "./anthropic/messages.ts";
 import { answerPapers } from "./admin/papers.ts";
 import { answerPlan, answerSimulate, answerTrace, type PlanService } from "./admin/plan.ts";
 import { answerLive, answerRequest } from "./admin/live.ts";
+import { answerModels, changeModel, changePolicy } from "./admin/models.ts";
+import { Pulls } from "./admin/pull.ts";
 import { health, modelList, modelObject } from "./admin/status.ts";
 import { detokenize, tokenize } from "./admin/tokenize.ts";
 import { findEngine, unixSeconds, type ServerContext } from "./context.ts";
-import { landingPage, LANDING_HEADERS } from "./landing.ts";
 import { renderMetrics } from "./metrics.ts";
 import { chatEndpoint } from "./openai/chat.ts";
 import { completionEndpoint } from "./openai/completions.ts";
@@ -49,7 +50,14 @@ type RouteHandler = (c: Context<AppEnv>, context: ServerContext) => Response | P
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
 /** Answered without a key: what load balancers and visitors ask, which tells nothing about use. */
-const OPEN_ROUTES: ReadonlySet<string> = new Set(["/", "/health", "/ready", "/version"]);
+const OPEN_ROUTES: ReadonlySet<string> = new Set([
+  "/",
+  "/assets/:file",
+  "/health",
+  "/ready",
+  "/version",
+  "/openapi.json",
+]);
 
 /** What a page of another origin may read beside the body. */
 const EXPOSED_HEADERS = [
@@ -91,16 +99,8 @@ export function createApp(app: AppContext): ServerApp {
     return c.json(body, code);
   };
 
-  route("GET", "/", (c, { engines }) =>
-    c.html(
-      landingPage(
-        [...engines.values()].map((engine) => engine.info),
-        app.callers !== null,
-      ),
-      200,
-      LANDING_HEADERS,
-    ),
-  );
+  route("GET", "/", (c) => app.console.page(c.req.raw));
+  route("GET", "/assets/:file", (c) => app.console.asset(c.req.raw, c.req.param("file")!));
   route("GET", "/health", status);
   route("GET", "/ready", status);
   route("GET", "/version", (c) => c.json({ version: app.version }));
@@ -164,9 +164,19 @@ function planningRoutes(
 }
 
 /** What the server is doing. Behind a key where keys are set, as every route that is not open. */
-function adminRoutes(route: (method: Method, path: string, handler: RouteHandler) => void, { live }: AppContext): void {
+function adminRoutes(
+  route: (method: Method, path: string, handler: RouteHandler) => void,
+  { live, models, requests }: AppContext,
+): void {
+  const idOf = (c: Context<AppEnv>): string => c.req.param("id")!;
+  const pulls = new Pulls(models, requests);
   route("GET", "/admin/live", (c, context) => answerLive(context, live, c.req.raw));
-  route("GET", "/admin/requests/:id", (c, context) => answerRequest(context, live, c.req.param("id")!));
+  route("GET", "/admin/requests/:id", (c, context) => answerRequest(context, live, idOf(c)));
+  route("GET", "/admin/models", (_c, context) => answerModels(context, models));
+  route("POST", "/admin/models/pull", (c, context) => pulls.answer(context, c.req.raw));
+  route("POST", "/admin/models/:id/load", (c, context) => changeModel(context, models, idOf(c), "load"));
+  route("POST", "/admin/models/:id/unload", (c, context) => changeModel(context, models, idOf(c), "unload"));
+  route("POST", "/admin/models/:id/policy", (c, context) => changePolicy(context, live, idOf(c), c.req.raw));
 }
 
 /** Does once what the first request for that model would otherwise pay for. */

@@ -8,6 +8,7 @@
  *   await server.close({ graceMs: 5000 });
  *   await engine.stop();
  */
+export type { ModelPull } from "./admin/models.ts";
 export type { PaperIndex } from "./admin/papers.ts";
 export type { PlanningJob, PlanService } from "./admin/plan.ts";
 export type { ServerApp } from "./app.ts";

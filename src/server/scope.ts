@@ -8,6 +8,8 @@ import type { PaperIndex } from "./admin/papers.ts";
 import type { PlanService } from "./admin/plan.ts";
 import type { RequestRecord } from "./admin/request-record.ts";
 import type { LiveHub } from "./admin/live-hub.ts";
+import type { ModelControl } from "./admin/models.ts";
+import type { ConsoleFiles } from "./console/files.ts";
 import type { OpenRequest, OpenRequests, RequestGate, ServerContext } from "./context.ts";
 import type { Caller, Callers } from "./security/callers.ts";
 import { remainingObjective, type TaskBook } from "./tasks.ts";
@@ -23,6 +25,8 @@ export interface AppContext extends ServerContext {
   readonly requestTimeoutMs: number | null;
   readonly tracer: RequestTracer;
   readonly tasks: TaskBook;
+  readonly models: ModelControl;
+  readonly console: ConsoleFiles;
   /** What the console sees. */
   readonly live: LiveHub;
   readonly version: string;

@@ -4,12 +4,14 @@ import { isIP, type AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { assert, fail, PunctualError, type Clock } from "../core/index.ts";
 import { LIMITS } from "../protocol/index.ts";
-import { liveClock, type Engine } from "../runtime/index.ts";
+import { liveClock, type Engine, type ModelPool } from "../runtime/index.ts";
 import type { PaperIndex } from "./admin/papers.ts";
 import type { PlanService } from "./admin/plan.ts";
 import { LiveHub } from "./admin/live-hub.ts";
+import type { ModelPull } from "./admin/models.ts";
 import { packageVersion } from "./admin/status.ts";
 import { createApp, warmEngine, type ServerApp } from "./app.ts";
+import { ConsoleFiles } from "./console/files.ts";
 import { OpenRequests, SILENT_LOG, type ServerLog } from "./context.ts";
 import { HttpMetrics } from "./metrics.ts";
 import { DEFAULT_TIERS, type TierObjectives } from "./objective.ts";
@@ -44,6 +46,12 @@ export interface ServerOptions {
   readonly corsOrigins?: readonly string[];
   /** What /admin/plan, /admin/simulate and /admin/traces do; they are not there when absent. It stays the caller's to close. */
   readonly planning?: PlanService;
+  /** The pool that its models are of: its models can be loaded and unloaded. It stays the caller's to stop. */
+  readonly pool?: ModelPool;
+  /** Brings a model of a hub, which is then added to the pool and served; nothing can be pulled when absent. */
+  readonly pull?: ModelPull;
+  /** Where the console's files are; those of the package when absent. */
+  readonly consoleDir?: string;
   /** What /admin/papers says; it is not there when absent. */
   readonly papers?: PaperIndex;
   /** Silent when absent. Never sees prompts or answers. */
@@ -94,11 +102,19 @@ export function createServer(options: ServerOptions): PunctualServer {
   const engines = new Map(options.engines.map((engine) => [engine.info.name, engine]));
   assert(engines.size === options.engines.length, "engines of one server have distinct names");
   const expected = new Set(options.expected?.filter((name) => !engines.has(name)));
-  const context = appContext(options, engines, expected);
+  const context = appContext(options, engines, expected, (engine) => add(engine));
   for (const engine of engines.values()) {
     warmEngine(engine);
     context.live.add(engine);
   }
+  const add = (engine: Engine): void => {
+    const { name } = engine.info;
+    assert(!engines.has(name), "engines of one server have distinct names");
+    warmEngine(engine);
+    engines.set(name, engine);
+    expected.delete(name);
+    context.live.add(engine);
+  };
   const app = createApp(context);
   const sockets = new Set<Server>();
   let closing: Promise<void> | null = null;
@@ -108,14 +124,7 @@ export function createServer(options: ServerOptions): PunctualServer {
   };
   return {
     app,
-    add: (engine) => {
-      const { name } = engine.info;
-      assert(!engines.has(name), "engines of one server have distinct names");
-      warmEngine(engine);
-      engines.set(name, engine);
-      expected.delete(name);
-      context.live.add(engine);
-    },
+    add,
     remove: (name) => {
       engines.delete(name);
       expected.delete(name);
@@ -136,6 +145,7 @@ function appContext(
   options: ServerOptions,
   engines: ReadonlyMap<string, Engine>,
   expected: ReadonlySet<string>,
+  serve: (engine: Engine) => void,
 ): AppContext {
   const clock = options.clock ?? liveClock;
   // `created` is calendar time, which no monotonic clock has: read once, and counted on from there.
@@ -150,6 +160,8 @@ function appContext(
     bodyLimitBytes: options.bodyLimitBytes ?? LIMITS.bodyBytes,
     tiers: options.tiers ?? DEFAULT_TIERS,
     tasks: new TaskBook(),
+    models: { pool: options.pool ?? null, pull: options.pull ?? null, serve },
+    console: new ConsoleFiles(options.consoleDir),
     live: new LiveHub({ clock, unixOriginMs, serverVersion: packageVersion() }),
     log: options.log ?? SILENT_LOG,
     http: new HttpMetrics(),
