@@ -29,13 +29,18 @@ export function TimelineView({ timeline }: { readonly timeline: Timeline }): JSX
   const shape = useMemo(() => timelineShape(timeline), [timeline]);
   const [stem, setStem] = useState<Stem | null>(null);
   if (shape === null) return null;
+  const isDue = shape.ttftTarget !== null || shape.deadline !== null;
   const look = (event: { readonly clientX: number; readonly currentTarget: HTMLElement }): void => {
     const box = event.currentTarget.getBoundingClientRect();
     setStem(nearestStem(shape.stems, (event.clientX - box.left) / box.width));
   };
   return (
     <figure class="timeline">
-      <div class="timeline-plot" onPointerMove={look} onPointerLeave={() => setStem(null)}>
+      <div
+        class={isDue ? "timeline-plot timeline-due" : "timeline-plot"}
+        onPointerMove={look}
+        onPointerLeave={() => setStem(null)}
+      >
         <Drawing shape={shape} stem={stem} label={summaryOf(timeline)} />
         <DueLabels shape={shape} timeline={timeline} />
       </div>
@@ -92,25 +97,32 @@ function Bar({ span }: { readonly span: Span }): JSX.Element {
   return <rect class={`tl-${span.kind}`} x={x(span.from)} y={BAR_TOP} width={width} height={BAR_HEIGHT} />;
 }
 
-/** Where something is due, in words at its line: at its right, or at its left near the end. */
+/** Labels nearer to each other than this, as a share of the width, would overlap. */
+const NEAR = 0.25;
+
+/** Where something is due, in words at its line: at its right, or at its left near the end or near the next line. */
 function DueLabels({ shape, timeline }: { readonly shape: TimelineShape; readonly timeline: Timeline }): JSX.Element {
+  const { ttftTarget, deadline } = shape;
   const { targets } = timeline;
-  const labels = [
-    { at: shape.ttftTarget, text: `first due ${formatMs(targets.ttftMs)}`, kind: "soft" },
-    { at: shape.deadline, text: `deadline ${formatMs(targets.deadlineMs)}`, kind: "hard" },
-  ];
+  const isNear = ttftTarget !== null && deadline !== null && deadline - ttftTarget < NEAR;
   return (
     <div aria-hidden="true">
-      {labels.map(({ at, text, kind }) => {
-        if (at === null) return null;
-        const place = at > 0.7 ? { right: `${(1 - at) * 100}%` } : { left: `${at * 100}%` };
-        return (
-          <span key={kind} class={`tl-label tl-label-${kind}`} style={place}>
-            {text}
-          </span>
-        );
-      })}
+      {ttftTarget === null || (isNear && ttftTarget < NEAR) ? null : (
+        <DueLabel at={ttftTarget} text={`first due ${formatMs(targets.ttftMs)}`} isLeft={isNear || ttftTarget > 0.7} />
+      )}
+      {deadline === null ? null : (
+        <DueLabel at={deadline} text={`deadline ${formatMs(targets.deadlineMs)}`} isLeft={!isNear && deadline > 0.7} />
+      )}
     </div>
+  );
+}
+
+function DueLabel(props: { readonly at: number; readonly text: string; readonly isLeft: boolean }): JSX.Element {
+  const { at, text, isLeft } = props;
+  return (
+    <span class="tl-label" style={isLeft ? { right: `${(1 - at) * 100}%` } : { left: `${at * 100}%` }}>
+      {text}
+    </span>
   );
 }
 
@@ -133,7 +145,7 @@ function Facts({ timeline, stem }: { readonly timeline: Timeline; readonly stem:
     const pieces = chunks.length > 1 ? ` in ${chunks.length} pieces` : "";
     const took = facts.prefillMs === null ? "" : `, ${formatMs(facts.prefillMs)}`;
     const cached = cachedTokens > 0 ? ` (${cachedTokens} cached)` : "";
-    add("prefill", `prompt ${countOf(promptTokens, "token")}${cached}${pieces}${took}`);
+    add(chunks.length === 0 ? null : "prefill", `prompt ${countOf(promptTokens, "token")}${cached}${pieces}${took}`);
   }
   if (facts.firstTokenMs !== null) add("first", `first token ${formatMs(facts.firstTokenMs)}${due(targets.ttftMs)}`);
   if (facts.medianGapMs !== null) {
@@ -146,17 +158,22 @@ function Facts({ timeline, stem }: { readonly timeline: Timeline; readonly stem:
   if (interruptions.length > 0) add("preempted", `${countOf(interruptions.length, "interruption")}`);
   if (facts.totalMs !== null) add(null, `total ${formatMs(facts.totalMs)}${due(targets.deadlineMs)}`);
   if (source === "client" && facts.firstTokenMs !== null) add(null, "as seen by this page");
-  return (
-    <>
-      {verdict === null ? null : <span class={`verdict verdict-${verdict.tone}`}>{verdict.text}</span>}
-      {stem === null ? (
-        <ul class="timeline-facts">{items}</ul>
-      ) : (
+  const told = verdict === null ? null : <span class={`verdict verdict-${verdict.tone}`}>{verdict.text}</span>;
+  if (stem !== null) {
+    return (
+      <p class="timeline-facts">
+        {told}
         <span>
           token {stem.token} came {formatMs(stem.gapMs)} after the one before
         </span>
-      )}
-    </>
+      </p>
+    );
+  }
+  return (
+    <ul class="timeline-facts">
+      {told === null ? null : <li>{told}</li>}
+      {items}
+    </ul>
   );
 }
 

@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { formatSpan } from "../../lib/format.ts";
+import { formatRoute } from "../../lib/router.ts";
 import { Button, IconButton } from "../../ui/button.tsx";
 import { adviceOn } from "./advice.ts";
 import { CallView } from "./calls-view.tsx";
@@ -150,12 +151,13 @@ function Actions(props: { readonly column: Column; readonly answer: Answer } & A
         </span>
       )}
       {answer.requestId === null ? null : (
-        <span
-          class="request-id small soft mono"
-          title="The id of this request in the server's log and on the Deadlines page"
+        <a
+          class="request-id small mono"
+          href={formatRoute("deadlines", [answer.requestId])}
+          title="This request on the Deadlines page; the same id stands in the server's log"
         >
           {answer.requestId}
-        </span>
+        </a>
       )}
     </div>
   );

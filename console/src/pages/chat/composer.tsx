@@ -23,6 +23,10 @@ export function Composer(props: {
   const isBusy = isRunning(id);
   useComposerKeys(id, area);
   useEffect(() => {
+    // Somebody with a keyboard begins to type; on a phone it would cover the page.
+    if (matchMedia("(pointer: fine)").matches) area.current!.focus();
+  }, [id]);
+  useEffect(() => {
     // As high as its text, up to the style's limit.
     const element = area.current!;
     element.style.height = "auto";
@@ -63,7 +67,13 @@ function useComposerKeys(id: string, area: { readonly current: HTMLTextAreaEleme
   useEffect(
     () =>
       addShortcuts([
-        { keys: "Escape", does: "Stop the answer", group: "Chat", whileTyping: true, run: () => stop(id) },
+        {
+          keys: "Escape",
+          does: "Stop the answer, or leave the message",
+          group: "Chat",
+          whileTyping: true,
+          run: () => (isRunning(id) ? stop(id) : area.current?.blur()),
+        },
         { keys: "/", does: "To the message", group: "Chat", run: () => area.current?.focus() },
         { keys: "Enter", does: "Send", group: "Chat" },
         { keys: "Shift+Enter", does: "A new line", group: "Chat" },

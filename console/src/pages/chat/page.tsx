@@ -22,6 +22,7 @@ import {
   conversationOf,
   followStorage,
   isRunning,
+  keepSettings,
   modelOf,
   resetSettings,
   sendMessage,
@@ -119,6 +120,7 @@ function Settings(props: {
       model={model}
       onChange={(changed) => changeSettings(id, changed)}
       onReset={() => resetSettings(id)}
+      onKeep={() => keepSettings(id)}
       onClose={onClose}
     />
   );

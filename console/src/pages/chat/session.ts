@@ -31,6 +31,7 @@ const kept = new RecordCollection<Conversation>(
   isConversation,
 );
 const SETTINGS_SLOT = "punctual.chat-settings";
+const MODEL_SLOT = "punctual.chat-model";
 
 /** What is kept, latest first. */
 export const entries = signal<readonly RecordEntry[]>(kept.list());
@@ -58,15 +59,10 @@ export function conversationOf(id: string): Signal<Conversation> {
   return found;
 }
 
-/** A new conversation goes on with the settings last used, without their system prompt's history. */
+/** A new conversation goes on with the model last used, and begins with the settings that were kept for new ones. */
 function emptyConversation(id: string): Conversation {
-  const last = readSetting(
-    storage,
-    SETTINGS_SLOT,
-    (value): value is object => typeof value === "object" && value !== null,
-    {},
-  );
-  const { model = null } = last as { model?: string | null };
+  const settings = readSetting(storage, SETTINGS_SLOT, (value): value is object => typeof value === "object", {});
+  const model = readSetting(storage, MODEL_SLOT, (value) => typeof value === "string", "");
   const now = unixMs();
   return {
     version: 1,
@@ -74,8 +70,8 @@ function emptyConversation(id: string): Conversation {
     title: "New conversation",
     createdUnixMs: now,
     updatedUnixMs: now,
-    model: typeof model === "string" ? model : null,
-    settings: readSettings(last),
+    model: model === "" ? null : model,
+    settings: readSettings(settings),
     side: { kind: "off" },
     turns: [],
   };
@@ -84,7 +80,7 @@ function emptyConversation(id: string): Conversation {
 /** The id of the conversation that is shown where the address names none. */
 export const blankId = signal(newId());
 
-/** Shows a new conversation, with the settings last used. */
+/** Shows a new conversation. */
 export function startConversation(): void {
   open.delete(blankId.peek());
   blankId.value = newId();
@@ -130,11 +126,10 @@ export function modelOf(conversation: Conversation): string | null {
   return (own ?? all.find(({ capabilities }) => capabilities.chat) ?? all[0])?.id ?? conversation.model;
 }
 
-/** Changes settings; new conversations begin with them. */
+/** Changes settings of one conversation. */
 export function changeSettings(id: string, changed: Partial<ChatSettings>): void {
-  const { settings, model } = change(id, (before) => ({ ...before, settings: { ...before.settings, ...changed } }));
-  writeSetting(storage, SETTINGS_SLOT, { ...settings, model });
-  if (conversationOf(id).peek().turns.length > 0) keep(id);
+  const { turns } = change(id, (before) => ({ ...before, settings: { ...before.settings, ...changed } }));
+  if (turns.length > 0) keep(id);
 }
 
 /** Puts settings back to what they are at first. */
@@ -142,10 +137,17 @@ export function resetSettings(id: string): void {
   changeSettings(id, DEFAULT_SETTINGS);
 }
 
-/** Changes whom the conversation talks to. */
+/** New conversations begin with this one's settings from now on. */
+export function keepSettings(id: string): void {
+  const isKept = writeSetting(storage, SETTINGS_SLOT, conversationOf(id).peek().settings);
+  if (isKept) toast("New conversations begin with these settings.");
+  else toast("The browser has no room left to keep them.", { isBad: true });
+}
+
+/** Changes whom the conversation, and the next new one, talks to. */
 export function changeModel(id: string, model: string): void {
-  const { settings } = change(id, (before) => ({ ...before, model }));
-  writeSetting(storage, SETTINGS_SLOT, { ...settings, model });
+  change(id, (before) => ({ ...before, model }));
+  writeSetting(storage, MODEL_SLOT, model);
 }
 
 /** Changes what stands beside the answer. */

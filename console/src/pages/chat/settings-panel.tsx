@@ -18,15 +18,19 @@ export function SettingsPanel(
   props: SectionProps & {
     readonly model: ChatModel | null;
     readonly onReset: () => void;
+    readonly onKeep: () => void;
     readonly onClose: () => void;
   },
 ): JSX.Element {
-  const { settings, onChange, model, onReset, onClose } = props;
+  const { settings, onChange, model, onReset, onKeep, onClose } = props;
   return (
     <aside class="settings" aria-label="Settings of this conversation">
       <header class="settings-head">
         <h2>Settings</h2>
-        <Button kind="quiet" isSmall onClick={onReset}>
+        <Button kind="quiet" isSmall title="New conversations begin with these settings" onClick={onKeep}>
+          Keep
+        </Button>
+        <Button kind="quiet" isSmall title="Back to what they are at first" onClick={onReset}>
           Reset
         </Button>
         <IconButton icon="close" label="Close the settings" isSmall onClick={onClose} />
@@ -174,8 +178,8 @@ function OwnObjective(props: {
           onInput={(onMiss) => set({ onMiss })}
           options={[
             { value: "finish", text: "finish late" },
-            { value: "cut", text: "cut the answer" },
-            { value: "reject", text: "refuse at once" },
+            { value: "cut", text: "cut it off" },
+            { value: "reject", text: "refuse it" },
           ]}
         />
         <NumberInput
@@ -234,30 +238,28 @@ function Thinking({ settings, onChange, model }: SectionProps & { readonly model
   return (
     <fieldset>
       <legend>Thinking</legend>
-      <div class="pair">
-        <Select
-          label="Effort"
-          value={choice}
-          onInput={choose}
-          hint={canThink ? undefined : "This model does not think before it answers."}
-          options={[
-            { value: "default", text: "As the model likes" },
-            ...EFFORTS.map((effort) => ({ value: effort, text: effort })),
-            { value: "budget", text: "A budget of tokens" },
-          ]}
+      <Select
+        label="Effort"
+        value={choice}
+        onInput={choose}
+        hint={canThink ? undefined : "This model does not think before it answers."}
+        options={[
+          { value: "default", text: "As the model likes" },
+          ...EFFORTS.map((effort) => ({ value: effort, text: effort })),
+          { value: "budget", text: "A budget of tokens" },
+        ]}
+      />
+      {thinking.kind === "budget" ? (
+        <NumberInput
+          label="Budget"
+          value={thinking.tokens}
+          onInput={(tokens) => onChange({ thinking: { kind: "budget", tokens: tokens ?? 0 } })}
+          min={0}
+          max={1_000_000}
+          isWhole
+          unit="tokens"
         />
-        {thinking.kind === "budget" ? (
-          <NumberInput
-            label="Budget"
-            value={thinking.tokens}
-            onInput={(tokens) => onChange({ thinking: { kind: "budget", tokens: tokens ?? 0 } })}
-            min={0}
-            max={1_000_000}
-            isWhole
-            unit="tokens"
-          />
-        ) : null}
-      </div>
+      ) : null}
     </fieldset>
   );
 }
