@@ -97,6 +97,7 @@ function plainExample(document: Json, schema: Record<string, Json>, depth: numbe
   }
 }
 
+/** Required fields first, each in the order of the schema. */
 function fieldsOf(document: Json, schema: Record<string, Json>): SchemaPart[] {
   const parts: SchemaPart[] = [];
   const whole = [schema, ...list(schema["allOf"]).map((part) => record(resolve(document, part)))];
@@ -108,7 +109,7 @@ function fieldsOf(document: Json, schema: Record<string, Json>): SchemaPart[] {
   }
   const { additionalProperties: more } = schema;
   if (isRecord(more) && Object.keys(more).length > 0) parts.push({ name: "any name", isRequired: false, schema: more });
-  return parts;
+  return [...parts.filter(({ isRequired }) => isRequired), ...parts.filter(({ isRequired }) => !isRequired)];
 }
 
 /** The variants of a union without null; empty for what is no union. */
@@ -178,19 +179,19 @@ function valuesOf(schema: Record<string, Json>): readonly string[] {
 const NO_BOUND = 9_007_199_254_740_991;
 
 function boundsOf(schema: Record<string, Json>): string[] {
-  const words: [key: string, say: (value: number) => string][] = [
+  const words: [key: string, say: (value: string) => string][] = [
     ["minimum", (value) => `at least ${value}`],
     ["exclusiveMinimum", (value) => `above ${value}`],
     ["maximum", (value) => `at most ${value}`],
     ["exclusiveMaximum", (value) => `below ${value}`],
-    ["minLength", (value) => `at least ${value} ${value === 1 ? "character" : "characters"}`],
+    ["minLength", (value) => `at least ${value} ${value === "1" ? "character" : "characters"}`],
     ["maxLength", (value) => `at most ${value} characters`],
-    ["minItems", (value) => `at least ${value} ${value === 1 ? "item" : "items"}`],
+    ["minItems", (value) => `at least ${value} ${value === "1" ? "item" : "items"}`],
     ["maxItems", (value) => `at most ${value} items`],
   ];
   const bounds = words.flatMap(([key, say]): string[] => {
     const value = schema[key];
-    return typeof value === "number" && Math.abs(value) < NO_BOUND ? [say(value)] : [];
+    return typeof value === "number" && Math.abs(value) < NO_BOUND ? [say(value.toLocaleString("en-US"))] : [];
   });
   if (typeof schema["pattern"] === "string") bounds.push(`matches ${schema["pattern"]}`);
   if (schema["default"] !== undefined) bounds.push(`${JSON.stringify(schema["default"])} when absent`);

@@ -7,6 +7,7 @@ import { Button } from "../../ui/button.tsx";
 import { TextArea, TextInput } from "../../ui/field.tsx";
 import { toast } from "../../ui/toast.tsx";
 import { AnswerView } from "./answer-view.tsx";
+import { curatedExample } from "./examples.ts";
 import type { Api, Operation } from "./openapi.ts";
 import { curlCommand, problemsOf, readyRequest, withModel, type FilledIn } from "./request.ts";
 import { exampleOf } from "./schema.ts";
@@ -142,10 +143,10 @@ function Parameters(props: {
   );
 }
 
-/** The document's own example, else what its schema demands; with a model that is there. */
-function exampleBody(api: Api, { body }: Operation, model: string | null): string {
+/** The document's own example, else one of ours, else what its schema demands; with a model that is there. */
+function exampleBody(api: Api, { id, body }: Operation, model: string | null): string {
   if (body === null) return "";
-  const example = body.example ?? exampleOf(api.document, body.schema);
+  const example = body.example ?? curatedExample(id) ?? exampleOf(api.document, body.schema);
   return JSON.stringify(withModel(example, model), null, 2);
 }
 

@@ -110,3 +110,19 @@ export function promiseWords(targets: Omit<RequestTargets, "onMiss">, ms: (value
   if (targets.deadlineMs !== undefined) parts.push(`done in ${ms(targets.deadlineMs)}`);
   return parts.length === 0 ? "nothing promised" : parts.join(", ");
 }
+
+/** The tightest promise of a request and how much of it was used: 1 is all of it. Null without a promise in time. */
+export function promiseUse(
+  request: RequestRow,
+  nowMs: number,
+): { readonly usedMs: number; readonly allowedMs: number } | null {
+  const { ttftMs, deadlineMs } = request.targets;
+  const uses: { usedMs: number; allowedMs: number }[] = [];
+  if (ttftMs !== undefined) {
+    uses.push({ usedMs: (request.firstTokenMs ?? request.endMs ?? nowMs) - request.arrivalMs, allowedMs: ttftMs });
+  }
+  if (deadlineMs !== undefined) {
+    uses.push({ usedMs: (request.endMs ?? nowMs) - request.arrivalMs, allowedMs: deadlineMs });
+  }
+  return uses.toSorted((a, b) => b.usedMs / b.allowedMs - a.usedMs / a.allowedMs)[0] ?? null;
+}

@@ -7,7 +7,7 @@ import { Button } from "../../ui/button.tsx";
 import { EmptyState } from "../../ui/page-head.tsx";
 import { Table, type Column } from "../../ui/table.tsx";
 import type { ModelLive } from "./live-model.ts";
-import { asOf, isOver, outcomeOf, promiseWords, type Outcome } from "./outcome.ts";
+import { asOf, isOver, outcomeOf, promiseUse, promiseWords, type Outcome } from "./outcome.ts";
 import { OutcomeWords } from "./outcome-mark.tsx";
 
 const FILTERS = {
@@ -132,22 +132,6 @@ const COLUMNS: readonly Column<Shown>[] = [
     cell: ({ request }) => `${formatNumber(request.promptTokens)}, ${formatNumber(request.answerTokens)}`,
   },
 ];
-
-/** The tightest promise of a request and how much of it was used: 1 is all of it. Null without a promise in time. */
-export function promiseUse(
-  request: RequestRow,
-  nowMs: number,
-): { readonly usedMs: number; readonly allowedMs: number } | null {
-  const { ttftMs, deadlineMs } = request.targets;
-  const uses: { usedMs: number; allowedMs: number }[] = [];
-  if (ttftMs !== undefined) {
-    uses.push({ usedMs: (request.firstTokenMs ?? request.endMs ?? nowMs) - request.arrivalMs, allowedMs: ttftMs });
-  }
-  if (deadlineMs !== undefined) {
-    uses.push({ usedMs: (request.endMs ?? nowMs) - request.arrivalMs, allowedMs: deadlineMs });
-  }
-  return uses.toSorted((a, b) => b.usedMs / b.allowedMs - a.usedMs / a.allowedMs)[0] ?? null;
-}
 
 /** The bar's right end stands for so many times what was allowed. */
 const BAR_REACH = 1.6;

@@ -6,6 +6,7 @@ import type { JSX } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { Plot, type PlotColours, type PlotOptions } from "../../ui/plot.tsx";
+import { niceTop } from "./scale.ts";
 import type { ChartData } from "./series.ts";
 
 /** One line. */
@@ -166,15 +167,6 @@ function drawMarks(plot: uPlot, marks: readonly number[], colour: string): void 
     pen.stroke();
   }
   pen.restore();
-}
-
-/** The least round number that is not below a value: 1, 2 or 5 times a power of ten, with a little room above. */
-export function niceTop(value: number): number {
-  if (value <= 0) return 1;
-  const wanted = value * 1.05;
-  const power = 10 ** Math.floor(Math.log10(wanted));
-  const step = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((candidate) => candidate * power >= wanted) ?? 10;
-  return step * power;
 }
 
 function secondsWords(seconds: number): string {

@@ -3,19 +3,7 @@ import { signal } from "@preact/signals";
 import type { PullEvent } from "@protocol";
 import { ApiError, isAbort, streamEvents } from "../../lib/api.ts";
 import { refresh } from "./models-store.ts";
-
-/** One pull, as its page shows it. */
-export interface Pull {
-  readonly source: string;
-  readonly state: "waiting" | "pulling" | "done" | "failed" | "cancelled";
-  /** The file under way. */
-  readonly file: string;
-  readonly doneBytes: number;
-  /** 0 while unknown. */
-  readonly totalBytes: number;
-  /** Its name once it is served, or why it failed. */
-  readonly note: string;
-}
+import { afterEvent, afterSilence, newPull, type Pull } from "./pull-state.ts";
 
 /** All pulls since the console was opened, newest first; those that ended leave when there are more than eight. */
 export const pulls = signal<readonly Pull[]>([]);
@@ -33,14 +21,11 @@ export async function pull(source: string): Promise<void> {
   if (under.has(source)) return;
   const gone = new AbortController();
   under.set(source, gone);
-  put({ source, state: "waiting", file: "", doneBytes: 0, totalBytes: 0, note: "" });
+  put(newPull(source));
   try {
     const events = streamEvents("/admin/models/pull", { body: { source }, signal: gone.signal });
     for await (const { data } of events) put(afterEvent(current(source), JSON.parse(data) as PullEvent));
-    const last = current(source);
-    if (last.state === "waiting" || last.state === "pulling") {
-      put({ ...last, state: "failed", note: "The server ended it without a word." });
-    }
+    put(afterSilence(current(source)));
   } catch (error) {
     if (isAbort(error))
       put({ ...current(source), state: "cancelled", note: "What has come is kept for the next try." });
@@ -61,41 +46,8 @@ export function cancelPull(source: string): void {
   under.get(source)?.abort();
 }
 
-/** A pull after an event. Pure. */
-export function afterEvent(before: Pull, event: PullEvent): Pull {
-  switch (event.kind) {
-    case "waiting":
-      return { ...before, state: "waiting", note: "Another process pulls the same; waiting for it." };
-    case "progress":
-      return {
-        ...before,
-        state: "pulling",
-        file: event.file,
-        doneBytes: event.doneBytes,
-        totalBytes: event.totalBytes,
-        note: "",
-      };
-    case "done":
-      return { ...before, state: "done", note: event.id };
-    case "failed":
-      return { ...before, state: "failed", note: event.error.message };
-    default:
-      event satisfies never;
-      return before; // an event of a later server
-  }
-}
-
 function current(source: string): Pull {
-  return (
-    pulls.peek().find((one) => one.source === source) ?? {
-      source,
-      state: "waiting",
-      file: "",
-      doneBytes: 0,
-      totalBytes: 0,
-      note: "",
-    }
-  );
+  return pulls.peek().find((one) => one.source === source) ?? newPull(source);
 }
 
 function put(next: Pull): void {

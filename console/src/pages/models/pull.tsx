@@ -4,7 +4,8 @@ import { useState } from "preact/hooks";
 import { formatBytes, formatShare } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
 import { TextInput } from "../../ui/field.tsx";
-import { cancelPull, isPulling, pull, pulls, type Pull } from "./pull-store.ts";
+import { isUnderWay, type Pull } from "./pull-state.ts";
+import { cancelPull, isPulling, pull, pulls } from "./pull-store.ts";
 
 /** What a source looks like: hf:org/name, a revision and a file of it when wanted. */
 const SOURCE = /^hf:[\w.-]+\/[\w.-]+(@[\w./-]+)?(:[\w./-]+)?$/;
@@ -66,8 +67,9 @@ const STATE_WORDS: Readonly<Record<Pull["state"], string>> = {
   cancelled: "cancelled",
 };
 
-function PullRow({ pull: { source, state, file, doneBytes, totalBytes, note } }: { readonly pull: Pull }): JSX.Element {
-  const isUnder = state === "waiting" || state === "pulling";
+function PullRow({ pull: shown }: { readonly pull: Pull }): JSX.Element {
+  const { source, state, file, doneBytes, totalBytes, note } = shown;
+  const isUnder = isUnderWay(shown);
   const share = totalBytes > 0 ? doneBytes / totalBytes : null;
   return (
     <li>
