@@ -34,6 +34,7 @@ export type { Feeds, Fetched } from "./feeds.ts";
 export {
   availableProviders,
   createSession,
+  machineKey,
   ortVersion,
   type ModelOrPath,
   type Session,

@@ -181,6 +181,11 @@ export function ortVersion(): string {
   }
 }
 
+/** A name for what is kept of that content on this machine, with this version of onnxruntime-node. Throws `missing_dependency`. */
+export function machineKey(content: string): string {
+  return cacheKey(content, ortVersion(), "kept");
+}
+
 /** The execution providers of the installed library, e.g. `{ name: "cpu", bundled: true }`; loads it. */
 export async function availableProviders(): Promise<readonly { readonly name: string; readonly bundled: boolean }[]> {
   const { ort } = await loadNative();

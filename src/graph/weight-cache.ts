@@ -331,7 +331,7 @@ async function evict(cache: WeightCache, keep: string): Promise<void> {
     if (key.startsWith(TEMPORARY_PREFIX)) {
       const made = await stat(path).catch(() => undefined);
       if (made !== undefined && nowMs - made.mtimeMs > ABANDONED_MS) await rm(path, { recursive: true, force: true });
-    } else if (key !== keep && key !== KNOWN_FOLDER) entries.push({ key, ...(await usage(path)) });
+    } else if (key !== keep && !key.startsWith(".")) entries.push({ key, ...(await usage(path)) });
   }
   let total = (await usage(join(cache.dir, keep))).bytes;
   for (const entry of entries.toSorted((left, right) => right.usedMs - left.usedMs)) {

@@ -28,6 +28,7 @@ export interface CalibrationPlan {
 }
 
 const REPEATS = 4;
+const LOOKS = 2;
 /** A step may always take that many times one token's. */
 const LEAST_STEPS = 2;
 /** The second search may take twice as long as the first, and this much in any case. */
@@ -69,6 +70,25 @@ export async function calibrate(
   };
 }
 
+/** Quickest times of lone chunks of those sizes; the pages are left as they were found. A few runs each: for a look, not for a plan. */
+export async function measureSizes(
+  executor: Pick<StepExecutor, "step">,
+  pages: KvPages,
+  clock: Clock,
+  { vocabSize }: CalibrationPlan,
+  sizes: readonly number[],
+): Promise<Calibration["points"]> {
+  const bench: Bench = { executor, clock, random: createRandom(0, "calibrate"), vocabSize };
+  const sequence = pages.open();
+  sequence.reserve(Math.max(...sizes));
+  const points: Point[] = [];
+  for (const tokens of sizes) {
+    points.push({ tokens, stepMs: await quickest(bench, [rowOf(bench, tokens, 0, sequence)], Infinity, LOOKS) });
+  }
+  sequence.release();
+  return points;
+}
+
 interface Bench {
   readonly executor: Pick<StepExecutor, "step">;
   readonly clock: Clock;
@@ -82,9 +102,14 @@ function rowOf({ random, vocabSize }: Bench, count: number, startPosition: numbe
 }
 
 /** Noise only ever adds: the quickest of a few runs is the cost. The first pays for allocations. */
-async function quickest({ executor, clock }: Bench, batch: StepBatch, untilMs: number): Promise<number> {
+async function quickest(
+  { executor, clock }: Bench,
+  batch: StepBatch,
+  untilMs: number,
+  repeats: number = REPEATS,
+): Promise<number> {
   let stepMs = Infinity;
-  for (let i = 0; i <= REPEATS; i++) {
+  for (let i = 0; i <= repeats; i++) {
     const beforeMs = clock.nowMs();
     await executor.step(batch);
     if (i === 0) continue;

@@ -9,10 +9,10 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { present, toErrorRecord } from "../core/index.ts";
-import { KvPages, StepExecutor } from "../llm/index.ts";
+import { KvPages, StepExecutor, type DecoderConfig } from "../llm/index.ts";
 import { createPolicy, outlookOf, StepCost, type SchedulerLimits } from "../sched/index.ts";
-import { calibrate } from "./calibrate.ts";
 import { liveClock, sleep, yieldThread } from "./clock.ts";
+import { calibrateOnce, calibrationFile, type CalibrationFile } from "./kept-calibration.ts";
 import { withWeights } from "./load-model.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
 import { withBareNames } from "./embedding.ts";
@@ -64,7 +64,7 @@ async function load({ options, config, name, recording, vocabulary }: WorkerSetu
     ? { step: async (batch) => ({ scores: (await executor.hidden(batch)).map(() => []) }) }
     : executor;
   const calibration =
-    plan.budgetTokens === null ? await calibrate(measured, pages, liveClock, cost, plan.calibration) : null;
+    plan.budgetTokens === null ? await calibrateOnce(measured, pages, liveClock, cost, plan.calibration, keptIn(options, config, plan)) : null;
   const budgetTokens = plan.budgetTokens ?? present(calibration, "a calibration").budgetTokens;
   const limits: SchedulerLimits = {
     maxRunning: plan.maxRunning,
@@ -92,6 +92,19 @@ async function load({ options, config, name, recording, vocabulary }: WorkerSetu
       : { recorder: beginRecording(sink, plan, limits, cost, recording, options) }),
   });
   return { loop, outlooks, options, executor, plan, calibration, sink };
+}
+
+/** Where the costs of such steps are kept; null without a place for it. All that they hang on but the machine. */
+function keptIn(options: EngineOptions, config: DecoderConfig, plan: EnginePlan): CalibrationFile | null {
+  if (options.weightCacheDir === undefined) return null;
+  const { weights, threads, pageTokens, kvPages } = plan.info;
+  const kvFormat = options.kvFormat ?? "f32";
+  const { maxRows, calibration } = plan;
+  const kind = { exact: options.exact === true, embeds: options.embedding !== undefined };
+  return calibrationFile(options.weightCacheDir, {
+    ...{ config, weights, threads, pageTokens, kvPages, kvFormat, maxRows, calibration },
+    ...kind,
+  });
 }
 
 /** Unknown where nothing was measured. */
