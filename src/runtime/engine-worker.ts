@@ -64,7 +64,9 @@ async function load({ options, config, name, recording, vocabulary }: WorkerSetu
     ? { step: async (batch) => ({ scores: (await executor.hidden(batch)).map(() => []) }) }
     : executor;
   const calibration =
-    plan.budgetTokens === null ? await calibrateOnce(measured, pages, liveClock, cost, plan.calibration, keptIn(options, config, plan)) : null;
+    plan.budgetTokens === null
+      ? await calibrateOnce(measured, pages, liveClock, cost, plan.calibration, keptIn(options, config, plan))
+      : null;
   const budgetTokens = plan.budgetTokens ?? present(calibration, "a calibration").budgetTokens;
   const limits: SchedulerLimits = {
     maxRunning: plan.maxRunning,
@@ -100,11 +102,10 @@ function keptIn(options: EngineOptions, config: DecoderConfig, plan: EnginePlan)
   const { weights, threads, pageTokens, kvPages } = plan.info;
   const kvFormat = options.kvFormat ?? "f32";
   const { maxRows, calibration } = plan;
-  const kind = { exact: options.exact === true, embeds: options.embedding !== undefined };
-  return calibrationFile(options.weightCacheDir, {
-    ...{ config, weights, threads, pageTokens, kvPages, kvFormat, maxRows, calibration },
-    ...kind,
-  });
+  const exact = options.exact === true;
+  const embeds = options.embedding !== undefined;
+  const facts = { config, weights, threads, pageTokens, kvPages, kvFormat, maxRows, calibration, exact, embeds };
+  return calibrationFile(options.weightCacheDir, facts);
 }
 
 /** Unknown where nothing was measured. */
