@@ -8,6 +8,7 @@ import type { Engine, PooledModel } from "../runtime/index.ts";
 import { parseSlo, POLICY_NAMES } from "../sched/index.ts";
 import { byteSize, wholeNumber } from "./arguments.ts";
 import { cacheHome, openStore, pullVisibly } from "./hub-settings.ts";
+import { addSpeculationOptions, speculationOptions, type SpeculationFlags } from "./speculation-flags.ts";
 import { startProgress } from "./terminal.ts";
 
 /** A model as a user named it, with engine options of its own. */
@@ -60,7 +61,7 @@ export async function chosenModels(names: readonly string[] | undefined, offline
 }
 
 /** Values of the options that `addEngineOptions` declares. */
-export interface EngineFlags {
+export interface EngineFlags extends SpeculationFlags {
   readonly weights?: "f32" | "int8" | "int4";
   readonly threads?: number;
   readonly kvCacheMemory?: number;
@@ -81,7 +82,7 @@ const OFFERED_POLICIES = POLICY_NAMES.filter((name) => !name.endsWith("-oracle")
 
 /** Options of an engine, under vLLM's names where it has them. */
 export function addEngineOptions(command: Command): Command {
-  return command
+  command
     .addOption(
       new Option("--weights <format>", "how linear layers are stored and computed").choices(["f32", "int8", "int4"]),
     )
@@ -111,6 +112,7 @@ export function addEngineOptions(command: Command): Command {
     )
     .option("--exact", "the same seed gives the same text bit by bit, whatever else runs; long prompts take longer")
     .option("--slo <targets>", "objective of requests that bring none, for example ttft=200ms,tpot=50ms");
+  return addSpeculationOptions(command);
 }
 
 /** The engine options that the flags stand for. Errors: `invalid_request` for an objective that does not parse. */
@@ -137,6 +139,17 @@ export function engineOptions(model: ChosenModel, given: EngineFlags): PooledMod
   return options;
 }
 
+/** The same with what the flags say of speculation, which may name a model. Errors: as `engineOptions` and `resolveModel`. */
+export async function engineOptionsWithDrafts(
+  model: ChosenModel,
+  given: EngineFlags & { readonly offline?: boolean },
+): Promise<PooledModel> {
+  const flags = { ...given, ...model.flags };
+  const resolve = (text: string): Promise<ModelFolder> => resolveModel(text, given.offline);
+  const speculation = await speculationOptions(flags, model.dir, resolve);
+  return { ...engineOptions(model, given), ...(speculation === undefined ? {} : { speculation }) };
+}
+
 /** Packed weights, shared by processes and starts. */
 function weightCacheDir(): string {
   return join(cacheHome(), "punctual", "weights");
@@ -150,7 +163,7 @@ export async function startEngines(models: readonly ModelFolder[], flags: Engine
   try {
     for (const [i, model] of models.entries()) {
       progress.update(i, model.name);
-      engines.push(await EngineClass.start(engineOptions(model, flags)));
+      engines.push(await EngineClass.start(await engineOptionsWithDrafts(model, flags)));
     }
     return engines;
   } catch (error) {

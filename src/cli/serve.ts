@@ -6,7 +6,13 @@ import { fail } from "../core/index.ts";
 import type { Engine, ModelPool, PooledModel, PoolState } from "../runtime/index.ts";
 import type { ApiKey, PunctualServer, ServerLog, ServerOptions } from "../server/index.ts";
 import { byteSize, collectValues, decimal, wholeNumber } from "./arguments.ts";
-import { addEngineOptions, chosenModels, engineOptions, type ChosenModel, type EngineFlags } from "./models.ts";
+import {
+  addEngineOptions,
+  chosenModels,
+  engineOptionsWithDrafts,
+  type ChosenModel,
+  type EngineFlags,
+} from "./models.ts";
 import { openStore } from "./hub-settings.ts";
 import { recordingPaths } from "./recording-paths.ts";
 import { bold, dim, formatBytes, formatMs, startProgress } from "./terminal.ts";
@@ -137,7 +143,7 @@ function pullFor(flags: ServeFlags): NonNullable<ServerOptions["pull"]> {
     const { parseHubReference, servedName } = await import("../runtime/index.ts");
     const reference = parseHubReference(source);
     const { path } = await (await openStore()).pull(reference, options);
-    return engineOptions({ name: servedName(reference), dir: path }, flags);
+    return engineOptionsWithDrafts({ name: servedName(reference), dir: path }, flags);
   };
 }
 
@@ -148,13 +154,12 @@ async function createPool(models: readonly ChosenModel[], flags: ServeFlags): Pr
   const { ModelPool: Pool } = await import("../runtime/index.ts");
   const allowed = process.constrainedMemory(); // 0 or beyond the machine's: no limit of its own
   const memory = allowed > 0 ? Math.min(allowed, totalmem()) : totalmem();
-  return Pool.create(
-    withRecordings(
-      models.map((model) => engineOptions(model, flags)),
-      flags,
-    ),
-    { memoryBudgetBytes: flags.memoryBudget ?? Math.floor(memory * DEFAULT_SHARE) },
-  );
+  const options: PooledModel[] = [];
+  // One after the other: drafting models may have to be pulled.
+  for (const model of models) options.push(await engineOptionsWithDrafts(model, flags));
+  return Pool.create(withRecordings(options, flags), {
+    memoryBudgetBytes: flags.memoryBudget ?? Math.floor(memory * DEFAULT_SHARE),
+  });
 }
 
 function withRecordings(models: readonly PooledModel[], { record, recordLimit }: ServeFlags): readonly PooledModel[] {

@@ -6,6 +6,7 @@ import { z } from "zod";
 import {
   finishReasonSchema,
   generationFields,
+  responseMetricsSchema,
   serviceTierSchema,
   tokenCount,
   UNSUPPORTED_CHAT,
@@ -20,7 +21,7 @@ const effortWords = ["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 /** How much a model is to think; server/openai/generate.ts says what each word comes to. */
 export type ReasoningEffort = (typeof effortWords)[number];
 
-/** Text that the answer may repeat. Accepted; nothing is drafted from it yet, and usage says so. */
+/** Text that the answer may repeat: drafted from where the server speculates. It changes no answer. */
 const predictionSchema = z.object({ type: z.literal("content"), content: contentSchema });
 
 /** The switches of chat templates that mean something here, by the names clients of vLLM use. */
@@ -100,6 +101,7 @@ export const chatCompletionSchema = z.object({
     }),
   ),
   usage: usageSchema,
+  metrics: responseMetricsSchema.optional(),
   service_tier: serviceTierSchema.optional(),
   system_fingerprint: z.string(),
 });
@@ -131,6 +133,8 @@ export const chatChunkSchema = z.object({
   ),
   /** Only with `include_usage`: null until the last chunk, running counts with `continuous_usage_stats`. */
   usage: usageSchema.nullable().optional(),
+  /** Beside the usage of the whole answer. */
+  metrics: responseMetricsSchema.optional(),
   service_tier: serviceTierSchema.optional(),
   system_fingerprint: z.string(),
   /** Random filling that evens out the sizes of chunks, for `include_obfuscation`. */

@@ -125,13 +125,29 @@ export const usageSchema = z.object({
   completion_tokens_details: z.object({
     reasoning_tokens: count,
     audio_tokens: count,
-    /** Of `prediction`: 0 as long as predictions are accepted without being used. */
+    /** Tokens that were drafted, from `prediction` or otherwise, by whether they are part of the answer. */
     accepted_prediction_tokens: count,
     rejected_prediction_tokens: count,
   }),
   /** Absent from the running counts of `continuous_usage_stats`: the outcome is known at the end. */
   slo: sloReportSchema.optional(),
 });
+/** How drafts fared over one answer, in vLLM's words for it; absent where nothing was drafted, or several answers were asked. */
+export const responseMetricsSchema = z.object({
+  speculative_decoding: z.object({
+    num_spec_steps: count,
+    num_draft_tokens: count,
+    num_accepted_draft_tokens: count,
+    /** Tokens per step with a draft, the one behind it included. */
+    mean_acceptance_length: z.number(),
+    draft_acceptance_rate: z.number(),
+    /** Steps by accepted tokens: none, one, … */
+    acceptance_histogram: z.array(count),
+  }),
+});
+/** How drafts fared over one answer. */
+export type ResponseMetrics = z.infer<typeof responseMetricsSchema>;
+
 /** Tokens used, and what became of the deadline. */
 export type UsageBody = z.infer<typeof usageSchema>;
 

@@ -5,6 +5,7 @@ import {
   generationFields,
   serviceTierSchema,
   UNSUPPORTED_COMPLETION,
+  responseMetricsSchema,
   usageSchema,
 } from "./common.ts";
 import { LIMITS } from "./limits.ts";
@@ -76,6 +77,7 @@ export const completionSchema = z.object({
   ...envelope,
   choices: z.array(z.object({ ...choiceFields, finish_reason: finishReasonSchema })),
   usage: usageSchema,
+  metrics: responseMetricsSchema.optional(),
 });
 /** A whole answer. */
 export type Completion = z.infer<typeof completionSchema>;
@@ -85,6 +87,7 @@ export const completionChunkSchema = z.object({
   ...envelope,
   choices: z.array(z.object({ ...choiceFields, finish_reason: finishReasonSchema.nullable() })),
   usage: usageSchema.nullable().optional(),
+  metrics: responseMetricsSchema.optional(),
   /** Random filling that evens out the sizes of chunks, for `include_obfuscation`. */
   obfuscation: z.string().optional(),
 });

@@ -42,7 +42,15 @@ export {
   type ReasoningEffort,
   type TokenLogprob,
 } from "./chat.ts";
-export { usageSchema, type FinishReason, type GenerationFields, type ServiceTier, type UsageBody } from "./common.ts";
+export {
+  responseMetricsSchema,
+  usageSchema,
+  type FinishReason,
+  type GenerationFields,
+  type ResponseMetrics,
+  type ServiceTier,
+  type UsageBody,
+} from "./common.ts";
 export {
   completionChunkSchema,
   completionRequestSchema,

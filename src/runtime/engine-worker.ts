@@ -20,6 +20,8 @@ import { planEngine, PREDICTOR_SEED, type EnginePlan } from "./plan.ts";
 import { Outlooks } from "./outlooks.ts";
 import { LoopRecorder } from "./recorder.ts";
 import { RecordingSink } from "./recording-sink.ts";
+import { loadSpeculator, type LoadedSpeculator } from "./speculation/load.ts";
+import { speculates } from "./speculation/options.ts";
 import { StepLoop } from "./step-loop.ts";
 import type { Calibration, EngineOptions } from "./types.ts";
 import { receiveVocabulary, type WithVocabulary } from "./vocabulary-link.ts";
@@ -34,6 +36,8 @@ interface Parts {
   readonly outlooks: Outlooks;
   readonly options: EngineOptions;
   readonly executor: StepExecutor;
+  /** Null: it does not draft. */
+  readonly speculation: LoadedSpeculator | null;
   readonly plan: EnginePlan;
   readonly calibration: Calibration | null;
   /** Null: nothing is recorded. */
@@ -63,25 +67,30 @@ async function load({ options, config, name, recording, vocabulary }: WorkerSetu
   const measured: Pick<StepExecutor, "step"> = executor.embedding
     ? { step: async (batch) => ({ scores: (await executor.hidden(batch)).map(() => []) }) }
     : executor;
-  const calibration =
-    plan.budgetTokens === null
-      ? await calibrateOnce(measured, pages, liveClock, cost, plan.calibration, keptIn(options, config, plan))
-      : null;
+  // How many drafts pay is read off the costs of steps, also where a step's size is given.
+  const measures = plan.budgetTokens === null || speculates(options);
+  const calibration = measures
+    ? await calibrateOnce(measured, pages, liveClock, cost, plan.calibration, keptIn(options, config, plan))
+    : null;
   const budgetTokens = plan.budgetTokens ?? present(calibration, "a calibration").budgetTokens;
   const limits: SchedulerLimits = {
     maxRunning: plan.maxRunning,
     budgetTokens,
     maxChunk: options.maxChunk ?? budgetTokens,
     maxStepTokens: plan.maxRows,
-    ...knee(calibration),
+    ...knee(plan.budgetTokens === null ? calibration : null),
   };
   const sink = recording === undefined ? null : openSink(options);
   const outlooks = new Outlooks(plan.outlook, PREDICTOR_SEED);
+  const words = await receiveVocabulary(vocabulary);
+  const { endTokens } = words;
+  const { ortRowThreshold } = executor;
+  const speculation = await loadSpeculator(options, plan, { config, endTokens, ortRowThreshold }, liveClock);
   const loop = new StepLoop({
     executor,
     pages,
     cost,
-    vocabulary: await receiveVocabulary(vocabulary),
+    vocabulary: words,
     policy: createPolicy(info.policy, options.policyOptions),
     limits,
     clock: liveClock,
@@ -89,11 +98,12 @@ async function load({ options, config, name, recording, vocabulary }: WorkerSetu
     prefixCache: options.prefixCache ?? true,
     recordDecisions: options.recordDecisions ?? 0,
     checkEachStep: options.checkEachStep ?? false,
+    ...(speculation === null ? {} : { speculator: speculation.speculator }),
     ...(sink === null || recording === undefined
       ? {}
       : { recorder: beginRecording(sink, plan, limits, cost, recording, options) }),
   });
-  return { loop, outlooks, options, executor, plan, calibration, sink };
+  return { loop, outlooks, options, executor, speculation, plan, calibration, sink };
 }
 
 /** Where the costs of such steps are kept; null without a place for it. All that they hang on but the machine. */
@@ -230,6 +240,7 @@ async function main(): Promise<void> {
   send({ kind: "ready", info: parts.plan.info, calibration: parts.calibration });
   await new WorkerLife(parts).run();
   parts.sink?.flush();
+  await parts.speculation?.model?.dispose();
   await parts.executor.dispose();
   port.close();
 }

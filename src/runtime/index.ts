@@ -49,6 +49,13 @@ export {
   type SlotUse,
 } from "./phases/options.ts";
 export {
+  SPECULATION_METHODS,
+  speculates,
+  type SpeculationMethod,
+  type SpeculationOptions,
+} from "./speculation/options.ts";
+export type { DraftCount, DraftUse } from "./speculation/types.ts";
+export {
   HISTOGRAM_NAMES,
   type Calibration,
   type EmbedOptions,

@@ -35,18 +35,37 @@ const LINEAR_BYTES: Readonly<Record<WeightsFormat, number>> = { f32: 4, int8: 1 
 /** A table that its file has in 4 bits takes less. */
 const TABLE_BYTES: Readonly<Record<WeightsFormat, number>> = { f32: 4, int8: 1 + 4 / BLOCK, int4: 1 + 4 / BLOCK };
 
-/** @throws PunctualError invalid_request for options that contradict themselves. */
-export function estimateMemory(options: EngineOptions, config: DecoderConfig): MemoryEstimate {
+/**
+ * @param draft the model that drafts, where there is one: its weights and its cache count, its work is the same thread's
+ * @throws PunctualError invalid_request for options that contradict themselves.
+ */
+export function estimateMemory(options: EngineOptions, config: DecoderConfig, draft?: DecoderConfig): MemoryEstimate {
   const { info, maxRows, maxRunning } = planEngine(options, config, options.name ?? "model");
-  const { linear, table, rest } = parameterCounts(config);
   const { weights } = info;
-  const weightBytes = Math.ceil(linear * LINEAR_BYTES[weights] + table * TABLE_BYTES[weights]) + rest * 4;
+  const weightBytes = weightBytesOf(config, weights);
   const kvBytes = kvBytesPerToken(config, options.kvFormat ?? "f32") * info.kvPages * info.pageTokens;
   const rowFloats = ROW_WIDTHS * Math.max(config.hidden, config.heads * config.headDim) + 2 * config.ffn;
   // Two workers, where the phases are apart, share the weights but not their work.
   const workers = (options.phases ?? "colocated") === "colocated" ? 1 : 2;
   const workBytes = workers * (WORKER_BYTES + 4 * (maxRows * rowFloats + maxRunning * config.vocabSize));
-  return { weightBytes, kvBytes, workBytes, totalBytes: weightBytes + kvBytes + workBytes };
+  const own = { weightBytes, kvBytes, workBytes, totalBytes: weightBytes + kvBytes + workBytes };
+  if (draft === undefined) return own;
+  const tokens = info.kvPages * info.pageTokens;
+  const second = {
+    weightBytes: weightBytesOf(draft, options.speculation?.weights ?? weights),
+    kvBytes: kvBytesPerToken(draft, options.kvFormat ?? "f32") * tokens,
+  };
+  return {
+    weightBytes: own.weightBytes + second.weightBytes,
+    kvBytes: own.kvBytes + second.kvBytes,
+    workBytes,
+    totalBytes: own.totalBytes + second.weightBytes + second.kvBytes,
+  };
+}
+
+function weightBytesOf(config: DecoderConfig, weights: WeightsFormat): number {
+  const { linear, table, rest } = parameterCounts(config);
+  return Math.ceil(linear * LINEAR_BYTES[weights] + table * TABLE_BYTES[weights]) + rest * 4;
 }
 
 /** What a generated token costs in memory traffic, per sequence position for the cache. */

@@ -10,12 +10,13 @@
  * - Requests for a model that is not loaded wait for it: at most so many, at most so long.
  */
 import { assert, fail, PunctualError, type Clock } from "../core/index.ts";
+import type { DecoderConfig } from "../llm/index.ts";
 import { createPolicy } from "../sched/index.ts";
 import { after, liveClock, sleep } from "./clock.ts";
 import { readEmbeddingOptions } from "./embedding.ts";
 import { Engine as LiveEngine } from "./engine.ts";
 import type { Engine } from "./engine-port.ts";
-import { loadFacts, type ModelFacts } from "./load-model.ts";
+import { loadFacts, readOutline, type ModelFacts } from "./load-model.ts";
 import { estimateMemory } from "./memory-estimate.ts";
 import { mergeStats } from "./merge-stats.ts";
 import { EngineMetrics } from "./metrics.ts";
@@ -200,7 +201,8 @@ export class ModelPool implements AsyncDisposable {
     const facts = await loadFacts(options.model);
     const embedding = options.embedding ?? (await readEmbeddingOptions(options.model));
     const complete = embedding === null ? options : { ...options, embedding };
-    const bytes = estimateMemory(complete, facts.config).totalBytes;
+    const draft = await draftConfigOf(complete);
+    const bytes = estimateMemory(complete, facts.config, draft).totalBytes;
     if (bytes > this.budgetBytes) {
       fail(
         "invalid_request",
@@ -542,6 +544,11 @@ class PooledEngine implements Engine {
       lastError: null,
     };
   }
+}
+
+/** The shape of the model that drafts for an engine; undefined where none does. */
+async function draftConfigOf({ speculation }: EngineOptions): Promise<DecoderConfig | undefined> {
+  return speculation?.model === undefined ? undefined : (await readOutline(speculation.model)).config;
 }
 
 /** Books of an engine that is gone, without what it was doing then. */

@@ -9,7 +9,6 @@ import { assert } from "../core/index.ts";
 import {
   Sampler,
   samplingStream,
-  type DraftSource,
   type GrammarState,
   type RowScores,
   type SampledToken,
@@ -42,6 +41,8 @@ export interface Accepted {
   /** Why it was the last token, or null. */
   readonly cause: FinishCause | null;
 }
+
+const NO_DRAFTS: DraftUse = { acceptedTokens: 0, rejectedTokens: 0, draftsByAccepted: [] };
 
 export class LiveSequence {
   readonly spec: SequenceSpec;
@@ -179,16 +180,16 @@ export class LiveSequence {
     return this.#grammar === null ? tokens.length : this.#grammar.allowed(tokens, this.#text.section);
   }
 
-  /** Notes what became of drafted tokens. */
-  countDraft(source: DraftSource, accepted: number, rejected: number): void {
-    const { acceptedTokens = 0, rejectedTokens = 0 } = this.#drafts ?? {};
-    const { acceptedPredictionTokens = 0, rejectedPredictionTokens = 0 } = this.#drafts ?? {};
-    const predicted = source === "prediction" ? 1 : 0;
+  /** Notes what became of a draft. */
+  countDraft(accepted: number, rejected: number): void {
+    const { acceptedTokens, rejectedTokens, draftsByAccepted } = this.#drafts ?? NO_DRAFTS;
+    const counts = Array.from({ length: Math.max(draftsByAccepted.length, accepted + 1) }, (_, i) => {
+      return (draftsByAccepted[i] ?? 0) + (i === accepted ? 1 : 0);
+    });
     this.#drafts = {
       acceptedTokens: acceptedTokens + accepted,
       rejectedTokens: rejectedTokens + rejected,
-      acceptedPredictionTokens: acceptedPredictionTokens + predicted * accepted,
-      rejectedPredictionTokens: rejectedPredictionTokens + predicted * rejected,
+      draftsByAccepted: counts,
     };
   }
 

@@ -14,6 +14,7 @@ import {
 } from "../runtime/index.ts";
 import { SLO_CLASSES } from "../sched/index.ts";
 import { writePhases } from "./phase-metrics.ts";
+import { writeSpeculation } from "./speculation-metrics.ts";
 import { Exposition, type HistogramSample, type Labels } from "./exposition.ts";
 
 const HISTOGRAM_HELP: Readonly<Record<HistogramName, string>> = {
@@ -135,6 +136,7 @@ export function renderMetrics(engines: readonly Pick<Engine, "info" | "stats">[]
     writeCounters(page, stats);
     writeHistograms(page, stats);
     writePhases(page, stats);
+    writeSpeculation(page, stats);
     http.writeShapes(page, stats.name);
   }
   http.write(page);

@@ -115,6 +115,12 @@ export class RequestTrace {
     if (firstTokenMs === null) return;
     this.#phase("decode", choice, firstTokenMs, lastTokenMs ?? endMs, failed, {
       "gen_ai.usage.output_tokens": summary.completionTokens,
+      ...(summary.drafts === undefined
+        ? {}
+        : {
+            "punctual.drafts.accepted_tokens": summary.drafts.acceptedTokens,
+            "punctual.drafts.rejected_tokens": summary.drafts.rejectedTokens,
+          }),
     });
   }
 

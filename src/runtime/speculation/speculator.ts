@@ -167,7 +167,7 @@ export class Speculator {
       rate?.observe(accepted, judged);
       this.#priors.get(source)?.observe(accepted, judged);
     }
-    sequence.countDraft(source, accepted, tokens.length - accepted);
+    sequence.countDraft(accepted, tokens.length - accepted);
     let count = this.#counts.get(source);
     if (count === undefined) {
       count = { source, drafts: 0, draftTokens: 0, acceptedTokens: 0, perPosition: [] };

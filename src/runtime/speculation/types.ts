@@ -17,7 +17,6 @@ export interface DraftCount {
 export interface DraftUse {
   readonly acceptedTokens: number;
   readonly rejectedTokens: number;
-  /** Of those, from the request's own prediction. */
-  readonly acceptedPredictionTokens: number;
-  readonly rejectedPredictionTokens: number;
+  /** Drafts by how many of their tokens were accepted: of none, of one, … */
+  readonly draftsByAccepted: readonly number[];
 }

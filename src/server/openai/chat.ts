@@ -21,7 +21,14 @@ import { chatLogprob } from "./logprobs.ts";
 import { obfuscated } from "./obfuscation.ts";
 import { ReplyReader, type ReplyPart } from "./reply.ts";
 import { toolPlan, type ToolPlan } from "./tools.ts";
-import { combineUsage, runningUsage, streamedUsage, type FinishedChoice, type StreamedUsage } from "./usage.ts";
+import {
+  combineUsage,
+  draftMetrics,
+  runningUsage,
+  streamedUsage,
+  type FinishedChoice,
+  type StreamedUsage,
+} from "./usage.ts";
 
 /** A chat request, prepared. */
 export interface PreparedChat extends PreparedRequest {
@@ -54,8 +61,15 @@ export function prepareChat(request: ChatRequest, engine: Engine): PreparedChat 
     thinkingBudget: budget,
     forced: tools.forced,
     barred,
+    ...predicted(request, engine),
     tools,
   };
+}
+
+/** What the request expects of its answer, in the model's tokens. */
+function predicted({ prediction }: ChatRequest, { tokenizer }: Engine): Pick<PreparedChat, "prediction"> {
+  const text = prediction?.content ?? "";
+  return text === "" ? {} : { prediction: tokenizer.encode(text) };
 }
 
 /** A stated budget, else a template's switch, else what the effort comes to. */
@@ -167,7 +181,11 @@ class ChatWriter implements StreamWriter {
 
   end(): string {
     if (this.#usage === "none") return SSE_DONE;
-    return sseData({ ...this.#envelope, choices: [], usage: combineUsage(this.#finished) }) + SSE_DONE;
+    return sseData({ ...this.#envelope, choices: [], ...this.#sums() }) + SSE_DONE;
+  }
+
+  #sums(): Pick<ChatChunk, "usage" | "metrics"> {
+    return { usage: combineUsage(this.#finished), ...draftMetrics(this.#finished) };
   }
 
   #chunk(choice: number, changes: ChatDelta, logprobs: ChatTokenLogprob[], reason: FinishReason | null): string {
@@ -277,6 +295,7 @@ class ChatCollector implements AnswerCollector {
         finish_reason: reason,
       })),
       usage: combineUsage(this.#finished),
+      ...draftMetrics(this.#finished),
     };
   }
 }

@@ -16,7 +16,14 @@ import type { AnswerCollector, AnswerHead, Endpoint, PreparedRequest, StreamWrit
 import { finishReason, type ChoiceEvent } from "./generate.ts";
 import { CompletionLogprobColumns } from "./logprobs.ts";
 import { obfuscated } from "./obfuscation.ts";
-import { combineUsage, runningUsage, streamedUsage, type FinishedChoice, type StreamedUsage } from "./usage.ts";
+import {
+  combineUsage,
+  draftMetrics,
+  runningUsage,
+  streamedUsage,
+  type FinishedChoice,
+  type StreamedUsage,
+} from "./usage.ts";
 
 /** OpenAI's default, kept although it is short. */
 const DEFAULT_MAX_TOKENS = 16;
@@ -82,7 +89,8 @@ class CompletionWriter implements StreamWriter {
 
   end(): string {
     if (this.#usage === "none") return SSE_DONE;
-    return sseData({ ...this.#envelope, choices: [], usage: combineUsage(this.#finished) }) + SSE_DONE;
+    const usage = combineUsage(this.#finished);
+    return sseData({ ...this.#envelope, choices: [], usage, ...draftMetrics(this.#finished) }) + SSE_DONE;
   }
 
   #promptOf(choice: number): number {
@@ -146,6 +154,7 @@ class CompletionCollector implements AnswerCollector {
         return { index, text, logprobs: this.#logprobs(columns), finish_reason: reason };
       }),
       usage: combineUsage(this.#finished),
+      ...draftMetrics(this.#finished),
     };
   }
 

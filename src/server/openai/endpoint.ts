@@ -39,6 +39,8 @@ export interface PreparedRequest {
   readonly forced?: NamedConstraint | null;
   /** Tokens that must not come. */
   readonly barred?: readonly number[];
+  /** What the answer is expected to be, for drafts. */
+  readonly prediction?: readonly number[];
 }
 
 /** Events to the text of server-sent events; "" when an event shows nothing. */

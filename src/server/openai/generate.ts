@@ -33,6 +33,8 @@ export interface GenerationSettings {
   readonly forced?: NamedConstraint | null;
   /** Tokens that must not come, whatever the model thinks of them. */
   readonly barred?: readonly number[];
+  /** What the answer is expected to be, for drafts. */
+  readonly prediction?: readonly number[];
   readonly arrivalMs: number;
   readonly requestId: string;
   /** The server's own limit of prompt and answer together. */
@@ -101,6 +103,7 @@ export function generateRequests(
         ...given("ignoreEos", fields.ignore_eos),
         ...given("stop", stopList(fields.stop)),
         ...given("thinkingBudget", budgetTokens(settings.thinkingBudget, maxTokens)),
+        ...given("prediction", settings.prediction),
         ...given("grammar", constraint?.constraint),
         ...given("grammarField", constraint?.param),
         ...given("slo", slo),

@@ -1,5 +1,5 @@
 /** Token counts and deadlines of one HTTP request, which may be several generations (n, or several prompts). */
-import type { GenerationFields, SloReport, UsageBody } from "../../protocol/index.ts";
+import type { GenerationFields, ResponseMetrics, SloReport, UsageBody } from "../../protocol/index.ts";
 import type { Usage } from "../../runtime/index.ts";
 
 /** A finished generation and the prompt it belongs to: a prompt is counted once however many answers it got. */
@@ -23,7 +23,7 @@ export function runningUsage(promptTokens: number, completionTokens: number, rea
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
-    ...details(0, reasoningTokens),
+    ...details(0, reasoningTokens, 0, 0),
   };
 }
 
@@ -41,25 +41,58 @@ export function combineUsage(choices: readonly FinishedChoice[]): UsageBody {
     ...details(
       sum(firsts, (usage) => usage.cachedTokens),
       sum(choices, (usage) => usage.reasoningTokens),
+      sum(choices, ({ drafts }) => drafts?.acceptedTokens ?? 0),
+      sum(choices, ({ drafts }) => drafts?.rejectedTokens ?? 0),
     ),
-    slo: worstOutcome(choices.map(({ usage }) => usage.slo)),
+    slo: { ...worstOutcome(choices.map(({ usage }) => usage.slo)), ...transfer(choices) },
   };
 }
 
-/** There is no audio, and predictions are accepted without being used. */
+/** How drafts fared, as answers tell it; nothing where nothing was drafted, or several generations would be mixed. */
+export function draftMetrics(choices: readonly FinishedChoice[]): { readonly metrics?: ResponseMetrics } {
+  const drafts = choices.length === 1 ? choices[0]!.usage.drafts : undefined;
+  if (drafts === undefined) return {};
+  const { acceptedTokens, rejectedTokens, draftsByAccepted } = drafts;
+  const steps = draftsByAccepted.reduce((sum, count) => sum + count, 0);
+  return {
+    metrics: {
+      speculative_decoding: {
+        num_spec_steps: steps,
+        num_draft_tokens: acceptedTokens + rejectedTokens,
+        num_accepted_draft_tokens: acceptedTokens,
+        mean_acceptance_length: 1 + acceptedTokens / steps,
+        draft_acceptance_rate: acceptedTokens / (acceptedTokens + rejectedTokens),
+        acceptance_histogram: [...draftsByAccepted],
+      },
+    },
+  };
+}
+
+/** There is no audio. */
 function details(
   cachedTokens: number,
   reasoningTokens: number,
+  acceptedTokens: number,
+  rejectedTokens: number,
 ): Pick<UsageBody, "prompt_tokens_details" | "completion_tokens_details"> {
   return {
     prompt_tokens_details: { cached_tokens: cachedTokens, audio_tokens: 0 },
     completion_tokens_details: {
       reasoning_tokens: reasoningTokens,
       audio_tokens: 0,
-      accepted_prediction_tokens: 0,
-      rejected_prediction_tokens: 0,
+      accepted_prediction_tokens: acceptedTokens,
+      rejected_prediction_tokens: rejectedTokens,
     },
   };
+}
+
+/** The longest of its hand-overs; nothing where keys and values stayed where they were. */
+function transfer(choices: readonly FinishedChoice[]): Pick<SloReport, "kv_transfer_ms"> {
+  const longest = extreme(
+    choices.map(({ usage }) => usage.transferMs ?? null),
+    Math.max,
+  );
+  return longest === null ? {} : { kv_transfer_ms: longest };
 }
 
 /** A request is as late as its latest answer; `outcomes` holds at least one. */

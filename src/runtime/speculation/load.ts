@@ -1,0 +1,114 @@
+/**
+ * Makes the speculator that an engine's options ask for, in the engine's worker: drafters, and for a drafting model its
+ * sessions, cache and what a pass costs. Nothing is made for engines that do not speculate.
+ */
+import { assert, type Clock } from "../../core/index.ts";
+import {
+  DraftModel,
+  KvPages,
+  NgramDrafter,
+  PredictionDrafter,
+  StepExecutor,
+  type DecoderConfig,
+  type Drafter,
+} from "../../llm/index.ts";
+import { StepCost } from "../../sched/index.ts";
+import { calibrate } from "../calibrate.ts";
+import { readOutline, withWeights } from "../load-model.ts";
+import type { EnginePlan } from "../plan.ts";
+import type { EngineOptions } from "../types.ts";
+import { draftTokensOf, SOURCES_OF, type SpeculationOptions } from "./options.ts";
+import { Speculator } from "./speculator.ts";
+
+/** What the engine's own model says of drafts. */
+export interface DraftTarget {
+  readonly config: DecoderConfig;
+  readonly endTokens: readonly number[];
+  /** Chunks of so many tokens have other last bits: drafts stay below. */
+  readonly ortRowThreshold: number;
+}
+
+/** A speculator and the sessions behind it, to be disposed of with the engine's. */
+export interface LoadedSpeculator {
+  readonly speculator: Speculator;
+  readonly model: StepExecutor | null;
+}
+
+/** Tokens up to which a pass of the drafting model is measured, and how long that may take. */
+const CALIBRATED_TOKENS = 128;
+const CALIBRATION_LIMIT_MS = 200;
+/** A drafter that never catches up never drafts. */
+const LEAST_CATCH_UP_TOKENS = 32;
+
+/** Null where the options do not ask for one. @throws PunctualError as loading a model does. */
+export async function loadSpeculator(
+  options: EngineOptions,
+  plan: EnginePlan,
+  target: DraftTarget,
+  clock: Clock,
+): Promise<LoadedSpeculator | null> {
+  const { speculation } = options;
+  if (speculation === undefined || speculation.method === "off") return null;
+  const cost = new StepCost();
+  const sources = SOURCES_OF[speculation.method];
+  const model = sources.includes("model")
+    ? await loadDraftModel(options, speculation, plan, target, clock, cost)
+    : null;
+  const drafters = sources.map((source): Drafter => {
+    if (source === "prediction") return new PredictionDrafter((id) => speculator.predictionOf(id));
+    if (source === "ngram") return new NgramDrafter(speculation.ngram);
+    assert(model !== null, "a model that drafts is loaded");
+    return model.drafter;
+  });
+  const speculator: Speculator = new Speculator({
+    drafters,
+    tokens: Math.min(draftTokensOf(speculation), target.ortRowThreshold - 2),
+    adaptive: speculation.adaptive ?? true,
+    drawn: speculation.drafts === "drawn",
+    ...(model === null ? {} : { passMs: (sequences: number) => cost.stepMs(sequences) }),
+  });
+  return { speculator, model: model?.executor ?? null };
+}
+
+async function loadDraftModel(
+  options: EngineOptions,
+  speculation: SpeculationOptions,
+  { info, calibration }: EnginePlan,
+  target: DraftTarget,
+  clock: Clock,
+  cost: StepCost,
+): Promise<{ readonly executor: StepExecutor; readonly drafter: DraftModel }> {
+  const { model: source } = speculation;
+  assert(source !== undefined, "the options of a drafting model are checked");
+  const { config } = await readOutline(source);
+  const kv = { pages: info.kvPages, pageTokens: info.pageTokens };
+  const executor = await withWeights(source, config, (weights) =>
+    StepExecutor.create({
+      config,
+      weights,
+      weightsFormat: speculation.weights ?? info.weights,
+      threads: info.threads,
+      kv: { format: options.kvFormat ?? "f32", ...kv },
+      ...(options.weightCacheDir === undefined ? {} : { weightCacheDir: options.weightCacheDir }),
+    }),
+  );
+  const pages = new KvPages(kv);
+  const { budgetTokens } = await calibrate(executor, pages, clock, cost, {
+    ...calibration,
+    maxTokens: CALIBRATED_TOKENS,
+    minTokens: 1,
+    limitMs: CALIBRATION_LIMIT_MS,
+    vocabSize: config.vocabSize,
+    decodes: 0,
+  });
+  const drafter = new DraftModel({
+    executor,
+    pages,
+    vocabSize: target.config.vocabSize,
+    endTokens: target.endTokens,
+    catchUpTokens: Math.max(LEAST_CATCH_UP_TOKENS, budgetTokens),
+    clock,
+    observe: (tokens, ms) => cost.observe(tokens, ms),
+  });
+  return { executor, drafter };
+}
