@@ -37,6 +37,8 @@ export const sloReportSchema = z.object({
   tpot_ms: z.number().nullable(),
   e2e_ms: z.number().nullable(),
   slack_ms: z.number().nullable(),
+  /** Of the time to the second token, that of moving keys and values to where tokens are made; absent where nothing moved. */
+  kv_transfer_ms: z.number().optional(),
 });
 /** What became of the deadline. */
 export type SloReport = z.infer<typeof sloReportSchema>;

@@ -44,6 +44,7 @@ export {
   type DisaggregatedOptions,
   type PhasesMode,
   type PhaseStats,
+  type TransferStats,
   type SemiPdOptions,
   type Sharing,
   type SlotUse,

@@ -12,7 +12,13 @@ const phases: PhaseStats = {
   sequences: { prefill: 1, transfer: 0, decode: 3 },
   moves: 2,
   lastDecision: null,
-  transfers: { count: 5, aborted: 1, bytes: 4096, ms: 250 },
+  transfers: {
+    count: 5,
+    aborted: 1,
+    bytes: 4096,
+    ms: 250,
+    seconds: { bounds: [0.01, 0.1], cumulative: [2, 5, 5], sum: 0.3, count: 5 },
+  },
 };
 
 function page(of: PhaseStats | null): string {
@@ -32,6 +38,8 @@ test("shares and slots by phase, and transfers where there are any", () => {
   expect(apart).toContain('punctual_phases_info{model_name="m",mode="disaggregated"} 1');
   expect(apart).toContain('punctual_kv_transfers_total{model_name="m",end="aborted"} 1');
   expect(apart).toContain('punctual_kv_transfer_seconds_total{model_name="m"} 0.25');
+  expect(apart).toContain('punctual_request_kv_transfer_seconds_bucket{model_name="m",le="0.1"} 5');
+  expect(apart).toContain('punctual_request_kv_transfer_seconds_sum{model_name="m"} 0.3');
 });
 
 test("nothing of an engine whose phases are colocated", () => {

@@ -31,4 +31,6 @@ export function writePhases(page: Exposition, { name, phases }: EngineStats): vo
   page.counter("punctual_kv_transfers_total", "", { ...labels, end: "aborted" }, transfers.aborted);
   page.counter("punctual_kv_transfer_bytes_total", "Keys and values moved.", labels, transfers.bytes);
   page.counter("punctual_kv_transfer_seconds_total", "Time that hand-overs took.", labels, transfers.ms / 1000);
+  const took = "From a request's first token to its place among the decodes, in seconds: waiting for room and copying.";
+  page.histogram("punctual_request_kv_transfer_seconds", took, labels, transfers.seconds);
 }

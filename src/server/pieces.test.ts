@@ -102,6 +102,16 @@ describe("usage", () => {
     expect(combined.prompt_tokens_details.cached_tokens).toBe(4);
     expect(combined.slo).toEqual({ attained: false, ttft_ms: 40, tpot_ms: null, e2e_ms: 50, slack_ms: -2 });
   });
+
+  test("says how long keys and values were on their way, where they moved", () => {
+    const choices = [
+      { prompt: 0, usage: { ...usage(3), transferMs: 1.25 } },
+      { prompt: 0, usage: { ...usage(3), transferMs: 2.0004999 } },
+      { prompt: 0, usage: usage(1) },
+    ];
+    expect(combineUsage(choices).slo?.kv_transfer_ms).toBe(2);
+    expect(combineUsage(choices.slice(2)).slo).not.toHaveProperty("kv_transfer_ms");
+  });
 });
 
 describe("chat stream writer", () => {

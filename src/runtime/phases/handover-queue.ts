@@ -3,12 +3,23 @@
  * side, and those whose keys and values are being copied. They hold their pages at the prompts' side until the copy is
  * complete, and from the beginning of the copy pages at the other side too; letting one go gives both back.
  */
-import { assert, type Clock } from "../../core/index.ts";
+import { assert, Histogram, type Clock } from "../../core/index.ts";
 import type { KvPages, SequencePages } from "../../llm/index.ts";
 import type { Phase } from "../../sched/index.ts";
 import type { LiveSequence } from "../sequence.ts";
 import type { KvHandover, Transfer } from "./handover.ts";
-import type { PhaseStats } from "./options.ts";
+import type { TransferStats } from "./options.ts";
+
+const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+
+/** Where nothing is handed over. */
+export const NO_TRANSFERS: TransferStats = {
+  count: 0,
+  aborted: 0,
+  bytes: 0,
+  ms: 0,
+  seconds: snapshot(new Histogram(SECONDS)),
+};
 
 export interface HandoverQueueOptions {
   readonly handover: KvHandover;
@@ -33,6 +44,7 @@ export class HandoverQueue {
   readonly #options: HandoverQueueOptions;
   readonly #entries = new Map<number, Entry>();
   readonly #totals = { count: 0, aborted: 0, bytes: 0, ms: 0 };
+  readonly #seconds = new Histogram(SECONDS);
 
   constructor(options: HandoverQueueOptions) {
     this.#options = options;
@@ -50,8 +62,8 @@ export class HandoverQueue {
     return active;
   }
 
-  get totals(): PhaseStats["transfers"] {
-    return { ...this.#totals };
+  get totals(): TransferStats {
+    return { ...this.#totals, seconds: snapshot(this.#seconds) };
   }
 
   add(sequence: LiveSequence): void {
@@ -96,7 +108,9 @@ export class HandoverQueue {
 
   #arrive({ sequence, sinceMs }: Entry, target: SequencePages): void {
     this.#entries.delete(sequence.spec.seq);
-    sequence.rehome(target, this.#options.clock.nowMs() - sinceMs);
+    const transferMs = this.#options.clock.nowMs() - sinceMs;
+    this.#seconds.observe(transferMs / 1000);
+    sequence.rehome(target, transferMs);
     if (this.#options.prefixCache) target.commit(sequence.known.subarray(0, sequence.computed));
     this.#options.arrived(sequence);
   }
@@ -123,4 +137,9 @@ export class HandoverQueue {
       for (const page of moving?.target.pages ?? []) held.decode.add(page);
     }
   }
+}
+
+function snapshot(histogram: Histogram): TransferStats["seconds"] {
+  const { bounds, sum, count } = histogram;
+  return { bounds, cumulative: histogram.cumulative(), sum, count };
 }

@@ -9,6 +9,7 @@
  * In the last two each worker computes on one thread, so that there are never more runnable threads than two cores.
  */
 import { fail } from "../../core/index.ts";
+import type { HistogramSnapshot } from "../types.ts";
 import { checkShareOptions, type Phase, type ShareControllerOptions, type ShareDecision } from "../../sched/index.ts";
 
 /** See the head of phases/options.ts. */
@@ -65,8 +66,19 @@ export interface PhaseStats {
   /** Times the controller has moved the share. */
   readonly moves: number;
   readonly lastDecision: ShareDecision | null;
-  /** Of disaggregated engines: hand-overs complete and broken off, and what they moved. */
-  readonly transfers: { readonly count: number; readonly aborted: number; readonly bytes: number; readonly ms: number };
+  /** Of disaggregated engines. */
+  readonly transfers: TransferStats;
+}
+
+/** Hand-overs since the worker began. */
+export interface TransferStats {
+  /** Complete and broken off, and what the complete ones moved. */
+  readonly count: number;
+  readonly aborted: number;
+  readonly bytes: number;
+  readonly ms: number;
+  /** Of complete ones: from the first token's end to the place among the decodes, waiting for room included, seconds. */
+  readonly seconds: HistogramSnapshot;
 }
 
 /** Throws invalid_request naming the option that is out of range or belongs to another mode. */

@@ -30,7 +30,7 @@ import { StepLoop } from "../step-loop.ts";
 import type { LoopPhase, SequenceQueues } from "../step-loop-options.ts";
 import type { Vocabulary } from "../text-assembler.ts";
 import type { KvHandover } from "./handover.ts";
-import { HandoverQueue } from "./handover-queue.ts";
+import { HandoverQueue, NO_TRANSFERS } from "./handover-queue.ts";
 import type { PairedPrefill } from "./paired-prefill.ts";
 import type { PhaseStats } from "./options.ts";
 import type { LaneExecutor } from "./peer.ts";
@@ -371,7 +371,7 @@ export class PhaseLoops {
   get stats(): PhaseStats {
     return this.#options.shares.stats(
       { prefill: this.#count("prefill"), transfer: this.#handovers?.size ?? 0, decode: this.#count("decode") },
-      this.#handovers?.totals ?? { count: 0, aborted: 0, bytes: 0, ms: 0 },
+      this.#handovers?.totals ?? NO_TRANSFERS,
     );
   }
 

@@ -119,6 +119,8 @@ test("a hand-over says what it took, per request and in all", async () => {
   const { transfers } = engine.stats().phases!;
   expect(transfers).toMatchObject({ count: 1, aborted: 0 });
   expect(transfers.bytes).toBeGreaterThan(0);
+  expect(transfers.seconds.count).toBe(1);
+  expect(transfers.seconds.sum).toBeCloseTo(finish.usage.transferMs! / 1000, 9);
   // One token is complete where its prompt is: nothing moves.
   expect((await collect(engine.submit(request(2, { maxTokens: 1 })))).finish.usage.transferMs).toBeUndefined();
 });
