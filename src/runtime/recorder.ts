@@ -5,14 +5,15 @@
  *
  * Tokens are written as block ids, 52 bits of the hash chain over full pages: enough to know what shares what, not what
  * it said. Under a salt that nobody knows, ids cannot be compared with those of guessed texts or of other recordings. Where
- * the engine predicts lengths, a request also carries what the predictor is told: counts of its tokens in 62 unsalted
- * hash buckets, which do not tell a text but can confirm a guess of a short one.
+ * the engine predicts lengths, a request also carries what the predictor is told: counts of its tokens in 62 hash buckets,
+ * under the same salt. The live predictor is told these very counts, so that a replay learns what it learnt.
  */
 import { hashBlock, rootHash } from "../llm/index.ts";
 import {
   lengthFeatures,
   type CostPoints,
   type DecisionLogEntry,
+  type LengthFeatures,
   type PolicyOptions,
   type SchedulerLimits,
 } from "../sched/index.ts";
@@ -24,6 +25,7 @@ import {
   type RecordingLine,
 } from "../workload/index.ts";
 import type { SequenceEnd, SequenceSpec } from "./messages.ts";
+import { SecretIds } from "./secret-ids.ts";
 import type { LiveSequence } from "./sequence.ts";
 import type { RequestEnd } from "./types.ts";
 
@@ -63,7 +65,7 @@ export function blockIds(tokens: ArrayLike<number>, pageTokens: number, salt = "
 
 /** How a recorder may differ from the plain one. */
 export interface LoopRecorderOptions {
-  /** Of the block ids; none when absent. */
+  /** Of the block ids and the features; none when absent. */
   readonly salt?: string;
   /** Whether the step that begins is to be written with its decision, which is most of the work; always when absent. */
   readonly wantsDecision?: () => boolean;
@@ -77,7 +79,8 @@ export class LoopRecorder {
   readonly #pageTokens: number;
   readonly #salt: string;
   readonly #wantsDecision: () => boolean;
-  readonly #features: boolean;
+  /** Null: no features. */
+  readonly #secret: SecretIds | null;
   /** Lines of what came while a step ran: they follow it, because it did not see them. */
   #late: RecordingLine[] | null = null;
 
@@ -86,7 +89,7 @@ export class LoopRecorder {
     this.#pageTokens = pageTokens;
     this.#salt = options.salt ?? "";
     this.#wantsDecision = options.wantsDecision ?? (() => true);
-    this.#features = options.features ?? false;
+    this.#secret = options.features === true ? new SecretIds(`features ${this.#salt}`) : null;
   }
 
   /** Asked once per step. */
@@ -105,8 +108,10 @@ export class LoopRecorder {
     this.#sink(head);
   }
 
-  request(spec: SequenceSpec): void {
+  /** @returns the features that are to stand for the prompt wherever lengths are predicted; undefined where none are. */
+  request(spec: SequenceSpec): LengthFeatures | undefined {
     const { seq, arrivalMs, promptTokens, maxTokens, slo, task } = spec;
+    const features = this.#secret === null ? undefined : lengthFeatures(this.#secret.of(promptTokens), maxTokens);
     this.#write({
       kind: "request",
       id: seq,
@@ -116,8 +121,9 @@ export class LoopRecorder {
       slo,
       ...(task === undefined ? {} : { task }),
       hashIds: blockIds(promptTokens, this.#pageTokens, this.#salt),
-      ...(this.#features ? { features: [...lengthFeatures(promptTokens, maxTokens)] } : {}),
+      ...(features === undefined ? {} : { features: [...features] }),
     });
+    return features;
   }
 
   moved(kind: "cancel" | "pause" | "resume", seq: number, atMs: number): void {

@@ -148,9 +148,10 @@ export class StepLoop {
     const { vocabulary, executor } = this.#options;
     const sequence = new LiveSequence(spec, vocabulary, executor.topK);
     this.#waiting.set(spec.seq, sequence);
-    this.#options.recorder?.request(spec);
+    const features = this.#options.recorder?.request(spec);
     const { seq: id, promptTokens: prompt, arrivalMs, maxTokens, slo, task } = spec;
-    this.#outlook.arrived({ id, prompt, arrivalMs, maxTokens, slo, ...(task === undefined ? {} : { task }) });
+    const known = { ...(task === undefined ? {} : { task }), ...(features === undefined ? {} : { features }) };
+    this.#outlook.arrived({ id, prompt, arrivalMs, maxTokens, slo, ...known });
     if (spec.grammar === undefined) return;
     try {
       sequence.guide(this.#grammarsOf(vocabulary).get(spec.grammar).start());

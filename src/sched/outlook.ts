@@ -20,7 +20,7 @@ export interface ArrivedRequest {
   readonly maxTokens: number;
   readonly slo: Slo;
   readonly task?: Pick<TaskStage, "id" | "stage">;
-  /** What a predictor knows of the prompt, where the prompt itself is not at hand (a replay); made from it when absent. */
+  /** What a predictor knows of the prompt, where that is not to be made from it (recordings and their replays). */
   readonly features?: LengthFeatures;
 }
 
