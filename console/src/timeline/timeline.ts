@@ -142,9 +142,10 @@ const MAX_STEMS = 360;
 /** A target this many times beyond the end is told in words: it would squeeze the answer into a corner. */
 const FAR = 2.5;
 
-/** The shape of a timeline; null when it has no length yet. */
+/** The shape of a timeline; null when it has no length yet, or when the page saw nothing come. */
 export function timelineShape(timeline: Timeline): TimelineShape | null {
   const { tokenMs, chunks, queueEndMs, endMs, targets } = timeline;
+  if (timeline.source === "client" && tokenMs.length === 0) return null;
   const lastChunk = chunks.at(-1);
   const chunksEnd = lastChunk === undefined ? 0 : lastChunk.startMs + lastChunk.durationMs;
   const end = Math.max(endMs ?? 0, tokenMs.at(-1) ?? 0, chunksEnd, queueEndMs ?? 0);

@@ -16,6 +16,8 @@ export function Dialog(props: {
     const element = dialog.current;
     const before = document.activeElement;
     element?.showModal();
+    // To the first thing to fill in; where there is none, to the dialog itself rather than its cross.
+    (element?.querySelector<HTMLElement>("input, select, textarea") ?? element)?.focus();
     return () => {
       element?.close();
       if (before instanceof HTMLElement) before.focus();
@@ -26,6 +28,7 @@ export function Dialog(props: {
     // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-noninteractive-element-interactions
     <dialog
       ref={dialog}
+      tabIndex={-1}
       class={props.isWide === true ? "dialog dialog-wide" : "dialog"}
       aria-labelledby={title}
       onCancel={(event) => {

@@ -1,12 +1,13 @@
 /** One column of an answer: what was thought, said and called, what went wrong, its timeline, and what can be done with it. */
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { formatSpan } from "../../lib/format.ts";
 import { formatRoute } from "../../lib/router.ts";
 import { Button, IconButton } from "../../ui/button.tsx";
 import { adviceOn } from "./advice.ts";
 import { CallView } from "./calls-view.tsx";
-import { copyText, Markdown } from "./markdown-view.tsx";
+import { CodeBlock, copyText, Markdown } from "./markdown-view.tsx";
+import { readJson } from "./request-body.ts";
 import { TimelineView } from "../../timeline/timeline-view.tsx";
 import { shownAnswer, type Answer, type AnswerError, type Column } from "./types.ts";
 
@@ -28,7 +29,7 @@ export function AnswerColumn(
     <article class="answer" aria-busy={isComing}>
       {heading === null ? null : <h3 class="answer-heading">{heading}</h3>}
       <Thinking answer={answer} />
-      {answer.content === "" ? null : <Markdown text={answer.content} />}
+      {answer.content === "" ? null : <Content text={answer.content} />}
       {answer.calls.map((call, i) => (
         <CallView key={i} call={call} />
       ))}
@@ -41,6 +42,18 @@ export function AnswerColumn(
       {isComing ? null : <Actions {...props} answer={answer} />}
     </article>
   );
+}
+
+/** An answer that is JSON as a whole reads best in order; anything else is markdown. */
+function Content({ text }: { readonly text: string }): JSX.Element {
+  const json = useMemo(() => jsonInOrder(text), [text]);
+  return json === null ? <Markdown text={text} /> : <CodeBlock language="JSON" text={json} />;
+}
+
+function jsonInOrder(text: string): string | null {
+  if (!/^\s*[{[]/.test(text)) return null;
+  const read = readJson(text);
+  return read !== null && "value" in read ? JSON.stringify(read.value, null, 2) : null;
 }
 
 function Waiting(): JSX.Element {
@@ -94,10 +107,12 @@ function Failure(props: {
     <div class="problem" role="alert">
       <strong>{title}</strong>
       <span>{advice}</span>
-      <span class="small soft">
-        The server said: {error.message}
-        {error.param === null ? "" : ` (${error.param})`}
-      </span>
+      {error.code === "unreachable" ? null : (
+        <span class="small soft">
+          The server said: {error.message}
+          {error.param === null ? "" : ` (${error.param})`}
+        </span>
+      )}
       {retryInMs === null || !canRetry ? null : (
         <div>
           <RetryButton waitMs={retryInMs} onRetry={onRetry} />

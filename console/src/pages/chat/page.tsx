@@ -77,7 +77,7 @@ function ChatView({ id }: { readonly id: string }): JSX.Element {
       <ConversationList current={id} onChosen={close} />
       <section class="chat-main" aria-label={conversation.title}>
         <ChatHead conversation={conversation} model={model} opened={opened} onToggle={toggle} />
-        <Scroller conversation={conversation}>
+        <Scroller>
           {conversation.turns.length === 0 ? (
             <Beginning model={model} onChip={tryChip} />
           ) : (
@@ -182,13 +182,18 @@ function ChatHead(props: {
 }
 
 /** Scrolls, and follows the end as long as the reader is there. */
-function Scroller(props: { readonly conversation: Conversation; readonly children: JSX.Element }): JSX.Element {
+function Scroller({ children }: { readonly children: JSX.Element }): JSX.Element {
   const place = useRef<HTMLDivElement>(null);
+  const column = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
   useLayoutEffect(() => {
     const element = place.current!;
-    if (isAtEnd.current) element.scrollTop = element.scrollHeight;
-  }, [props.conversation.turns]);
+    const observer = new ResizeObserver(() => {
+      if (isAtEnd.current) element.scrollTop = element.scrollHeight;
+    });
+    observer.observe(column.current!);
+    return () => observer.disconnect();
+  }, []);
   return (
     <div
       class="chat-scroll"
@@ -198,7 +203,9 @@ function Scroller(props: { readonly conversation: Conversation; readonly childre
         isAtEnd.current = scrollHeight - scrollTop - clientHeight < 40;
       }}
     >
-      <div class="chat-column">{props.children}</div>
+      <div class="chat-column" ref={column}>
+        {children}
+      </div>
     </div>
   );
 }
