@@ -10,6 +10,7 @@ import {
 } from "../protocol/index.ts";
 import type { PlanEvent, PlanRequest, TraceCard, WorldEvent } from "../protocol/index.ts";
 import { createServer, plainKey, type PunctualServer } from "../server/index.ts";
+import { createDeployment } from "../sim/index.ts";
 import { createPlanJobs, type PlanJobs, type PlanJobsOptions } from "./plan-service.ts";
 
 let server: PunctualServer | null = null;
@@ -217,6 +218,7 @@ describe("a trace that is brought", () => {
     const choices = planChoicesSchema.parse(await (await fetch(`${url}/admin/plan`)).json());
     expect(choices.traces).toEqual([card]);
     expect(choices.generators.map(({ name }) => name)).toContain("azure-code");
+    for (const cost of choices.costs) expect(createDeployment(cost).deployment.kvTokens).toBeGreaterThan(1000);
     const done = last(await planned(url, { ...small, workload: { kind: "trace", id: card.id }, rate: 2 }));
     if (done.kind !== "done") throw new Error(JSON.stringify(done));
     expect(done.command).toContain("--trace day.csv --rate 2");

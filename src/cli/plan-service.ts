@@ -100,10 +100,27 @@ async function choicesOf(traces: readonly TraceCard[]): Promise<PlanChoices> {
     ],
     policies: POLICY_NAMES,
     dispatches: DISPATCH_NAMES,
-    costs: TABLE_NAMES,
+    costs: [...TABLE_NAMES, ...(await rooflineNames())],
     traces,
     limits: { traceBytes, requests, worldRequests, devices, instances },
   };
+}
+
+const PARALLEL: readonly number[] = [1, 2, 4, 8];
+/** A cache smaller than this share of the weights serves nobody. */
+const LEAST_CACHE = 0.1;
+
+/** Each model on each kind of device, on as few as hold it. */
+async function rooflineNames(): Promise<string[]> {
+  const { GPUS, MODEL_SHAPES, createDeployment } = await import("../sim/index.ts");
+  return MODEL_SHAPES.flatMap(({ name: model, parameters }) =>
+    GPUS.flatMap(({ name: gpu, memoryBytes }) => {
+      const parallel = PARALLEL.find((devices) => memoryBytes * devices * 0.9 > parameters * 2 * (1 + LEAST_CACHE));
+      if (parallel === undefined) return [];
+      const name = `roofline:${gpu}:${model}:tp${parallel}`;
+      return createDeployment(name).deployment.kvTokens > 0 ? [name] : [];
+    }),
+  );
 }
 
 /** The traces that were brought, oldest first. */

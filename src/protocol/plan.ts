@@ -155,7 +155,7 @@ export const planChoicesSchema = z.object({
   generators: z.array(z.object({ name: z.string(), about: z.string() })).readonly(),
   policies: z.array(z.string()).readonly(),
   dispatches: z.array(z.string()).readonly(),
-  /** Names for `cost` of a simulated world, beside rooflines. */
+  /** Names for `cost` of a simulated world: measured tables first, then rooflines. */
   costs: z.array(z.string()).readonly(),
   traces: z.array(traceCardSchema).readonly(),
   /** Most of each. */

@@ -62,8 +62,19 @@ function PartDrawing({ part, isAfter }: { readonly part: Part; readonly isAfter:
   );
 }
 
-/** "TP 2, PP 1"; nothing for a single device. */
-export function parallelText({ tensorParallel, pipelineStages }: Part): string {
-  if (tensorParallel * pipelineStages === 1) return "";
-  return `TP ${tensorParallel}, PP ${pipelineStages}`;
+/** "TP 2, PP 2", without what is 1. */
+function parallelText({ tensorParallel, pipelineStages }: Part): string {
+  const parts = { TP: tensorParallel, PP: pipelineStages };
+  return Object.entries(parts)
+    .flatMap(([name, count]) => (count > 1 ? [`${name} ${count}`] : []))
+    .join(", ");
+}
+
+/** "2 × a100 TP 2, steps of 512": what is to be started, without the model, which is the same for all. */
+export function placementText({ parts, stepTokens }: PlacementBody): string {
+  const words = parts.map((part) => {
+    const kind = [`${part.instances} × ${part.gpu}`, parallelText(part)].filter(Boolean).join(" ");
+    return part.role === "both" ? kind : `${kind} for ${ROLE_TEXT[part.role]}`;
+  });
+  return words.join(", ") + (stepTokens === undefined ? "" : `, steps of ${stepTokens}`);
 }

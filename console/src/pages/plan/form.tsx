@@ -31,7 +31,14 @@ export function PlanForm(): JSX.Element {
   );
 }
 
-function Group({ title, children }: { readonly title: string; readonly children: ComponentChildren }): JSX.Element {
+/** Fields that belong together. */
+export function Group({
+  title,
+  children,
+}: {
+  readonly title: string;
+  readonly children: ComponentChildren;
+}): JSX.Element {
   return (
     <fieldset class="pl-group">
       <legend>{title}</legend>
@@ -180,21 +187,24 @@ const TARGETS: readonly TargetRange[] = [
   { name: "deadlineMs", label: "Whole answer within", scale: DEADLINE, begin: 10_000 },
 ];
 
-function Objective(): JSX.Element {
+/** The targets, and the share that shall attain them unless only targets are asked. */
+export function Objective({ isShareAsked = true }: { readonly isShareAsked?: boolean }): JSX.Element {
   const { attain } = settings.value;
   return (
     <Group title="Objective">
       {TARGETS.map((target) => (
         <TargetSlider key={target.name} target={target} />
       ))}
-      <Slider
-        label="Attained by"
-        unit="%"
-        value={Number((attain * 100).toFixed(1))}
-        scale={ATTAIN}
-        bounds={[1, 100]}
-        onInput={(value) => change({ attain: value / 100 })}
-      />
+      {isShareAsked ? (
+        <Slider
+          label="Attained by"
+          unit="%"
+          value={Number((attain * 100).toFixed(1))}
+          scale={ATTAIN}
+          bounds={[1, 100]}
+          onInput={(value) => change({ attain: value / 100 })}
+        />
+      ) : null}
     </Group>
   );
 }

@@ -1,23 +1,43 @@
-/** The Plan page: the cheapest fleet that keeps an objective, found by simulation on the server while sliders move. */
+/**
+ * The Plan page: the cheapest fleet that keeps an objective, found by simulation on the server while sliders move; and,
+ * beside it, one simulated world (world.tsx).
+ */
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import "./plan.css";
+import { route } from "../../lib/router.ts";
 import { addShortcuts } from "../../lib/shortcuts.ts";
 import { Button } from "../../ui/button.tsx";
 import { EmptyState, PageHead, Problem } from "../../ui/page-head.tsx";
-import { toast } from "../../ui/toast.tsx";
 import { PlanForm } from "./form.tsx";
 import { PlanResult } from "./result.tsx";
-import { isBusy, progressOf, STAGE_TEXT, type PlanRun } from "./run.ts";
-import { ask, cancel, choices, choicesProblem, lastDone, loadChoices, missing, run, settings } from "./store.ts";
+import { isBusy, progressOf, STAGE_TEXT } from "./run.ts";
+import { Bar, Exports, Views } from "./views.tsx";
+import { WorldView } from "./world.tsx";
+import {
+  ask,
+  askIfOld,
+  cancel,
+  choices,
+  choicesProblem,
+  lastDone,
+  loadChoices,
+  missing,
+  run,
+  settings,
+} from "./store.ts";
 
 /** The page. */
 export function Page(): JSX.Element {
+  useEffect(() => void loadChoices(), []);
+  return route.value.path[0] === "world" ? <WorldView /> : <FleetView />;
+}
+
+function FleetView(): JSX.Element {
+  const isReady = choices.value !== null;
   useEffect(() => {
-    void loadChoices().then(() => {
-      if (choices.value !== null && run.value.status === "idle") ask(true);
-    });
-  }, []);
+    if (isReady) askIfOld("fleet");
+  }, [isReady]);
   useEffect(
     () =>
       addShortcuts([
@@ -26,11 +46,19 @@ export function Page(): JSX.Element {
       ]),
     [],
   );
+  const done = lastDone.value;
   return (
     <div class="page-column pl-page">
       <PageHead title="Plan" lead="The cheapest fleet that keeps an objective, found by simulation on this server.">
-        <Exports />
+        {done === null ? null : (
+          <Exports
+            command={done.command}
+            fileName="punctual-plan.json"
+            json={() => ({ command: done.command, seconds: done.seconds, plan: done.plan })}
+          />
+        )}
       </PageHead>
+      <Views shown="fleet" />
       <div class="pl-columns">
         <PlanForm />
         <div class="pl-results">
@@ -104,7 +132,7 @@ function Status(): JSX.Element {
             : "";
   return (
     <div class="pl-status">
-      <Bar run={run.value} />
+      <Bar share={progressOf(run.value)} isBusy={isBusy(run.value)} />
       <div class="pl-status-line">
         <span role="status" class="numbers">
           {words}
@@ -122,54 +150,4 @@ function Status(): JSX.Element {
       </div>
     </div>
   );
-}
-
-function Bar({ run: now }: { readonly run: PlanRun }): JSX.Element {
-  const share = progressOf(now);
-  return (
-    <div
-      class="pl-bar"
-      role="progressbar"
-      aria-label="Planning"
-      aria-valuemin={0}
-      aria-valuemax={100}
-      aria-valuenow={Math.round(share * 100)}
-      data-busy={isBusy(now)}
-    >
-      <i style={{ transform: `scaleX(${share})` }} />
-    </div>
-  );
-}
-
-function Exports(): JSX.Element | null {
-  const done = lastDone.value;
-  if (done === null) return null;
-  return (
-    <>
-      <Button isSmall icon="copy" onClick={() => void copy(done.command)} title={done.command}>
-        Copy as a command
-      </Button>
-      <Button isSmall icon="download" onClick={() => download(done)}>
-        JSON
-      </Button>
-    </>
-  );
-}
-
-async function copy(text: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast("Copied. It plans the same in a terminal.");
-  } catch {
-    toast("The browser did not let this page copy.", { isBad: true });
-  }
-}
-
-function download({ plan, seconds, command }: PlanRun): void {
-  const text = JSON.stringify({ command, seconds, plan }, null, 2);
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-  link.download = "punctual-plan.json";
-  link.click();
-  URL.revokeObjectURL(link.href);
 }

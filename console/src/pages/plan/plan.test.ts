@@ -1,9 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { PlanBody, PlanEvent, PlanMode, PlanPointBody, RatedBody } from "@protocol";
-import { planRequestSchema } from "../../../../src/protocol/plan.ts";
+import { planRequestSchema, worldRequestSchema } from "../../../../src/protocol/plan.ts";
 import { advance, begin, curveColumns, IDLE, isBusy, progressOf, rankedModes, type PlanRun } from "./run.ts";
-import { DEFAULT_SETTINGS, linearScale, logScale, MODES, planRequest, readSettings, workloadOf } from "./settings.ts";
+import {
+  DEFAULT_SETTINGS,
+  linearScale,
+  logScale,
+  MODES,
+  planRequest,
+  readSettings,
+  workloadOf,
+  worldRequest,
+} from "./settings.ts";
 
 describe("settings", () => {
   const requestOf = (part: Partial<typeof DEFAULT_SETTINGS>) => planRequest({ ...DEFAULT_SETTINGS, ...part });
@@ -19,6 +28,14 @@ describe("settings", () => {
       const made = requestOf(part);
       if ("problem" in made) throw new Error(made.problem);
       expect(planRequestSchema.parse(made.request)).toEqual(made.request);
+    }
+  });
+
+  test("make a world, with targets or without", () => {
+    for (const part of [{}, { ttftMs: null, tpotMs: null }, { migrate: true }]) {
+      const request = worldRequest({ ...DEFAULT_SETTINGS, ...part });
+      expect(worldRequestSchema.parse(request)).toEqual(request);
+      expect("slo" in request).toBe(!("ttftMs" in part));
     }
   });
 

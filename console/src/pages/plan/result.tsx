@@ -3,11 +3,11 @@ import type { PlanBody, RatedBody } from "@protocol";
 import type { JSX } from "preact";
 import { formatMs, formatNumber, formatShare } from "../../lib/format.ts";
 import { colourOf, LoadCurves, ScaleCurve } from "./curves.tsx";
-import { FleetDrawing } from "./fleet.tsx";
+import { FleetDrawing, placementText } from "./fleet.tsx";
 import { rankedModes, type ModeRun, type PlanRun } from "./run.ts";
 
 /** A multiple for people: "1.25×". */
-export const times = (factor: number): string => `${Number(factor.toPrecision(3))}×`;
+const times = (factor: number): string => `${Number(factor.toPrecision(3))}×`;
 
 /** The result so far. */
 export function PlanResult({ run, attain }: { readonly run: PlanRun; readonly attain: number }): JSX.Element {
@@ -71,7 +71,9 @@ function Headline({ title, rated }: { readonly title: string; readonly rated: Ra
       <div class="pl-headline">
         <div>
           <p class="soft small">{title}</p>
-          <h2>{placement.name}</h2>
+          <h2>
+            {placement.mode}: {placementText(placement)}
+          </h2>
         </div>
         <p class="pl-cost numbers">
           {formatNumber(placement.pricePerHour)}
@@ -89,7 +91,8 @@ function Headline({ title, rated }: { readonly title: string; readonly rated: Ra
   );
 }
 
-function Figure({ name, value }: { readonly name: string; readonly value: string }): JSX.Element {
+/** One figure with its name. */
+export function Figure({ name, value }: { readonly name: string; readonly value: string }): JSX.Element {
   return (
     <div>
       <dt>{name}</dt>
@@ -107,8 +110,9 @@ function Nothing({ plan }: { readonly plan: PlanBody }): JSX.Element {
       <ul class="pl-near">
         {plan.nearest.map(({ placement, point, mostLoad, tightestSlo }) => (
           <li key={placement.name}>
-            <strong>{placement.name}</strong> attains {formatShare(point.share)} of {formatShare(plan.attain)}; it would
-            at {times(mostLoad)} the rate{tightestSlo === null ? "" : `, or with ${times(tightestSlo)} the targets`}.
+            <strong>{placement.mode}</strong>, {placementText(placement)}, attains {formatShare(point.share)} of{" "}
+            {formatShare(plan.attain)}; it would at {times(mostLoad)} the rate
+            {tightestSlo === null ? "" : `, or with ${times(tightestSlo)} the targets`}.
           </li>
         ))}
       </ul>
@@ -182,7 +186,7 @@ function ModeRow({ mode: { mode, best, attains } }: { readonly mode: ModeRun }):
       <td class="number minor">{formatMs(point.ttftP90Ms)}</td>
       <td class="number minor">{formatMs(point.tpotP90Ms)}</td>
       <td class="number minor">{formatShare(point.utilization)}</td>
-      <td>{placement.name.replace(`${mode} `, "")}</td>
+      <td class="pl-placement">{placementText(placement)}</td>
     </tr>
   );
 }
@@ -206,7 +210,8 @@ function Edge(props: {
                 "nothing attains."
               ) : (
                 <>
-                  the cheapest is {placement.name}, {formatNumber(placement.pricePerHour)} an hour.
+                  the cheapest is {placement.mode}, {placementText(placement)}, for{" "}
+                  {formatNumber(placement.pricePerHour)} an hour.
                 </>
               )}
             </li>

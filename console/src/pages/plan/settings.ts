@@ -1,5 +1,5 @@
 /** What a visitor has set on the Plan page, and the request that it makes. Pure; kept by the browser as it is. */
-import type { PlanMode, PlanRequest, PlanWorkload } from "@protocol";
+import type { PlanMode, PlanRequest, PlanWorkload, WorldRequest } from "@protocol";
 
 /** All that is set. Targets that are off are null. */
 export interface PlanSettings {
@@ -24,6 +24,12 @@ export interface PlanSettings {
   readonly maxParallel: number;
   readonly maxStages: number;
   readonly seed: number;
+  /** Of a single world: its cost model, its policy, who gets a request, how many instances, whether requests move. */
+  readonly cost: string;
+  readonly policy: string;
+  readonly dispatch: string;
+  readonly instances: number;
+  readonly migrate: boolean;
   /** The text of a calibration for "local", which is not kept by the browser. */
   readonly calibration: { readonly name: string; readonly text: string } | null;
 }
@@ -71,6 +77,11 @@ export const DEFAULT_SETTINGS: PlanSettings = {
   maxParallel: 8,
   maxStages: 1,
   seed: 0,
+  cost: "roofline:a100-80g:llama3-8b:tp1",
+  policy: "splitfuse",
+  dispatch: "least-queue",
+  instances: 2,
+  migrate: false,
   calibration: null,
 };
 
@@ -123,11 +134,7 @@ export function planRequest(settings: PlanSettings): { readonly request: PlanReq
       ...(ratePerSecond === null ? (needsRate ? { rate: 1 } : {}) : { rate: ratePerSecond }),
       limit: settings.requests,
       seed: settings.seed,
-      slo: {
-        ...(ttftMs === null ? {} : { ttftMs }),
-        ...(tpotMs === null ? {} : { tpotMs }),
-        ...(deadlineMs === null ? {} : { deadlineMs }),
-      },
+      slo: targetsOf(settings),
       attain: settings.attain,
       gpus: [1, settings.mostDevices],
       prices: used.map(({ gpu, pricePerHour }) => ({ gpu, pricePerHour })),
@@ -137,6 +144,33 @@ export function planRequest(settings: PlanSettings): { readonly request: PlanReq
       maxParallel: settings.maxParallel,
       maxStages: settings.maxStages,
     },
+  };
+}
+
+/** The request for a single world. */
+export function worldRequest(settings: PlanSettings): WorldRequest {
+  const { ttftMs, tpotMs, deadlineMs, ratePerSecond, requests, seed } = settings;
+  const { cost, policy, dispatch, instances, migrate, source } = settings;
+  const hasTarget = (ttftMs ?? tpotMs ?? deadlineMs) !== null;
+  return {
+    workload: workloadOf(settings),
+    ...(ratePerSecond === null ? (source === "generate" ? { rate: 1 } : {}) : { rate: ratePerSecond }),
+    limit: requests,
+    seed,
+    ...(hasTarget ? { slo: targetsOf(settings) } : {}),
+    cost,
+    policy,
+    dispatch,
+    instances,
+    ...(migrate ? { migrate } : {}),
+  };
+}
+
+function targetsOf({ ttftMs, tpotMs, deadlineMs }: PlanSettings): PlanRequest["slo"] {
+  return {
+    ...(ttftMs === null ? {} : { ttftMs }),
+    ...(tpotMs === null ? {} : { tpotMs }),
+    ...(deadlineMs === null ? {} : { deadlineMs }),
   };
 }
 

@@ -1,11 +1,12 @@
 /** The state of the Plan page, which outlives a visit to another page: settings, the run, what the server offers. */
 import { signal } from "@preact/signals";
-import type { PlanChoices, PlanEvent, TraceCard } from "@protocol";
+import type { PlanChoices, PlanEvent, TraceCard, WorldBody, WorldEvent } from "@protocol";
 import { ApiError, getJson, send } from "../../lib/api.ts";
+import { route } from "../../lib/router.ts";
 import { browserStorage, writeSetting } from "../../lib/storage.ts";
 import { LatestJob } from "./job.ts";
 import { advance, begin, IDLE, isBusy, type PlanRun } from "./run.ts";
-import { planRequest, readSettings, type PlanSettings } from "./settings.ts";
+import { planRequest, readSettings, worldRequest, type PlanSettings } from "./settings.ts";
 
 const SLOT = "punctual.plan";
 const storage = browserStorage();
@@ -24,15 +25,89 @@ export const choicesProblem = signal<string | null>(null);
 export const missing = signal<string | null>(null);
 
 const job = new LatestJob<PlanEvent>("/admin/plan");
-/** Changes settings, keeps them, and plans again. */
+/** Changes settings, keeps them, and asks anew what is shown. */
 export function change(part: Partial<PlanSettings>): void {
   settings.value = { ...settings.value, ...part };
   writeSetting(storage, SLOT, { ...settings.value, calibration: null });
-  ask();
+  if (route.peek().path[0] === "world") {
+    isPlanOld = true;
+    askWorld();
+  } else {
+    isWorldOld = true;
+    ask();
+  }
+}
+
+// What was asked before the last change, and not since: the other view asks when it is shown.
+let isPlanOld = true;
+let isWorldOld = true;
+
+/** Asks what a view shows, unless that is known already. */
+export function askIfOld(view: "fleet" | "world"): void {
+  if (view === "fleet" && isPlanOld) ask(true);
+  if (view === "world" && isWorldOld) askWorld(true);
+}
+
+/** A single world: the latest word of it. */
+export interface WorldRun {
+  readonly status: "idle" | "running" | "done" | "failed" | "cancelled";
+  /** Requests over, of `requests`. */
+  readonly over: number;
+  readonly requests: number;
+  readonly world: WorldBody | null;
+  readonly seconds: number;
+  readonly command: string;
+  readonly problem: string | null;
+}
+
+const NO_WORLD: WorldRun = {
+  status: "idle",
+  over: 0,
+  requests: 0,
+  world: null,
+  seconds: 0,
+  command: "",
+  problem: null,
+};
+
+/** The world that is simulated, or was; its figures stay until the next has some. */
+export const worldRun = signal<WorldRun>(NO_WORLD);
+const worldJob = new LatestJob<WorldEvent>("/admin/simulate");
+
+/** Simulates one world; a moment after the last change, or at once. */
+export function askWorld(isNow = false): void {
+  isWorldOld = false;
+  const put = (part: Partial<WorldRun>): void => void (worldRun.value = { ...worldRun.value, ...part });
+  put({ status: "running", over: 0, requests: settings.value.requests, problem: null });
+  worldJob.ask(
+    worldRequest(settings.value),
+    {
+      event: (event) => {
+        if (event.kind === "progress") put({ over: event.over });
+        else if (event.kind === "error") put({ status: "failed", problem: event.message });
+        else if (event.kind === "done") {
+          put({ status: "done", world: event.world, seconds: event.seconds, command: event.command });
+        }
+      },
+      failed: (problem) => put({ status: "failed", problem }),
+      ended: (wasCancelled) => {
+        const problem = "The server ended the simulation before it was complete.";
+        if (!wasCancelled && worldRun.value.status === "running") put({ status: "failed", problem });
+      },
+    },
+    isNow,
+  );
+}
+
+/** Ends the world that is simulated. */
+export function cancelWorld(): void {
+  worldJob.cancel();
+  if (worldRun.value.status === "running") worldRun.value = { ...worldRun.value, status: "cancelled" };
 }
 
 /** Plans; a moment after the last change, or at once. */
 export function ask(isNow = false): void {
+  isPlanOld = false;
   const made = planRequest(settings.value);
   missing.value = "problem" in made ? made.problem : null;
   if ("problem" in made) {
