@@ -48,7 +48,7 @@ function take(event: LiveEvent): void {
     startedUnixMs = live.startedUnixMs;
     offsetMs = Number.POSITIVE_INFINITY;
   }
-  if (event.kind === "sample") offsetMs = Math.min(offsetMs, nowMs() - event.nowMs);
+  if (event.kind === "sample" || event.kind === "hello") offsetMs = Math.min(offsetMs, nowMs() - event.nowMs);
 }
 
 /** The server's clock now, from its last word and the time since; its last word alone before the first sample. */

@@ -6,6 +6,7 @@ import { useComputed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import "./deadlines.css";
+import { formatSpan } from "../../lib/format.ts";
 import { connection, liveHello } from "../../lib/live.ts";
 import { navigate, route } from "../../lib/router.ts";
 import { addShortcuts } from "../../lib/shortcuts.ts";
@@ -121,6 +122,8 @@ function Model(props: {
   const { model, nowMs, revision, window } = props;
   const [barWindow, setBarWindow] = useState(() => (innerWidth < 720 ? 0 : 1));
   const goodput = model.goodput(nowMs, window.ms);
+  const knownMs = model.series.knownMs(nowMs, window.ms);
+  const windowWords = knownMs < window.ms * 0.95 ? `the last ${formatSpan(knownMs)}` : window.words;
   return (
     <>
       <Tiles
@@ -128,7 +131,7 @@ function Model(props: {
         nowMs={nowMs}
         goodput={goodput}
         prefixShare={model.prefixShare(nowMs, window.ms)}
-        windowWords={window.words}
+        windowWords={windowWords}
       />
       <section class="card stack" aria-label="Requests">
         <div class="row">
@@ -150,7 +153,7 @@ function Model(props: {
         </div>
         <div class="card stack">
           <PolicySwitch model={model.info} policies={live.policies} />
-          <Goodput rows={goodput} windowWords={window.words} />
+          <Goodput rows={goodput} windowWords={windowWords} />
         </div>
       </div>
       <section class="card" aria-label="Over time">

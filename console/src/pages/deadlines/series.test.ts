@@ -69,6 +69,8 @@ describe("TimeSeries", () => {
     expect(series.read(1_000, 500).columns[0]).toEqual([2, 3, 4]);
     expect([series.at(1_000, 0), series.at(1_100, 0), series.at(9_000, 0)]).toEqual([4, 4, 7]);
     expect(series.at(-1, 0)).toBeNaN();
+    expect([series.knownMs(2_000, 1_000), series.knownMs(2_000, 5_000)]).toEqual([1_000, 2_000]);
+    expect(new TimeSeries(["mean"], SIZES).knownMs(5, 1_000)).toBe(0);
   });
 
   test("times only go forward in what is drawn", () => {

@@ -146,6 +146,13 @@ export class TimeSeries {
     return { seconds, columns };
   }
 
+  /** How much of a window is known: less than all of it while the page has not been open that long. */
+  knownMs(nowMs: number, windowMs: number): number {
+    const ring = windowMs <= this.#sizes.fineMs ? this.#fine : this.#coarse;
+    const oldest = ring.length > 0 ? ring : this.#fine;
+    return oldest.length === 0 ? 0 : Math.min(windowMs, Math.max(0, nowMs - oldest.timeMs(0)));
+  }
+
   /** The value of a column as of a moment; NaN before the first sample. */
   at(nowMs: number, column: number): number {
     let row = this.#fine.length - 1;
