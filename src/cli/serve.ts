@@ -14,7 +14,7 @@ import {
   type EngineFlags,
 } from "./models.ts";
 import { openStore } from "./hub-settings.ts";
-import { recordingPaths } from "./recording-paths.ts";
+import { modelPaths, recordingPaths } from "./recording-paths.ts";
 import { bold, dim, formatBytes, formatMs, startProgress } from "./terminal.ts";
 
 interface ServeFlags extends EngineFlags {
@@ -34,6 +34,7 @@ interface ServeFlags extends EngineFlags {
   readonly tier?: readonly string[];
   readonly record?: string;
   readonly recordLimit?: number;
+  readonly policyState?: string;
   readonly grace: number;
   readonly logLevel: string;
 }
@@ -77,6 +78,7 @@ export function addServe(program: Command): void {
     )
     .option("--record <file>", "write down arrivals, steps and decisions, never text, for replays and simulations")
     .option("--record-limit <size>", "most bytes of a recording; 1GiB when absent", byteSize)
+    .option("--policy-state <file>", "keep what a policy learns of lengths and tasks in a file, across restarts")
     .option("--grace <seconds>", "how long answers may take to finish when asked to stop", decimal(0, 3600), 10)
     .addOption(
       new Option("--log-level <level>", "JSON lines on standard error, never with prompts")
@@ -157,7 +159,7 @@ async function createPool(models: readonly ChosenModel[], flags: ServeFlags): Pr
   const options: PooledModel[] = [];
   // One after the other: drafting models may have to be pulled.
   for (const model of models) options.push(await engineOptionsWithDrafts(model, flags));
-  return Pool.create(withRecordings(options, flags), {
+  return Pool.create(withPolicyState(withRecordings(options, flags), flags), {
     memoryBudgetBytes: flags.memoryBudget ?? Math.floor(memory * DEFAULT_SHARE),
   });
 }
@@ -170,6 +172,16 @@ function withRecordings(models: readonly PooledModel[], { record, recordLimit }:
   );
   const limit = recordLimit === undefined ? {} : { maxBytes: recordLimit };
   return models.map((model) => ({ ...model, record: { path: paths.get(model.name)!, ...limit } }));
+}
+
+function withPolicyState(models: readonly PooledModel[], { policyState }: ServeFlags): readonly PooledModel[] {
+  if (policyState === undefined) return models;
+  const paths = modelPaths(
+    policyState,
+    models.map(({ name }) => name),
+    "policy-state",
+  );
+  return models.map((model) => ({ ...model, policyState: paths.get(model.name)! }));
 }
 
 /** What became of a recording; nothing where there is none. */

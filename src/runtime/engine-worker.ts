@@ -17,7 +17,8 @@ import { withWeights } from "./load-model.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
 import { withBareNames } from "./embedding.ts";
 import { planEngine, PREDICTOR_SEED, type EnginePlan } from "./plan.ts";
-import { Outlooks } from "./outlooks.ts";
+import type { Outlooks } from "./outlooks.ts";
+import { openOutlooks, type PolicyStateKeeper } from "./policy-state.ts";
 import { LoopRecorder } from "./recorder.ts";
 import { RecordingSink } from "./recording-sink.ts";
 import { loadSpeculator, type LoadedSpeculator } from "./speculation/load.ts";
@@ -30,6 +31,8 @@ import { drainInbox, handleMessage, type InboxOwner } from "./worker-inbox.ts";
 const port = present(parentPort, "the parent port of an engine worker");
 const IDLE_STEP_MS = 1;
 const send = (message: FromWorker): void => port.postMessage(message);
+const warnOfPolicyState = (problem: string): void =>
+  process.emitWarning(`What the policy has learnt: ${problem}`, { code: "PUNCTUAL_POLICY_STATE" });
 
 interface Parts {
   readonly loop: StepLoop;
@@ -42,6 +45,8 @@ interface Parts {
   readonly calibration: Calibration | null;
   /** Null: nothing is recorded. */
   readonly sink: RecordingSink | null;
+  /** Null: what is learnt ends with this worker. */
+  readonly keeper: PolicyStateKeeper | null;
 }
 
 async function load({ options, config, name, recording, vocabulary }: WorkerSetup & WithVocabulary): Promise<Parts> {
@@ -81,7 +86,7 @@ async function load({ options, config, name, recording, vocabulary }: WorkerSetu
     ...knee(plan.budgetTokens === null ? calibration : null),
   };
   const sink = recording === undefined ? null : openSink(options);
-  const outlooks = new Outlooks(plan.outlook, PREDICTOR_SEED);
+  const { outlooks, keeper } = openOutlooks(options.policyState, plan, liveClock, warnOfPolicyState);
   const words = await receiveVocabulary(vocabulary);
   const { endTokens } = words;
   const { ortRowThreshold } = executor;
@@ -103,7 +108,7 @@ async function load({ options, config, name, recording, vocabulary }: WorkerSetu
       ? {}
       : { recorder: beginRecording(sink, plan, limits, cost, recording, options) }),
   });
-  return { loop, outlooks, options, executor, speculation, plan, calibration, sink };
+  return { loop, outlooks, options, executor, speculation, plan, calibration, sink, keeper };
 }
 
 /** Where the costs of such steps are kept; null without a place for it. All that they hang on but the machine. */
@@ -176,7 +181,7 @@ class WorkerLife {
   }
 
   async run(): Promise<void> {
-    const { loop, sink } = this.#parts;
+    const { loop, sink, outlooks, keeper } = this.#parts;
     port.on("message", (message: ToWorker) => {
       this.#handle(message);
       this.#wake?.();
@@ -187,6 +192,8 @@ class WorkerLife {
         if (loop.hasNews) send(loop.flush());
         loop.checkIntegrity();
         sink?.flush();
+        outlooks.settle();
+        keeper?.pause();
         await this.#message();
         continue;
       }
@@ -194,6 +201,9 @@ class WorkerLife {
       const idle = report.tokens === 0 && report.events.length === 0 && report.preemptions === 0;
       if (!idle) send(report);
       sink?.tick();
+      // The tokens are on their way: what learning takes delays none of them.
+      outlooks.settle();
+      keeper?.tick();
       // A policy that waits on purpose is asked again soon.
       if (idle) await sleep(IDLE_STEP_MS);
       // A step ends in microtasks only; freed native memory and timers want the thread once in a while.
@@ -240,6 +250,7 @@ async function main(): Promise<void> {
   send({ kind: "ready", info: parts.plan.info, calibration: parts.calibration });
   await new WorkerLife(parts).run();
   parts.sink?.flush();
+  parts.keeper?.save();
   await parts.speculation?.model?.dispose();
   await parts.executor.dispose();
   port.close();

@@ -6,7 +6,9 @@
  */
 import {
   createOutlook,
+  LearningOutlook,
   type ArrivedRequest,
+  type LearntState,
   type Outlook,
   type OutlookKind,
   type RequestOutlook,
@@ -20,14 +22,19 @@ interface OpenRequest {
 /** See the head of this file. */
 export class Outlooks implements Outlook {
   readonly #seed: number;
+  readonly #learnt: LearntState | undefined;
   readonly #made = new Map<OutlookKind, Outlook>();
   readonly #open = new Map<number, OpenRequest>();
   #now: Outlook;
 
-  /** @param seed of a predictor's own draws. */
-  constructor(kind: OutlookKind, seed: number) {
+  /**
+   * @param seed of a predictor's own draws.
+   * @param learnt by an earlier engine; nothing when absent.
+   */
+  constructor(kind: OutlookKind, seed: number, learnt?: LearntState) {
     this.#seed = seed;
-    this.#now = createOutlook(kind, seed);
+    this.#learnt = learnt;
+    this.#now = createOutlook(kind, seed, learnt);
     this.#made.set(kind, this.#now);
   }
 
@@ -35,7 +42,7 @@ export class Outlooks implements Outlook {
   use(kind: OutlookKind): void {
     let outlook = this.#made.get(kind);
     if (outlook === undefined) {
-      outlook = createOutlook(kind, this.#seed);
+      outlook = createOutlook(kind, this.#seed, this.#learnt);
       for (const { request, computedTokens } of this.#open.values()) {
         outlook.arrived(request);
         if (computedTokens > 0) outlook.computed(request.id, computedTokens);
@@ -43,6 +50,16 @@ export class Outlooks implements Outlook {
       this.#made.set(kind, outlook);
     }
     this.#now = outlook;
+  }
+
+  /** What the kind that learns has learnt by now; null when no policy has rested on it yet. */
+  learnt(): LearntState | null {
+    const learning = this.#made.get("learning");
+    return learning instanceof LearningOutlook ? learning.learnt() : null;
+  }
+
+  settle(): void {
+    for (const outlook of this.#made.values()) outlook.settle?.();
   }
 
   arrived(request: ArrivedRequest): void {

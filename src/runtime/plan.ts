@@ -154,6 +154,13 @@ function checkOptions(options: EngineOptions): void {
       },
     );
   }
+  if (options.policyState !== undefined && (record !== undefined || (options.phases ?? "colocated") !== "colocated")) {
+    const other =
+      record === undefined
+        ? `phases "${options.phases}" keep what they learn to themselves`
+        : "a replay of the recording would begin with nothing learnt";
+    fail("invalid_request", `policyState: ${other}`, { param: "policyState" });
+  }
   if (record?.maxShare !== undefined && !(record.maxShare >= 0 && record.maxShare <= 1)) {
     fail("invalid_request", `record.maxShare: expected a share from 0 to 1, got ${record.maxShare}`, {
       param: "record.maxShare",

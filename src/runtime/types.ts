@@ -107,6 +107,11 @@ export interface EngineOptions {
   readonly stallMs?: number;
   /** Check guesses at several next tokens in one step, see speculation/options.ts; off when absent. Colocated engines only. */
   readonly speculation?: SpeculationOptions;
+  /**
+   * A file that keeps what a policy learns of lengths and tasks across restarts; it ends with the engine when absent. Not of
+   * a recorded engine, whose replay begins with nothing learnt, and of colocated engines only.
+   */
+  readonly policyState?: string;
   /** Write down all that a replay needs, until the engine stops. Colocated engines only. */
   readonly record?: RecordingOptions;
   /** Keep the last N scheduling decisions for `engine.decisions()`; 0 (none) when absent. */

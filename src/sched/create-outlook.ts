@@ -3,7 +3,10 @@
  * the same outlook in the live engine and in a replay of it.
  */
 import { createRandom } from "../core/index.ts";
+import { PatternStore } from "./jitserve/pattern-store.ts";
+import { TaskTracker } from "./jitserve/task-tracker.ts";
 import { LearningOutlook } from "./learning-outlook.ts";
+import type { LearntState } from "./learnt-state.ts";
 import { MeanOutlook, type Outlook } from "./outlook.ts";
 import { ForestLengthPredictor } from "./predict/length-predictor.ts";
 
@@ -17,14 +20,28 @@ export type OutlookKind = "mean" | "learning";
 /** Both names. */
 export const OUTLOOK_KINDS: readonly OutlookKind[] = ["mean", "learning"];
 
-/** An outlook of that kind, as it is before the first request. @param seed of the predictor's own draws. */
-export function createOutlook(kind: OutlookKind, seed: number): Outlook {
+/**
+ * An outlook of that kind, as it is before the first request.
+ * @param seed of the predictor's own draws.
+ * @param learnt by an earlier one; nothing when absent. A mean has nothing to learn that a few answers do not tell.
+ */
+export function createOutlook(kind: OutlookKind, seed: number, learnt?: LearntState): Outlook {
   switch (kind) {
     case "mean":
       return new MeanOutlook();
     case "learning":
-      return new LearningOutlook({ predictor: new ForestLengthPredictor({ random: createRandom(seed, "lengths") }) });
+      return createLearning(seed, learnt);
     default:
       return kind satisfies never;
   }
+}
+
+function createLearning(seed: number, learnt?: LearntState): LearningOutlook {
+  const predictor = new ForestLengthPredictor({ random: createRandom(seed, "lengths") });
+  if (learnt === undefined) return new LearningOutlook({ predictor });
+  predictor.restore(learnt.lengths);
+  return new LearningOutlook({
+    predictor,
+    tracker: new TaskTracker({ patterns: new PatternStore({ graphs: learnt.patterns }) }),
+  });
 }

@@ -40,6 +40,14 @@ export { jitserve, type JitserveOptions } from "./jitserve/jitserve.ts";
 export { PatternStore, type PatternStoreOptions } from "./jitserve/pattern-store.ts";
 export { TaskTracker, type TaskTrackerOptions } from "./jitserve/task-tracker.ts";
 export { LearningOutlook, type LearningOutlookParts } from "./learning-outlook.ts";
+export {
+  LEARNT_VERSION,
+  MAX_LEARNT_CHARACTERS,
+  readLearnt,
+  writeLearnt,
+  type LearntBy,
+  type LearntState,
+} from "./learnt-state.ts";
 export { KNEE_CHUNKS, KNEE_DECODE_CONTEXT, kneeDecodes, kneeOfSteps } from "./knee.ts";
 export { leastAttained, type LeastAttainedOptions } from "./least-attained.ts";
 export { MeanOutlook, TaskLedger, type ArrivedRequest, type Outlook, type RequestOutlook } from "./outlook.ts";

@@ -9,6 +9,7 @@
  */
 import { assert } from "../core/index.ts";
 import { TaskTracker } from "./jitserve/task-tracker.ts";
+import type { LearntState } from "./learnt-state.ts";
 import { TaskLedger, type ArrivedRequest, type Outlook, type RequestOutlook } from "./outlook.ts";
 import { lengthFeatures, type LengthFeatures } from "./predict/features.ts";
 import type { LengthPredictor } from "./predict/length-predictor.ts";
@@ -36,6 +37,8 @@ export class LearningOutlook implements Outlook {
   readonly #ledger: TaskLedger;
   readonly #onArrival: LearningOutlookParts["onArrival"];
   readonly #open = new Map<number, OpenRequest>();
+  /** The pause that there is has been used. */
+  #rested = true;
 
   constructor({ predictor, tracker = new TaskTracker(), ledger = new TaskLedger(), onArrival }: LearningOutlookParts) {
     this.#predictor = predictor;
@@ -45,6 +48,7 @@ export class LearningOutlook implements Outlook {
   }
 
   arrived(request: ArrivedRequest): void {
+    if (this.#open.size === 0) this.settle();
     const { id, prompt, maxTokens, arrivalMs, slo, task } = request;
     const features = request.features ?? lengthFeatures(prompt, maxTokens);
     this.#open.set(id, { request, features });
@@ -71,11 +75,23 @@ export class LearningOutlook implements Outlook {
     const open = this.#open.get(id);
     if (open === undefined) return;
     this.#open.delete(id);
+    this.#rested = false;
     if (complete) this.#predictor.observe(open.features, generatedTokens);
     const { task } = open.request;
     if (task === undefined) return;
     if (complete) this.#tracker.stageFinished({ taskId: task.id, stageId: id, outputTokens: generatedTokens, nowMs });
     else this.#tracker.stageFailed(task.id, id, nowMs);
+  }
+
+  settle(): void {
+    const pause = this.#open.size === 0;
+    this.#predictor.settle?.(pause && !this.#rested);
+    this.#rested ||= pause;
+  }
+
+  /** What it has learnt so far. */
+  learnt(): LearntState {
+    return { lengths: this.#predictor.log?.() ?? [], patterns: this.#tracker.patterns.graphs };
   }
 
   of(id: number, generatedTokens: number): RequestOutlook {

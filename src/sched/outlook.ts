@@ -36,6 +36,11 @@ export interface Outlook {
   ended(id: number, generatedTokens: number, complete: boolean, nowMs: number): void;
   /** What to tell of a request that has not ended. */
   of(id: number, generatedTokens: number, nowMs: number): RequestOutlook;
+  /**
+   * Between steps, when answers are on their way: a moment for what learning takes. What it tells does not depend on being
+   * given any, so that replays need not know when that was.
+   */
+  settle?(): void;
 }
 
 const DEFAULT_TASKS = 4096;

@@ -33,7 +33,7 @@ export const MAX_LEVELS = 32;
 export const MAX_STAGES = 64;
 
 /** Bytes of a stage: level and kind, dependencies, input, output. */
-const STAGE_BYTES = 4;
+export const STAGE_BYTES = 4;
 const UNKNOWN = 255;
 /** Steps an octave in which sizes are kept. */
 const STEPS = 8;

@@ -16,6 +16,8 @@ export interface PatternStoreOptions {
   readonly capacity?: number;
   /** Graphs that speak for a task; 5 when absent. */
   readonly neighbours?: number;
+  /** The history to begin with, oldest first; the last of it where it is longer than the capacity. Empty when absent. */
+  readonly graphs?: readonly PatternGraph[];
 }
 
 /** One graph of the history and how unlike the task it is, in octaves of size. */
@@ -34,11 +36,17 @@ export class PatternStore {
   /** Oldest first. */
   #graphs: PatternGraph[] = [];
 
-  constructor({ capacity = 500, neighbours = 5 }: PatternStoreOptions = {}) {
+  constructor({ capacity = 500, neighbours = 5, graphs = [] }: PatternStoreOptions = {}) {
     assert(capacity >= 4 && capacity <= 500, "a history holds 4 to 500 graphs");
     assert(neighbours >= 1, "at least one graph speaks for a task");
     this.#capacity = capacity;
     this.#neighbours = neighbours;
+    this.#graphs = graphs.slice(-capacity);
+  }
+
+  /** The history, oldest first. */
+  get graphs(): readonly PatternGraph[] {
+    return this.#graphs;
   }
 
   get size(): number {

@@ -8,7 +8,7 @@
 import { assert } from "../../core/index.ts";
 import type { LengthFeatures } from "./features.ts";
 import { survivingQuantile, type LengthDistribution } from "./length-distribution.ts";
-import { QuantileForest, type QuantileForestOptions } from "./quantile-forest.ts";
+import { QuantileForest, type LoggedLength, type QuantileForestOptions } from "./quantile-forest.ts";
 
 /** Final numbers of generated tokens, above what has been generated and at most maxTokens. */
 export interface LengthPrediction {
@@ -26,6 +26,10 @@ export interface LengthPredictor {
   observe(features: LengthFeatures, generatedTokens: number): void;
   /** Its final length, given that it has come to `generatedSoFar` tokens and goes on. */
   predict(features: LengthFeatures, generatedSoFar: number, maxTokens: number): LengthPrediction;
+  /** A moment for work that finishes have left: between steps. Nothing that it says depends on being given any. @param pause nobody waits */
+  settle?(pause: boolean): void;
+  /** What it has learnt from, the oldest first. */
+  log?(): readonly LoggedLength[];
 }
 
 /** A forest and the quantile that bounds. */
@@ -53,6 +57,20 @@ export class ForestLengthPredictor implements LengthPredictor {
 
   get ready(): boolean {
     return this.#forest.ready;
+  }
+
+  settle(pause: boolean): void {
+    if (pause) this.#forest.catchUp();
+    else this.#forest.settle();
+  }
+
+  log(): LoggedLength[] {
+    return this.#forest.log();
+  }
+
+  /** Learns from the log of another. Before the first finish. */
+  restore(log: readonly LoggedLength[]): void {
+    this.#forest.restore(log);
   }
 
   observe(features: LengthFeatures, generatedTokens: number): void {

@@ -1,7 +1,11 @@
 /**
  * A quantile regression forest (Meinshausen 2006) over the last finished requests, renewed one tree at a
- * time: the log is a ring, and each finish grows the oldest trees anew from it. So there is never a long
- * pause for training, the cost of a finish is bounded, and the forest follows a changing load.
+ * time: the log is a ring, and finishes make the oldest trees due to be grown anew from it. So there is never a long
+ * pause for training, and the forest follows a changing load.
+ *
+ * A finish only goes into the log. What is due is grown when somebody settles it, between steps, or else before the next
+ * finish or question, so that the forest is the same whether anybody settles or not. While requests keep coming a tree is
+ * grown every few finishes; the rest is made up for in pauses.
  *
  * A prediction is the forest's whole distribution for a request: every length in the leaves it falls
  * into, weighted by mean over trees of 1 / leaf size.
@@ -24,6 +28,19 @@ export interface QuantileForestOptions {
   readonly minLog?: number;
   /** Fewest requests of the growing half in a leaf; 5 when absent. */
   readonly minLeaf?: number;
+}
+
+/** A log so short is grown from at once: its trees are cheap, and soon out of date. */
+const SHORT_LOG = 256;
+/** Finishes per tree otherwise, while there is no pause. */
+const FINISHES_PER_TREE = 4;
+/** Trees that one pause makes up for, a few milliseconds. */
+const TREES_PER_PAUSE = 8;
+
+/** What a forest has learnt from: finished requests, the oldest first. */
+export interface LoggedLength {
+  readonly features: LengthFeatures;
+  readonly tokens: number;
 }
 
 /** Longest answer a forest counts, tokens. */
@@ -50,6 +67,9 @@ export class QuantileForest {
   #oldest = 0;
   /** Trees to renew, a part of one carried over. */
   #due = 0;
+  /** Of those, trees to be grown before anything else happens. */
+  #now = 0;
+  #sinceTree = 0;
 
   constructor(options: QuantileForestOptions) {
     const { trees = 100, logSize = 2000, renewEvery = 100, minLog = 32, minLeaf = 5 } = options;
@@ -81,9 +101,52 @@ export class QuantileForest {
     return Math.min(this.#seen, this.#logSize);
   }
 
-  /** Takes a finished request into the log and renews some trees. A few milliseconds at most. */
+  /** Takes a finished request into the log. */
   observe(features: LengthFeatures, generatedTokens: number): void {
     assert(features.length === FEATURE_COUNT, `features are ${FEATURE_COUNT} levels`);
+    this.settle();
+    this.#enter(features, generatedTokens);
+    if (this.size < this.#minLog) return;
+    // A short log grows fast in proportion, so its trees are soon out of date.
+    const turn = Math.min(this.#renewEvery, this.size / 2);
+    this.#due = this.#grown ? Math.min(this.#trees.length, this.#due + this.#trees.length / turn) : this.#trees.length;
+    this.#sinceTree += 1;
+    if (!this.#grown || this.size < SHORT_LOG) this.#now = Math.floor(this.#due);
+    else if (this.#sinceTree >= FINISHES_PER_TREE) this.#now = Math.min(1, Math.floor(this.#due));
+    this.#grown = true;
+  }
+
+  /** Grows what is due now; about a millisecond for each tree of a full log. */
+  settle(): void {
+    for (; this.#now > 0; this.#now -= 1) this.#renew();
+  }
+
+  /** Makes up for trees that finishes have left due: in a pause. */
+  catchUp(): void {
+    this.settle();
+    for (let i = 0; i < TREES_PER_PAUSE && this.#due >= 1; i++) this.#renew();
+  }
+
+  /** The log. */
+  log(): LoggedLength[] {
+    return Array.from({ length: this.size }, (_, i) => {
+      const row = (this.#seen - this.size + i) % this.#logSize;
+      const at = row * FEATURE_COUNT;
+      return { features: this.#features.slice(at, at + FEATURE_COUNT), tokens: this.#tokens[row]! };
+    });
+  }
+
+  /** Learns what another forest had in its log, the last of it where this one keeps less. Before the first finish. */
+  restore(log: readonly LoggedLength[]): void {
+    assert(this.#seen === 0, "a forest that has learnt nothing yet takes over a log");
+    for (const { features, tokens } of log.slice(-this.#logSize)) this.#enter(features, tokens);
+    if (this.size < this.#minLog) return;
+    this.#grown = true;
+    this.#due = this.#now = this.#trees.length;
+    this.settle();
+  }
+
+  #enter(features: LengthFeatures, generatedTokens: number): void {
     const row = this.#seen % this.#logSize;
     const tokens = Math.min(MAX_LENGTH, Math.max(0, Math.round(generatedTokens)));
     for (let i = 0; i < FEATURE_COUNT; i++) {
@@ -92,17 +155,12 @@ export class QuantileForest {
     this.#tokens[row] = tokens;
     this.#logTokens[row] = Math.log2(1 + tokens);
     this.#seen += 1;
-    if (this.size < this.#minLog) return;
-    // A short log grows fast in proportion, so its trees are soon out of date; they are also cheap.
-    const turn = Math.min(this.#renewEvery, this.size / 2);
-    this.#due = this.#grown ? this.#due + this.#trees.length / turn : this.#trees.length;
-    this.#grown = true;
-    for (; this.#due >= 1; this.#due -= 1) this.#renew();
   }
 
   /** The lengths to expect of a request. The forest must be ready. */
   distribution(features: LengthFeatures): LengthDistribution {
     assert(this.#grown, "a forest predicts once it has grown");
+    this.settle();
     let count = 0;
     for (const tree of this.#trees) count += tree.gather(features, this.#gathered, this.#weights, count);
     return lengthDistribution(this.#gathered, this.#weights, count);
@@ -114,6 +172,8 @@ export class QuantileForest {
   }
 
   #renew(): void {
+    this.#due -= 1;
+    this.#sinceTree = 0;
     const log: LengthLog = {
       features: this.#features,
       tokens: this.#tokens,
