@@ -20,7 +20,10 @@ const MAX_DRAFT_TOKENS = 1024;
 
 /** The most exact account in a chunk; null where there is none. */
 export function readSpeculation(chunk: SpeculationFields): SpeculationCounts | null {
-  return responseMetrics(fieldsOf(chunk.metrics)["speculative_decoding"]) ?? usageCounts(chunk) ?? timings(chunk);
+  const usage = usageCounts(chunk);
+  const isSilent = usage === null || usage.drafted === 0; // servers that never draft send the fields as zeros
+  const others = timings(chunk) ?? usage;
+  return responseMetrics(fieldsOf(chunk.metrics)["speculative_decoding"]) ?? (isSilent ? others : usage);
 }
 
 function responseMetrics(value: unknown): SpeculationCounts | null {

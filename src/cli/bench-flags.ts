@@ -88,7 +88,8 @@ export function rate(text: string): number {
   throw new InvalidArgumentError("Expected a number above 0, or inf.");
 }
 
-function jsonObject(text: string): Readonly<Record<string, unknown>> {
+/** A JSON object, and nothing else. */
+export function jsonObject(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text);
     if (value !== null && typeof value === "object" && !Array.isArray(value)) return value as Record<string, unknown>;

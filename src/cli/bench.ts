@@ -16,8 +16,10 @@ import type {
   Outcome,
   SweepRates,
 } from "../bench/index.ts";
-import { createRandom, fail, type Clock } from "../core/index.ts";
+import { createRandom, fail } from "../core/index.ts";
 import { addBenchOptions, rate, type BenchFlags } from "./bench-flags.ts";
+import { clock, dateStamp, modelName, pairs, requestHeaders, serverUrl, sleep } from "./bench-server.ts";
+import { addBenchSpecDec } from "./bench-specdec.ts";
 import { dim, startProgress } from "./terminal.ts";
 
 const DATASETS = "random, sharegpt, custom, burstgpt, timed_trace, trace, mix, or like-NAME for published workloads";
@@ -30,23 +32,7 @@ export function addBench(program: Command): void {
   addBenchOptions(serve, DATASETS).action(async (flags: BenchFlags) => {
     process.exitCode = await benchServe(flags);
   });
-}
-
-/** This process measures with its own monotonic clock and nothing else's. */
-const clock: Clock = { nowMs: () => performance.now() };
-
-function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
-      resolve();
-    };
-    // Longer timers would fire at once.
-    const timer = setTimeout(done, Math.min(ms, 2 ** 31 - 1));
-    if (signal?.aborted === true) done();
-    else signal?.addEventListener("abort", done, { once: true });
-  });
+  addBenchSpecDec(bench);
 }
 
 async function benchServe(flags: BenchFlags): Promise<number> {
@@ -225,40 +211,6 @@ function outcomeText({ failure, firstMs, sentMs }: Outcome): string {
   return firstMs === null ? "" : `TTFT ${Math.round(firstMs - sentMs)} ms`;
 }
 
-function serverUrl({ url, baseUrl, host, port }: BenchFlags): string {
-  if (url !== undefined || baseUrl !== undefined) return (url ?? baseUrl)!.replace(/\/+$/, "");
-  const name = host ?? "127.0.0.1";
-  return `http://${name.includes(":") ? `[${name}]` : name}:${port ?? 8080}`;
-}
-
-function requestHeaders(flags: BenchFlags): Record<string, string> {
-  const key = flags.apiKey ?? process.env["OPENAI_API_KEY"] ?? process.env["PUNCTUAL_API_KEY"];
-  const own = Object.fromEntries(
-    pairs(flags.header ?? [], "header").map(([name, value]) => [name.toLowerCase(), value]),
-  );
-  return { ...(key === undefined || key === "" ? {} : { authorization: `Bearer ${key}` }), ...own };
-}
-
-/** Waits for the server as long as it may, and asks for its first model when none is named. */
-async function modelName(
-  flags: BenchFlags,
-  server: { readonly url: string; readonly headers: Readonly<Record<string, string>> },
-): Promise<string> {
-  const { firstModel } = await import("../bench/index.ts");
-  const named = flags.servedModelName ?? flags.model;
-  const untilMs = clock.nowMs() + flags.readyCheckTimeoutSec * 1000;
-  if (named !== undefined && flags.readyCheckTimeoutSec === 0) return named;
-  for (;;) {
-    try {
-      const first = await firstModel(server);
-      return named ?? first;
-    } catch (error) {
-      if (clock.nowMs() >= untilMs) throw error;
-      await sleep(500);
-    }
-  }
-}
-
 function datasetOptions(flags: BenchFlags, countTokens: (text: string) => number): DatasetOptions {
   const outputLen =
     { custom: flags.customOutputLen, sharegpt: flags.sharegptOutputLen }[flags.datasetName] ?? flags.outputLen;
@@ -385,22 +337,6 @@ async function resultOf(
   };
   const metadata = Object.fromEntries(pairs(flags.metadata ?? [], "metadata"));
   return vllmResult(report, head, { ...tableOptions(flags), metadata }, details);
-}
-
-/** yyyymmdd-hhmmss of this machine's time. */
-function dateStamp(): string {
-  const now = new Date();
-  const two = (value: number): string => String(value).padStart(2, "0");
-  const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
-  return `${day}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
-}
-
-function pairs(given: readonly string[], option: string): [string, string][] {
-  return given.map((text) => {
-    const at = text.indexOf("=");
-    if (at <= 0) return fail("invalid_request", `${option}: expected KEY=VALUE, got "${text}"`);
-    return [text.slice(0, at).trim(), text.slice(at + 1).trim()];
-  });
 }
 
 function saveResult(flags: BenchFlags, model: string, requestRate: number | null, result: object): void {

@@ -186,6 +186,10 @@ describe("what servers say", () => {
       drafted: 129,
       histogram: [39, 1, 0, 3],
     });
+    // Zeros of a server that never drafts there are no reason to overlook what it says elsewhere.
+    const zeros = { completion_tokens_details: { accepted_prediction_tokens: 0, rejected_prediction_tokens: 0 } };
+    expect(readSpeculation({ usage: zeros, timings })).toMatchObject({ source: "timings" });
+    expect(readSpeculation({ usage: zeros })).toMatchObject({ source: "usage", drafted: 0 });
     // A histogram that contradicts its sum is not believed; the sum is.
     metrics.speculative_decoding.acceptance_histogram = [1, 1];
     expect(readSpeculation({ metrics })).toMatchObject({ accepted: 10, histogram: null });

@@ -28,9 +28,11 @@ export function sourcesOf({ outcomes, counters, draftLength }: Evidence): readon
   if (draftLength === 0) return ["no speculation"];
   const sources: AcceptanceSource[] = [];
   for (const source of ["response metrics", "usage", "timings"] as const) {
-    const all = outcomes.every(({ speculation }) => speculation?.source === source);
-    // Servers that know the fields but not speculation send zeros: no account of anything.
-    if (all && outcomes.some(({ speculation }) => speculation!.drafted > 0)) sources.push(source);
+    // An answer without a draft may say so in a plainer field. Zeros everywhere are no account of anything: servers that
+    // know the fields but not speculation send them.
+    const tells = ({ speculation }: Outcome): boolean => speculation?.source === source && speculation.drafted > 0;
+    const agrees = (one: Outcome): boolean => one.speculation?.source === source || one.speculation?.drafted === 0;
+    if (outcomes.some(tells) && outcomes.every(agrees)) sources.push(source);
   }
   if (counters !== null) sources.push(counters.drafts > 0 ? "server counters" : "no speculation");
   if (outcomes.every(({ counted }) => counted !== "chunks")) sources.push("chunks");
@@ -57,7 +59,8 @@ export function answerSteps(outcome: Outcome, source: Exclude<AcceptanceSource, 
     case "response metrics":
     case "usage":
     case "timings": {
-      const { accepted, drafted, histogram } = speculation!;
+      const { accepted, drafted } = speculation!;
+      const histogram = drafted === 0 ? [] : speculation!.histogram; // nothing was verified
       // What the token limit cut off was accepted but is not in the answer: no answer has more accepted than tokens.
       return { ...common, accepted: Math.min(accepted, tokens - 1), drafted, lengths: null, histogram };
     }

@@ -14,12 +14,13 @@ import {
   trapGroups,
   type SelectionReport,
 } from "./groups.ts";
-import { measureMatrix, type ArmHost, type MatrixOptions } from "./matrix.ts";
+import { matrixTurns, measureMatrix, type ArmHost, type MatrixOptions } from "./matrix.ts";
 import { paretoReport, type ParetoReport } from "./pareto.ts";
+import { byCategory } from "./questions.ts";
 import type { TokenSource } from "./token-source.ts";
 import { biasReport, meanInflation, trapRows, type BiasReport, type TrapRow } from "./traps.ts";
 import type { Arm, Question } from "./types.ts";
-import { replayAblation, type Proposer, type TokenAnswer, type VocabularyReport } from "./vocabulary.ts";
+import { ngramProposer, replayAblation, type TokenAnswer, type VocabularyReport } from "./vocabulary.ts";
 import { serverAblation, type VocabularyHook } from "./vocabulary-server.ts";
 
 /** The names of the experiments. */
@@ -45,8 +46,15 @@ export interface ExperimentOptions {
   readonly perBucket: number;
   /** Send single-turn questions as token ids, so that every server sees the same sequence. */
   readonly asTokenIds: boolean;
+  /** A published throughput split, whose categories are its groups; null to make prompts of `inputLengths`. */
+  readonly throughputQuestions: readonly Question[] | null;
   readonly vocabulary: VocabularyOptions;
-  readonly onPlan?: (experiment: ExperimentName, options: MatrixOptions) => void;
+  /** n-grams of replayed drafts. */
+  readonly proposer: { readonly minNgram: number; readonly maxNgram: number };
+  readonly onPlan?: (
+    experiment: ExperimentName,
+    plan: { readonly turns: number; readonly arms: readonly Arm[] },
+  ) => void;
   readonly onCell?: (cell: Cell) => void;
 }
 
@@ -57,8 +65,8 @@ export interface VocabularyOptions {
   readonly draftLength: number;
   /** Where the server prunes its drafter by request; null where it cannot. */
   readonly hook: VocabularyHook | null;
-  /** Replayed where the server cannot; null to say that it cannot be measured. */
-  readonly proposer: Proposer | null;
+  /** Replay n-gram drafts over answers where the server cannot; otherwise it is said that it cannot be measured. */
+  readonly replays: boolean;
 }
 
 /** What an experiment found. */
@@ -120,7 +128,7 @@ async function matrix(
     ...(onCell === undefined ? {} : { onCell }),
     ...more,
   };
-  options.onPlan?.(name, plan);
+  options.onPlan?.(name, { turns: matrixTurns(plan), arms: plan.arms });
   const cells = await measureMatrix(plan);
   const summaries = summariseArms(cells, plan.session.request.temperature === 0);
   return { summaries, overall: summariseOverall(summaries), cells };
@@ -154,9 +162,18 @@ async function qualitative(options: ExperimentOptions): Promise<ExperimentReport
 
 async function throughput(options: ExperimentOptions): Promise<ExperimentReport> {
   const { inputLengths, perBucket, tokens, random } = options;
-  const groups = await throughputGroups(inputLengths, perBucket, tokens, random.fork("throughput"));
+  const published = options.throughputQuestions;
+  const groups =
+    published === null
+      ? await throughputGroups(inputLengths, perBucket, tokens, random.fork("throughput"))
+      : categoryGroups(firstOfEach(published, perBucket));
   const report = await matrix("throughput", options, groups, { session: fixedLength(options.session) });
   return { kind: "throughput", lengthsBy: tokens.kind, ...report };
+}
+
+/** The first questions of every category, in the order of the file. */
+function firstOfEach(questions: readonly Question[], count: number): readonly Question[] {
+  return [...byCategory(questions).values()].flatMap((own) => own.slice(0, count));
 }
 
 async function pareto(options: ExperimentOptions): Promise<ExperimentReport> {
@@ -201,7 +218,8 @@ async function diversity(options: ExperimentOptions): Promise<ExperimentReport> 
 async function vocabulary(options: ExperimentOptions): Promise<ExperimentReport> {
   const { questions } = selectQuestions(options.questions, options.perCategory, options.random.fork("select"));
   const single = categoryGroups(questions.map((question) => ({ ...question, turns: [question.turns[0]!] })));
-  const { hook, proposer, sizes, draftLength } = options.vocabulary;
+  const { hook, replays, sizes, draftLength } = options.vocabulary;
+  const { minNgram, maxNgram } = options.proposer;
   assert(sizes.length > 0, "an ablation has sizes");
   const plain = options.arms.find((arm) => arm.draftLength === 0) ?? options.arms[0]!;
   const full = hook === null ? plain : (options.arms.find((arm) => arm.draftLength !== 0) ?? plain);
@@ -222,10 +240,9 @@ async function vocabulary(options: ExperimentOptions): Promise<ExperimentReport>
     const result = await serverAblation({ hook, full, report, reference, measured, sizes, run });
     return { kind: "vocabulary", ...result };
   }
-  const result: VocabularyReport =
-    proposer === null
-      ? { kind: "not measurable", reason: "the drafter is inside the server, which takes no vocabulary for it" }
-      : await replayAblation(measured, reference, sizes, draftLength, proposer);
+  const result: VocabularyReport = replays
+    ? await replayAblation(measured, reference, sizes, draftLength, ngramProposer(minNgram, maxNgram))
+    : { kind: "not measurable", reason: "the drafter is inside the server, which takes no vocabulary for it" };
   return { kind: "vocabulary", vocabulary: result, ...report };
 }
 
