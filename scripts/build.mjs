@@ -91,7 +91,7 @@ async function buildConsole() {
   const fresh = `${out}.${process.pid}`;
   try {
     const configFile = join(folder, "vite.config.ts");
-    await build({ configFile, build: { outDir: fresh }, logLevel: lenient ? "error" : "warn" });
+    await build({ configFile, build: { outDir: fresh }, logLevel: "error" });
     const bytes = checkConsoleSize(fresh);
     rmSync(out, { recursive: true, force: true });
     renameSync(fresh, out);
