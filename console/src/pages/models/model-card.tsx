@@ -16,6 +16,14 @@ const STATE_WORDS: Readonly<Record<AdminModel["state"], string>> = {
   unloading: "unloading…",
 };
 
+/** What was asked for here counts before the server has begun it. */
+function stateWords({ id, state }: AdminModel): string {
+  const asked = busy.value.get(id);
+  if (asked === "unload" && state === "loaded") return STATE_WORDS.draining;
+  if (asked === "load" && state === "unloaded") return STATE_WORDS.loading;
+  return STATE_WORDS[state];
+}
+
 /** The card. */
 export function ModelCard({ model }: { readonly model: AdminModel }): JSX.Element {
   const [isOpen, setOpen] = useState(false);
@@ -25,7 +33,7 @@ export function ModelCard({ model }: { readonly model: AdminModel }): JSX.Elemen
     <article class="card models-card" aria-labelledby={`model-${model.id}`}>
       <header class="row">
         <h2 id={`model-${model.id}`}>{model.id}</h2>
-        <span class={`models-state models-state-${model.state}`}>{STATE_WORDS[model.state]}</span>
+        <span class={`models-state models-state-${model.state}`}>{stateWords(model)}</span>
         {model.waiting > 0 ? <span class="soft small">{formatNumber(model.waiting)} requests wait for it</span> : null}
         <span class="spread" />
         <Actions model={model} />
@@ -61,7 +69,7 @@ function Actions({ model }: { readonly model: AdminModel }): JSX.Element | null 
   if (!model.managed) return null;
   const { id, state } = model;
   const isBusy = busy.value.has(id) || (state !== "loaded" && state !== "unloaded");
-  if (isBusy) return <progress class="models-busy" aria-label={`${id}: ${STATE_WORDS[state]}`} />;
+  if (isBusy) return <progress class="models-busy" aria-label={`${id}: ${stateWords(model)}`} />;
   return state === "loaded" ? (
     <Button isSmall onClick={() => void change(id, "unload")}>
       Unload

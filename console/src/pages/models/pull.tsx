@@ -84,7 +84,7 @@ function PullRow({ pull: shown }: { readonly pull: Pull }): JSX.Element {
         ) : null}
         {state === "failed" || state === "cancelled" ? (
           <Button isSmall icon="retry" onClick={() => void pull(source)}>
-            Go on
+            {state === "failed" ? "Try again" : "Go on"}
           </Button>
         ) : null}
       </div>
