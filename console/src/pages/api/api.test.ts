@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe as suite, expect, test } from "vitest";
 import { append, laidOut, textOfEvent } from "./answer.ts";
-import { readApi, resolve, searchApi, type Operation } from "./openapi.ts";
-import { curlCommand, problemsOf, readyRequest, withModel } from "./request.ts";
+import { canStream, readApi, resolve, searchApi, type Operation } from "./openapi.ts";
+import { asksForStream, curlCommand, problemsOf, readyRequest, withModel, withStream } from "./request.ts";
 import { describe, exampleOf, partsOf } from "./schema.ts";
 
 const DOCUMENT = {
@@ -20,7 +20,15 @@ const DOCUMENT = {
           required: true,
           content: { "application/json": { schema: { $ref: "#/components/schemas/Chat" } } },
         },
-        responses: { 200: { description: "ok", content: { "application/json": { schema: { type: "object" } } } } },
+        responses: {
+          200: {
+            description: "ok",
+            content: {
+              "application/json": { schema: { type: "object" } },
+              "text/event-stream": { schema: { type: "string", contentSchema: { type: "integer" } } },
+            },
+          },
+        },
       },
     },
     "/admin/models/{id}/policy": {
@@ -80,6 +88,20 @@ suite("an OpenAPI document", () => {
     expect(operation("POST /admin/models/{id}/policy").body!.example).toEqual({ policy: "fcfs" });
     expect(searchApi(api.groups, "post CHAT").map(({ operations }) => operations.length)).toEqual([1]);
     expect(searchApi(api.groups, "nothing like it")).toEqual([]);
+  });
+
+  test("says which answers come in pieces, and of what", () => {
+    const chat = operation("POST /v1/chat/completions");
+    expect(canStream(chat)).toBe(true);
+    expect(canStream(operation("GET /health"))).toBe(false);
+    expect(chat.answers[0]!.media[1]).toEqual({ type: "text/event-stream", schema: { type: "integer" } });
+    const bytes = { paths: { "/up": { post: { requestBody: { content: { "text/csv": { example: "a,b" } } } } } } };
+    const [upload] = readApi(bytes).groups[0]!.operations;
+    expect(upload!.body).toMatchObject({ mediaType: "text/csv", example: "a,b" });
+    expect(readyRequest(upload!, { parameters: {}, body: "not { json" }).headers).toEqual({
+      "content-type": "text/csv",
+    });
+    expect(problemsOf(upload!, { parameters: {}, body: "not { json" })).toEqual([]);
   });
 
   test("references that lead nowhere or in circles end", () => {
@@ -171,6 +193,14 @@ suite("a request", () => {
     const health = readyRequest(operation("GET /health"), { parameters: {}, body: "" });
     expect(curlCommand(health, "http://h", false)).toBe("curl -N 'http://h/health'");
   });
+});
+
+test("a body is streamed or not, whatever else it says", () => {
+  expect(asksForStream('{"stream":true}')).toBe(true);
+  expect(asksForStream("{")).toBeNull();
+  expect(JSON.parse(withStream('{"a":1}', true))).toEqual({ a: 1, stream: true });
+  expect(JSON.parse(withStream('{"stream":true,"a":1}', false))).toEqual({ a: 1 });
+  expect(withStream("[1", true)).toBe("[1");
 });
 
 suite("an answer", () => {

@@ -20,8 +20,16 @@ export interface Parameter {
 export interface Answer {
   readonly status: string;
   readonly description: string;
-  readonly mediaType: string | null;
+  /** One for each form it may take; of streams, the schema is that of each event's data. */
+  readonly media: readonly { readonly type: string; readonly schema: Json }[];
+}
+
+/** What an operation takes. */
+export interface Body {
+  readonly isRequired: boolean;
+  readonly mediaType: string;
   readonly schema: Json;
+  readonly example: Json;
 }
 
 /** A method on a path. */
@@ -34,7 +42,7 @@ export interface Operation {
   readonly summary: string;
   readonly description: string;
   readonly parameters: readonly Parameter[];
-  readonly body: { readonly isRequired: boolean; readonly schema: Json; readonly example: Json } | null;
+  readonly body: Body | null;
   readonly answers: readonly Answer[];
   /** False when the document says that no key is needed. */
   readonly needsKey: boolean;
@@ -56,6 +64,16 @@ export interface Api {
 }
 
 const METHODS = ["get", "post", "put", "patch", "delete"] as const;
+
+/** The form that the page writes and reads by itself. */
+export const JSON_TYPE = "application/json";
+export const STREAM_TYPE = "text/event-stream";
+
+/** True when an operation answers in one piece or as a stream, as its body's `stream` says. */
+export function canStream(operation: Operation): boolean {
+  const types = operation.answers.flatMap(({ media }) => media.map(({ type }) => type));
+  return operation.body?.mediaType === JSON_TYPE && types.includes(JSON_TYPE) && types.includes(STREAM_TYPE);
+}
 
 /** References are followed so many times in a row, then given up. */
 const MOST_HOPS = 16;
@@ -153,18 +171,24 @@ function parameterOf(parameter: Json): Parameter[] {
   return [{ name, in: place, isRequired: required === true, description: text(description), schema: schema ?? {} }];
 }
 
-function bodyOf(body: Json): Operation["body"] {
-  const json = record(record(record(body)["content"])["application/json"]);
-  if (!isRecord(body) || json["schema"] === undefined) return null;
-  const examples = Object.values(record(json["examples"]));
-  const example = json["example"] ?? record(examples[0])["value"];
-  return { isRequired: body["required"] === true, schema: json["schema"], example };
+/** The body in JSON when it may be, else in the first form that is named. */
+function bodyOf(body: Json): Body | null {
+  if (!isRecord(body)) return null;
+  const content = record(body["content"]);
+  const mediaType = Object.hasOwn(content, JSON_TYPE) ? JSON_TYPE : Object.keys(content)[0];
+  if (mediaType === undefined) return null;
+  const media = record(content[mediaType]);
+  const examples = Object.values(record(media["examples"]));
+  const example = media["example"] ?? record(examples[0])["value"];
+  return { isRequired: body["required"] === true, mediaType, schema: media["schema"] ?? {}, example };
 }
 
 function answerOf(status: string, answer: Json): Answer {
-  const [mediaType, media] = Object.entries(record(record(answer)["content"]))[0] ?? [null, null];
-  const schema = record(media)["schema"];
-  return { status, description: text(record(answer)["description"]), mediaType, schema };
+  const media = Object.entries(record(record(answer)["content"])).map(([type, one]) => {
+    const schema = record(one)["schema"];
+    return { type, schema: record(schema)["contentSchema"] ?? schema };
+  });
+  return { status, description: text(record(answer)["description"]), media };
 }
 
 /** Groups in the order of the document's tags, then in that of their first operation. */

@@ -1,7 +1,8 @@
 /** One route: what it is for, a form that sends it, what it takes and what it answers. */
 import type { JSX } from "preact";
 import { Method } from "./method.tsx";
-import type { Api, Operation } from "./openapi.ts";
+import { STREAM_TYPE, type Api, type Operation } from "./openapi.ts";
+import { Prose } from "./prose.tsx";
 import { SchemaTree } from "./schema-tree.tsx";
 import { TryIt } from "./try-it.tsx";
 
@@ -20,7 +21,11 @@ export function OperationView(props: {
           <span class="mono">{operation.path}</span>
         </h2>
         {operation.summary === "" ? null : <p>{operation.summary}</p>}
-        {operation.description === "" ? null : <p class="soft">{operation.description}</p>}
+        {operation.description === "" ? null : (
+          <p class="soft">
+            <Prose text={operation.description} />
+          </p>
+        )}
         {operation.needsKey ? null : <p class="soft small">Answered without a key.</p>}
       </header>
       <TryIt {...props} />
@@ -40,17 +45,18 @@ function Answers({ api, operation }: { readonly api: Api; readonly operation: Op
   return (
     <section class="card stack" aria-label="Answers">
       <h3>Answers</h3>
-      {operation.answers.map(({ status, description, mediaType, schema }) => (
+      {operation.answers.map(({ status, description, media }) => (
         <details key={status} class="api-answer">
           <summary>
-            <code>{status}</code> {description}{" "}
-            {mediaType === null ? null : <span class="soft small">{mediaType}</span>}
+            <code>{status}</code> <Prose text={description} />
           </summary>
-          {schema === undefined ? (
-            <p class="soft small">Without a schema.</p>
-          ) : (
-            <SchemaTree document={api.document} schema={schema} />
-          )}
+          {media.length === 0 ? <p class="soft small">Without a body.</p> : null}
+          {media.map(({ type, schema }) => (
+            <div key={type}>
+              <p class="soft small">{type === STREAM_TYPE ? `${type}, each event's data` : type}</p>
+              {schema === undefined ? null : <SchemaTree document={api.document} schema={schema} />}
+            </div>
+          ))}
         </details>
       ))}
     </section>

@@ -1,10 +1,10 @@
 /** What the page sends: an operation and what was filled in become an address, headers and a body, or a curl command. */
-import type { Operation } from "./openapi.ts";
+import { isRecord, JSON_TYPE, type Operation } from "./openapi.ts";
 
 /** What was filled in. Parameters by place and name: "path:id", "query:model", "header:x-slo-class". */
 export interface FilledIn {
   readonly parameters: Readonly<Record<string, string>>;
-  /** JSON as typed; ignored without a body. */
+  /** As typed; ignored without a body. */
   readonly body: string;
 }
 
@@ -42,7 +42,7 @@ export function readyRequest(operation: Operation, filled: FilledIn): ReadyReque
     else headers[name] = value;
   }
   const hasBody = operation.body !== null && filled.body.trim() !== "";
-  if (hasBody) headers["content-type"] = "application/json";
+  if (hasBody) headers["content-type"] = operation.body!.mediaType;
   const search = query.toString();
   return {
     method: operation.method,
@@ -69,8 +69,27 @@ export function withModel(body: unknown, model: string | null): unknown {
   return { ...body, model };
 }
 
+/** Whether a body asks for a stream; null when it is no JSON object. */
+export function asksForStream(body: string): boolean | null {
+  try {
+    const value: unknown = JSON.parse(body);
+    return isRecord(value) ? value["stream"] === true : null;
+  } catch {
+    return null; // still being typed
+  }
+}
+
+/** The body with `stream` set or without it; a body that is no JSON object stays as it is. */
+export function withStream(body: string, isStream: boolean): string {
+  if (asksForStream(body) === null) return body;
+  const { stream: _, ...rest } = JSON.parse(body) as Record<string, unknown>;
+  return JSON.stringify(isStream ? { ...rest, stream: true } : rest, null, 2);
+}
+
 function bodyProblem(operation: Operation, body: string): string | null {
-  if (body.trim() === "") return operation.body!.isRequired ? "The body is missing." : null;
+  const { isRequired, mediaType } = operation.body!;
+  if (body.trim() === "") return isRequired ? "The body is missing." : null;
+  if (mediaType !== JSON_TYPE) return null;
   try {
     JSON.parse(body);
     return null;

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { Icon } from "../../ui/icon.tsx";
 import type { Json } from "./openapi.ts";
+import { Prose } from "./prose.tsx";
 import { describe, partsOf, type SchemaPart } from "./schema.ts";
 
 /** Deeper than this nobody reads on; it also ends schemas that hold themselves, when all is opened by hand. */
@@ -16,7 +17,9 @@ export function SchemaTree({ document, schema }: { readonly document: Json; read
     return (
       <p class="small">
         <Words type={words.type} bounds={words.bounds} values={words.values} />{" "}
-        <span class="soft">{words.description}</span>
+        <span class="soft">
+          <Prose text={words.description} />
+        </span>
       </p>
     );
   }
@@ -63,7 +66,11 @@ function Part(props: { readonly document: Json; readonly part: SchemaPart; reado
         {part.isRequired ? <span class="api-required">required</span> : null}
         <Words type={words.type} bounds={words.bounds} values={words.values} />
       </div>
-      {words.description === "" ? null : <p class="api-about">{words.description}</p>}
+      {words.description === "" ? null : (
+        <p class="api-about">
+          <Prose text={words.description} />
+        </p>
+      )}
       {isOpen ? <Parts document={document} parts={partsOf(document, part.schema)} depth={depth + 1} /> : null}
     </li>
   );

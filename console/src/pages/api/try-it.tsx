@@ -1,15 +1,22 @@
 /** The form that sends a route: parameters, a body to edit, and what came back. */
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { addressOf } from "../../lib/api.ts";
 import { apiKey } from "../../lib/key.ts";
 import { Button } from "../../ui/button.tsx";
-import { TextArea, TextInput } from "../../ui/field.tsx";
+import { Switch, TextArea, TextInput } from "../../ui/field.tsx";
 import { toast } from "../../ui/toast.tsx";
 import { AnswerView } from "./answer-view.tsx";
-import { curatedExample } from "./examples.ts";
-import type { Api, Operation } from "./openapi.ts";
-import { curlCommand, problemsOf, readyRequest, withModel, type FilledIn } from "./request.ts";
+import { canStream, JSON_TYPE, type Api, type Operation } from "./openapi.ts";
+import {
+  asksForStream,
+  curlCommand,
+  problemsOf,
+  readyRequest,
+  withModel,
+  withStream,
+  type FilledIn,
+} from "./request.ts";
 import { exampleOf } from "./schema.ts";
 import { useSender, type Sender } from "./sender.ts";
 
@@ -26,6 +33,7 @@ export function TryIt(props: {
   const sender = useSender();
   const filled: FilledIn = { parameters: withDefaults(operation, parameters, model), body: edited ?? example };
   const problems = problemsOf(operation, filled);
+  const isStream = asksForStream(filled.body);
   const send = (): void => {
     if (problems.length === 0) void sender.send(readyRequest(operation, filled));
   };
@@ -45,7 +53,7 @@ export function TryIt(props: {
         <Parameters operation={operation} filled={filled} onChange={setParameter} />
         {operation.body === null ? null : (
           <TextArea
-            label="Body"
+            label={operation.body.mediaType === JSON_TYPE ? "Body" : `Body (${operation.body.mediaType})`}
             isMono
             rows={Math.min(18, Math.max(4, filled.body.split("\n").length))}
             value={filled.body}
@@ -54,6 +62,14 @@ export function TryIt(props: {
           />
         )}
         <Buttons operation={operation} filled={filled} sender={sender} canSend={problems.length === 0}>
+          {canStream(operation) ? (
+            <Switch
+              label="Streamed"
+              isOn={isStream === true}
+              isDisabled={isStream === null}
+              onChange={(isOn) => setEdited(withStream(filled.body, isOn))}
+            />
+          ) : null}
           {edited === null ? null : (
             <Button kind="quiet" onClick={() => setEdited(null)}>
               Example again
@@ -71,7 +87,7 @@ function Buttons(props: {
   readonly filled: FilledIn;
   readonly sender: Sender;
   readonly canSend: boolean;
-  readonly children: JSX.Element | null;
+  readonly children: ComponentChildren;
 }): JSX.Element {
   const { operation, filled, sender, canSend, children } = props;
   const copy = async (): Promise<void> => {
@@ -143,10 +159,11 @@ function Parameters(props: {
   );
 }
 
-/** The document's own example, else one of ours, else what its schema demands; with a model that is there. */
-function exampleBody(api: Api, { id, body }: Operation, model: string | null): string {
+/** The document's own example, else what its schema demands; with a model that is there. */
+function exampleBody(api: Api, { body }: Operation, model: string | null): string {
   if (body === null) return "";
-  const example = body.example ?? curatedExample(id) ?? exampleOf(api.document, body.schema);
+  if (body.mediaType !== JSON_TYPE) return typeof body.example === "string" ? body.example : "";
+  const example = body.example ?? exampleOf(api.document, body.schema);
   return JSON.stringify(withModel(example, model), null, 2);
 }
 
