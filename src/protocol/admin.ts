@@ -18,6 +18,9 @@ export const modelListSchema = z.object({ object: z.literal("list"), data: z.arr
 /** All served models. */
 export type ModelList = z.infer<typeof modelListSchema>;
 
+/** The answer of GET /version. */
+export const versionSchema = z.object({ version: z.string() });
+
 /** Where a model's engine is in its life. */
 export const engineStateSchema = z.enum(["starting", "ready", "restarting", "stopping", "stopped"]);
 

@@ -221,12 +221,20 @@ export const messageBodySchema = z.object({
 /** A whole answer. */
 export type MessageBody = z.infer<typeof messageBodySchema>;
 
+/** The answer of /v1/messages/count_tokens. */
+export const tokenCountSchema = z.object({ input_tokens: count });
+
+/** An event of a stream; what more there is depends on `type`. */
+export const messageEventSchema = z.looseObject({ type: z.string() });
+
 /** An error in this interface's form, in a body or in a stream. */
-export interface AnthropicError {
-  readonly type: "error";
-  readonly error: { readonly type: string; readonly message: string };
-  readonly request_id: string;
-}
+export const anthropicErrorSchema = z.object({
+  type: z.literal("error"),
+  error: z.object({ type: z.string(), message: z.string() }),
+  request_id: z.string(),
+});
+/** An error in this interface's form, in a body or in a stream. */
+export type AnthropicError = z.infer<typeof anthropicErrorSchema>;
 
 /** Anthropic's words by HTTP status; what is missing is `invalid_request_error` below 500 and `api_error` above. */
 const ERROR_TYPES: Readonly<Record<number, string>> = {

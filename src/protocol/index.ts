@@ -9,17 +9,22 @@ export {
   healthSchema,
   modelListSchema,
   modelSchema,
+  versionSchema,
   type Health,
   type ModelList,
   type ModelObject,
 } from "./admin.ts";
 export {
+  anthropicErrorSchema,
   contentBlockSchema,
   messageBodySchema,
+  messageEventSchema,
   messageRequestSchema,
   parseMessageRequest,
   parseTokenCountRequest,
   toAnthropicError,
+  tokenCountRequestSchema,
+  tokenCountSchema,
   type AnthropicError,
   type AnthropicMessage,
   type ContentBlock,
@@ -115,8 +120,12 @@ export { decodeJson, jsonDepth } from "./json.ts";
 export { LIMITS } from "./limits.ts";
 export { contentSchema, functionName, messagesSchema, type ChatMessage, type PastCall } from "./messages.ts";
 export {
+  inputItemListSchema,
+  inputTokensSchema,
   outputItemSchema,
   parseResponseRequest,
+  responseDeletedSchema,
+  responseEventSchema,
   responseRequestSchema,
   responseSchema,
   type InputItem,
@@ -130,9 +139,11 @@ export {
 export { readSlo, sloReportSchema, sloRequestSchema, type AskedSlo, type SloReport, type SloRequest } from "./slo.ts";
 export {
   detokenizeAnswerSchema,
+  detokenizeRequestSchema,
   parseDetokenizeRequest,
   parseTokenizeRequest,
   tokenizeAnswerSchema,
+  tokenizeRequestSchema,
   type DetokenizeAnswer,
   type DetokenizeRequest,
   type TokenizeAnswer,

@@ -294,6 +294,31 @@ export const responseSchema = z.looseObject({
 /** A response. */
 export type ResponseBody = z.infer<typeof responseSchema>;
 
+/** The answer of DELETE /v1/responses/{id}. */
+export const responseDeletedSchema = z.object({
+  id: z.string(),
+  object: z.literal("response"),
+  deleted: z.literal(true),
+});
+
+/** The answer of /v1/responses/input_tokens. */
+export const inputTokensSchema = z.object({
+  object: z.literal("response.input_tokens"),
+  input_tokens: z.number().int(),
+});
+
+/** The answer of /v1/responses/{id}/input_items. */
+export const inputItemListSchema = z.object({
+  object: z.literal("list"),
+  data: z.array(z.looseObject({ id: z.string() })),
+  first_id: z.string().nullable(),
+  last_id: z.string().nullable(),
+  has_more: z.boolean(),
+});
+
+/** One event of a stream, as far as all of them go. */
+export const responseEventSchema = z.looseObject({ type: z.string(), sequence_number: z.number().int() });
+
 /** One event of a stream. `sequence_number` counts from 0 without gaps; the rest depends on `type`. */
 export interface ResponseEvent {
   readonly type: string;

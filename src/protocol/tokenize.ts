@@ -8,7 +8,8 @@ import { toolsSchema } from "./tools.ts";
 
 const model = z.string().min(1).max(LIMITS.modelNameCharacters).nullish();
 
-const tokenizeRequestSchema = z
+/** What /tokenize takes: `messages`, or else `prompt`. */
+export const tokenizeRequestSchema = z
   .object({
     /** The only model, or the first, when absent. */
     model,
@@ -49,7 +50,8 @@ export const tokenizeAnswerSchema = z.object({
 /** The answer of /tokenize. */
 export type TokenizeAnswer = z.infer<typeof tokenizeAnswerSchema>;
 
-const detokenizeRequestSchema = z.object({
+/** What /detokenize takes. */
+export const detokenizeRequestSchema = z.object({
   model,
   tokens: z.array(z.number().int().min(0)).max(LIMITS.promptTokens),
 });

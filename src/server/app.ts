@@ -16,6 +16,7 @@ import { health, modelList, modelObject } from "./admin/status.ts";
 import { detokenize, tokenize } from "./admin/tokenize.ts";
 import { findEngine, unixSeconds, type ServerContext } from "./context.ts";
 import { renderMetrics } from "./metrics.ts";
+import { openApiDocument } from "./openapi/document.ts";
 import { chatEndpoint } from "./openai/chat.ts";
 import { completionEndpoint } from "./openai/completions.ts";
 import { answerEmbeddings } from "./openai/embeddings.ts";
@@ -166,10 +167,16 @@ function planningRoutes(
 /** What the server is doing. Behind a key where keys are set, as every route that is not open. */
 function adminRoutes(
   route: (method: Method, path: string, handler: RouteHandler) => void,
-  { live, models, requests }: AppContext,
+  { live, models, requests, version, callers }: AppContext,
 ): void {
   const idOf = (c: Context<AppEnv>): string => c.req.param("id")!;
   const pulls = new Pulls(models, requests);
+  const document = JSON.stringify(openApiDocument({ version, asksForKeys: callers !== null }));
+  route("GET", "/openapi.json", (c) => {
+    c.header("content-type", "application/json");
+    c.header("cache-control", "no-cache");
+    return c.body(document);
+  });
   route("GET", "/admin/live", (c, context) => answerLive(context, live, c.req.raw));
   route("GET", "/admin/requests/:id", (c, context) => answerRequest(context, live, idOf(c)));
   route("GET", "/admin/models", (_c, context) => answerModels(context, models));
