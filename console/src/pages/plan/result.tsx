@@ -121,6 +121,13 @@ function Nothing({ plan }: { readonly plan: PlanBody }): JSX.Element {
   );
 }
 
+/** What it would take, of what was tried. */
+function wouldText(mostLoad: number, tightestSlo: number | null): string {
+  const targets = tightestSlo === null ? null : `with ${times(tightestSlo)} the targets`;
+  if (mostLoad > 0) return `it would at ${times(mostLoad)} the rate${targets === null ? "" : `, or ${targets}`}`;
+  return targets === null ? "neither less load nor wider targets help" : `less load does not help, it would ${targets}`;
+}
+
 function ModeTable({ run }: { readonly run: PlanRun }): JSX.Element {
   return (
     <div class="table-scroll">
@@ -235,7 +242,7 @@ function Basis({ plan, run }: { readonly plan: PlanBody; readonly run: PlanRun }
         {plan.costs.map(({ basis, fitError }) => (
           <li key={basis}>
             Costs: {basis};{" "}
-            {fitError === null ? "its error is not known" : `mean error of the fit ${formatShare(fitError)}`}.
+            {fitError === null ? "its error is not known" : `mean error ${formatShare(fitError)} in the worse phase`}.
           </li>
         ))}
         <li>

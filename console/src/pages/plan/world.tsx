@@ -189,8 +189,8 @@ function Result({ world }: { readonly world: WorldBody }): JSX.Element {
       </section>
       <p class="soft small">
         Costs: {basis};{" "}
-        {fitError === null ? "its error is not known" : `mean error of the fit ${formatShare(fitError)}`}. Everything is
-        simulated.
+        {fitError === null ? "its error is not known" : `mean error ${formatShare(fitError)} in the worse phase`}.
+        Everything is simulated.
       </p>
     </>
   );
