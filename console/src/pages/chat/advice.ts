@@ -38,6 +38,11 @@ const ADVICE: Readonly<Record<string, readonly [title: string, advice: string]>>
     "The server does not know one of the settings.",
     "The message says which one; change it in the settings.",
   ],
+  policy_fixed: [
+    "This model's scheduling policy cannot be switched.",
+    "Compare two models instead, or end the comparison.",
+  ],
+  unexpected: ["The answer could not be made.", "Try again. If it stays so, reload the page."],
   invalid_request: [
     "The server refused the request as it is.",
     "The message says what it expected; change it and send again.",

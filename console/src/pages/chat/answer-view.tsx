@@ -145,7 +145,7 @@ function Actions(props: { readonly column: Column; readonly answer: Answer } & A
       {answer.content === "" ? null : (
         <IconButton icon="copy" label="Copy the answer" isSmall onClick={() => void copyText(answer.content)} />
       )}
-      <IconButton icon="retry" label="Another answer" isSmall isDisabled={!canRetry} onClick={onRetry} />
+      {canRetry ? <IconButton icon="retry" label="Another answer" isSmall onClick={onRetry} /> : null}
       {versions.length < 2 ? null : (
         <span class="row small soft numbers">
           <IconButton

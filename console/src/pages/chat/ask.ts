@@ -57,24 +57,18 @@ export async function ask(question: Question): Promise<Answer> {
 
 function failed(answer: Answer, error: unknown): Answer {
   if (isAbort(error)) return { ...answer, state: "stopped" };
-  const told: AnswerError =
-    error instanceof ApiError
-      ? {
-          message: error.message,
-          code: error.code,
-          status: error.status,
-          param: error.param,
-          retryAfterMs: error.retryAfterMs,
-        }
-      : {
-          message: `The answer could not be read: ${String(error)}`,
-          code: "unreadable",
-          status: 0,
-          param: null,
-          retryAfterMs: null,
-        };
   const requestId = error instanceof ApiError ? (error.requestId ?? answer.requestId) : answer.requestId;
-  return { ...answer, state: "failed", error: told, requestId };
+  return { ...answer, state: "failed", error: toAnswerError(error), requestId };
+}
+
+/** Anything thrown, as part of an answer. */
+export function toAnswerError(error: unknown): AnswerError {
+  if (error instanceof ApiError) {
+    const { message, code, status, param, retryAfterMs } = error;
+    return { message, code, status, param, retryAfterMs };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return { message, code: "unexpected", status: 0, param: null, retryAfterMs: null };
 }
 
 /** The engine's word may come a moment after the answer's end. */

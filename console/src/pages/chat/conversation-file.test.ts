@@ -8,6 +8,7 @@ import {
   withAnswer,
   withAnswerTurn,
   withEdit,
+  withFailure,
   withMessage,
   withRetry,
   withShown,
@@ -140,6 +141,18 @@ describe("edits", () => {
     expect(shown.kind === "answer" && shown.columns[0]!.shown).toBe(3);
     expect(withShown(conversation, "a", 0, 99)).toEqual(conversation);
     expect(withRetry(conversation, "u", ONE)).toBe(conversation);
+  });
+
+  test("what is still to come fails, what has come stays", () => {
+    const asked = withAnswerTurn(withMessage(EMPTY, "u", "q"), "a", [...ONE, ...ONE]);
+    const half = withAnswer(asked, "a", 0, { ...emptyAnswer("m", null), state: "done", content: "yes" });
+    const error = { message: "no", code: "unexpected", status: 0, param: null, retryAfterMs: null };
+    const turn = withFailure(half, "a", error).turns[1]!;
+    expect(turn.kind === "answer" && turn.columns.map((column) => shownAnswer(column).state)).toEqual([
+      "done",
+      "failed",
+    ]);
+    expect(withFailure(EMPTY, "a", error)).toEqual(EMPTY);
   });
 
   test("calls are open until they have a result, or the talk goes on", () => {

@@ -1,5 +1,5 @@
 /** Changes to a conversation, each giving a new one. Pure; session.ts carries them out. */
-import type { Answer, Column, Conversation, Turn } from "./types.ts";
+import type { Answer, AnswerError, Column, Conversation, Turn } from "./types.ts";
 import { emptyAnswer, shownAnswer } from "./types.ts";
 
 /** Tries of one answer that are kept; the oldest goes first. */
@@ -67,6 +67,18 @@ export function withShown(conversation: Conversation, id: string, column: number
   return changeColumn(conversation, id, column, (before) => {
     return shown >= 0 && shown < before.versions.length ? { ...before, shown } : before;
   });
+}
+
+/** The conversation with what is still to come of an answer failed. */
+export function withFailure(conversation: Conversation, id: string, error: AnswerError): Conversation {
+  const isComing = ({ state }: Answer): boolean => state === "waiting" || state === "streaming";
+  return [0, 1].reduce((before, column) => {
+    return changeColumn(before, id, column, (given) => {
+      const answer = given.versions[given.shown]!;
+      if (!isComing(answer)) return given;
+      return { ...given, versions: given.versions.with(given.shown, { ...answer, state: "failed", error }) };
+    });
+  }, conversation);
 }
 
 function changeColumn(

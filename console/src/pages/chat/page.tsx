@@ -77,6 +77,9 @@ function ChatView({ id }: { readonly id: string }): JSX.Element {
       <ConversationList current={id} onChosen={close} />
       <section class="chat-main" aria-label={conversation.title}>
         <ChatHead conversation={conversation} model={model} opened={opened} onToggle={toggle} />
+        <div class="unseen" role="status">
+          {isRunning(id) ? "Answering" : conversation.turns.length > 0 ? "The answer is complete" : ""}
+        </div>
         <Scroller>
           {conversation.turns.length === 0 ? (
             <Beginning model={model} onChip={tryChip} />

@@ -7,7 +7,7 @@ import { unixMs } from "../../lib/clock.ts";
 import { navigate } from "../../lib/router.ts";
 import { browserStorage, readSetting, RecordCollection, writeSetting, type RecordEntry } from "../../lib/storage.ts";
 import { toast } from "../../ui/toast.tsx";
-import { ask } from "./ask.ts";
+import { ask, toAnswerError } from "./ask.ts";
 import { readConversation, readConversationFile, readSettings, writeConversationFile } from "./conversation-file.ts";
 import * as edits from "./edits.ts";
 import { models, policyOf } from "./models.ts";
@@ -274,6 +274,7 @@ async function run(id: string, turn: string): Promise<void> {
     else
       await Promise.all(askedOf(conversation).map((asked, column) => runColumn(id, turn, column, asked, gone.signal)));
   } catch (error) {
+    change(id, (before) => edits.withFailure(before, turn, toAnswerError(error)));
     toast((error as Error).message, { isBad: true });
   } finally {
     running.value = new Map([...running.peek()].filter(([other]) => other !== id));

@@ -18,10 +18,12 @@ export function Turns(props: {
   const { id, turns } = conversation;
   const isBusy = isRunning(id);
   const calls = isBusy ? [] : openCalls(turns);
+  const lastAnswer = turns.findLast(({ kind }) => kind === "answer");
   return (
     <div class="turns" role="log" aria-live="off" aria-label="Conversation">
       {turns.map((turn) => {
-        if (turn.kind === "answer") return <AnswerTurn key={turn.id} id={id} turn={turn} isBusy={isBusy} />;
+        if (turn.kind === "answer")
+          return <AnswerTurn key={turn.id} id={id} turn={turn} canRetry={!isBusy && turn === lastAnswer} />;
         if (turn.kind === "tool") return <ToolTurn key={turn.id} turn={turn} />;
         return (
           <UserTurn
@@ -48,9 +50,10 @@ export function Turns(props: {
 function AnswerTurn(props: {
   readonly id: string;
   readonly turn: Extract<Turn, { kind: "answer" }>;
-  readonly isBusy: boolean;
+  /** Only the last answer can be asked for again: another would take the rest of the conversation with it. */
+  readonly canRetry: boolean;
 }): JSX.Element {
-  const { id, turn, isBusy } = props;
+  const { id, turn, canRetry } = props;
   const isPair = turn.columns.length > 1;
   return (
     <div class={isPair ? "answers answers-pair" : "answers"}>
@@ -62,7 +65,7 @@ function AnswerTurn(props: {
             key={i}
             column={column}
             heading={heading}
-            canRetry={!isBusy}
+            canRetry={canRetry}
             onRetry={() => retry(id, turn.id)}
             onShow={(version) => showVersion(id, turn.id, i, version)}
           />
