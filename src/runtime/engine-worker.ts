@@ -21,7 +21,7 @@ import type { Outlooks } from "./outlooks.ts";
 import { openOutlooks, type PolicyStateKeeper } from "./policy-state.ts";
 import { LoopRecorder } from "./recorder.ts";
 import { RecordingSink } from "./recording-sink.ts";
-import { loadSpeculator, type LoadedSpeculator } from "./speculation/load.ts";
+import { loadSpeculator, measureDraftCosts, type LoadedSpeculator } from "./speculation/load.ts";
 import { speculates } from "./speculation/options.ts";
 import { StepLoop } from "./step-loop.ts";
 import type { Calibration, EngineOptions } from "./types.ts";
@@ -72,6 +72,7 @@ async function load({ options, config, name, recording, vocabulary }: WorkerSetu
   const measured: Pick<StepExecutor, "step"> = executor.embedding
     ? { step: async (batch) => ({ scores: (await executor.hidden(batch)).map(() => []) }) }
     : executor;
+  await measureDraftCosts(options, executor, pages, liveClock, cost);
   // How many drafts pay is read off the costs of steps, also where a step's size is given.
   const measures = plan.budgetTokens === null || speculates(options);
   const calibration = measures

@@ -40,6 +40,40 @@ const CALIBRATION_LIMIT_MS = 200;
 /** A drafter that never catches up never drafts. */
 const LEAST_CATCH_UP_TOKENS = 32;
 
+/** Sizes of steps that drafts make of single decodes, and how often each is run. */
+const VERIFIED_TOKENS = [1, 2, 4, 8, 16] as const;
+const VERIFIED_REPEATS = 3;
+
+/**
+ * Measures what checking drafts costs, before anything else is known of steps: rows of one sequence with all their scores. A
+ * slow model takes a few steps' time for that, and without it would never learn that more tokens cost it hardly more.
+ * Nothing is measured for engines that do not speculate.
+ */
+export async function measureDraftCosts(
+  { speculation }: Pick<EngineOptions, "speculation">,
+  executor: Pick<StepExecutor, "step" | "config">,
+  pages: KvPages,
+  clock: Clock,
+  cost: StepCost,
+): Promise<void> {
+  if (speculation === undefined || speculation.method === "off") return;
+  const sequence = pages.open();
+  const most = draftTokensOf(speculation) + 1;
+  for (const [i, count] of VERIFIED_TOKENS.entries()) {
+    if ((i > 0 && VERIFIED_TOKENS[i - 1]! >= most) || !sequence.reserve(count)) break;
+    const tokens = Array.from({ length: count }, (_, at) => (at * 7919) % executor.config.vocabSize);
+    // Noise only ever adds; the first run pays for allocations.
+    let stepMs = Infinity;
+    for (let repeat = 0; repeat <= VERIFIED_REPEATS; repeat++) {
+      const fromMs = clock.nowMs();
+      await executor.step([{ tokens, startPosition: 0, pages: sequence.pages, wantLogits: "all" }]);
+      if (repeat > 0) stepMs = Math.min(stepMs, clock.nowMs() - fromMs);
+    }
+    cost.observe(count, stepMs);
+  }
+  sequence.release();
+}
+
 /** Null where the options do not ask for one. @throws PunctualError as loading a model does. */
 export async function loadSpeculator(
   options: EngineOptions,

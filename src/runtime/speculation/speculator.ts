@@ -64,6 +64,8 @@ const MODEL_ADVANTAGE = 1.5;
 /** Steps without a draft, although somebody had one, after which one is tried: costs and acceptance may have changed. */
 const PROBE_STEPS = 200;
 const PROBE_TOKENS = 2;
+/** While it drafts, one step of so many drafts as far as it may: what was never tried costs nobody knows what. */
+const EXPLORE_STEPS = 64;
 
 export class Speculator {
   readonly #options: SpeculatorOptions;
@@ -74,6 +76,7 @@ export class Speculator {
     { -readonly [K in keyof DraftCount]: DraftCount[K] } & { perPosition: number[] }
   >();
   #quietSteps = 0;
+  #draftingSteps = 0;
 
   constructor(options: SpeculatorOptions) {
     this.#options = options;
@@ -242,8 +245,11 @@ export class Speculator {
       { baseTokens, roomTokens: Math.max(0, budgetTokens - baseTokens), leastGain: LEAST_GAIN },
       { stepMs: (tokens) => cost.stepMs(tokens), ...(passMs === undefined ? {} : { passMs }) },
     );
-    if (lengths.some((length) => length > 0)) {
+    const drafting = lengths.findIndex((length) => length > 0);
+    if (drafting >= 0) {
       this.#quietSteps = 0;
+      this.#draftingSteps += 1;
+      if (this.#draftingSteps % EXPLORE_STEPS === 0) lengths[drafting] = candidates[drafting]!.most;
       return lengths;
     }
     for (const prior of this.#priors.values()) prior.idle();
