@@ -57,7 +57,7 @@ const DOCUMENT = {
           {
             type: "object",
             required: ["role", "content"],
-            properties: { role: { const: "user" }, content: { type: "string" } },
+            properties: { role: { enum: ["system", "user"] }, content: { type: "string" } },
           },
           {
             type: "object",
@@ -77,6 +77,7 @@ const operation = (id: string): Operation =>
 
 suite("an OpenAPI document", () => {
   test("becomes groups of operations", () => {
+    expect(api.asksForKeys).toBe(true);
     expect(api.groups.map(({ name, description }) => [name, description])).toEqual([
       ["chat", "Answers."],
       ["health", ""],
@@ -138,7 +139,7 @@ suite("a schema", () => {
       "seed",
     ]);
     const messages = partsOf(DOCUMENT, chat)[1]!.schema;
-    expect(partsOf(DOCUMENT, messages).map(({ name }) => name)).toEqual(['role: "user"', 'role: "tool"']);
+    expect(partsOf(DOCUMENT, messages).map(({ name }) => name)).toEqual(['role: "system" or "user"', 'role: "tool"']);
     expect(partsOf(DOCUMENT, partsOf(DOCUMENT, messages)[0]!.schema).map(({ name }) => name)).toEqual([
       "role",
       "content",
@@ -160,9 +161,11 @@ suite("a schema", () => {
   });
 
   test("has an example with what is required", () => {
-    expect(exampleOf(DOCUMENT, chat)).toEqual({ model: "text", messages: [{ role: "user", content: "text" }] });
-    expect(withModel(exampleOf(DOCUMENT, chat), "punctual-small")).toMatchObject({ model: "punctual-small" });
-    expect(withModel({ policy: "x" }, "m")).toEqual({ policy: "x" });
+    expect(exampleOf(DOCUMENT, chat)).toEqual({ model: "text", messages: [{ role: "system", content: "text" }] });
+    expect(withModel(exampleOf(DOCUMENT, chat), ["punctual-small"])).toMatchObject({ model: "punctual-small" });
+    expect(withModel({ model: "b" }, ["a", "b"])).toEqual({ model: "b" });
+    expect(withModel({ model: "b" }, [])).toEqual({ model: "b" });
+    expect(withModel({ policy: "x" }, ["m"])).toEqual({ policy: "x" });
   });
 });
 

@@ -60,6 +60,8 @@ export interface Api {
   readonly title: string;
   readonly version: string;
   readonly groups: readonly Group[];
+  /** Whether any route needs a key. */
+  readonly asksForKeys: boolean;
   readonly document: Json;
 }
 
@@ -92,6 +94,7 @@ export function readApi(document: Json): Api {
     title: text(info["title"]),
     version: text(info["version"]),
     groups: grouped(document, operations),
+    asksForKeys: operations.some(({ needsKey }) => needsKey),
     document,
   };
 }

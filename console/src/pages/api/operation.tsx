@@ -6,11 +6,11 @@ import { Prose } from "./prose.tsx";
 import { SchemaTree } from "./schema-tree.tsx";
 import { TryIt } from "./try-it.tsx";
 
-/** The route. `model` is the name that examples use, when there is one. */
+/** The route. `models` are the names that examples may use. */
 export function OperationView(props: {
   readonly api: Api;
   readonly operation: Operation;
-  readonly model: string | null;
+  readonly models: readonly string[];
 }): JSX.Element {
   const { api, operation } = props;
   return (
@@ -26,7 +26,7 @@ export function OperationView(props: {
             <Prose text={operation.description} />
           </p>
         )}
-        {operation.needsKey ? null : <p class="soft small">Answered without a key.</p>}
+        {operation.needsKey || !api.asksForKeys ? null : <p class="soft small">Answered without a key.</p>}
       </header>
       <TryIt {...props} />
       {operation.body === null ? null : (

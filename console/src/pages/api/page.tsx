@@ -114,9 +114,7 @@ function Browser({ api: shown }: { readonly api: Api }): JSX.Element {
           {groups.length === 0 ? <p class="soft small">No route has these words.</p> : null}
         </nav>
       </div>
-      {chosen === null ? null : (
-        <OperationView key={chosen.id} api={shown} operation={chosen} model={models.value[0] ?? null} />
-      )}
+      {chosen === null ? null : <OperationView key={chosen.id} api={shown} operation={chosen} models={models.value} />}
     </div>
   );
 }

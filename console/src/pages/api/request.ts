@@ -63,10 +63,11 @@ export function curlCommand(request: ReadyRequest, origin: string, withKey: bool
   return lines.join(" \\\n  ");
 }
 
-/** The example body with the name of a model that is there, when it has a field for one. */
-export function withModel(body: unknown, model: string | null): unknown {
-  if (model === null || typeof body !== "object" || body === null || !("model" in body)) return body;
-  return { ...body, model };
+/** The example body with the name of a model that is there: its own when that is one, else the first. */
+export function withModel(body: unknown, models: readonly string[]): unknown {
+  const [first] = models;
+  if (first === undefined || !isRecord(body) || !("model" in body)) return body;
+  return models.some((name) => name === body["model"]) ? body : { ...body, model: first };
 }
 
 /** Whether a body asks for a stream; null when it is no JSON object. */

@@ -26,6 +26,8 @@ export interface SchemaPart {
 /** Words of a union nest so deep, examples a little deeper: deeper is no longer readable. */
 const MOST_WORDS_DEPTH = 3;
 const MOST_EXAMPLE_DEPTH = 8;
+/** A field with more possible values than this does not tell variants apart. */
+const MOST_TELLING = 4;
 /** Values of a long list that are shown. */
 const MOST_VALUES = 24;
 
@@ -127,13 +129,16 @@ function withoutUnion({ anyOf: _any, oneOf: _one, ...rest }: Record<string, Json
   return rest;
 }
 
-/** A variant is known by what tells it apart: its name, or the field with one possible value. */
+/** A variant is known by what tells it apart: its name, or the first field with few possible values. */
 function variantName(document: Json, variant: Json, index: number): string {
   const resolved = record(resolve(document, variant));
   const inner = isRecord(resolved["items"]) ? record(resolve(document, resolved["items"])) : resolved;
   for (const [name, field] of Object.entries(record(inner["properties"]))) {
-    const { const: constant } = record(resolve(document, field));
-    if (constant !== undefined) return `${name}: ${JSON.stringify(constant)}`;
+    const { const: constant, enum: several } = record(resolve(document, field));
+    const values = constant === undefined ? list(several) : [constant];
+    if (values.length > 0 && values.length <= MOST_TELLING) {
+      return `${name}: ${values.map((value) => JSON.stringify(value)).join(" or ")}`;
+    }
   }
   const title = resolved["title"];
   if (typeof title === "string") return title;

@@ -20,18 +20,18 @@ import {
 import { exampleOf } from "./schema.ts";
 import { useSender, type Sender } from "./sender.ts";
 
-/** The form. `model` is the name that examples use, when there is one. */
+/** The form. `models` are the names that examples may use; there may be none. */
 export function TryIt(props: {
   readonly api: Api;
   readonly operation: Operation;
-  readonly model: string | null;
+  readonly models: readonly string[];
 }): JSX.Element {
-  const { api, operation, model } = props;
-  const example = useMemo(() => exampleBody(api, operation, model), [api, operation, model]);
+  const { api, operation, models } = props;
+  const example = useMemo(() => exampleBody(api, operation, models), [api, operation, models]);
   const [parameters, setParameters] = useState<Readonly<Record<string, string>>>({});
   const [edited, setEdited] = useState<string | null>(null);
   const sender = useSender();
-  const filled: FilledIn = { parameters: withDefaults(operation, parameters, model), body: edited ?? example };
+  const filled: FilledIn = { parameters: withDefaults(operation, parameters, models), body: edited ?? example };
   const problems = problemsOf(operation, filled);
   const isStream = asksForStream(filled.body);
   const send = (): void => {
@@ -160,19 +160,19 @@ function Parameters(props: {
 }
 
 /** The document's own example, else what its schema demands; with a model that is there. */
-function exampleBody(api: Api, { body }: Operation, model: string | null): string {
+function exampleBody(api: Api, { body }: Operation, models: readonly string[]): string {
   if (body === null) return "";
   if (body.mediaType !== JSON_TYPE) return typeof body.example === "string" ? body.example : "";
   const example = body.example ?? exampleOf(api.document, body.schema);
-  return JSON.stringify(withModel(example, model), null, 2);
+  return JSON.stringify(withModel(example, models), null, 2);
 }
 
 /** The id of a model in a path is filled in; everything else starts empty. */
 function withDefaults(
   operation: Operation,
   typed: Readonly<Record<string, string>>,
-  model: string | null,
+  [model]: readonly string[],
 ): Readonly<Record<string, string>> {
   const isOfModel = /\/models\/\{id\}/.test(operation.path);
-  return isOfModel && model !== null && typed["path:id"] === undefined ? { ...typed, "path:id": model } : typed;
+  return isOfModel && model !== undefined && typed["path:id"] === undefined ? { ...typed, "path:id": model } : typed;
 }
