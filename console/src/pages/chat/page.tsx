@@ -80,7 +80,7 @@ function ChatView({ id }: { readonly id: string }): JSX.Element {
         <div class="unseen" role="status">
           {isRunning(id) ? "Answering" : conversation.turns.length > 0 ? "The answer is complete" : ""}
         </div>
-        <Scroller>
+        <Scroller isFollowing={conversation.turns.length > 0}>
           {conversation.turns.length === 0 ? (
             <Beginning model={model} onChip={tryChip} />
           ) : (
@@ -185,18 +185,20 @@ function ChatHead(props: {
 }
 
 /** Scrolls, and follows the end as long as the reader is there. */
-function Scroller({ children }: { readonly children: JSX.Element }): JSX.Element {
+function Scroller(props: { readonly isFollowing: boolean; readonly children: JSX.Element }): JSX.Element {
+  const { isFollowing, children } = props;
   const place = useRef<HTMLDivElement>(null);
   const column = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
   useLayoutEffect(() => {
+    if (!isFollowing) return undefined;
     const element = place.current!;
     const observer = new ResizeObserver(() => {
       if (isAtEnd.current) element.scrollTop = element.scrollHeight;
     });
     observer.observe(column.current!);
     return () => observer.disconnect();
-  }, []);
+  }, [isFollowing]);
   return (
     <div
       class="chat-scroll"
