@@ -174,12 +174,17 @@ export class StartedServers implements ArmHost {
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal;
   readonly #running = new Map<string, Running>();
+  /** The process ends without having disposed of them. */
+  readonly #onExit = (): void => {
+    for (const running of this.#running.values()) signalGroup(running, "SIGKILL");
+  };
 
   constructor(command: readonly string[], oneAtATime: boolean, timeoutMs: number, signal: AbortSignal) {
     this.#command = command;
     this.#oneAtATime = oneAtATime;
     this.#timeoutMs = timeoutMs;
     this.#signal = signal;
+    process.once("exit", this.#onExit);
   }
 
   async open(arm: Arm): Promise<Arm> {
@@ -199,13 +204,14 @@ export class StartedServers implements ArmHost {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#running.keys()].map((name) => this.#stop(name)));
+    process.removeListener("exit", this.#onExit);
   }
 
   async #start(arm: Arm): Promise<Running> {
     const port = await freePort();
     const [program, ...words] = filledCommand(this.#command, arm, port);
-    // A group of its own, so that whatever it starts is stopped with it.
-    const child = spawn(program!, words, { stdio: ["ignore", "pipe", "pipe"], detached: true });
+    // A group of its own, so that whatever it starts is stopped with it. Our own ends when its input does, too.
+    const child = spawn(program!, words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
     const ended = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());
       child.once("error", () => resolve());

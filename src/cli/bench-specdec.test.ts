@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startDraftingDouble, type DraftingDouble } from "../../test/support/drafting-double.ts";
+import { until } from "../../test/support/engine.ts";
 import { plainEnvironment, root } from "../../test/support/process.ts";
 import { publicData } from "../../test/support/public-data.ts";
 import { addBench } from "./bench.ts";
@@ -165,7 +166,7 @@ describe("servers that are started for it", () => {
        createServer((request, response) => {
          if (request.url === "/v1/models") response.end(JSON.stringify({ data: [{ id: "made" }] }));
          else if (request.method === "GET" || request.url === "/tokenize") response.writeHead(404).end();
-         else {
+         else if (rest[0] !== "hang") {
            response.writeHead(200, { "content-type": "text/event-stream" });
            const usage = { prompt_tokens: 1, completion_tokens: 2 };
            response.end("data: " + JSON.stringify({ choices: [{ delta: { content: "ok" }, finish_reason: "stop" }], usage }) + "\\n\\ndata: [DONE]\\n\\n");
@@ -192,6 +193,22 @@ describe("servers that are started for it", () => {
       "arm --drafts 3",
       "stopped",
     ]);
+  });
+
+  test("when it is told to end, so are they", async () => {
+    const noted = (): string[] => readFileSync(join(folder, "started.txt"), "utf8").trim().split("\n");
+    const before = noted().length;
+    const command = `${process.execPath} server.mjs {port} hang`;
+    const args = ["bench", "specdec", "--serve-cmd", command, ...small];
+    const child = spawn(process.execPath, [join(root, "dist/cli/main.js"), ...args], {
+      env: plainEnvironment(),
+      cwd: folder,
+    });
+    const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+    await until(() => noted().length > before, 60_000);
+    child.kill("SIGTERM");
+    expect(await ended).toBe(1); // nothing came back
+    expect(noted().slice(before)).toEqual(["hang", "stopped"]);
   });
 
   test("our own engine with the small model: n-gram drafts of fixed length, as many as pay, and none", async () => {

@@ -33,17 +33,21 @@ export function addBenchSpecDec(bench: Command): void {
   });
 }
 
+const SIGNALS: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
 async function benchSpecDec(flags: SpecDecFlags): Promise<number> {
   const stop = new AbortController();
-  const onInterrupt = (): void => {
+  const onSignal = (): void => {
+    // Leaving by exit, so that servers that were started here are not left behind.
+    if (stop.signal.aborted) process.exit(130);
     console.error(dim("Stopping: what is under way is given up; once more to leave at once.", process.stderr));
     stop.abort();
   };
-  process.once("SIGINT", onInterrupt);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     return await run(flags, stop.signal);
   } finally {
-    process.removeListener("SIGINT", onInterrupt);
+    for (const signal of SIGNALS) process.removeListener(signal, onSignal);
   }
 }
 

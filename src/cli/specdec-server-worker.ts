@@ -24,6 +24,7 @@ async function main(model: string, port: number, speculation: SpeculationOptions
     process.exit(0);
   };
   process.once("SIGTERM", () => void stop());
+  process.stdin.resume().once("end", () => void stop()); // whoever started this one is gone
   process.once("SIGINT", () => undefined); // a terminal's interrupt reaches the group; the benchmark ends this one itself
   const { url } = await server.listen({ port });
   console.log(url);
