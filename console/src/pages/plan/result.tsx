@@ -111,8 +111,7 @@ function Nothing({ plan }: { readonly plan: PlanBody }): JSX.Element {
         {plan.nearest.map(({ placement, point, mostLoad, tightestSlo }) => (
           <li key={placement.name}>
             <strong>{placement.mode}</strong>, {placementText(placement)}, attains {formatShare(point.share)} of{" "}
-            {formatShare(plan.attain)}; it would at {times(mostLoad)} the rate
-            {tightestSlo === null ? "" : `, or with ${times(tightestSlo)} the targets`}.
+            {formatShare(plan.attain)}; {wouldText(mostLoad, tightestSlo)}.
           </li>
         ))}
       </ul>
@@ -151,7 +150,9 @@ function ModeTable({ run }: { readonly run: PlanRun }): JSX.Element {
             <th scope="col" class="number minor">
               Busy
             </th>
-            <th scope="col">Placement</th>
+            <th scope="col" class="minor">
+              Placement
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -169,6 +170,7 @@ function ModeRow({ mode: { mode, best, attains } }: { readonly mode: ModeRun }):
     <th scope="row">
       <span class={`pl-swatch pl-colour-${colourOf(mode)}`} aria-hidden="true" />
       {mode}
+      {best === null ? null : <span class="pl-under soft">{placementText(best.placement)}</span>}
     </th>
   );
   if (best === null) {
@@ -193,7 +195,7 @@ function ModeRow({ mode: { mode, best, attains } }: { readonly mode: ModeRun }):
       <td class="number minor">{formatMs(point.ttftP90Ms)}</td>
       <td class="number minor">{formatMs(point.tpotP90Ms)}</td>
       <td class="number minor">{formatShare(point.utilization)}</td>
-      <td class="pl-placement">{placementText(placement)}</td>
+      <td class="pl-placement minor">{placementText(placement)}</td>
     </tr>
   );
 }
