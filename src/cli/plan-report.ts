@@ -91,7 +91,9 @@ function sensitivityText({ sensitivity, replans }: Plan): string[] {
 
 function costLines({ costs }: Plan): string[] {
   return costs.map(({ basis, fitError }) =>
-    dim(`costs: ${basis}${fitError === null ? "; error not known" : `; mean error of the fit ${percent(fitError)}`}`),
+    dim(
+      `costs: ${basis}${fitError === null ? "; error not known" : `; mean error ${percent(fitError)} in the worse phase`}`,
+    ),
   );
 }
 

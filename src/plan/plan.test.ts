@@ -268,7 +268,7 @@ describe("a catalogue", () => {
     const prices = [{ gpu: "h100", pricePerHour: 4 }];
     const h100 = catalogue({ model: "llama3-70b", prices, mostParallel: 4, mostStages: 1 });
     expect(h100.map(({ name }) => name)).toEqual(["llama3-70b tp4 pp1"]);
-    expect(h100[0]!.basis).toContain("nothing measured");
+    expect(h100[0]!.basis).toContain("against Splitwise's measurements of llama2-70b on 4 x h100");
   });
 
   test("what it does not know it names", () => {

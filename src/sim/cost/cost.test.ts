@@ -7,6 +7,8 @@ import { calibrate, chunkShape, decodeShape } from "./calibrate.ts";
 import { calibratedDeployment, readCalibration, writeCalibration } from "./calibration-file.ts";
 import { createDeployment, TABLE_NAMES } from "./deployments.ts";
 import { fitCost, fittedCost, type StepPoint } from "./fitted.ts";
+import { heldOutError } from "./held-out.ts";
+import { phaseErrors, rooflineError } from "./known-errors.ts";
 import { nonNegativeLeastSquares } from "./least-squares.ts";
 import { readSplitwise, splitwiseModels } from "./splitwise.ts";
 import { stepPoints } from "./step-points.ts";
@@ -220,6 +222,56 @@ function damaged(text: string): fc.Arbitrary<string> {
     .map(([at, length, piece]) => text.slice(0, at) + piece + text.slice(at + length));
 }
 
+describe("what is known of errors", () => {
+  test("a fit is judged by sizes that it has not seen", () => {
+    const clean = measuredSteps(400, 0).map((point) => ({ ...point, stepMs: trueMs(point) }));
+    expect(heldOutError(clean)).toBeLessThan(0.05);
+    const noisy = measuredSteps(400, 0.2);
+    expect(heldOutError(noisy)!).toBeGreaterThan(fitCost(noisy).meanError * 0.9);
+    // A size that is like no other is predicted badly, however well a fit of all of them goes through it.
+    const sizes = [16, 32, 64, 128, 256, 512, 1024, 2048];
+    const bent = sizes.flatMap((tokens) =>
+      Array.from({ length: 5 }, () => ({ ...chunkShape(tokens), stepMs: tokens === 2048 ? 4000 : tokens })),
+    );
+    expect(heldOutError(bent)!).toBeGreaterThan(2 * fitCost(bent).meanError);
+    expect(heldOutError([])).toBeNull();
+    expect(heldOutError([{ ...chunkShape(4), stepMs: 1 }])).toBeNull();
+  });
+
+  test("of rooflines by the nearest that was measured on as many devices", () => {
+    expect(rooflineError("h100", "llama2-70b", 4)?.against).toContain("llama2-70b on 4 x h100");
+    expect(rooflineError("h100", "llama3-8b", 2)?.against).toContain("2 x h100");
+    expect(rooflineError("l4", "llama3-8b", 1)?.against).toContain("opt-13b on 1 x a100-80g");
+    expect(rooflineError("h100", "llama3-70b", 16)).toBeNull();
+    const { basis, fitError } = createDeployment("roofline:a100-80g:llama2-70b:tp2");
+    expect(basis).toContain("off by 6.1 % on prompts and 21.1 % on tokens against Splitwise's measurements");
+    expect(fitError).toBe(0.211);
+  });
+
+  test("of tables where a measurement comes near, and else that none does", () => {
+    expect(createDeployment("opt-66b:tp4")).toMatchObject({ fitError: 0.248 });
+    expect(createDeployment("opt-66b:tp4").basis).toContain("against Splitwise's measurements of llama2-70b");
+    expect(createDeployment("opt-13b")).toMatchObject({ fitError: null });
+    expect(createDeployment("opt-13b").basis).toContain("nothing measured comes near it");
+  });
+
+  test("phase by phase, over rows that can have run", () => {
+    const row = { model: "m", hardware: "h", tensorParallel: 1, promptTokens: 100, batch: 1, outputTokens: 10 };
+    const rows = [
+      { ...row, promptMs: 100, tokenMs: 20 },
+      { ...row, batch: 2, promptMs: 200, tokenMs: 10 },
+      { ...row, batch: 64, promptMs: 1, tokenMs: 1 },
+    ];
+    const cost = {
+      name: "c",
+      stepMs: ({ prefillTokens }: StepShape) => (prefillTokens > 0 ? 1.1 * prefillTokens : 15),
+    };
+    const { prefill, decode } = phaseErrors(cost, rows);
+    expect(prefill).toBeCloseTo(0.1, 9);
+    expect(decode).toBeCloseTo((0.25 + 0.5) / 2, 9);
+  });
+});
+
 describe("Splitwise's table", () => {
   const head =
     "model,hardware,prompt_size,batch_size,token_size,peak_power,average_power,prompt_time,token_time,e2e_time,tensor_parallel";
@@ -240,7 +292,7 @@ describe("Splitwise's table", () => {
     expect(model!.cost.stepMs(decodeShape(4, 512)) / (42 + 2.048)).toBeCloseTo(1, 1);
     const { deployment, fitError } = createDeployment("splitwise:llama2-70b:a100-80gb:tp4", text);
     expect(deployment.devices).toBe(4);
-    expect(fitError).toBeLessThan(0.06);
+    expect(fitError).toBeLessThan(0.15);
   });
 
   test("a larger batch that took less time than a smaller one did not run, and is left out", () => {

@@ -9,6 +9,8 @@
 import { fail } from "../../core/index.ts";
 import type { Deployment } from "../types.ts";
 import { calibratedDeployment, readCalibration } from "./calibration-file.ts";
+import { heldOutError } from "./held-out.ts";
+import { rooflineError, tableError, type KnownError } from "./known-errors.ts";
 import { A100_TABLES, phaseCost, SCHEDULER_OVERHEAD } from "./phase-table.ts";
 import { GPUS, MODEL_SHAPES, roofline } from "./roofline.ts";
 import { readSplitwise, splitwiseModels } from "./splitwise.ts";
@@ -16,8 +18,12 @@ import { readSplitwise, splitwiseModels } from "./splitwise.ts";
 /** A deployment and what its numbers rest on, one line. */
 export interface NamedDeployment {
   readonly deployment: Deployment;
+  /** Where the numbers come from, how far they are off and against what. */
   readonly basis: string;
-  /** Mean relative error of the fit behind it; null when nothing was fitted. */
+  /**
+   * Mean relative error of the phase it is worse at: on measured steps that the fit has not seen, or against measurements of
+   * the nearest shape; null when nothing is known.
+   */
   readonly fitError: number | null;
 }
 
@@ -46,6 +52,7 @@ function fromTable(parts: readonly string[]): NamedDeployment {
     return unknown(wanted, [...TABLE_NAMES, "roofline:GPU:MODEL", "splitwise:MODEL:GPU:tpN", "a calibration file"]);
   }
   const { kvTokens, kvBytesPerToken, tensorParallel } = entry;
+  const known = tableError(tableName(entry));
   const table = overhead ? { ...entry, overhead: SCHEDULER_OVERHEAD } : entry;
   return {
     deployment: {
@@ -55,8 +62,8 @@ function fromTable(parts: readonly string[]): NamedDeployment {
       kvBytesPerToken,
       devices: tensorParallel,
     },
-    basis: `DistServe's fitted profiles of ${wanted} on A100-80G`,
-    fitError: null,
+    basis: `DistServe's fitted profiles of ${wanted} on A100-80G, ${offBy(known)}`,
+    fitError: worseOf(known),
   };
 }
 
@@ -69,10 +76,12 @@ function fromRoofline([gpuName = "", modelName = "", parallel]: readonly string[
     );
   const names = MODEL_SHAPES.map((one) => one.name);
   const model = MODEL_SHAPES.find((one) => one.name === modelName) ?? unknown(modelName, names);
+  const tensorParallel = readParallel(parallel);
+  const known = rooflineError(gpu.name, model.name, tensorParallel);
   return {
-    deployment: roofline(gpu, model, { tensorParallel: readParallel(parallel) }),
-    basis: `a roofline of ${model.name} on ${gpu.name}, nothing measured`,
-    fitError: null,
+    deployment: roofline(gpu, model, { tensorParallel }),
+    basis: `a roofline of ${model.name} on ${gpu.name}, ${offBy(known)}`,
+    fitError: worseOf(known),
   };
 }
 
@@ -88,6 +97,9 @@ function fromSplitwise([model = "", hardware = "", parallel]: readonly string[],
       models.map((one) => `${one.model}:${one.hardware}:tp${one.tensorParallel}`),
     );
   }
+  const unseen = found.heldOut();
+  const prompts = unseen.prefill ?? found.prefill.meanError;
+  const tokens = unseen.decode ?? found.decode.meanError;
   const shape = MODEL_SHAPES.find((one) => one.name === model) ?? BLOOM;
   const memory = 80 * 2 ** 30 * 0.9 * tp - shape.parameters * 2;
   const kvBytesPerToken = 2 * shape.layers * shape.kvHeads * shape.headDim * 2;
@@ -99,8 +111,8 @@ function fromSplitwise([model = "", hardware = "", parallel]: readonly string[],
       kvBytesPerToken,
       devices: tp,
     },
-    basis: `Splitwise's measurements, fit off by ${percent(found.prefill.meanError)} on prompts and ${percent(found.decode.meanError)} on tokens`,
-    fitError: Math.max(found.prefill.meanError, found.decode.meanError),
+    basis: `Splitwise's measurements, fit off by ${percent(found.prefill.meanError)} on prompts and ${percent(found.decode.meanError)} on tokens; on sizes that it has not seen by ${percent(prompts)} and ${percent(tokens)}`,
+    fitError: Math.max(prompts, tokens),
   };
 }
 
@@ -110,11 +122,23 @@ function fromCalibration(text?: string): NamedDeployment {
   }
   const file = readCalibration(text);
   const { deployment, fit } = calibratedDeployment(file);
+  const heldOut = heldOutError(file.points);
+  const unseen = heldOut === null ? "" : `, on sizes that it has not seen by ${percent(heldOut)}`;
   return {
     deployment,
-    basis: `${fit.points} measured steps of ${file.model} on ${file.machine}, fit off by ${percent(fit.meanError)} on average`,
-    fitError: fit.meanError,
+    basis: `${fit.points} measured steps of ${file.model} on ${file.machine}, fit off by ${percent(fit.meanError)} on average${unseen}`,
+    fitError: heldOut ?? fit.meanError,
   };
+}
+
+function offBy(known: KnownError | null): string {
+  if (known === null) return "nothing measured comes near it";
+  const { prefill, decode, against } = known;
+  return `off by ${percent(prefill)} on prompts and ${percent(decode)} on tokens against ${against}`;
+}
+
+function worseOf(known: KnownError | null): number | null {
+  return known === null ? null : Math.max(known.prefill, known.decode);
 }
 
 /** The other model of Splitwise's table: 70 layers of 112 heads. */

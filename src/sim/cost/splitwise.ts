@@ -7,6 +7,7 @@
 import { fail, median } from "../../core/index.ts";
 import type { CostModel, StepShape } from "../types.ts";
 import { fitCost, fittedCost, type Fit, type StepPoint } from "./fitted.ts";
+import { heldOutError } from "./held-out.ts";
 
 /** One row of the file. */
 export interface SplitwiseRow {
@@ -28,6 +29,8 @@ export interface SplitwiseModel {
   readonly cost: CostModel;
   readonly prefill: Fit;
   readonly decode: Fit;
+  /** On sizes that a fit has not seen; null where there are too few. A fit for each eighth of the sizes. */
+  heldOut(): { readonly prefill: number | null; readonly decode: number | null };
 }
 
 const COLUMNS = {
@@ -40,6 +43,8 @@ const COLUMNS = {
   promptMs: "prompt_time",
   tokenMs: "token_time",
 } as const;
+const PROMPT_FIT = { keepSum: false } as const;
+const TOKEN_FIT = { linear: true, keepSum: false } as const;
 const MAX_ROWS = 100_000;
 const MAX_NAME_CHARACTERS = 100;
 
@@ -98,7 +103,7 @@ export function splitwiseModels(rows: readonly SplitwiseRow[]): SplitwiseModel[]
  * Without runs that cannot have computed what they say: a larger batch of the same prompts that took less time (the
  * batch of 64 on two devices, which does not fit their memory).
  */
-function plausible(rows: readonly SplitwiseRow[]): SplitwiseRow[] {
+export function plausible(rows: readonly SplitwiseRow[]): SplitwiseRow[] {
   const typicalMs = (promptTokens: number, batch: number): number =>
     median(rows.filter((row) => row.promptTokens === promptTokens && row.batch === batch).map((row) => row.promptMs));
   return rows.filter(({ promptTokens, batch }) => {
@@ -112,8 +117,13 @@ function plausible(rows: readonly SplitwiseRow[]): SplitwiseRow[] {
 function fitGroup(all: readonly SplitwiseRow[]): SplitwiseModel {
   const { model, hardware, tensorParallel } = all[0]!;
   const rows = plausible(all);
-  const prefill = fitCost(rows.map(promptPoint), { keepSum: false });
-  const decode = fitCost(rows.map(tokenPoint), { linear: true, keepSum: false });
+  const [promptPoints, tokenPoints] = [rows.map(promptPoint), rows.map(tokenPoint)];
+  const prefill = fitCost(promptPoints, PROMPT_FIT);
+  const decode = fitCost(tokenPoints, TOKEN_FIT);
+  const heldOut = (): ReturnType<SplitwiseModel["heldOut"]> => ({
+    prefill: heldOutError(promptPoints, PROMPT_FIT),
+    decode: heldOutError(tokenPoints, TOKEN_FIT),
+  });
   const prompts = fittedCost("prompts", prefill.form);
   const answers = fittedCost("tokens", decode.form);
   const [constantMs = 0] = decode.form.baseMs;
@@ -125,11 +135,11 @@ function fitGroup(all: readonly SplitwiseRow[]): SplitwiseModel {
     const tokenMs = answers.stepMs({ ...shape, tokens: decodes, prefillSquares: 0 });
     return prefillTokens === 0 ? tokenMs : Math.max(promptMs, constantMs) + tokenMs - constantMs;
   };
-  return { model, hardware, tensorParallel, cost: { name, stepMs }, prefill, decode };
+  return { model, hardware, tensorParallel, cost: { name, stepMs }, prefill, decode, heldOut };
 }
 
 /** Rows count as prompts do in a table: they add nothing of their own. */
-function promptPoint({ batch, promptTokens, promptMs }: SplitwiseRow): StepPoint {
+export function promptPoint({ batch, promptTokens, promptMs }: SplitwiseRow): StepPoint {
   const tokens = batch * promptTokens;
   const squares = batch * promptTokens * promptTokens;
   const none = { decodes: 0, decodeContext: 0 };
@@ -145,7 +155,7 @@ function promptPoint({ batch, promptTokens, promptMs }: SplitwiseRow): StepPoint
 }
 
 /** The token time is a mean over the answer: its context is that of the middle. */
-function tokenPoint({ batch, promptTokens, outputTokens, tokenMs }: SplitwiseRow): StepPoint {
+export function tokenPoint({ batch, promptTokens, outputTokens, tokenMs }: SplitwiseRow): StepPoint {
   const context = batch * (promptTokens + outputTokens / 2);
   const none = { prefillTokens: 0, prefillSquares: 0, prefillContext: 0 };
   return { tokens: batch, rows: 0, ...none, decodes: batch, decodeContext: context, stepMs: tokenMs };
