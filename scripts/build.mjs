@@ -75,6 +75,19 @@ function checkConsoleSize(folder) {
   throw new Error(`expected a console of at most ${CONSOLE_GZIP_BYTES_MAX} bytes gzipped, got ${bytes}`);
 }
 
+/** Another build may do the same at the same moment: then its files, which are as new, stay. */
+function putInPlace(fresh, out) {
+  const old = `${fresh}.old`;
+  try {
+    if (existsSync(out)) renameSync(out, old);
+    renameSync(fresh, out);
+  } catch (error) {
+    if (!existsSync(join(out, "index.html"))) throw error;
+    rmSync(fresh, { recursive: true, force: true });
+  }
+  rmSync(old, { recursive: true, force: true });
+}
+
 /** The console is built when one of its sources is newer; it appears whole, because a server may be reading the old one. */
 async function buildConsole() {
   const folder = join(root, "console");
@@ -93,8 +106,7 @@ async function buildConsole() {
     const configFile = join(folder, "vite.config.ts");
     await build({ configFile, build: { outDir: fresh }, logLevel: "error" });
     const bytes = checkConsoleSize(fresh);
-    rmSync(out, { recursive: true, force: true });
-    renameSync(fresh, out);
+    putInPlace(fresh, out);
     if (!lenient) console.log(`console: ${(bytes / 1000).toFixed(1)} kB gzipped`);
   } catch (error) {
     rmSync(fresh, { recursive: true, force: true });

@@ -32,6 +32,14 @@ async function loadPage(name: PageName): Promise<void> {
   }
 }
 
+/** The other pages are fetched once the first one stands, so that they open at once, also while the server is away. */
+const PREFETCH_AFTER_MS = 2000;
+
+function prefetchPages(): void {
+  // A page that cannot be had now is asked for again when it is opened.
+  for (const name of PAGES) void PAGE_ENTRIES[name].load().catch(() => undefined);
+}
+
 /** Starts what the shell does beside rendering; call once. */
 export function startShell(): void {
   effect(() => {
@@ -39,6 +47,7 @@ export function startShell(): void {
     document.title = `${PAGE_ENTRIES[page].title} · Punctual`;
     void loadPage(page);
   });
+  setTimeout(prefetchPages, PREFETCH_AFTER_MS);
   let known = 0;
   effect(() => {
     if (restarts.value > known) toast("The server was restarted. What it remembered before is gone.");
