@@ -14,12 +14,15 @@ import type {
   ExperimentOptions,
   ExperimentReport,
   MatrixOptions,
+  Proposer,
   Question,
   Session,
   Target,
+  TokenSource,
 } from "../bench/index.ts";
 import { createRandom, fail } from "../core/index.ts";
 import { armsOf, commandOf, merged, nested, StartedServers } from "./bench-arms.ts";
+import { engineProposer } from "./draft-proposer.ts";
 import { clock, dateStamp, modelName, pairs, requestHeaders, serverUrl, sleep } from "./bench-server.ts";
 import { addSpecDecOptions, type SpecDecFlags } from "./bench-specdec-flags.ts";
 import { dim, startProgress, type Progress } from "./terminal.ts";
@@ -74,7 +77,8 @@ async function run(flags: SpecDecFlags, signal: AbortSignal): Promise<number> {
     model,
     target.endpoint === "chat",
   );
-  const options = experimentOptions(flags, questions, lab, tokens, progress, signal);
+  const proposer = await proposerOf(flags);
+  const options = experimentOptions(flags, { questions, lab, tokens, proposer, progress, signal });
   const reports: ExperimentReport[] = [];
   for (const name of flags.experiments) {
     if (signal.aborted) break;
@@ -115,12 +119,17 @@ async function openLab(flags: SpecDecFlags, host: ArmHost, isStarted: boolean): 
 
 function experimentOptions(
   flags: SpecDecFlags,
-  questions: readonly Question[],
-  { arms, host }: Lab,
-  tokens: ExperimentOptions["tokens"],
-  progress: TurnProgress,
-  signal: AbortSignal,
+  parts: {
+    readonly questions: readonly Question[];
+    readonly lab: Lab;
+    readonly tokens: TokenSource;
+    readonly proposer: Proposer | null;
+    readonly progress: TurnProgress;
+    readonly signal: AbortSignal;
+  },
 ): ExperimentOptions {
+  const { questions, tokens, proposer, progress, signal } = parts;
+  const { arms, host } = parts.lab;
   const session: Session = {
     request: {
       outputTokens: outputTokens(flags),
@@ -156,15 +165,18 @@ function experimentOptions(
     inputLengths: flags.inputLens,
     perBucket: flags.perBucket,
     asTokenIds: flags.tokenIds === true,
-    vocabulary: vocabularyOf(flags, arms),
+    vocabulary: vocabularyOf(flags, arms, proposer),
     onPlan: (name, plan) => progress.begin(name, plan),
     onCell: (cell) => progress.cell(cell),
-    proposer: { minNgram: flags.promptLookupMin, maxNgram: flags.promptLookupMax },
   };
 }
 
-function vocabularyOf(flags: SpecDecFlags, arms: readonly Arm[]): ExperimentOptions["vocabulary"] {
-  const { draftVocabField: field, draftVocabSizes: sizes, draftVocabReplay } = flags;
+function vocabularyOf(
+  flags: SpecDecFlags,
+  arms: readonly Arm[],
+  proposer: Proposer | null,
+): ExperimentOptions["vocabulary"] {
+  const { draftVocabField: field, draftVocabSizes: sizes } = flags;
   const drafting = arms.find(({ draftLength }) => typeof draftLength === "number" && draftLength > 0);
   return {
     sizes,
@@ -173,8 +185,16 @@ function vocabularyOf(flags: SpecDecFlags, arms: readonly Arm[]): ExperimentOpti
       field === undefined
         ? null
         : { drafter: drafting?.drafter ?? "the server's", body: (allowed) => merged({}, nested(field, allowed)) },
-    replays: draftVocabReplay,
+    proposer,
   };
+}
+
+/** Who is replayed over answers: the drafter of our own engine where that is measured, else plain prompt lookup. */
+async function proposerOf(flags: SpecDecFlags): Promise<Proposer | null> {
+  if (!flags.draftVocabReplay) return null;
+  const { ngramProposer } = await import("../bench/index.ts");
+  const isOwn = flags.serve !== undefined && (flags.drafters ?? ["ngram"]).includes("ngram");
+  return isOwn ? await engineProposer() : ngramProposer(flags.promptLookupMin, flags.promptLookupMax);
 }
 
 /** SPEED-Bench's reference table stands at three. */

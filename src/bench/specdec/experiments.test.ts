@@ -11,6 +11,7 @@ import { csvOf, experimentRecord, toJson } from "./record.ts";
 import { experimentTable } from "./report.ts";
 import { tokenSource, WORD_COUNTS } from "./token-source.ts";
 import type { Arm, DraftLength, Question } from "./types.ts";
+import { ngramProposer } from "./vocabulary.ts";
 
 let double: DraftingDouble;
 beforeEach(async () => {
@@ -244,8 +245,7 @@ describe("experiments", () => {
     perBucket: 2,
     asTokenIds: false,
     throughputQuestions: null,
-    vocabulary: { sizes: [8, 64], draftLength: 3, hook: null, replays: true },
-    proposer: { minNgram: 1, maxNgram: 3 },
+    vocabulary: { sizes: [8, 64], draftLength: 3, hook: null, proposer: ngramProposer() },
     ...more,
   });
   const run = async <K extends ExperimentName>(name: K, more: Partial<ExperimentOptions> = {}) => {
@@ -338,7 +338,7 @@ describe("experiments", () => {
 
   test("vocabulary: pruned by the server, replayed, or said to be out of reach", async () => {
     const hook = { drafter: "double", body: (allowed: readonly number[]) => ({ speculation: { tokens: 3, allowed } }) };
-    const vocabulary = { sizes: [4, 400], draftLength: 3, hook, replays: true };
+    const vocabulary = { sizes: [4, 400], draftLength: 3, hook, proposer: ngramProposer() };
     const pruned = (await run("vocabulary", { vocabulary })).vocabulary;
     if (pruned.kind !== "server") throw new Error("expected the server to prune");
     const changes = pruned.overall.map(({ change }) => change);
@@ -352,7 +352,7 @@ describe("experiments", () => {
       drafter: "n-gram lookup 1..3",
       note: expect.stringContaining("replayed"),
     });
-    const closed = (await run("vocabulary", { vocabulary: { ...vocabulary, hook: null, replays: false } })).vocabulary;
+    const closed = (await run("vocabulary", { vocabulary: { ...vocabulary, hook: null, proposer: null } })).vocabulary;
     expect(closed).toEqual({ kind: "not measurable", reason: expect.stringContaining("inside the server") });
     const mute = (await run("vocabulary", { tokens: WORD_COUNTS })).vocabulary;
     expect(mute).toMatchObject({ kind: "not measurable", reason: expect.stringContaining("/tokenize") });

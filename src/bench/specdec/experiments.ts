@@ -20,7 +20,7 @@ import { byCategory } from "./questions.ts";
 import type { TokenSource } from "./token-source.ts";
 import { biasReport, meanInflation, trapRows, type BiasReport, type TrapRow } from "./traps.ts";
 import type { Arm, Question } from "./types.ts";
-import { ngramProposer, replayAblation, type TokenAnswer, type VocabularyReport } from "./vocabulary.ts";
+import { replayAblation, type Proposer, type TokenAnswer, type VocabularyReport } from "./vocabulary.ts";
 import { serverAblation, type VocabularyHook } from "./vocabulary-server.ts";
 
 /** The names of the experiments. */
@@ -49,8 +49,6 @@ export interface ExperimentOptions {
   /** A published throughput split, whose categories are its groups; null to make prompts of `inputLengths`. */
   readonly throughputQuestions: readonly Question[] | null;
   readonly vocabulary: VocabularyOptions;
-  /** n-grams of replayed drafts. */
-  readonly proposer: { readonly minNgram: number; readonly maxNgram: number };
   readonly onPlan?: (
     experiment: ExperimentName,
     plan: { readonly turns: number; readonly arms: readonly Arm[] },
@@ -65,8 +63,8 @@ export interface VocabularyOptions {
   readonly draftLength: number;
   /** Where the server prunes its drafter by request; null where it cannot. */
   readonly hook: VocabularyHook | null;
-  /** Replay n-gram drafts over answers where the server cannot; otherwise it is said that it cannot be measured. */
-  readonly replays: boolean;
+  /** Replayed over answers where the server cannot prune; null to say that it cannot be measured. */
+  readonly proposer: Proposer | null;
 }
 
 /** What an experiment found. */
@@ -218,8 +216,7 @@ async function diversity(options: ExperimentOptions): Promise<ExperimentReport> 
 async function vocabulary(options: ExperimentOptions): Promise<ExperimentReport> {
   const { questions } = selectQuestions(options.questions, options.perCategory, options.random.fork("select"));
   const single = categoryGroups(questions.map((question) => ({ ...question, turns: [question.turns[0]!] })));
-  const { hook, replays, sizes, draftLength } = options.vocabulary;
-  const { minNgram, maxNgram } = options.proposer;
+  const { hook, proposer, sizes, draftLength } = options.vocabulary;
   assert(sizes.length > 0, "an ablation has sizes");
   const plain = options.arms.find((arm) => arm.draftLength === 0) ?? options.arms[0]!;
   const full = hook === null ? plain : (options.arms.find((arm) => arm.draftLength !== 0) ?? plain);
@@ -240,9 +237,10 @@ async function vocabulary(options: ExperimentOptions): Promise<ExperimentReport>
     const result = await serverAblation({ hook, full, report, reference, measured, sizes, run });
     return { kind: "vocabulary", ...result };
   }
-  const result: VocabularyReport = replays
-    ? await replayAblation(measured, reference, sizes, draftLength, ngramProposer(minNgram, maxNgram))
-    : { kind: "not measurable", reason: "the drafter is inside the server, which takes no vocabulary for it" };
+  const result: VocabularyReport =
+    proposer === null
+      ? { kind: "not measurable", reason: "the drafter is inside the server, which takes no vocabulary for it" }
+      : await replayAblation(measured, reference, sizes, draftLength, proposer);
   return { kind: "vocabulary", vocabulary: result, ...report };
 }
 
