@@ -74,7 +74,7 @@ function body(pen: Pen, bar: Bar, top: number, height: number, palette: Palette)
   const firstX = Math.max(bar.x, bar.firstX);
   pen.globalAlpha = alpha * 0.32;
   pen.fillRect(bar.x, top, firstX - bar.x, height);
-  pen.globalAlpha = alpha * (bar.outcome === "cancelled" ? 0.6 : 0.9);
+  pen.globalAlpha = alpha * (bar.outcome === "cancelled" ? 0.75 : 0.9);
   pen.fillRect(firstX, top, bar.endX - firstX, height);
   pen.globalAlpha = alpha;
   if (bar.outcome !== "missed" && bar.outcome !== "late") return;

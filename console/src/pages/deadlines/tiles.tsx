@@ -3,6 +3,9 @@ import type { ComponentChildren, JSX } from "preact";
 import { formatMs, formatNumber, formatShare } from "../../lib/format.ts";
 import type { ClassGoodput, ModelLive } from "./live-model.ts";
 
+/** From here on the share of kept promises has the colour of what is well. */
+const GOOD_SHARE = 0.9;
+
 /** The row. */
 export function Tiles(props: {
   readonly model: ModelLive;
@@ -28,6 +31,7 @@ export function Tiles(props: {
             : `${formatNumber(attained)} of ${formatNumber(ended)} in ${windowWords}`
         }
         isMain
+        isGood={ended > 0 && attained / ended >= GOOD_SHARE}
       >
         {ended === 0 ? "–" : formatShare(attained / ended)}
       </Tile>
@@ -64,12 +68,13 @@ function Tile(props: {
   readonly name: string;
   readonly note: string;
   readonly isMain?: boolean;
+  readonly isGood?: boolean;
   readonly children: ComponentChildren;
 }): JSX.Element {
   return (
     <div class={props.isMain === true ? "dl-tile dl-tile-main" : "dl-tile"}>
       <dt>{props.name}</dt>
-      <dd>{props.children}</dd>
+      <dd class={props.isGood === true ? "dl-tile-good" : undefined}>{props.children}</dd>
       <dd class="dl-tile-note">{props.note}</dd>
     </div>
   );
