@@ -38,13 +38,20 @@ export const entries = signal<readonly RecordEntry[]>(kept.list());
 const open = new Map<string, Signal<Conversation>>();
 const running = signal<ReadonlyMap<string, AbortController>>(new Map());
 
-/** Another tab writes to the same storage. */
+/** Another tab writes to the same storage, and a page that goes keeps what has come of its answers. */
 export function followStorage(): () => void {
   const onStorage = (event: StorageEvent): void => {
     if (event.key === "punctual.chat") entries.value = kept.list();
   };
+  const onLeave = (): void => {
+    for (const id of running.peek().keys()) keep(id);
+  };
   addEventListener("storage", onStorage);
-  return () => removeEventListener("storage", onStorage);
+  addEventListener("pagehide", onLeave);
+  return () => {
+    removeEventListener("storage", onStorage);
+    removeEventListener("pagehide", onLeave);
+  };
 }
 
 const newId = (): string => crypto.randomUUID().slice(0, 13);
