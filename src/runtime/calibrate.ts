@@ -31,9 +31,8 @@ const REPEATS = 4;
 const LOOKS = 2;
 /** A step may always take that many times one token's. */
 const LEAST_STEPS = 2;
-/** The second search may take twice as long as the first, and this much in any case. */
+/** The second search may take as long as the first, and this much in any case. */
 const LEAST_KNEE_MS = 100;
-const KNEE_SEARCHES = 2;
 
 type Point = Calibration["points"][number];
 
@@ -59,7 +58,7 @@ export async function calibrate(
   }
   sequence.release();
   const fitting = Math.floor(largestWithin(points, targetOf(points, plan)));
-  const kneeUntilMs = clock.nowMs() + Math.max(LEAST_KNEE_MS, KNEE_SEARCHES * (clock.nowMs() - startMs));
+  const kneeUntilMs = clock.nowMs() + Math.max(LEAST_KNEE_MS, clock.nowMs() - startMs);
   const beside = await pointsBeside(bench, pages, plan, targetOf(points, plan), kneeUntilMs);
   return {
     budgetTokens: Math.max(plan.minTokens, Math.min(plan.maxTokens, fitting)),
