@@ -317,4 +317,17 @@ describe("event stream", () => {
     expect((await pending).done).toBe(true);
     expect(closed).toBe(true);
   });
+
+  test("a reader that leaves before it has read anything closes the source as well", async () => {
+    let closed = false;
+    async function* source(): AsyncGenerator<string, void> {
+      try {
+        yield "a";
+      } finally {
+        closed = true;
+      }
+    }
+    await sseStream(source(), () => undefined).cancel();
+    expect(closed).toBe(true);
+  });
 });

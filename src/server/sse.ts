@@ -27,14 +27,17 @@ export const SSE_HEADERS: Readonly<Record<string, string>> = {
 
 /**
  * Events as a byte stream. `source` must not throw: it turns failures into events. `abandon` is called
- * when the reader goes away before the end; the source is then closed as well.
+ * when the reader goes away before the end; the source is then closed as well, also when nothing was read of it yet:
+ * what it does at its end is done in any case.
  */
 export function sseStream(source: AsyncGenerator<string, void>, abandon: () => void): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
+  let started = false;
   let abandoned = false;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        started = true;
         const next = await nextVisible(source);
         if (abandoned) return;
         if (next === null) controller.close();
@@ -43,6 +46,7 @@ export function sseStream(source: AsyncGenerator<string, void>, abandon: () => v
       async cancel() {
         abandoned = true;
         abandon(); // first: a pending next() ends by it
+        if (!started) await source.next(); // a generator that was never entered has no `finally`
         await source.return();
       },
     },

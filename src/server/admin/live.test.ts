@@ -176,6 +176,10 @@ describe("the feed", () => {
     const one = await Feed.open(served.url, {}, `?model=${MODEL}`);
     one.close();
     expect((await fetch(`${served.url}/admin/live?model=none`)).status).toBe(404);
+    // One that has nobody to read it takes no place.
+    for (let i = 0; i <= CONSOLE_LIMITS.feeds; i++) {
+      expect((await fetch(`${served.url}/admin/live`, { method: "HEAD" })).status).toBe(200);
+    }
     const open = [];
     for (;;) {
       const controller = new AbortController();

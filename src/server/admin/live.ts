@@ -11,6 +11,8 @@ export function answerLive(context: ServerContext, hub: LiveHub, incoming: Reque
   if (only !== null && !context.engines.has(only)) {
     fail("model_not_found", `The model '${only}' does not exist.`, { param: "model" });
   }
+  // Nobody would ever read it, or end it.
+  if (incoming.method === "HEAD") return new Response(null, { headers: SSE_HEADERS });
   const reader = hub.read({
     wants: (model) => (only === null || only === model) && context.engines.has(model),
     lastEventId: incoming.headers.get("last-event-id") ?? "",

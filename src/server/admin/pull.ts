@@ -18,7 +18,6 @@ const QUIET_MS = 100;
 export class Pulls {
   readonly #control: ModelControl;
   readonly #requests: OpenRequests;
-  readonly #begun = new WeakSet<OpenRequest>();
   #running = 0;
 
   constructor(control: ModelControl, requests: OpenRequests) {
@@ -37,29 +36,14 @@ export class Pulls {
     }
     const open = this.#requests.open(incoming.signal);
     this.#running += 1;
-    let isDone = false;
-    const done = (): void => {
-      if (isDone) return;
-      isDone = true;
-      this.#running -= 1;
-      open.done();
-    };
-    // A client may be gone before its stream has begun.
-    const events = this.#events(context, source, open, done);
-    const abandon = (): void => {
-      open.abort();
-      if (!this.#begun.has(open)) done();
-    };
-    return new Response(sseStream(events, abandon), { headers: SSE_HEADERS });
+    const events = this.#events(context, source, open);
+    return new Response(
+      sseStream(events, () => open.abort()),
+      { headers: SSE_HEADERS },
+    );
   }
 
-  async *#events(
-    context: ServerContext,
-    source: string,
-    open: OpenRequest,
-    done: () => void,
-  ): AsyncGenerator<string, void> {
-    this.#begun.add(open);
+  async *#events(context: ServerContext, source: string, open: OpenRequest): AsyncGenerator<string, void> {
     const progress = new LatestProgress();
     let result: PullEvent | null = null;
     const work = this.#pull(context, source, open.signal, progress).then((event) => {
@@ -75,7 +59,8 @@ export class Pulls {
     } finally {
       open.abort(); // whoever leaves early ends it
       await work;
-      done();
+      this.#running -= 1;
+      open.done();
     }
   }
 
