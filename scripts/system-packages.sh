@@ -3,7 +3,7 @@
 set -euo pipefail
 
 # package:command-it-provides
-needed=(git:git)
+needed=(git:git chromium:chromium)
 
 missing=()
 for entry in "${needed[@]}"; do
