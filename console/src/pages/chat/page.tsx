@@ -80,7 +80,7 @@ function ChatView({ id }: { readonly id: string }): JSX.Element {
         <div class="unseen" role="status">
           {isRunning(id) ? "Answering" : conversation.turns.length > 0 ? "The answer is complete" : ""}
         </div>
-        <Scroller isFollowing={conversation.turns.length > 0}>
+        <Scroller lastMessage={lastMessage(conversation.turns)?.id ?? null}>
           {conversation.turns.length === 0 ? (
             <Beginning model={model} onChip={tryChip} />
           ) : (
@@ -185,27 +185,32 @@ function ChatHead(props: {
 }
 
 /** Scrolls, and follows the end as long as the reader is there. */
-function Scroller(props: { readonly isFollowing: boolean; readonly children: JSX.Element }): JSX.Element {
-  const { isFollowing, children } = props;
+function Scroller(props: { readonly lastMessage: string | null; readonly children: JSX.Element }): JSX.Element {
+  const { lastMessage: last, children } = props;
   const place = useRef<HTMLDivElement>(null);
   const column = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
+  const lastTop = useRef(0);
   useLayoutEffect(() => {
-    if (!isFollowing) return undefined;
+    if (last === null) return undefined;
     const element = place.current!;
+    isAtEnd.current = true; // who sends a message wants to see its answer
     const observer = new ResizeObserver(() => {
       if (isAtEnd.current) element.scrollTop = element.scrollHeight;
     });
     observer.observe(column.current!);
     return () => observer.disconnect();
-  }, [isFollowing]);
+  }, [last]);
   return (
     <div
       class="chat-scroll"
       ref={place}
       onScroll={(event) => {
         const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
-        isAtEnd.current = scrollHeight - scrollTop - clientHeight < 40;
+        // Only who moves up leaves the end: text that grew since is no reason.
+        if (scrollHeight - scrollTop - clientHeight < 40) isAtEnd.current = true;
+        else if (scrollTop < lastTop.current) isAtEnd.current = false;
+        lastTop.current = scrollTop;
       }}
     >
       <div class="chat-column" ref={column}>
