@@ -14,11 +14,13 @@ import {
   ARM_NAMES,
   ARM_SCRIPTS,
   ArmProcess,
+  MEASURED_CODE,
   requireRivalArms,
   type ArmName,
   type ArmScripts,
 } from "./rivals/arm-process.ts";
 import { measureHttp } from "./rivals/http-overhead.ts";
+import { Journal } from "./rivals/journal.ts";
 import { httpLines, shapeLines, type ArmRound, type ShapeSamples } from "./rivals/lines.ts";
 import { writeModelFor, type ModelFiles } from "./rivals/model-files.ts";
 import { shapesOf, type MeasuredShape } from "./rivals/shapes.ts";
@@ -49,6 +51,13 @@ function drawPrompts(shape: MeasuredShape, vocabSize: number, random: RandomStre
   };
 }
 
+/** One round of all arms, as it is kept. */
+interface Round {
+  readonly [name: string]: unknown;
+  readonly gigabytesPerSecond: number;
+  readonly arms: Readonly<Record<ArmName, ArmRound>>;
+}
+
 /** One shape under measurement. */
 class ShapeRun {
   readonly #context: ClaimContext;
@@ -74,26 +83,23 @@ class ShapeRun {
     };
   }
 
-  async samples(): Promise<ShapeSamples> {
+  async samples(journal: Journal): Promise<ShapeSamples> {
     const { name, rounds } = this.#shape;
-    const { clock, mode, seed } = this.#context;
-    const progress = (message: string): void => this.#context.progress(message);
-    progress(`${name}: our load without a cache`);
+    const context = this.#context;
+    if (journal.size > 0) context.progress(`${name}: going on with a run that was broken off`);
+    context.progress(`${name}: our load without a cache`);
     const coldLoadMs = await this.#coldLoad();
     const arms: Record<ArmName, ArmRound[]> = { punctual: [], "node-llama-cpp": [], "transformers.js": [] };
     const gigabytesPerSecond: number[] = [];
-    const random = createRandom(seed, `prompts of ${name}`);
-    const workingSetBytes = (mode === "smoke" ? 8 : 512) * MIB;
     for (let round = 0; round < rounds; round++) {
-      const stream = await measureStreamBandwidth({ clock, threads: 2, workingSetBytes, passes: 2 });
-      gigabytesPerSecond.push(stream.bestGigabytesPerSecond);
-      const prompts = drawPrompts(this.#shape, this.#files.config.vocabSize, random);
-      // Who goes first changes, so that nobody has the same neighbour every time.
-      for (let turn = 0; turn < ARM_NAMES.length; turn++) {
-        const arm = ARM_NAMES[(round + turn) % ARM_NAMES.length]!;
-        progress(`${name}: round ${round + 1} of ${rounds}, ${arm}`);
-        arms[arm].push(await this.#round(arm, prompts));
-      }
+      const prompts = drawPrompts(
+        this.#shape,
+        this.#files.config.vocabSize,
+        createRandom(context.seed, `prompts of ${name}, round ${round}`),
+      );
+      const measured = await journal.piece(`round ${round}`, () => this.#round(round, prompts));
+      gigabytesPerSecond.push(measured.gigabytesPerSecond);
+      for (const arm of ARM_NAMES) arms[arm].push(measured.arms[arm]);
     }
     return { shape: this.#shape, config: this.#files.config, arms, coldLoadMs, gigabytesPerSecond };
   }
@@ -104,28 +110,43 @@ class ShapeRun {
     return (await arm.ask<"load">({ kind: "load", options: this.#options })).ms;
   }
 
-  async #round(name: ArmName, prompts: Prompts): Promise<ArmRound> {
+  /** All arms, one after the other; who goes first changes, so that nobody has the same neighbour every time. */
+  async #round(round: number, prompts: Prompts): Promise<Round> {
+    const { name, rounds } = this.#shape;
+    const { clock, mode } = this.#context;
+    const workingSetBytes = (mode === "smoke" ? 8 : 512) * MIB;
+    const stream = await measureStreamBandwidth({ clock, threads: 2, workingSetBytes, passes: 2 });
+    const arms: Partial<Record<ArmName, ArmRound>> = {};
+    for (let turn = 0; turn < ARM_NAMES.length; turn++) {
+      const arm = ARM_NAMES[(round + turn) % ARM_NAMES.length]!;
+      this.#context.progress(`${name}: round ${round + 1} of ${rounds}, ${arm}`);
+      arms[arm] = await this.#arm(arm, prompts);
+    }
+    return { gigabytesPerSecond: stream.bestGigabytesPerSecond, arms: arms as Round["arms"] };
+  }
+
+  async #arm(name: ArmName, prompts: Prompts): Promise<ArmRound> {
     await using arm = new ArmProcess(this.#scripts[name]);
     const loaded = await arm.ask<"load">({ kind: "load", options: this.#options });
     await arm.ask<"firstToken">({ kind: "firstToken", prompt: prompts.warmUp });
-    const times = new Map<number, number[]>();
+    const times: Record<number, number[]> = {};
     const tokens: number[] = [];
     for (const { length, prompt } of prompts.first) {
       const { ms, token } = await arm.ask<"firstToken">({ kind: "firstToken", prompt });
-      times.set(length, [...(times.get(length) ?? []), ms]);
+      (times[length] ??= []).push(ms);
       tokens.push(token);
     }
-    const rates = new Map<number, number>();
+    const rates: Record<number, number> = {};
     let lagMs = 0;
     for (const streams of prompts.streams) {
       const decoded = await arm.ask<"decode">({ kind: "decode", prompts: streams, tokens: this.#shape.tokens });
-      rates.set(streams.length, steadyRate(decoded.times));
+      rates[streams.length] = steadyRate(decoded.times);
       lagMs = decoded.lagMs; // of the last: the most streams
     }
     const { pssBytes, rssBytes } = await arm.memory();
     return {
       loadMs: loaded.ms,
-      firstTokenMs: new Map(Array.from(times, ([length, all]) => [length, median(all)])),
+      firstTokenMs: Object.fromEntries(Object.entries(times).map(([length, all]) => [length, median(all)])),
       tokens,
       rates,
       lagMs,
@@ -138,19 +159,23 @@ class ShapeRun {
 /** Measures with any arms: the claim's own, or stand-ins under test. */
 export async function measureRivals(context: ClaimContext, scripts: ArmScripts): Promise<Measured[]> {
   const lines: Measured[] = [];
+  const journals: Journal[] = [];
   for (const shape of shapesOf(context.mode)) {
     const folder = await mkdtemp(join(tmpdir(), "punctual-rivals-"));
     try {
       context.progress(`${shape.name}: writing the model`);
       const files = await writeModelFor(shape, folder, context.seed);
       const run = new ShapeRun(context, shape, scripts, files, join(folder, "weights"));
-      lines.push(...shapeLines(await run.samples()));
+      const journal = await Journal.open(shape, context, MEASURED_CODE);
+      journals.push(journal);
+      lines.push(...shapeLines(await run.samples(journal)));
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
   }
   context.progress("what HTTP adds");
   lines.push(...httpLines(await measureHttp(HTTP_PAIRS[context.mode], context.clock, context.seed)));
+  for (const journal of journals) await journal.end();
   return lines;
 }
 

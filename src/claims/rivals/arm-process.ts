@@ -29,6 +29,9 @@ export const ARM_SCRIPTS: ArmScripts = {
   "transformers.js": join(RIVALS, "transformers.mjs"),
 };
 
+/** Whose change makes earlier figures worthless: everything of ours that runs, and which rivals are installed. */
+export const MEASURED_CODE = [join(ROOT, "dist"), join(RIVALS, "package-lock.json"), ...Object.values(ARM_SCRIPTS)];
+
 /** @throws PunctualError missing_dependency, saying how to get it, when rivals/ is not installed. */
 export function requireRivalArms(folder: string = RIVALS): void {
   for (const name of ["node-llama-cpp", "@huggingface/transformers"]) {
