@@ -107,9 +107,11 @@ test("fifo keeps the cheap outlook unless it is told otherwise; a wrong name is 
   await warmUp(cheap, 40);
   const seen = views(await cheap.decisions());
   expect(seen.every(({ upperTokens }) => upperTokens === undefined)).toBe(true);
+  expect(seen.some(({ expectedTokens }) => expectedTokens !== undefined)).toBe(true);
   await using learning = await start("fifo", { outlook: "learning" });
   await warmUp(learning, 8);
-  expect(views(await learning.decisions()).every(({ upperTokens }) => upperTokens === MAX_TOKENS)).toBe(true);
+  // A mean is told after one answer, a forest after many.
+  expect(views(await learning.decisions()).every(({ expectedTokens }) => expectedTokens === undefined)).toBe(true);
   await expect(start("fifo", { outlook: "sibyl" as "mean" })).rejects.toThrow(
     /outlook: expected one of mean, learning/,
   );
