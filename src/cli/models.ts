@@ -139,14 +139,18 @@ export function engineOptions(model: ChosenModel, given: EngineFlags): PooledMod
   return options;
 }
 
-/** The same with what the flags say of speculation, which may name a model. Errors: as `engineOptions` and `resolveModel`. */
+/**
+ * The same with what the flags say of speculation, which may name a model. Errors: as `engineOptions` and `resolveModel`.
+ * @param fallback where they say nothing
+ */
 export async function engineOptionsWithDrafts(
   model: ChosenModel,
   given: EngineFlags & { readonly offline?: boolean },
+  fallback?: PooledModel["speculation"],
 ): Promise<PooledModel> {
   const flags = { ...given, ...model.flags };
   const resolve = (text: string): Promise<ModelFolder> => resolveModel(text, given.offline);
-  const speculation = await speculationOptions(flags, model.dir, resolve);
+  const speculation = (await speculationOptions(flags, model.dir, resolve)) ?? fallback;
   return { ...engineOptions(model, given), ...(speculation === undefined ? {} : { speculation }) };
 }
 

@@ -145,8 +145,15 @@ function pullFor(flags: ServeFlags): NonNullable<ServerOptions["pull"]> {
     const { parseHubReference, servedName } = await import("../runtime/index.ts");
     const reference = parseHubReference(source);
     const { path } = await (await openStore()).pull(reference, options);
-    return engineOptionsWithDrafts({ name: servedName(reference), dir: path }, flags);
+    const model = { name: servedName(reference), dir: path };
+    return engineOptionsWithDrafts(model, flags, predictions(flags, model));
   };
+}
+
+/** What requests predict is drafted from unless flags say otherwise: it costs nothing to those that predict nothing. */
+function predictions(flags: ServeFlags, { flags: own }: ChosenModel): PooledModel["speculation"] {
+  const { phases = "colocated" } = { ...flags, ...own };
+  return flags.record === undefined && phases === "colocated" ? { method: "prediction" } : undefined;
 }
 
 /** Of the machine's memory, or of what its container may use. */
@@ -158,7 +165,7 @@ async function createPool(models: readonly ChosenModel[], flags: ServeFlags): Pr
   const memory = allowed > 0 ? Math.min(allowed, totalmem()) : totalmem();
   const options: PooledModel[] = [];
   // One after the other: drafting models may have to be pulled.
-  for (const model of models) options.push(await engineOptionsWithDrafts(model, flags));
+  for (const model of models) options.push(await engineOptionsWithDrafts(model, flags, predictions(flags, model)));
   return Pool.create(withPolicyState(withRecordings(options, flags), flags), {
     memoryBudgetBytes: flags.memoryBudget ?? Math.floor(memory * DEFAULT_SHARE),
   });

@@ -30,7 +30,7 @@ export function addSpeculationOptions(command: Command): Command {
     .option(
       "--speculate <method>",
       "check guesses at several next tokens in a step: ngram (repetitions), draft:<model> (a smaller model of the same " +
-        "vocabulary), prediction (what requests predict), auto (all that takes no model) or off",
+        "vocabulary), prediction (what requests predict; serve's default), auto (all that takes no model) or off",
       methodText,
     )
     .option(

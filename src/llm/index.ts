@@ -109,6 +109,7 @@ export {
   draftLengths,
   DraftModel,
   drawFrom,
+  FIRST_ACCEPTANCE,
   NEUTRAL_ACCEPTANCE,
   NgramDrafter,
   PredictionDrafter,

@@ -4,6 +4,7 @@
  * Every sequence has its own and starts from that of all sequences before it; without evidence an estimate drifts back
  * there, and that of all to a neutral value, so that a drafter which was given up is tried again after a while.
  */
+import type { DraftSource } from "./types.ts";
 
 /** Observations that a sequence's prior counts for. */
 const PRIOR_WEIGHT = 2;
@@ -13,6 +14,9 @@ const KEPT = 0.85;
 const KEPT_IDLE = 0.99;
 /** Before anything is known. */
 export const NEUTRAL_ACCEPTANCE = 0.6;
+
+/** The same by who drafts: a request that predicts its answer has a reason to, repetitions are often chance. */
+export const FIRST_ACCEPTANCE: Readonly<Record<DraftSource, number>> = { prediction: 0.9, ngram: 0.5, model: 0.7 };
 
 /** What an estimate starts from and drifts back to. */
 export interface AcceptancePrior {

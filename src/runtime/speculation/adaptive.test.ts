@@ -129,6 +129,7 @@ describe("options of speculation", () => {
     expect(problem({ method: "auto", drafts: "some" })).toBe("speculation.drafts");
     expect(problem({ method: "auto" }, { phases: "semi-pd" })).toBe("speculation");
     expect(problem({ method: "auto" }, { embedding: {} })).toBe("speculation");
+    expect(problem({ method: "prediction" }, { embedding: {} })).toBe("");
     expect(problem({ method: "auto" }, { record: { path: "x" } })).toBe("record");
     expect(problem({ method: "off" }, { record: { path: "x" }, phases: "semi-pd" })).toBe("");
   });

@@ -17,7 +17,7 @@ import { calibrate } from "../calibrate.ts";
 import { readOutline, withWeights } from "../load-model.ts";
 import type { EnginePlan } from "../plan.ts";
 import type { EngineOptions } from "../types.ts";
-import { draftTokensOf, SOURCES_OF, type SpeculationOptions } from "./options.ts";
+import { draftTokensOf, SOURCES_OF, speculates, type SpeculationOptions } from "./options.ts";
 import { Speculator } from "./speculator.ts";
 
 /** What the engine's own model says of drafts. */
@@ -50,13 +50,14 @@ const VERIFIED_REPEATS = 3;
  * Nothing is measured for engines that do not speculate.
  */
 export async function measureDraftCosts(
-  { speculation }: Pick<EngineOptions, "speculation">,
+  options: Pick<EngineOptions, "speculation" | "embedding">,
   executor: Pick<StepExecutor, "step" | "config">,
   pages: KvPages,
   clock: Clock,
   cost: StepCost,
 ): Promise<void> {
-  if (speculation === undefined || speculation.method === "off") return;
+  const { speculation } = options;
+  if (speculation === undefined || !speculates(options)) return;
   const sequence = pages.open();
   const most = draftTokensOf(speculation) + 1;
   for (const [i, count] of VERIFIED_TOKENS.entries()) {
@@ -82,7 +83,7 @@ export async function loadSpeculator(
   clock: Clock,
 ): Promise<LoadedSpeculator | null> {
   const { speculation } = options;
-  if (speculation === undefined || speculation.method === "off") return null;
+  if (speculation === undefined || !speculates(options)) return null;
   const cost = new StepCost();
   const sources = SOURCES_OF[speculation.method];
   const model = sources.includes("model")

@@ -54,8 +54,14 @@ export const SOURCES_OF: Readonly<Record<SpeculationMethod, readonly DraftSource
 };
 
 /** Whether an engine with these options may draft anything. */
-export function speculates({ speculation }: { readonly speculation?: SpeculationOptions }): boolean {
-  return speculation !== undefined && speculation.method !== "off";
+export function speculates({
+  speculation,
+  embedding,
+}: {
+  readonly speculation?: SpeculationOptions;
+  readonly embedding?: unknown;
+}): boolean {
+  return speculation !== undefined && speculation.method !== "off" && embedding === undefined;
 }
 
 /** Most drafted tokens of a sequence in a step. */
@@ -90,7 +96,9 @@ export function checkSpeculation(options: {
   if (!(Number.isInteger(minMatch) && Number.isInteger(maxMatch) && minMatch >= 1 && maxMatch >= minMatch)) {
     refuse("speculation.ngram", `expected 1 <= minMatch <= maxMatch, got ${minMatch} and ${maxMatch}`);
   }
-  if (options.embedding !== undefined) refuse("speculation", "an embedding model has no tokens to draft");
+  // Predictions come with requests: to allow them where none can come is no contradiction.
+  if (options.embedding !== undefined && method !== "prediction")
+    refuse("speculation", "an embedding model has no tokens to draft");
   if (phases !== "colocated")
     refuse("speculation", `drafts are checked by colocated engines only; got phases "${phases}"`);
   if (options.record !== undefined) {

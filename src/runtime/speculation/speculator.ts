@@ -13,6 +13,7 @@
 import { assert, type RandomStream } from "../../core/index.ts";
 import {
   AcceptanceRate,
+  FIRST_ACCEPTANCE,
   draftLengths,
   samplingStream,
   type Draft,
@@ -80,7 +81,9 @@ export class Speculator {
 
   constructor(options: SpeculatorOptions) {
     this.#options = options;
-    for (const { source } of options.drafters) this.#priors.set(source, new AcceptanceRate());
+    for (const { source } of options.drafters) {
+      this.#priors.set(source, new AcceptanceRate({ mean: FIRST_ACCEPTANCE[source] }));
+    }
     assert(this.#priors.size === options.drafters.length, "one drafter of a source");
   }
 
@@ -118,6 +121,8 @@ export class Speculator {
     const prompts = Math.min(promptTokens, Math.max(0, budgetTokens - decodes));
     const lengths = this.#lengths(candidates, { baseTokens: decodes + prompts, budgetTokens, cost });
     for (const [i, { sequence }] of subjects.entries()) sequence.draftTokens = lengths[i]!;
+    const used = new Set(subjects.map(({ chosen }) => chosen?.source));
+    for (const [source, prior] of this.#priors) if (!used.has(source)) prior.idle();
   }
 
   /**
@@ -234,6 +239,8 @@ export class Speculator {
       best = { acceptance, most: available, modelled };
       subject.chosen = drafter;
     }
+    // Who is passed over is heard again after a while.
+    for (const [source, rate] of subject.rates) if (source !== subject.chosen?.source) rate.idle();
     return best;
   }
 
