@@ -7,6 +7,7 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import "./api.css";
 import { addressOf, ApiError, getJson } from "../../lib/api.ts";
+import { apiKey } from "../../lib/key.ts";
 import { formatRoute, route } from "../../lib/router.ts";
 import { addShortcuts } from "../../lib/shortcuts.ts";
 import { Button } from "../../ui/button.tsx";
@@ -36,9 +37,10 @@ async function load(): Promise<void> {
 
 /** The page. */
 export function Page(): JSX.Element {
+  const key = apiKey.value;
   useEffect(() => {
     if (api.peek() === null) void load();
-  }, []);
+  }, [key]);
   useEffect(
     () =>
       addShortcuts([
