@@ -2,6 +2,7 @@
  * One cell of a benchmark: one arm, one group of questions, one concurrency. Warm-up is excluded, counters are read
  * right before and after, and whatever makes the numbers doubtful is said beside them.
  */
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { assert } from "../../core/index.ts";
 import { endpointUrl } from "../http-client.ts";
 import type { Failure, Outcome, Timing } from "../types.ts";
@@ -84,11 +85,25 @@ export async function measureCell(
     await runConversations({ ...withoutCallback(common), asked: copies, memory: new Map() });
   }
   const before = await countersOf(session, arm);
+  const lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
+  lag.enable();
   const turns = await runConversations({ ...common, asked });
+  lag.disable();
   const after = await countersOf(session, arm);
   const counters = before === null || after === null ? null : counterDifference(before, after);
-  return summarise(arm, key, turns, counters);
+  const cell = summarise(arm, key, turns, counters);
+  const lateMs = lag.percentile(99) / 1e6 - LAG_RESOLUTION_MS;
+  const stepMs = cell.timing.stepMs?.mean ?? Infinity;
+  // A client that reads late sees times of its own making: the load generator must not be what is measured.
+  const isLate = lateMs < MAX_LAG_MS && lateMs > LATE_SHARE * stepMs;
+  const warning = `this client read up to ${lateMs.toFixed(0)} ms late (p99), at steps of ${stepMs.toFixed(1)} ms`;
+  return isLate ? { ...cell, warnings: [...cell.warnings, warning] } : cell;
 }
+
+const LAG_RESOLUTION_MS = 10;
+/** Beyond it a histogram without a tick says nonsense. */
+const MAX_LAG_MS = 1e6;
+const LATE_SHARE = 0.5;
 
 function withoutCallback<T extends { readonly onTurn?: unknown }>(options: T): Omit<T, "onTurn"> {
   const { onTurn: _, ...rest } = options;
