@@ -22,8 +22,9 @@ export function TraceDialog({ id, onClose }: { readonly id: string; readonly onC
   const timeline = useMemo(() => (trace === null ? null : timelineOfTrace(trace)), [trace]);
   return (
     <Dialog title="A request's trace" isWide onClose={onClose}>
-      {row === null ? null : <Facts row={row} trace={trace} />}
+      {row === null ? null : <Verdict row={row} />}
       {timeline === null ? null : <TimelineView timeline={timeline} />}
+      {row === null ? null : <Facts row={row} trace={trace} />}
       {problem === null ? null : <Problem title="Its trace cannot be shown.">{problem}</Problem>}
       {row === null && problem === null ? <p class="soft">Asking the server…</p> : null}
     </Dialog>
@@ -74,9 +75,16 @@ function knownRow(id: string): RequestRow | null {
   return null;
 }
 
-function Facts({ row, trace }: { readonly row: RequestRow; readonly trace: RequestTraceBody | null }): JSX.Element {
+function Verdict({ row }: { readonly row: RequestRow }): JSX.Element {
   const nowMs = isOver(row.state) ? Number.POSITIVE_INFINITY : frame.value.nowMs;
-  const outcome = outcomeOf(asOf(row, nowMs), nowMs);
+  return (
+    <p>
+      <OutcomeWords outcome={outcomeOf(asOf(row, nowMs), nowMs)} />
+    </p>
+  );
+}
+
+function Facts({ row, trace }: { readonly row: RequestRow; readonly trace: RequestTraceBody | null }): JSX.Element {
   const slackMs = trace?.outcome?.slackMs ?? null;
   const facts: readonly (readonly [name: string, value: string])[] = [
     ["Promised", promiseWords(row.targets, formatMs)],
@@ -84,7 +92,7 @@ function Facts({ row, trace }: { readonly row: RequestRow; readonly trace: Reque
     ["First token after", formatMs(row.firstTokenMs === undefined ? null : row.firstTokenMs - row.arrivalMs)],
     ["Time per token", formatMs(trace?.outcome?.tpotMs ?? null)],
     ["End to end", formatMs(row.endMs === undefined ? null : row.endMs - row.arrivalMs)],
-    ["Left over", slackMs === null ? "–" : slackMs < 0 ? `${formatMs(-slackMs)} too late` : formatMs(slackMs)],
+    ["Left over", slackMs === null ? "–" : slackMs < 0 ? `missed by ${formatMs(-slackMs)}` : formatMs(slackMs)],
     ["Prompt", `${formatNumber(row.promptTokens)} tokens, ${formatNumber(row.cachedTokens)} of them cached`],
     ["Answer", `${formatNumber(row.answerTokens)} of at most ${formatNumber(row.maxTokens)} tokens`],
     ["Model", row.model],
@@ -93,18 +101,13 @@ function Facts({ row, trace }: { readonly row: RequestRow; readonly trace: Reque
     ["Request", row.id],
   ];
   return (
-    <>
-      <p>
-        <OutcomeWords outcome={outcome} />
-      </p>
-      <dl class="dl-facts">
-        {facts.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
-    </>
+    <dl class="dl-facts">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }
