@@ -3,11 +3,33 @@
  * served under a policy that allows scripts of its own origin only. scripts/build.mjs runs it.
  */
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
+/** The first page that most visits show is fetched beside the shell instead of after it. */
+const preloadChat: Plugin = {
+  name: "preload-chat",
+  transformIndexHtml: {
+    order: "post",
+    handler(_html, { bundle = {} }) {
+      const chunks = Object.values(bundle).filter((file) => file.type === "chunk");
+      const chat = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith("/pages/chat/page.tsx"));
+      const entry = chunks.find(({ isEntry }) => isEntry);
+      const files = chat === undefined ? [] : [chat.fileName, ...chat.imports];
+      return files
+        .filter((file) => file !== entry?.fileName)
+        .map((file) => ({
+          tag: "link",
+          attrs: { rel: "modulepreload", crossorigin: true, href: `./${file}` },
+          injectTo: "head",
+        }));
+    },
+  },
+};
+
 export default defineConfig({
+  plugins: [preloadChat],
   root: here("."),
   base: "./",
   publicDir: false,
