@@ -40,6 +40,7 @@ export function colourOf(outcome: Outcome): keyof Palette {
 export function drawBars(pen: Pen, layout: BarLayout, palette: Palette, selected: string | null): void {
   for (const bar of layout.bars) drawBar(pen, bar, palette);
   for (const bar of layout.bars) drawMarks(pen, bar, palette);
+  for (const bar of layout.bars) drawTornEdges(pen, bar, palette);
   const chosen = selected === null ? undefined : layout.bars.find(({ id }) => id === selected);
   if (chosen !== undefined) drawFrame(pen, chosen, palette);
 }
@@ -116,6 +117,22 @@ function drawMarks(pen: Pen, bar: Bar, palette: Palette): void {
   if (bar.deadlineX !== null) pen.fillRect(Math.round(bar.deadlineX) - 0.5, bar.y, 1.5, bar.height - 1);
   if (bar.ttftX !== null)
     pen.fillRect(Math.round(bar.ttftX) - 0.5, bar.y + bar.height * 0.55, 1.5, bar.height * 0.45 - 1);
+}
+
+/** A bar that goes on beyond the window is notched there. */
+function drawTornEdges(pen: Pen, bar: Bar, palette: Palette): void {
+  const middle = bar.y + bar.height / 2;
+  const depth = Math.min(5, bar.height / 2);
+  const notch = (x: number, inwards: number): void => {
+    pen.beginPath();
+    pen.moveTo(x, middle - depth);
+    pen.lineTo(x + inwards * depth, middle);
+    pen.lineTo(x, middle + depth);
+    pen.fill();
+  };
+  pen.fillStyle = palette.card;
+  if (bar.isClippedLeft && bar.endX > bar.x) notch(bar.x, 1);
+  if (bar.isClippedRight) notch(bar.endX, -1);
 }
 
 function drawFrame(pen: Pen, bar: Bar, palette: Palette): void {

@@ -46,15 +46,6 @@ export const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = {
   failed: "failed",
 };
 
-/** When the nearest promised moment is: the deadline, or the first token while that is still to come. Null: none. */
-export function nextPromiseMs(request: RequestRow): number | null {
-  const { ttftMs, deadlineMs } = request.targets;
-  const first = ttftMs !== undefined && request.firstTokenMs === undefined ? request.arrivalMs + ttftMs : null;
-  const last = deadlineMs === undefined ? null : request.arrivalMs + deadlineMs;
-  if (first === null) return last;
-  return last === null ? first : Math.min(first, last);
-}
-
 /** How a request stands at a time. */
 export function outcomeOf(request: RequestRow, nowMs: number): Outcome {
   const { state } = request;

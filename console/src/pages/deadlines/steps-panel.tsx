@@ -20,7 +20,9 @@ export function StepsPanel({ model, nowMs }: { readonly model: ModelLive; readon
     <section class="dl-chart" aria-label="Batch composition">
       <header>
         <h3>Batch composition</h3>
-        <span class="soft small">one bar a step, the newest at the right</span>
+        <span class="soft small">
+          one bar a step, the newest at the right, {formatNumber(layout.topTokens)} tokens high
+        </span>
       </header>
       <ul class="dl-lines">
         <li>
