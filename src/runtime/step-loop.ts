@@ -215,7 +215,9 @@ export class StepLoop {
     this.#leave(plan, startMs);
     for (const id of plan.preempt) this.#preempt(id);
     for (const id of plan.admit) this.#admit(id, startMs);
-    const batch = this.#batch(plan, await this.#draft(plan));
+    // Without drafts the executor is asked at once: who drives several loops sees that a step is under way.
+    const drafts = this.#options.speculator === undefined ? null : await this.#draft(plan);
+    const batch = this.#batch(plan, drafts);
     this.#tracer?.advanced(batch);
     const tokens = batch.reduce((sum, { row }) => sum + row.tokens.length, 0);
     const tokenMs = batch.length > 0 ? await this.#advance(batch) : null;
