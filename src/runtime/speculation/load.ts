@@ -40,9 +40,10 @@ const CALIBRATION_LIMIT_MS = 200;
 /** A drafter that never catches up never drafts. */
 const LEAST_CATCH_UP_TOKENS = 32;
 
-/** Sizes of steps that drafts make of single decodes, and how often each is run. */
+/** Sizes of steps that drafts make of single decodes, how often each is run, and for how long. */
 const VERIFIED_TOKENS = [1, 2, 4, 8, 16] as const;
 const VERIFIED_REPEATS = 3;
+const VERIFIED_LIMIT_MS = 50;
 
 /**
  * Measures what checking drafts costs, before anything else is known of steps: rows of one sequence with all their scores. A
@@ -63,12 +64,15 @@ export async function measureDraftCosts(
   for (const [i, count] of VERIFIED_TOKENS.entries()) {
     if ((i > 0 && VERIFIED_TOKENS[i - 1]! >= most) || !sequence.reserve(count)) break;
     const tokens = Array.from({ length: count }, (_, at) => (at * 7919) % executor.config.vocabSize);
-    // Noise only ever adds; the first run pays for allocations.
+    // Noise only ever adds; the first run pays for allocations, which a slow one hardly notices.
     let stepMs = Infinity;
-    for (let repeat = 0; repeat <= VERIFIED_REPEATS; repeat++) {
+    let spentMs = 0;
+    for (let repeat = 0; repeat <= VERIFIED_REPEATS && spentMs < VERIFIED_LIMIT_MS; repeat++) {
       const fromMs = clock.nowMs();
       await executor.step([{ tokens, startPosition: 0, pages: sequence.pages, wantLogits: "all" }]);
-      if (repeat > 0) stepMs = Math.min(stepMs, clock.nowMs() - fromMs);
+      const tookMs = clock.nowMs() - fromMs;
+      spentMs += tookMs;
+      if (repeat > 0 || spentMs >= VERIFIED_LIMIT_MS) stepMs = Math.min(stepMs, tookMs);
     }
     cost.observe(count, stepMs);
   }
