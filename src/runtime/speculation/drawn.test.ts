@@ -20,7 +20,7 @@ const TOKENS = 4;
 const CHOICES = 2;
 const sampling: SamplingOptions = { temperature: 0.5, topK: CHOICES };
 const prompt = spec(1).promptTokens;
-const ANSWERS = 600;
+const ANSWERS = 408;
 const BATCH = 24;
 /** Of chi-square with 15 degrees of freedom, passed once in a hundred thousand. */
 const LIMIT = 49;
