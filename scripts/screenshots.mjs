@@ -70,13 +70,16 @@ function load(url) {
 
 const SCENES = {
   chat: async (page) => {
+    const idle = () => page.waitForFunction(() => document.querySelectorAll('article[aria-busy="true"]').length === 0);
     const message = page.getByLabel("Message", { exact: true });
-    for (const text of ["Turn on the kitchen light, please.", "What is 12 + 7 * 3?"]) {
-      await message.fill(text);
-      await message.press("Enter");
-      await page.locator('article.answer[aria-busy="false"] figure.timeline').last().waitFor();
-      await page.waitForTimeout(800);
-    }
+    await page.getByRole("button", { name: /light/i }).first().click();
+    await page.locator("figure.timeline").first().waitFor();
+    await idle();
+    await message.fill("What is 12 + 7 * 3?");
+    await message.press("Enter");
+    await page.locator("figure.timeline").nth(1).waitFor();
+    await idle();
+    await page.waitForTimeout(500);
   },
   deadlines: (page) => page.waitForTimeout(6000),
   plan: (page) =>
