@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom, PunctualError, type RandomStream } from "../core/index.ts";
 import { createOutlook } from "./create-outlook.ts";
-import { LearningOutlook } from "./learning-outlook.ts";
+import type { LearningOutlook } from "./learning-outlook.ts";
 import { MAX_LEARNT_CHARACTERS, readLearnt, writeLearnt } from "./learnt-state.ts";
 import type { ArrivedRequest } from "./outlook.ts";
 import type { Slo } from "./types.ts";
