@@ -6,7 +6,8 @@ import type { DecoderRecipe } from "./types.ts";
 export interface CardFacts {
   readonly recipe: DecoderRecipe;
   readonly header: LogHeader;
-  readonly end: LogEnd;
+  /** Of the first plan, and of a refinement where there is one. */
+  readonly ends: readonly LogEnd[];
   /** Bytes of model.safetensors. */
   readonly fileBytes: number;
   readonly scores: readonly SetScore[];
@@ -35,10 +36,12 @@ function weakKinds(scores: readonly SetScore[]): string[] {
 }
 
 /** The Markdown of card.md. Kinds below nine in ten correct are listed as weak, from 20 items of the kind on. */
-export function renderCard({ recipe, header, end, fileBytes, scores }: CardFacts): string {
+export function renderCard({ recipe, header, ends, fileBytes, scores }: CardFacts): string {
   const { config } = recipe;
   const weak = weakKinds(scores);
-  const minutes = (end.trainingSeconds / 60).toFixed(0);
+  const sum = (of: (end: LogEnd) => number): number => ends.reduce((total, end) => total + of(end), 0);
+  const minutes = (sum(({ trainingSeconds }) => trainingSeconds) / 60).toFixed(0);
+  const steps = ends.map(({ stepsTaken }) => stepsTaken.toLocaleString("en")).join(" and ");
   return `# ${recipe.name}
 
 ${recipe.summary}
@@ -50,7 +53,7 @@ ${recipe.summary}
 | Context | ${config.maxPositions} tokens |
 | File | model.safetensors, half precision, ${(fileBytes / 2 ** 20).toFixed(1)} MiB |
 | Recipe | \`punctual train ${recipe.name}\`, seed ${recipe.seed}, identity ${header.identity} |
-| Training | ${end.stepsTaken.toLocaleString("en")} steps, ${(end.tokens / 1e6).toFixed(1)} M tokens, ${minutes} minutes on ${header.machine.cores} cores (${header.machine.cpu}), shared with other work |
+| Training | ${steps} steps, ${(sum(({ tokens }) => tokens) / 1e6).toFixed(1)} M tokens, ${minutes} minutes on ${header.machine.cores} cores (${header.machine.cpu}), shared with other work |
 | Source | ${header.revision ?? "not recorded"} |
 
 ## Scores on the test split

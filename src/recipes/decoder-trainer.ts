@@ -3,7 +3,7 @@
  * when the recipe has one thread. Both run the same shard code.
  */
 import { Worker } from "node:worker_threads";
-import { assert, fromErrorRecord } from "../core/index.ts";
+import { assert, fromErrorRecord, present } from "../core/index.ts";
 import { disableNativeTelemetry } from "../graph/index.ts";
 import { writeTokenizer, type Tokenizer } from "../llm/index.ts";
 import { AdamW, type StepOutcome, type Trainer } from "../nn/index.ts";
@@ -16,10 +16,14 @@ import { worldItems } from "./world-data.ts";
 
 export interface DecoderTrainer extends Trainer, AsyncDisposable {}
 
-function newCrew(recipe: DecoderRecipe): { crew: Crew; optimizer: AdamW } {
+/** Finished weights by name, to begin with. */
+export type FirstWeights = ReadonlyMap<string, Float32Array>;
+
+function newCrew(recipe: DecoderRecipe, first: FirstWeights | null): { crew: Crew; optimizer: AdamW } {
   const shapes = parameterShapes(recipe.config);
   const crew = new Crew(allocateCrew(shapes, recipe.threads), shapes);
-  initialise(crew.parameters, recipe.config, recipe.seed, recipe.start);
+  if (first === null) initialise(crew.parameters, recipe.config, recipe.seed, recipe.start);
+  else for (const { name, data } of crew.parameters) data.set(present(first.get(name), name));
   crew.parameters.forEach(({ data }, i) => crew.state.average[i]!.set(data));
   return { crew, optimizer: new AdamW(crew.parameters, recipe.adamw, crew.state) };
 }
@@ -30,9 +34,9 @@ export class LocalTrainer implements DecoderTrainer {
   readonly #crew: Crew;
   readonly #shard: DecoderShard;
 
-  constructor(recipe: DecoderRecipe, draw: DrawItem) {
+  constructor(recipe: DecoderRecipe, draw: DrawItem, first: FirstWeights | null = null) {
     assert(recipe.threads === 1, "a local trainer is one thread");
-    const { crew, optimizer } = newCrew(recipe);
+    const { crew, optimizer } = newCrew(recipe, first);
     this.optimizer = optimizer;
     this.#crew = crew;
     this.#shard = new DecoderShard(recipe, crew, 0, draw);
@@ -62,8 +66,8 @@ export class ParallelTrainer implements DecoderTrainer {
   readonly #crew: Crew;
   readonly #workers: readonly Worker[];
 
-  constructor(recipe: DecoderRecipe, tokenizer: Tokenizer) {
-    const { crew, optimizer } = newCrew(recipe);
+  constructor(recipe: DecoderRecipe, tokenizer: Tokenizer, first: FirstWeights | null = null) {
+    const { crew, optimizer } = newCrew(recipe, first);
     this.optimizer = optimizer;
     this.#crew = crew;
     disableNativeTelemetry(); // here, because workers cannot
@@ -109,9 +113,13 @@ function tell(worker: Worker, message: ToTrainWorker): Promise<void> {
   });
 }
 
-/** The trainer a recipe asks for. */
-export function createTrainer(recipe: DecoderRecipe, tokenizer: Tokenizer): DecoderTrainer {
+/** The trainer a recipe asks for, beginning with `first` where a plan goes on from finished weights. */
+export function createTrainer(
+  recipe: DecoderRecipe,
+  tokenizer: Tokenizer,
+  first: FirstWeights | null = null,
+): DecoderTrainer {
   return recipe.threads === 1
-    ? new LocalTrainer(recipe, worldItems(tokenizer))
-    : new ParallelTrainer(recipe, tokenizer);
+    ? new LocalTrainer(recipe, worldItems(tokenizer), first)
+    : new ParallelTrainer(recipe, tokenizer, first);
 }

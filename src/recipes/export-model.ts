@@ -2,6 +2,7 @@
  * A finished run as a model folder: half-precision weights under Hugging Face names, config.json,
  * tokenizer.json, scores.json and card.md beside the log that the run wrote itself.
  */
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { present } from "../core/index.ts";
@@ -10,10 +11,10 @@ import { parameterSpecs, toHuggingFaceConfig, writeTokenizer, type DecoderConfig
 import { encodeSafetensors, float32ToHalf, halfToFloat32, writeFileAtomically } from "../nn/index.ts";
 import { renderCard } from "./card.ts";
 import type { SetScore } from "./evaluate.ts";
-import { LOG_FILE, type TrainedDecoder } from "./train-decoder.ts";
+import { LOG_FILE, SECOND_LOG_FILE, type TrainedDecoder } from "./train-decoder.ts";
 import { readTrainLog } from "./train-log.ts";
 
-const WEIGHTS_FILE = "model.safetensors";
+export const WEIGHTS_FILE = "model.safetensors";
 
 /** The weights as the file holds them: rounded to half precision. Evaluate these, not the ones before. */
 export function roundedWeights(weights: ReadonlyMap<string, Float32Array>): Map<string, Float32Array> {
@@ -40,9 +41,12 @@ export async function writeModel(outDir: string, model: Omit<TrainedDecoder, "he
 
 /** Writes scores.json and card.md, from the scores and the log in the folder. */
 export async function writeCard(outDir: string, model: TrainedDecoder, scores: readonly SetScore[]): Promise<void> {
-  const { header, end } = readTrainLog(join(outDir, LOG_FILE));
+  const logs = [LOG_FILE, SECOND_LOG_FILE].map((name) => join(outDir, name)).filter((path) => existsSync(path));
+  const plans = logs.map((path) => readTrainLog(path));
+  const { header } = plans[0]!;
+  const ends = plans.map(({ end }) => present(end, "the end of the log"));
   const { size } = await stat(join(outDir, WEIGHTS_FILE));
-  const facts = { recipe: model.recipe, header, end: present(end, "the end of the log"), fileBytes: size, scores };
+  const facts = { recipe: model.recipe, header, ends, fileBytes: size, scores };
   await writeFileAtomically(join(outDir, "scores.json"), `${JSON.stringify({ split: "test", scores }, null, 2)}\n`);
   await writeFileAtomically(join(outDir, "card.md"), renderCard(facts));
 }

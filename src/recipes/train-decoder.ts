@@ -22,6 +22,8 @@ import { totalSteps, type DecoderRecipe } from "./types.ts";
 
 export const CHECKPOINT_FILE = "checkpoint.safetensors";
 export const LOG_FILE = "train.jsonl";
+/** The log of a refinement, beside the first plan's. */
+export const SECOND_LOG_FILE = "refinement.jsonl";
 
 /** Where a run writes and how it is watched and stopped. None of it has an influence on the finished weights. */
 export interface TrainOptions {

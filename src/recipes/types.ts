@@ -23,6 +23,17 @@ export interface Phase {
   readonly mixture: Mixture;
 }
 
+/**
+ * A second plan that begins where the first ended: from its finished weights, as a file would hold them, with an optimiser
+ * of its own. For what the first plan's mixture has left behind.
+ */
+export interface Refinement {
+  /** Of its data; another than the recipe's, or it would see the same items again. */
+  readonly seed: number;
+  readonly phases: readonly Phase[];
+  readonly schedule: Schedule;
+}
+
 /** First weights: all random, or random with a circuit for copying (see `initial.ts`). */
 export type Start = "normal" | "copying";
 
@@ -40,6 +51,7 @@ export interface DecoderRecipe {
   readonly schedule: Schedule;
   readonly start: Start;
   readonly adamw: Partial<AdamWOptions>;
+  readonly refinement?: Refinement;
   /** Training threads, each with its share of a batch's rows; part of the recipe because it decides the data. */
   readonly threads: number;
 }
@@ -60,6 +72,16 @@ export interface TokenizerRecipe {
 
 /** A built-in model or its vocabulary, told apart by `kind`. */
 export type Recipe = DecoderRecipe | TokenizerRecipe;
+
+/** The first plan of a recipe: the same record without its refinement, and so the same identity whatever follows. */
+export function firstPlan({ refinement: _, ...recipe }: DecoderRecipe): DecoderRecipe {
+  return recipe;
+}
+
+/** The second plan of a recipe as one of its own, or null. */
+export function secondPlan(recipe: DecoderRecipe): DecoderRecipe | null {
+  return recipe.refinement === undefined ? null : { ...firstPlan(recipe), ...recipe.refinement };
+}
 
 /** Optimiser steps of all phases together: the length that the schedule spans. */
 export function totalSteps(recipe: DecoderRecipe): number {
