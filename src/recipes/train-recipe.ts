@@ -1,27 +1,17 @@
 /** The one way to make a built-in model: by the name of its recipe. Training, export, scores and card. */
-import { existsSync } from "node:fs";
-import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "../core/index.ts";
 import { loadModel, parameterSpecs, writeTokenizer, type Tokenizer } from "../llm/index.ts";
 import { decodeSafetensors, runTraining, writeFileAtomically, type StepRecord } from "../nn/index.ts";
-import { createTrainer, type DecoderTrainer, type FirstWeights } from "./decoder-trainer.ts";
+import { createTrainer } from "./decoder-trainer.ts";
 import { evaluateModel, type EvaluateOptions, type SetScore } from "./evaluate.ts";
-import { roundedWeights, WEIGHTS_FILE, writeCard, writeModel } from "./export-model.ts";
+import { roundedWeights, writeCard, writeModel } from "./export-model.ts";
 import { trainTokenizer } from "./family-tokenizer.ts";
 import { findRecipe, RECIPES } from "./recipes.ts";
-import {
-  CHECKPOINT_FILE,
-  LOG_FILE,
-  recipeIdentity,
-  removeCheckpoint,
-  SECOND_LOG_FILE,
-  trainDecoder,
-  type TrainedDecoder,
-  type TrainOptions,
-} from "./train-decoder.ts";
-import { readTrainLog } from "./train-log.ts";
-import { firstPlan, secondPlan, totalSteps, type DecoderRecipe, type TokenizerRecipe } from "./types.ts";
+import { CHECKPOINT_FILE, removeCheckpoint, type TrainOptions } from "./train-decoder.ts";
+import { trainPlans } from "./train-plans.ts";
+import { totalSteps, type DecoderRecipe, type TokenizerRecipe } from "./types.ts";
 import { SCORED_SETS } from "./world-data.ts";
 
 /** What `trainRecipe` did. The tokenizer takes no steps and has no scores. */
@@ -71,50 +61,6 @@ export async function trainRecipe(name: string, options: TrainOptions): Promise<
   await writeCard(outDir, trained, scores);
   removeCheckpoint(outDir);
   return { name, stepsTaken, finished, scores };
-}
-
-/** Where the plans of a refined recipe run, inside the folder of the model. */
-const FIRST_FOLDER = "first";
-const SECOND_FOLDER = "second";
-
-/**
- * Both plans of a recipe, one after the other, each going on from its own checkpoint; `maxSteps` counts within a plan. The
- * logs of both end in `outDir`.
- */
-async function trainPlans(recipe: DecoderRecipe, tokenizer: Tokenizer, options: TrainOptions): Promise<TrainedDecoder> {
-  const second = secondPlan(recipe);
-  if (second === null) return trainDecoder(recipe, tokenizer, options);
-  const folders = [FIRST_FOLDER, SECOND_FOLDER].map((name) => join(options.outDir, name)) as [string, string];
-  const weights = await firstWeights(recipe, tokenizer, { ...options, outDir: folders[0] });
-  if ("result" in weights) return weights;
-  const begin = (): DecoderTrainer => createTrainer(second, tokenizer, weights);
-  const trained = await trainDecoder(second, tokenizer, { ...options, outDir: folders[1] }, begin);
-  if (!trained.result.finished) return trained;
-  await copyFile(join(folders[0], LOG_FILE), join(options.outDir, LOG_FILE));
-  await copyFile(join(folders[1], LOG_FILE), join(options.outDir, SECOND_LOG_FILE));
-  for (const folder of folders) await rm(folder, { recursive: true });
-  return trained;
-}
-
-/** What the first plan leaves, read back as its file holds it; or how far it got. A plan that has ended is not run again. */
-async function firstWeights(
-  recipe: DecoderRecipe,
-  tokenizer: Tokenizer,
-  options: TrainOptions,
-): Promise<FirstWeights | TrainedDecoder> {
-  const plan = firstPlan(recipe);
-  const { outDir } = options;
-  const hasEnded =
-    options.resume !== false &&
-    existsSync(join(outDir, WEIGHTS_FILE)) &&
-    readTrainLog(join(outDir, LOG_FILE)).header.identity === recipeIdentity(plan);
-  if (!hasEnded) {
-    const trained = await trainDecoder(plan, tokenizer, options);
-    if (!trained.result.finished) return trained;
-    await writeModel(outDir, trained);
-  }
-  const { config, weights } = await loadModel(outDir);
-  return new Map(parameterSpecs(config).map(({ name, dims }) => [name, weights.get(name, dims)]));
 }
 
 /** Scores a model folder. */

@@ -74,8 +74,9 @@ export interface TokenizerRecipe {
 export type Recipe = DecoderRecipe | TokenizerRecipe;
 
 /** The first plan of a recipe: the same record without its refinement, and so the same identity whatever follows. */
-export function firstPlan({ refinement: _, ...recipe }: DecoderRecipe): DecoderRecipe {
-  return recipe;
+export function firstPlan(recipe: DecoderRecipe): DecoderRecipe {
+  const { refinement: _, ...plan } = recipe;
+  return plan;
 }
 
 /** The second plan of a recipe as one of its own, or null. */

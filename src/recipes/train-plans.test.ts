@@ -1,0 +1,83 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { FakeClock } from "../core/index.ts";
+import { DEFAULT_WEIGHTS } from "../world/index.ts";
+import { trainTokenizer } from "./family-tokenizer.ts";
+import { LOG_FILE, recipeIdentity, SECOND_LOG_FILE, trainDecoder } from "./train-decoder.ts";
+import { readTrainLog } from "./train-log.ts";
+import { trainPlans } from "./train-plans.ts";
+import { firstPlan, type DecoderRecipe, type Phase } from "./types.ts";
+
+const mixture = { skills: DEFAULT_WEIGHTS, conversations: 0.1 };
+const tokenizer = trainTokenizer({
+  kind: "tokenizer",
+  name: "test",
+  summary: "",
+  seed: 2,
+  vocabSize: 512,
+  spacedWords: 40,
+  items: 300,
+  mixture,
+});
+const phases = (steps: number): readonly Phase[] => [{ steps, batch: 2, length: 160, mixture }];
+const schedule = { kind: "wsd", peak: 1e-2, floor: 1e-3, warmupSteps: 1, decaySteps: 2, decay: "linear" } as const;
+const refined: DecoderRecipe = {
+  kind: "decoder",
+  name: "micro",
+  summary: "A test.",
+  seed: 3,
+  config: {
+    vocabSize: 512,
+    hidden: 16,
+    layers: 1,
+    heads: 2,
+    kvHeads: 1,
+    headDim: 8,
+    ffn: 24,
+    ropeTheta: 10_000,
+    normEps: 1e-5,
+    tiedEmbeddings: true,
+    maxPositions: 256,
+  },
+  phases: phases(3),
+  schedule,
+  refinement: { seed: 4, phases: phases(5), schedule: { ...schedule, peak: 2e-3 } },
+  start: "normal",
+  adamw: { emaDecay: 0.9 },
+  threads: 1,
+};
+
+const root = mkdtempSync(join(tmpdir(), "punctual-plans-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+const clock = new FakeClock();
+
+test("a refined run that is broken off in either plan ends with the weights of one that is not", async () => {
+  const whole = await trainPlans(refined, tokenizer, { outDir: join(root, "whole"), clock });
+  expect(whole.result).toMatchObject({ finished: true, stepsTaken: 5 });
+  const options = { outDir: join(root, "parts"), clock };
+  // Two of the first plan's three steps; its third and four of the second's five; the last one.
+  for (const maxSteps of [2, 4]) {
+    const part = await trainPlans(refined, tokenizer, { ...options, maxSteps });
+    expect(part.result).toMatchObject({ finished: false, stepsTaken: maxSteps });
+  }
+  const { weights, result } = await trainPlans(refined, tokenizer, options);
+  expect(result.finished).toBe(true);
+  expect(weights).toEqual(whole.weights);
+  for (const name of [LOG_FILE, SECOND_LOG_FILE]) {
+    expect(readFileSync(join(options.outDir, name), "utf8")).toBe(readFileSync(join(root, "whole", name), "utf8"));
+  }
+  expect(existsSync(join(options.outDir, "first"))).toBe(false);
+});
+
+test("the first plan is that of the recipe without its refinement, and the second goes on from it", async () => {
+  const outDir = join(root, "plain");
+  const plain = await trainDecoder(firstPlan(refined), tokenizer, { outDir, clock });
+  const both = await trainPlans(refined, tokenizer, { outDir: join(root, "both"), clock });
+  const { header } = readTrainLog(join(root, "both", LOG_FILE));
+  expect(header.identity).toBe(recipeIdentity(firstPlan(refined)));
+  expect(readFileSync(join(root, "both", LOG_FILE), "utf8")).toBe(readFileSync(join(outDir, LOG_FILE), "utf8"));
+  expect(both.weights).not.toEqual(plain.weights);
+  expect(readTrainLog(join(root, "both", SECOND_LOG_FILE)).header.seed).toBe(4);
+});
