@@ -161,8 +161,8 @@ describe("servers that are started for it", () => {
       `import { createServer } from "node:http";
        import { appendFileSync } from "node:fs";
        const [, , port, ...rest] = process.argv;
-       appendFileSync("started.txt", rest.join(" ") + "\\n");
        process.on("SIGTERM", () => { appendFileSync("started.txt", "stopped\\n"); process.exit(0); });
+       appendFileSync("started.txt", rest.join(" ") + "\\n");
        createServer((request, response) => {
          if (request.url === "/v1/models") response.end(JSON.stringify({ data: [{ id: "made" }] }));
          else if (request.method === "GET" || request.url === "/tokenize") response.writeHead(404).end();
