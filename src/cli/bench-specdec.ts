@@ -20,7 +20,7 @@ import type {
   Target,
   TokenSource,
 } from "../bench/index.ts";
-import { createRandom, fail } from "../core/index.ts";
+import { createRandom, fail, PunctualError } from "../core/index.ts";
 import { armsOf, commandOf, merged, nested, StartedServers } from "./bench-arms.ts";
 import { engineProposer } from "./draft-proposer.ts";
 import { clock, dateStamp, modelName, pairs, requestHeaders, serverUrl, sleep } from "./bench-server.ts";
@@ -49,6 +49,10 @@ async function benchSpecDec(flags: SpecDecFlags): Promise<number> {
   for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     return await run(flags, stop.signal);
+  } catch (error) {
+    // Told to stop while a server was starting: nothing came back, which is no wrong usage.
+    if (stop.signal.aborted && error instanceof PunctualError && error.code === "cancelled") return 1;
+    throw error;
   } finally {
     for (const signal of SIGNALS) process.removeListener(signal, onSignal);
   }
