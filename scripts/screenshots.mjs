@@ -72,7 +72,7 @@ const SCENES = {
   chat: async (page) => {
     const idle = () => page.waitForFunction(() => document.querySelectorAll('article[aria-busy="true"]').length === 0);
     const message = page.getByLabel("Message", { exact: true });
-    await page.getByRole("button", { name: /light/i }).first().click();
+    await page.locator("button.chip", { hasText: /light/i }).first().click();
     await page.locator("figure.timeline").first().waitFor();
     await idle();
     await message.fill("What is 12 + 7 * 3?");
