@@ -26,6 +26,8 @@ export type PlotOptions = Omit<uPlot.Options, "width" | "height" | "axes"> & { r
 /** The colours at an element. A custom property's own text is of no use to a canvas: a probe's colour is. */
 export function plotColours(at: HTMLElement): PlotColours {
   const probe = document.createElement("i");
+  // Hidden, it has no transitions: a colour that is on its way is still the one before.
+  probe.hidden = true;
   at.append(probe);
   const resolve = (name: string): string => {
     probe.style.color = `var(--${name})`;
