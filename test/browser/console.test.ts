@@ -2,9 +2,13 @@
  * The console in a real browser, against a real server with the built-in models: every page does what it is for, keeps what
  * it was told over a reload, and says so when the server goes away.
  */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { startBrowser, type TestBrowser } from "../support/browser.ts";
+import { startFakeHub } from "../support/hub.ts";
 import { root, startServer, type ServerProcess } from "../support/process.ts";
 
 const MAIN = "dist/cli/main.js";
@@ -195,6 +199,39 @@ test("models are unloaded and loaded again", async () => {
   await card.getByRole("button", { name: "Unload" }).waitFor();
   await card.getByRole("button", { name: "What it can and cannot do" }).click();
   await card.getByRole("table").waitFor();
+});
+
+test("a model is pulled with its progress, broken off, and gone on with", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "punctual-browser-hub-"));
+  const hub = await startFakeHub();
+  const names = ["config.json", "model.safetensors", "tokenizer.json"];
+  const files = Object.fromEntries(
+    names.map((name) => [name, readFileSync(join(root, "models/punctual-small", name))]),
+  );
+  const repo = hub.add("acme/tiny", files, ["model.safetensors"]);
+  repo.faults.set("model.safetensors", { slow: { pieceBytes: 32 * 1024, pauseMs: 100 } });
+  const environment = { HF_ENDPOINT: hub.url, HF_HOME: folder, HOME: folder, XDG_CACHE_HOME: folder };
+  const own = await startServer("node", [MAIN, "serve", "punctual-small"], root, environment);
+  const visitor = await startBrowser(() => new URL(own.url).origin);
+  try {
+    const visit = await visitor.open(`${own.url}/#/models`);
+    await visit.getByLabel("From a hub").fill("hf:acme/tiny");
+    await visit.getByRole("button", { name: "Pull", exact: true }).click();
+    await visit.getByText(/model\.safetensors$/u).waitFor(); // so many bytes of so many, and of which file
+    await visit.getByRole("button", { name: "Cancel" }).click();
+    const goOn = visit.getByRole("button", { name: "Go on" });
+    await goOn.waitFor();
+    repo.faults.clear();
+    await goOn.click();
+    await visit.getByText(/It is served as/u).waitFor();
+    await visit.getByRole("article", { name: "acme/tiny" }).waitFor();
+    expect(visitor.faults).toEqual([]);
+  } finally {
+    await visitor.stop();
+    await own.stop();
+    await hub.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test("a fleet is planned", async () => {

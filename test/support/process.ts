@@ -42,9 +42,14 @@ export interface ServerProcess {
 }
 
 /** Starts a command that prints a URL when it is ready. */
-export async function startServer(command: string, args: readonly string[], cwd: string): Promise<ServerProcess> {
+export async function startServer(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  environment: Record<string, string> = {},
+): Promise<ServerProcess> {
   const startMs = performance.now();
-  const child = spawn(command, args, { cwd, env: plainEnvironment({ PORT: "0" }), detached: true });
+  const child = spawn(command, args, { cwd, env: plainEnvironment({ PORT: "0", ...environment }), detached: true });
   let output = "";
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const url = await new Promise<string>((resolve, reject) => {
