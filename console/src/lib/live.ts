@@ -1,8 +1,7 @@
 /**
- * The live feed of the server: one connection for all pages, opened again when it is lost. Components read
- * `liveRevision` and then what they need of `liveStore`; they are told at most once per frame.
+ * The live feed of the server: one connection for all pages, opened again when it is lost. Pages that follow it listen
+ * (`onLiveEvent`), others look at what is known (`liveStore`).
  *
- *   liveRevision.value;                                  // render again when something has come
  *   const sample = liveStore.lastSample("punctual-small");
  */
 import { effect, signal, untracked } from "@preact/signals";
@@ -17,8 +16,6 @@ export type Connection = "connecting" | "open" | "lost" | "locked";
 
 /** What the feed has told so far. */
 export const liveStore = new LiveStore();
-/** Grows when the store has changed, at most once per frame. */
-export const liveRevision = signal(0);
 /** The connection; the shell shows it. */
 export const connection = signal<Connection>("connecting");
 /** The server's last introduction, or null before the first. */
@@ -111,19 +108,6 @@ function take(event: LiveEvent): void {
   if (liveStore.apply(event)) restarts.value += 1;
   if (liveHello.peek() !== liveStore.hello) liveHello.value = liveStore.hello;
   for (const listener of listeners) listener(event);
-  announce();
-}
-
-let isAnnounced = false;
-
-/** A hidden page draws no frames and needs none: it catches up with the first one. */
-function announce(): void {
-  if (isAnnounced) return;
-  isAnnounced = true;
-  requestAnimationFrame(() => {
-    isAnnounced = false;
-    liveRevision.value += 1;
-  });
 }
 
 /** Waits, null: until it is woken. */
