@@ -1,50 +1,12 @@
 import { describe, expect, test } from "vitest";
+import { recipe, tokenizer } from "../../test/support/micro-recipe.ts";
 import { FakeClock } from "../core/index.ts";
 import { runTraining, type StepRecord } from "../nn/index.ts";
-import { DEFAULT_WEIGHTS } from "../world/index.ts";
 import { allocateCrew, Crew } from "./crew.ts";
 import { DecoderShard, outcomeOf, parameterShapes } from "./decoder-shard.ts";
 import { initialise } from "./initial.ts";
 import { createTrainer, ParallelTrainer } from "./decoder-trainer.ts";
-import { trainTokenizer } from "./family-tokenizer.ts";
-import type { DecoderRecipe } from "./types.ts";
 import { worldItems } from "./world-data.ts";
-
-const mixture = { skills: DEFAULT_WEIGHTS, conversations: 0.1 };
-const tokenizer = trainTokenizer({
-  kind: "tokenizer",
-  name: "test",
-  summary: "",
-  seed: 2,
-  vocabSize: 512,
-  spacedWords: 40,
-  items: 300,
-  mixture,
-});
-const recipe: DecoderRecipe = {
-  kind: "decoder",
-  name: "micro",
-  summary: "A test.",
-  seed: 3,
-  config: {
-    vocabSize: 512,
-    hidden: 16,
-    layers: 1,
-    heads: 2,
-    kvHeads: 1,
-    headDim: 8,
-    ffn: 24,
-    ropeTheta: 10_000,
-    normEps: 1e-5,
-    tiedEmbeddings: true,
-    maxPositions: 256,
-  },
-  phases: [{ steps: 8, batch: 4, length: 160, mixture }],
-  schedule: { kind: "wsd", peak: 1e-2, floor: 1e-3, warmupSteps: 2, decaySteps: 3, decay: "linear" },
-  start: "normal",
-  adamw: { emaDecay: 0.9 },
-  threads: 2,
-};
 
 async function logOf(trainer: ParallelTrainer, steps = 8): Promise<StepRecord[]> {
   const log: StepRecord[] = [];

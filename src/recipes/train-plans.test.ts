@@ -2,50 +2,18 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { mixture, recipe, tokenizer } from "../../test/support/micro-recipe.ts";
 import { FakeClock } from "../core/index.ts";
-import { DEFAULT_WEIGHTS } from "../world/index.ts";
-import { trainTokenizer } from "./family-tokenizer.ts";
 import { LOG_FILE, recipeIdentity, SECOND_LOG_FILE, trainDecoder } from "./train-decoder.ts";
 import { readTrainLog } from "./train-log.ts";
 import { trainPlans } from "./train-plans.ts";
 import { firstPlan, type DecoderRecipe, type Phase } from "./types.ts";
 
-const mixture = { skills: DEFAULT_WEIGHTS, conversations: 0.1 };
-const tokenizer = trainTokenizer({
-  kind: "tokenizer",
-  name: "test",
-  summary: "",
-  seed: 2,
-  vocabSize: 512,
-  spacedWords: 40,
-  items: 300,
-  mixture,
-});
 const phases = (steps: number): readonly Phase[] => [{ steps, batch: 2, length: 160, mixture }];
-const schedule = { kind: "wsd", peak: 1e-2, floor: 1e-3, warmupSteps: 1, decaySteps: 2, decay: "linear" } as const;
 const refined: DecoderRecipe = {
-  kind: "decoder",
-  name: "micro",
-  summary: "A test.",
-  seed: 3,
-  config: {
-    vocabSize: 512,
-    hidden: 16,
-    layers: 1,
-    heads: 2,
-    kvHeads: 1,
-    headDim: 8,
-    ffn: 24,
-    ropeTheta: 10_000,
-    normEps: 1e-5,
-    tiedEmbeddings: true,
-    maxPositions: 256,
-  },
+  ...recipe,
   phases: phases(3),
-  schedule,
-  refinement: { seed: 4, phases: phases(5), schedule: { ...schedule, peak: 2e-3 } },
-  start: "normal",
-  adamw: { emaDecay: 0.9 },
+  refinement: { seed: 4, phases: phases(5), schedule: { ...recipe.schedule, peak: 2e-3 } },
   threads: 1,
 };
 
