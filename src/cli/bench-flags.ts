@@ -108,15 +108,16 @@ function idRange(text: string): { readonly low: number; readonly size: number } 
 
 /** Adds every option. */
 export function addBenchOptions(command: Command, datasets: string): Command {
-  addServerOptions(command);
+  addServerOptions(command, "openai");
   addDatasetOptions(command, datasets);
   addLoadOptions(command);
   addRequestOptions(command);
   return addReportOptions(command);
 }
 
-function addServerOptions(command: Command): void {
-  command
+/** Which server, by which endpoint: the same for every `punctual bench` command. */
+export function addServerOptions(command: Command, backend: "openai" | "openai-chat"): Command {
+  return command
     .option("--url <url>", "the server, for example http://127.0.0.1:8080 (the default)")
     .option("--base-url <url>", "as --url")
     .option("--host <address>", "instead of --url")
@@ -125,7 +126,7 @@ function addServerOptions(command: Command): void {
     .addOption(
       new Option("--backend <kind>", "openai (text completions) or openai-chat")
         .choices(["openai", "openai-chat", "vllm", "punctual"])
-        .default("openai"),
+        .default(backend),
     )
     .option("--model <name>", "model to ask for; the server's first one when absent")
     .option("--served-model-name <name>", "the model's name on the wire, when it is another")

@@ -2,7 +2,7 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { DraftLength, ExperimentName } from "../bench/index.ts";
 import { decimal, wholeNumber } from "./arguments.ts";
-import { jsonObject } from "./bench-flags.ts";
+import { addServerOptions, jsonObject } from "./bench-flags.ts";
 import type { ServerFlags } from "./bench-server.ts";
 
 /** What the options come to. */
@@ -120,33 +120,13 @@ const SUBSETS: readonly string[] = [
 
 /** Adds every option. */
 export function addSpecDecOptions(command: Command): Command {
-  addServerOptions(command);
+  addServerOptions(command, "openai-chat")
+    .option("--metrics-path <path>", "the server's Prometheus page, for its counters of drafts", "/metrics")
+    .option("--no-metrics", "do not ask for counters");
   addArmOptions(command);
   addQuestionOptions(command);
   addLoadOptions(command);
   return addReportOptions(command);
-}
-
-function addServerOptions(command: Command): void {
-  command
-    .option("--url <url>", "the server, for example http://127.0.0.1:8080 (the default)")
-    .option("--base-url <url>", "as --url")
-    .option("--host <address>", "instead of --url")
-    .option("--port <number>", "instead of --url", wholeNumber(1, 65535))
-    .option("--endpoint <path>", "path of the endpoint; follows from --backend when absent")
-    .addOption(
-      new Option("--backend <kind>", "openai-chat, or openai for text completions")
-        .choices(["openai", "openai-chat", "vllm", "punctual"])
-        .default("openai-chat"),
-    )
-    .option("--model <name>", "model to ask for; the server's first one when absent")
-    .option("--served-model-name <name>", "the model's name on the wire, when it is another")
-    .option("--api-key <key>", "sent as a bearer token (or OPENAI_API_KEY)")
-    .option("--header <key=value...>", "headers of every request")
-    .option("--insecure", "accept certificates that nobody vouches for")
-    .option("--ready-check-timeout-sec <seconds>", "wait so long for the server to be there", decimal(0, 86400), 0)
-    .option("--metrics-path <path>", "the server's Prometheus page, for its counters of drafts", "/metrics")
-    .option("--no-metrics", "do not ask for counters");
 }
 
 function addArmOptions(command: Command): void {

@@ -6,7 +6,7 @@ import { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startDraftingDouble, type DraftingDouble } from "../../test/support/drafting-double.ts";
 import { until } from "../../test/support/engine.ts";
-import { plainEnvironment, root } from "../../test/support/process.ts";
+import { plainEnvironment, root, runCli, type Ended } from "../../test/support/process.ts";
 import { publicData } from "../../test/support/public-data.ts";
 import { addBench } from "./bench.ts";
 import { filledCommand, merged, nested, splitCommand } from "./bench-arms.ts";
@@ -21,23 +21,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** The command as its users run it: a process of its own. */
-function specdec(...args: string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [join(root, "dist/cli/main.js"), "bench", "specdec", ...args], {
-    env: plainEnvironment(),
-    cwd: folder,
-  });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-  return new Promise((resolve) => child.once("close", (code) => resolve({ code, stdout, stderr })));
-}
+const specdec = (...args: string[]): Promise<Ended> => runCli(["bench", "specdec", ...args], folder);
 
 interface Result {
   readonly arms: { readonly name: string }[];

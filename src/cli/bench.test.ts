@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +5,7 @@ import { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startTestServer, type TestServer } from "../../test/support/engine.ts";
 import { startDouble, type Double } from "../../test/support/openai-double.ts";
-import { plainEnvironment, root } from "../../test/support/process.ts";
+import { runCli, type Ended } from "../../test/support/process.ts";
 import { addBench } from "./bench.ts";
 
 let served: TestServer;
@@ -22,23 +21,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** The command as its users run it: a process of its own. */
-function bench(...args: string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [join(root, "dist/cli/main.js"), "bench", "serve", ...args], {
-    env: plainEnvironment(),
-    cwd: folder,
-  });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-  return new Promise((resolve) => child.once("close", (code) => resolve({ code, stdout, stderr })));
-}
+const bench = (...args: string[]): Promise<Ended> => runCli(["bench", "serve", ...args], folder);
 const small = ["--random-input-len", "12", "--random-output-len", "6", "--num-prompts", "8"];
 
 describe("punctual bench serve, against our own server", () => {

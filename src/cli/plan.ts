@@ -10,21 +10,13 @@ import { fail, PunctualError } from "../core/index.ts";
 import type { Plan, PlanOptions, PricedGpu } from "../plan/index.ts";
 import type { Trace } from "../workload/index.ts";
 import { decimal, wholeNumber } from "./arguments.ts";
+import type { PlanInputs } from "./plan-options.ts";
 import { curveCsv, planJson, planText } from "./plan-report.ts";
 import { dim, startProgress } from "./terminal.ts";
 import { openTrace, type TraceSourceFlags } from "./trace-source.ts";
 
-interface PlanFlags extends TraceSourceFlags {
-  readonly slo: string;
-  readonly attain: number;
-  readonly gpus: readonly [least: number, most: number];
-  readonly prices: readonly PricedGpu[];
-  readonly model?: string;
-  readonly modes?: readonly string[];
-  readonly calibration?: string;
-  readonly link?: number;
-  readonly maxParallel: number;
-  readonly maxStages: number;
+/** As the planner takes them, but that `calibration` is a file. */
+interface PlanFlags extends TraceSourceFlags, Omit<PlanInputs, "seed"> {
   readonly check?: boolean;
   readonly json?: boolean;
   readonly curve?: string;

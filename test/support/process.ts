@@ -32,6 +32,22 @@ export async function cloneWorkingTree(target: string): Promise<void> {
   }
 }
 
+/** How a command of ours ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Our command line as its users run it, in a process of its own: to its end, whatever the code. */
+export function runCli(args: readonly string[], cwd: string): Promise<Ended> {
+  const child = spawn(process.execPath, [join(root, "dist/cli/main.js"), ...args], { env: plainEnvironment(), cwd });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  return new Promise((resolve) => child.once("close", (code) => resolve({ code, stdout, stderr })));
+}
+
 export interface ServerProcess {
   readonly url: string;
   /** Milliseconds from the start of the command to the line with the URL. */
