@@ -116,6 +116,35 @@ export {
   type EmbeddingRequest,
 } from "./embeddings.ts";
 export { errorBodySchema, toWireError, type ErrorBody, type WireError } from "./errors.ts";
+export {
+  FLEET_VIEW_LIMITS,
+  fleetAnswerSchema,
+  fleetDrainAnswerSchema,
+  fleetMoveAnswerSchema,
+  fleetMoveRequestSchema,
+  fleetRouterAnswerSchema,
+  fleetRouterRequestSchema,
+  parseFleetMoveRequest,
+  parseFleetRouterRequest,
+  type FleetAnswer,
+  type FleetDrainAnswer,
+  type FleetHostKind,
+  type FleetInstanceState,
+  type FleetInstanceView,
+  type FleetMoveAnswer,
+  type FleetMoveReason,
+  type FleetMoveRequest,
+  type FleetMoveStage,
+  type FleetMoveView,
+  type FleetRequestState,
+  type FleetRequestView,
+  type FleetRole,
+  type FleetRouterAnswer,
+  type FleetRouterRequest,
+  type FleetRouterView,
+  type FleetView,
+  type FleetViewSource,
+} from "./fleet-view.ts";
 export { decodeJson, jsonDepth } from "./json.ts";
 export { LIMITS } from "./limits.ts";
 export { contentSchema, functionName, messagesSchema, type ChatMessage, type PastCall } from "./messages.ts";
