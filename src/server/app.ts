@@ -7,6 +7,7 @@ import { fail } from "../core/index.ts";
 import { toAnthropicError, toWireError } from "../protocol/index.ts";
 import type { Engine } from "../runtime/index.ts";
 import { answerMessages, countMessageTokens } from "./anthropic/messages.ts";
+import type { SeenModels } from "./admin/fleet.ts";
 import { answerPapers } from "./admin/papers.ts";
 import { answerPlan, answerSimulate, answerTrace, type PlanService } from "./admin/plan.ts";
 import { answerLive, answerRequest } from "./admin/live.ts";
@@ -121,6 +122,7 @@ export function createApp(app: AppContext): ServerApp {
   planningRoutes(route, routes, app);
 
   adminRoutes(route, app);
+  fleetRoutes(route, app);
 
   hono.notFound((c) => errorResponse(c, app, notFound(c)));
   hono.onError((error, c) => errorResponse(c, app, error));
@@ -184,6 +186,19 @@ function adminRoutes(
   route("POST", "/admin/models/:id/load", (c, context) => changeModel(context, models, idOf(c), "load"));
   route("POST", "/admin/models/:id/unload", (c, context) => changeModel(context, models, idOf(c), "unload"));
   route("POST", "/admin/models/:id/policy", (c, context) => changePolicy(context, live, idOf(c), c.req.raw));
+}
+
+/** The fleet behind this server, and what can be done to it. */
+function fleetRoutes(
+  route: (method: Method, path: string, handler: RouteHandler) => void,
+  { fleet }: AppContext,
+): void {
+  const seen = (c: Context<AppEnv>): SeenModels => c.get("scope")?.models ?? null;
+  route("GET", "/admin/fleet", (c) => fleet.answer(seen(c)));
+  route("GET", "/admin/fleet/live", (c) => fleet.live(c.req.raw, seen(c)));
+  route("POST", "/admin/fleet/instances/:id/drain", (c, context) => fleet.drain(context, c.req.param("id")!, seen(c)));
+  route("POST", "/admin/fleet/moves", (c, context) => fleet.move(context, c.req.raw, seen(c)));
+  route("POST", "/admin/fleet/router", (c, context) => fleet.changeRouter(context, c.req.raw));
 }
 
 /** Does once what the first request for that model would otherwise pay for. */

@@ -4,6 +4,7 @@
  */
 import { PunctualError } from "../core/index.ts";
 import type { Engine, GenerateRequest, RequestSummary, TokenStream } from "../runtime/index.ts";
+import type { FleetDesk } from "./admin/fleet.ts";
 import type { PaperIndex } from "./admin/papers.ts";
 import type { PlanService } from "./admin/plan.ts";
 import type { RequestRecord } from "./admin/request-record.ts";
@@ -29,6 +30,8 @@ export interface AppContext extends ServerContext {
   readonly console: ConsoleFiles;
   /** What the console sees. */
   readonly live: LiveHub;
+  /** The fleet that this server is the endpoint of, if it is. */
+  readonly fleet: FleetDesk;
   readonly version: string;
   /** Null: this server does not plan. */
   readonly planning: PlanService | null;
@@ -60,6 +63,11 @@ export class RequestScope implements RequestGate {
     const engines = allowed === null ? app.engines : new Map([...app.engines].filter(([name]) => allowed.has(name)));
     const expected = allowed === null ? app.expected : new Set([...app.expected].filter((name) => allowed.has(name)));
     this.context = { ...app, engines, expected, requests: this };
+  }
+
+  /** Models that the caller may use, served now or not; null: all. */
+  get models(): ReadonlySet<string> | null {
+    return this.#caller?.key.models ?? null;
   }
 
   /** Name of the caller's key; null where nobody is asked for one. */

@@ -3,8 +3,9 @@ import { createServer as createHttpServer, type Server } from "node:http";
 import { isIP, type AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { assert, fail, PunctualError, type Clock } from "../core/index.ts";
-import { LIMITS } from "../protocol/index.ts";
+import { LIMITS, type FleetViewSource } from "../protocol/index.ts";
 import { liveClock, type Engine, type ModelPool } from "../runtime/index.ts";
+import { FleetDesk } from "./admin/fleet.ts";
 import type { PaperIndex } from "./admin/papers.ts";
 import type { PlanService } from "./admin/plan.ts";
 import { LiveHub } from "./admin/live-hub.ts";
@@ -50,6 +51,8 @@ export interface ServerOptions {
   readonly pool?: ModelPool;
   /** Brings a model of a hub, which is then added to the pool and served; nothing can be pulled when absent. */
   readonly pull?: ModelPull;
+  /** The fleet whose endpoint this server is; /admin/fleet says that there is none when absent. It stays the caller's to stop. */
+  readonly fleet?: FleetViewSource;
   /** Where the console's files are; those of the package when absent. */
   readonly consoleDir?: string;
   /** What /admin/papers says; it is not there when absent. */
@@ -120,6 +123,7 @@ export function createServer(options: ServerOptions): PunctualServer {
   let closing: Promise<void> | null = null;
   const close: PunctualServer["close"] = ({ graceMs = 10_000 } = {}) => {
     context.live.close(); // its feeds would not end by themselves
+    context.fleet.close();
     return (closing ??= closeAll(context.requests, sockets, graceMs));
   };
   return {
@@ -163,6 +167,7 @@ function appContext(
     models: { pool: options.pool ?? null, pull: options.pull ?? null, serve },
     console: new ConsoleFiles(options.consoleDir),
     live: new LiveHub({ clock, unixOriginMs, serverVersion: packageVersion() }),
+    fleet: new FleetDesk(options.fleet ?? null, clock),
     log: options.log ?? SILENT_LOG,
     http: new HttpMetrics(),
     requests: new OpenRequests(),

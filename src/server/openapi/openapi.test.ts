@@ -1,6 +1,7 @@
 /** The document says every route and no other, holds together as OpenAPI 3.1, and the server answers as it says. */
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { FleetDouble } from "../../../test/support/fleet-double.ts";
 import { readEvents } from "../../../test/support/sse.ts";
 import { createPaperIndex } from "../../cli/papers.ts";
 import { createPlanJobs, type PlanJobs } from "../../cli/plan-service.ts";
@@ -236,7 +237,14 @@ describe("the server", () => {
     pool = await ModelPool.create([model]);
     planning = createPlanJobs();
     const pull = (): Promise<never> => Promise.reject(new Error("nothing is pulled in this test"));
-    server = createServer({ engines: pool.engines, pool, pull, planning, papers: createPaperIndex() });
+    server = createServer({
+      engines: pool.engines,
+      pool,
+      pull,
+      planning,
+      papers: createPaperIndex(),
+      fleet: new FleetDouble(),
+    });
     ({ url } = await server.listen({ port: 0 }));
   });
   afterAll(async () => {
@@ -282,7 +290,7 @@ describe("the server", () => {
       ).json();
       return "traced";
     }
-    return "punctual-small";
+    return path.startsWith("/admin/fleet") ? "instance-a" : "punctual-small";
   }
 
   const all = Object.entries(document.paths).flatMap(([path, item]) =>
@@ -317,7 +325,7 @@ describe("the server", () => {
       return;
     }
     if (contentType !== "text/event-stream") return void (await response.text());
-    const events = await firstEvents(response, path === "/admin/live" ? 2 : 1000);
+    const events = await firstEvents(response, path.endsWith("/live") ? 2 : 1000);
     expect(events.length).toBeGreaterThan(0);
     for (const event of events) check(content!.schema!["contentSchema"], event);
     if (/plan|simulate/.test(path)) expect(events.at(-1)).toMatchObject({ kind: "done" });

@@ -14,6 +14,7 @@ export const TAGS = {
   Models: "What is served, loading, unloading and pulling.",
   Operation: "Whether the server is well, and what it counts.",
   Live: "What the server is doing now, and what became of a request.",
+  Fleet: "Many instances behind this endpoint: where requests are, how they move, who places them.",
   Planning: "Fleets by simulation, and what was measured of each paper.",
   Tokens: "Text to tokens and back, in vLLM's form.",
   Console: "The page that this document is shown in.",
@@ -304,6 +305,46 @@ const LIVE: Readonly<Record<string, Operation>> = {
   },
 };
 
+const FLEET: Readonly<Record<string, Operation>> = {
+  "GET /admin/fleet": {
+    id: "readFleet",
+    tag: "Fleet",
+    summary: "Instances, requests, moves and routers of the fleet, or that there is none",
+    answer: JSON_OF(protocol.fleetAnswerSchema),
+  },
+  "GET /admin/fleet/live": {
+    id: "followFleet",
+    tag: "Fleet",
+    summary: "The same whenever it has changed, four times a second at most",
+    description: "Each event stands for itself. Ends after one event when there is no fleet.",
+    answer: { kind: "events", schema: protocol.fleetAnswerSchema },
+    errors: ["queue_full", "shutting_down"],
+  },
+  "POST /admin/fleet/instances/:id/drain": {
+    id: "drainInstance",
+    tag: "Fleet",
+    summary: "Have an instance take nothing new, and leave when what it has is done or has moved away",
+    answer: JSON_OF(protocol.fleetDrainAnswerSchema),
+    errors: ["not_found", "unsupported"],
+  },
+  "POST /admin/fleet/moves": {
+    id: "moveRequest",
+    tag: "Fleet",
+    summary: "Begin to move an open request to another instance while it is answered",
+    body: { schema: protocol.fleetMoveRequestSchema, example: { request: "request-1", to: "instance-b" } },
+    answer: JSON_OF(protocol.fleetMoveAnswerSchema),
+    errors: [...BODY_ERRORS, "not_found", "unsupported"],
+  },
+  "POST /admin/fleet/router": {
+    id: "switchRouter",
+    tag: "Fleet",
+    summary: "Have another router place requests from the next one on",
+    body: { schema: protocol.fleetRouterRequestSchema, example: { router: "least-load" } },
+    answer: JSON_OF(protocol.fleetRouterAnswerSchema),
+    errors: [...BODY_ERRORS, "not_found"],
+  },
+};
+
 const TOKENS: Readonly<Record<string, Operation>> = {
   "POST /tokenize": {
     id: "tokenize",
@@ -422,6 +463,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ...MODELS,
   ...OPERATION,
   ...LIVE,
+  ...FLEET,
   ...PLANNING,
   ...TOKENS,
   ...CONSOLE,
