@@ -38,6 +38,23 @@ export type { RecordingOptions, RecordingStatus } from "./recording-file.ts";
 export { measureSteps, type MeasuredSteps, type MeasureStepsOptions } from "./measure-steps.ts";
 export { measureDrift, type DriftOptions, type DriftReport, type DriftSide } from "./measure-drift.ts";
 export { collect, type Completion } from "./collect.ts";
+export type {
+  ExportProgress,
+  FrozenSequence,
+  ImportCommitOptions,
+  ImportOffer,
+  InstallOptions,
+  PrefixOptions,
+  PrefixReader,
+  ResumeRequest,
+  SequenceCounts,
+  SequenceExport,
+  SequenceImport,
+  SequenceSnapshot,
+  SequenceTransfers,
+  TransferCandidate,
+  WireRequest,
+} from "./transfer/types.ts";
 export {
   PHASES_MODES,
   SHARINGS,

@@ -455,7 +455,8 @@ export interface EngineInfo {
 /**
  * The events of one request. Iterate it once. It ends after the finish event, or throws one
  * PunctualError: `cancelled`, `deadline_expired`, `deadline_unattainable`, `request_timeout` (its
- * reader stalled), `shutting_down`, `engine_failed`. Leaving the loop early cancels the request.
+ * reader stalled), `shutting_down`, `engine_failed`, and `moved` when it goes on in another engine (transfer/types.ts), after
+ * every token that this one has made. Leaving the loop early cancels the request.
  */
 export interface TokenStream extends AsyncIterableIterator<GenerateEvent>, AsyncDisposable {
   readonly id: string;
