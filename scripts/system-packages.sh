@@ -3,7 +3,7 @@
 set -euo pipefail
 
 # package:command-it-provides
-needed=(git:git chromium:chromium)
+needed=(git:git chromium:chromium nats-server:nats-server)
 
 missing=()
 for entry in "${needed[@]}"; do

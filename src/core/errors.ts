@@ -38,6 +38,8 @@ export const ERROR_CODES = {
   cancelled: kind(499, "cancelled", false),
   shutting_down: kind(503, "unavailable_error", true),
   engine_failed: kind(503, "unavailable_error", true),
+  /** Somebody else who is needed cannot be reached: a bus, an instance, an upstream. */
+  unavailable: kind(503, "unavailable_error", true),
   /** A request went on in another engine; whoever moves requests joins the streams, so that clients never see it. */
   moved: kind(503, "unavailable_error", true),
   /** What was asked for cannot be done while something else is under way. */

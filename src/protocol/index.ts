@@ -146,6 +146,7 @@ export {
   type FleetViewSource,
 } from "./fleet-view.ts";
 export { decodeJson, jsonDepth } from "./json.ts";
+export { formatPath } from "./parse.ts";
 export { LIMITS } from "./limits.ts";
 export { contentSchema, functionName, messagesSchema, type ChatMessage, type PastCall } from "./messages.ts";
 export {
@@ -240,3 +241,43 @@ export {
   type WorldRequest,
 } from "./plan.ts";
 export { planCommand, sloText, worldCommand, type CommandFiles } from "./plan-command.ts";
+export {
+  FLEET_LIMITS,
+  fleetIdSchema,
+  fleetRequestIdSchema,
+  fleetErrorSchema,
+  wireEventSchema,
+  wireFinishSchema,
+  wireNoticeSchema,
+  wireRequestSchema,
+  wireSummarySchema,
+  wireTokenSchema,
+  type FleetError,
+  type WireEvent,
+  type WireFinish,
+  type WireNotice,
+  type WireRequest,
+  type WireSummary,
+  type WireToken,
+} from "./fleet-request.ts";
+export {
+  controlMessageSchema,
+  controlReplySchema,
+  FLEET_VERSION,
+  instanceCardSchema,
+  loadReportSchema,
+  streamMessageSchema,
+  submitMessageSchema,
+  submitReplySchema,
+  workMessageSchema,
+  workResultSchema,
+  type ControlMessage,
+  type ControlReply,
+  type InstanceCard,
+  type LoadReport,
+  type StreamMessage,
+  type SubmitMessage,
+  type SubmitReply,
+  type WorkMessage,
+  type WorkResult,
+} from "./fleet.ts";
