@@ -6,7 +6,7 @@ import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type In
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { fail, PunctualError } from "../core/index.ts";
 import { errorMessage, StreamedAnswer } from "./answer.ts";
-import { SseParser } from "./sse-parser.ts";
+import { SseParser } from "../protocol/index.ts";
 import type { EndpointKind, Failure, Outcome, ScheduledRequest, Target, Timing, WireRequest } from "./types.ts";
 
 const PATHS: Readonly<Record<EndpointKind, string>> = {

@@ -32,7 +32,7 @@ export { SampleSink } from "./sample-sink.ts";
 export { isSaturated, type SaturationSample } from "./saturation.ts";
 export { firstModel, measureTextScale, UNKNOWN_SCALE, type ServerAddress } from "./server-facts.ts";
 export { SloTally, type SloTallyReport } from "./slo-tally.ts";
-export { SseParser } from "./sse-parser.ts";
+
 export {
   bestPoint,
   goodShareOf,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom, PunctualError } from "../core/index.ts";
+import { SseParser } from "../protocol/index.ts";
 import type { TraceRequest } from "../workload/index.ts";
 import { StreamedAnswer } from "./answer.ts";
 import type { BenchReport } from "./bench.ts";
@@ -14,7 +15,6 @@ import {
   reportTable,
   RunMeasures,
   SampleSink,
-  SseParser,
   sweep,
   sweepTable,
   vllmResult,

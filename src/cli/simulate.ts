@@ -55,7 +55,11 @@ export function addSimulate(program: Command): void {
     .option("--limit <n>", "at most so many requests", wholeNumber(1, MAX_COUNT))
     .option("--policy <name>", "batching policy", "splitfuse")
     .option("--instances <n>", "how many", wholeNumber(1, 100_000), 1)
-    .option("--dispatch <name>", "who gets a request: round-robin, least-queue, infaas or llumnix", "least-queue")
+    .option(
+      "--dispatch <name>",
+      "who gets a request: round-robin, least-queue, infaas, llumnix, kv-aware, lmetric or deadline-aware",
+      "least-queue",
+    )
     .option("--migrate", "move requests from full instances to free ones while they decode, as Llumnix does")
     .option("--link <GB/s>", "how fast keys and values move", decimal(1e-3, 1e6), 4)
     .option("--autoscale <range>", "2..16 or 2..16,400..800: instances, and decode steps of freeness to keep to")

@@ -281,3 +281,4 @@ export {
   type WorkMessage,
   type WorkResult,
 } from "./fleet.ts";
+export { SseParser } from "./sse-parser.ts";

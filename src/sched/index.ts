@@ -11,12 +11,14 @@ export { createOutlook, OUTLOOK_KINDS, type OutlookKind } from "./create-outlook
 export { edf, type EdfOptions } from "./edf.ts";
 export { fifo } from "./fifo.ts";
 export { Autoscaler, fleetFreeness, type AutoscaleOptions } from "./fleet/autoscale.ts";
+export { kvAwareDispatch, lmetricDispatch, type KvAwareOptions } from "./fleet/affinity.ts";
+export { lightest } from "./fleet/candidates.ts";
+export { deadlineAwareDispatch, type DeadlineAwareOptions } from "./fleet/deadline-aware.ts";
 export {
   createDispatch,
   DISPATCH_NAMES,
   infaasDispatch,
   leastQueue,
-  lightest,
   llumnixDispatch,
   roundRobin,
 } from "./fleet/dispatch.ts";
@@ -35,6 +37,7 @@ export type {
   Migrants,
   MigrationSource,
   PromptBlocks,
+  Refusal,
 } from "./fleet/types.ts";
 export { jitserve, type JitserveOptions } from "./jitserve/jitserve.ts";
 export { PatternStore, type PatternStoreOptions } from "./jitserve/pattern-store.ts";

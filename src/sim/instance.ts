@@ -72,6 +72,7 @@ export class VirtualInstance implements InstanceLoad {
   readonly role: InstanceRole;
   readonly pages: PagePool;
   readonly cost: StepCost;
+  readonly limits: SchedulerLimits;
   state: InstanceState = "serving";
   /** Migrations under way; whoever moves sequences counts. */
   outgoing = 0;
@@ -104,6 +105,7 @@ export class VirtualInstance implements InstanceLoad {
     this.role = options.role ?? "both";
     this.pages = options.pages;
     this.cost = options.cost ?? new StepCost();
+    this.limits = options.limits;
     this.#policy = options.policy;
     this.#listener = options.listener;
     this.#recordDecisions = options.recordDecisions ?? 0;
@@ -172,7 +174,6 @@ export class VirtualInstance implements InstanceLoad {
   get shape(): StepShape {
     return this.#batch;
   }
-
   get waiting(): number {
     return this.#waiting.length + this.#inbox.length;
   }

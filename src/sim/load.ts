@@ -24,6 +24,8 @@ export function loadOf(instance: VirtualInstance, nowMs: number): InstanceLoad {
     urgentWaitingPages: instance.urgentWaitingPages,
     outgoing: instance.outgoing,
     incoming: instance.incoming,
+    cost: instance.cost,
+    limits: instance.limits,
     takenMs: nowMs,
     cachedTokens: (request) => instance.cachedTokens(request),
   };

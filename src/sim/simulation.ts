@@ -340,8 +340,10 @@ export class Simulation {
     const slo = this.#sloOf(trace, nowMs);
     const candidates = this.#entries();
     const { blockTokens } = this.#options.trace;
-    const asked: TraceRequest & PromptBlocks = blockTokens > 0 ? { ...trace, blockTokens } : trace;
-    const chosen = this.#options.dispatch.choose(asked, candidates, nowMs, this.#random);
+    const asked: TraceRequest & PromptBlocks = blockTokens > 0 ? { ...trace, slo, blockTokens } : { ...trace, slo };
+    const { dispatch } = this.#options;
+    if (dispatch.refusal?.(asked, candidates, nowMs)) return this.#turnAway(trace, "refused", slo);
+    const chosen = dispatch.choose(asked, candidates, nowMs, this.#random);
     if (chosen === null) return this.#turnAway(trace, "too-long", slo);
     const instance = this.#instances[chosen.index]!;
     const room = instance.totalPages * instance.pageTokens - trace.promptTokens;

@@ -1,12 +1,16 @@
 /**
  * Who gets a new request, by name: in turn, to the shortest queue, to the least loaded memory (INFaaS++, as Llumnix's
- * evaluation extends INFaaS), to the freest (Llumnix). The last two count everything that is queued, and what they have
- * sent themselves since the load they look at was taken: one dispatcher with old loads does not send a heap of requests
- * to one place.
+ * evaluation extends INFaaS), to the freest (Llumnix), to where most of its prompt is cached (affinity.ts), to where it is in
+ * time (deadline-aware.ts). All but the first count everything that is queued, and what they have sent themselves since the
+ * load they look at was taken.
  */
 import { fail } from "../../core/index.ts";
-import { dispatchFreeness, NO_DEMAND, withUrgentShare, type ExtraDemand, type FreenessOptions } from "./freeness.ts";
-import type { Dispatch, FleetRequest, InstanceLoad } from "./types.ts";
+import { kvAwareDispatch, lmetricDispatch } from "./affinity.ts";
+import { ableTo, lightestAble } from "./candidates.ts";
+import { deadlineAwareDispatch } from "./deadline-aware.ts";
+import { dispatchFreeness, withUrgentShare, type FreenessOptions } from "./freeness.ts";
+import { isUrgent, pagesOf, SentDemand } from "./sent.ts";
+import type { Dispatch, InstanceLoad } from "./types.ts";
 
 /** One instance after the other, whatever they have to do. */
 export function roundRobin(): Dispatch {
@@ -25,9 +29,13 @@ export function roundRobin(): Dispatch {
 
 /** Fewest requests, waiting and running; the lowest index of several. */
 export function leastQueue(): Dispatch {
+  const sent = new SentDemand();
   return {
     name: "least-queue",
-    choose: (request, candidates) => lightestAble(request, candidates, (load) => load.waiting + load.running),
+    choose: (request, candidates) => {
+      const weigh = (load: InstanceLoad): number => load.waiting + load.running + sent.since(load).requests;
+      return sent.note(request, lightestAble(request, candidates, weigh));
+    },
   };
 }
 
@@ -61,6 +69,7 @@ export function llumnixDispatch(options: FreenessOptions = {}): Dispatch {
         return -dispatchFreeness(load, urgent, shared, {
           requests: extra.requests + 1,
           pages: extra.pages + pages,
+          tokens: extra.tokens,
           urgentRequests: extra.urgentRequests + 1,
           urgentPages: extra.urgentPages + pages,
         });
@@ -70,73 +79,14 @@ export function llumnixDispatch(options: FreenessOptions = {}): Dispatch {
   };
 }
 
-const isUrgent = ({ priority = 0 }: FleetRequest): boolean => priority > 0;
-
-const pagesOf = ({ promptTokens }: FleetRequest, { pageTokens }: InstanceLoad): number =>
-  Math.ceil(promptTokens / pageTokens);
-
-/** Room for the prompt and one token, if nothing else were there. */
-function holds(load: InstanceLoad, { promptTokens }: FleetRequest): boolean {
-  return load.totalPages * load.pageTokens > promptTokens;
-}
-
-function ableTo(request: FleetRequest, candidates: readonly InstanceLoad[]): readonly InstanceLoad[] {
-  return candidates.every((load) => holds(load, request))
-    ? candidates
-    : candidates.filter((load) => holds(load, request));
-}
-
-function lightestAble(
-  request: FleetRequest,
-  candidates: readonly InstanceLoad[],
-  weigh: (load: InstanceLoad) => number,
-): InstanceLoad | null {
-  const able = ableTo(request, candidates);
-  return able.length === 0 ? null : lightest(able, weigh);
-}
-
-/** The candidate of the smallest weight, the first of several. */
-export function lightest(candidates: readonly InstanceLoad[], weigh: (load: InstanceLoad) => number): InstanceLoad {
-  let best = candidates[0]!;
-  let least = weigh(best);
-  for (let i = 1; i < candidates.length; i++) {
-    const weight = weigh(candidates[i]!);
-    if (weight >= least) continue;
-    least = weight;
-    best = candidates[i]!;
-  }
-  return best;
-}
-
-/** What was sent to each instance since the load that is looked at was taken; nothing to fresh loads. */
-class SentDemand {
-  readonly #byIndex = new Map<number, ExtraDemand & { readonly takenMs: number }>();
-
-  since({ index, takenMs }: InstanceLoad): ExtraDemand {
-    const sent = this.#byIndex.get(index);
-    return sent === undefined || sent.takenMs !== takenMs ? NO_DEMAND : sent;
-  }
-
-  note(request: FleetRequest, load: InstanceLoad | null): InstanceLoad | null {
-    if (load?.takenMs === undefined) return load;
-    const before = this.since(load);
-    const [pages, urgent] = [pagesOf(request, load), isUrgent(request) ? 1 : 0];
-    this.#byIndex.set(load.index, {
-      takenMs: load.takenMs,
-      requests: before.requests + 1,
-      pages: before.pages + pages,
-      urgentRequests: before.urgentRequests + urgent,
-      urgentPages: before.urgentPages + urgent * pages,
-    });
-    return load;
-  }
-}
-
 const DISPATCHERS: Readonly<Record<string, () => Dispatch>> = {
   "round-robin": roundRobin,
   "least-queue": leastQueue,
   infaas: infaasDispatch,
   llumnix: llumnixDispatch,
+  "kv-aware": kvAwareDispatch,
+  lmetric: lmetricDispatch,
+  "deadline-aware": deadlineAwareDispatch,
 };
 
 /** The names that createDispatch knows. */

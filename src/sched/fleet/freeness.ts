@@ -56,12 +56,14 @@ export function migrationFreeness(load: InstanceLoad, options: FreenessOptions =
 export interface ExtraDemand {
   readonly requests: number;
   readonly pages: number;
+  /** To be computed: prompts less what caches have of them. */
+  readonly tokens: number;
   readonly urgentRequests: number;
   readonly urgentPages: number;
 }
 
 /** Nothing was sent. */
-export const NO_DEMAND: ExtraDemand = { requests: 0, pages: 0, urgentRequests: 0, urgentPages: 0 };
+export const NO_DEMAND: ExtraDemand = { requests: 0, pages: 0, tokens: 0, urgentRequests: 0, urgentPages: 0 };
 
 /**
  * Decode steps left, for a new request: all queued demand counts. An urgent request goes ahead of the others in the

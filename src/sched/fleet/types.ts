@@ -7,7 +7,7 @@
  * Pure: no clock, no I/O. Drivers, live and simulated, carry the decisions out.
  */
 import type { RandomStream } from "../../core/index.ts";
-import type { SequenceView } from "../types.ts";
+import type { CostEstimate, SchedulerLimits, SequenceView, Slo } from "../types.ts";
 
 /** What an instance is for. A colocated one does both. */
 export type InstanceRole = "both" | "prefill" | "decode";
@@ -30,6 +30,10 @@ export interface PromptBlocks {
 export interface FleetRequest extends PromptBlocks {
   /** Above 0 is urgent; 0 when absent. */
   readonly priority?: number;
+  /** What it was promised; nothing when absent. */
+  readonly slo?: Slo;
+  /** Of that time, milliseconds that have passed already; 0 when absent. */
+  readonly waitedMs?: number;
 }
 
 /**
@@ -66,6 +70,10 @@ export interface InstanceLoad {
   /** Migrations under way from here and to here. */
   readonly outgoing: number;
   readonly incoming: number;
+  /** What a step of so many tokens costs there; unknown when absent. */
+  readonly cost?: CostEstimate;
+  /** What its steps keep within; unknown when absent. */
+  readonly limits?: Pick<SchedulerLimits, "budgetTokens" | "maxRunning">;
   /** When this was so, in the driver's milliseconds, if it was some time ago; absent when it is so now. */
   readonly takenMs?: number;
   /** Leading tokens of that prompt in its prefix cache. */
@@ -85,6 +93,18 @@ export interface Dispatch {
     nowMs: number,
     random: RandomStream,
   ): InstanceLoad | null;
+  /**
+   * Why no candidate can keep what the request was promised, for requests that would rather be refused; null when one can,
+   * or nobody knows. Absent: it never says so. Asked before `choose`.
+   */
+  refusal?(request: FleetRequest, candidates: readonly InstanceLoad[], nowMs: number): Refusal | null;
+}
+
+/** A promise that no instance can keep. */
+export interface Refusal {
+  readonly reason: string;
+  /** When trying again may help, milliseconds from now. */
+  readonly retryAfterMs: number;
 }
 
 /** One thing to be done to a fleet. */

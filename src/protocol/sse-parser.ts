@@ -1,12 +1,12 @@
 /**
- * Server-sent events out of text chunks, for measuring: each `data` field is handed over as soon as its event is
- * complete. Comments and other fields are passed over, but the name of an event is kept. Not a general client: no ids,
- * no reconnecting.
+ * Server-sent events out of text chunks: each `data` field is handed over as soon as its event is complete. Comments and
+ * other fields are passed over, but the name of an event is kept. Not a general client: no ids, no reconnecting. What is
+ * kept of an unfinished event is bounded.
  */
 import { fail } from "../core/index.ts";
 
-/** Longest line that is kept while it is incomplete, in UTF-16 units. */
-const MAX_LINE_CHARACTERS = 8 * 1024 * 1024;
+/** Longest line, and longest event, that is kept while it is incomplete, in UTF-16 units. */
+const MAX_EVENT_CHARACTERS = 8 * 1024 * 1024;
 
 /** Feeds on chunks of text, calls back per event. */
 export class SseParser {
@@ -20,7 +20,7 @@ export class SseParser {
     this.#onData = onData;
   }
 
-  /** @throws PunctualError invalid_request for a line without end. */
+  /** @throws PunctualError invalid_request for an event without end. */
   push(chunk: string): void {
     let from = 0;
     for (;;) {
@@ -32,8 +32,8 @@ export class SseParser {
       from = at + 1;
     }
     if (from < chunk.length) this.#rest += chunk.slice(from);
-    if (this.#rest.length > MAX_LINE_CHARACTERS) {
-      fail("invalid_request", `event stream: expected lines of at most ${MAX_LINE_CHARACTERS} characters, got more`);
+    if (this.#rest.length + (this.#data?.length ?? 0) > MAX_EVENT_CHARACTERS) {
+      fail("invalid_request", `event stream: expected events of at most ${MAX_EVENT_CHARACTERS} characters, got more`);
     }
   }
 
