@@ -5,7 +5,7 @@
 import { signal } from "@preact/signals";
 
 /** The pages, in the order of the rail. */
-export const PAGES = ["chat", "deadlines", "plan", "models", "papers", "api"] as const;
+export const PAGES = ["chat", "deadlines", "fleet", "plan", "models", "papers", "api"] as const;
 /** A page's name, which is also its folder and its place in the address. */
 export type PageName = (typeof PAGES)[number];
 

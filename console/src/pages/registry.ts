@@ -16,6 +16,7 @@ export interface PageEntry {
 export const PAGE_ENTRIES: Readonly<Record<PageName, PageEntry>> = {
   chat: { title: "Chat", icon: "chat", key: "c", load: () => import("./chat/page.tsx") },
   deadlines: { title: "Deadlines", icon: "deadlines", key: "d", load: () => import("./deadlines/page.tsx") },
+  fleet: { title: "Fleet", icon: "fleet", key: "f", load: () => import("./fleet/page.tsx") },
   plan: { title: "Plan", icon: "plan", key: "p", load: () => import("./plan/page.tsx") },
   models: { title: "Models", icon: "models", key: "m", load: () => import("./models/page.tsx") },
   papers: { title: "Papers", icon: "papers", key: "r", load: () => import("./papers/page.tsx") },

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 const PATHS = {
   chat: "M3.5 4.5h13v9h-7l-3.5 3v-3h-2.5z",
   deadlines: "M10 3a7 7 0 1 0 0 14a7 7 0 0 0 0-14zM10 6v4l2.8 1.8",
+  fleet: "M7.5 3.5h5v4h-5zM3 12.5h5v4H3zM12 12.5h5v4h-5zM10 7.5v2.5M5.5 12.5V10h9v2.5",
   plan: "M3.5 16.5v-13M3.5 16.5h13M6 13.5c3 0 3-7 6-7c2 0 2.5 2 4 2",
   models: "M10 3l6.5 3.5v7L10 17l-6.5-3.5v-7zM3.5 6.5L10 10l6.5-3.5M10 10v7",
   papers: "M5 3h7l3 3v11H5zM12 3v3h3M7.5 9.5h5M7.5 12.5h5",

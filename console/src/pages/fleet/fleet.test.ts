@@ -1,0 +1,168 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { FleetView } from "@protocol";
+import { fleetView, instanceView, moveView, requestView } from "../../../../test/support/fleet-double.ts";
+import { endedAgeMs, FleetMemory, TRAIL_MS, type FleetPicture } from "./memory.ts";
+import { dotAt, DOT_PX, DOT_STEP_PX, lanesFit, middleOf, wayPath } from "./places.ts";
+import { gapWords, kindWords, medianOf, moveWords, pictureWords, shortId, stateWords, sumsOf } from "./sums.ts";
+
+/** Where each request is: "instance:slot". */
+function placesIn({ lanes }: FleetPicture): Record<string, string> {
+  return Object.fromEntries(
+    lanes.flatMap(({ instance, dots }) => dots.map(({ request, slot }) => [request.id, `${instance.id}:${slot}`])),
+  );
+}
+
+const withRequests = (...at: readonly (readonly [id: string, instance: string | null])[]): FleetView =>
+  fleetView({ requests: at.map(([id, instance]) => requestView(id, instance)) });
+
+describe("the picture", () => {
+  test("leaves a request where it is when others come and go", () => {
+    const memory = new FleetMemory();
+    const first = memory.take(withRequests(["a", "instance-a"], ["b", "instance-a"], ["c", "instance-a"]), 0);
+    expect(placesIn(first)).toEqual({ a: "instance-a:0", b: "instance-a:1", c: "instance-a:2" });
+    const second = memory.take(withRequests(["c", "instance-a"], ["d", "instance-a"]), 250);
+    expect(placesIn(second)).toEqual({ c: "instance-a:2", d: "instance-a:0" });
+  });
+
+  test("knows for a moment who has moved, and not who is new", () => {
+    const memory = new FleetMemory();
+    memory.take(withRequests(["a", "instance-a"]), 0);
+    const moved = memory.take(withRequests(["a", "instance-b"], ["b", "instance-b"]), 250);
+    const dots = moved.lanes.flatMap((lane) => lane.dots);
+    expect(dots.map(({ request, hasMoved }) => [request.id, hasMoved])).toEqual([
+      ["a", true],
+      ["b", false],
+    ]);
+    const later = memory.take(withRequests(["a", "instance-b"]), 250 + TRAIL_MS);
+    expect(later.lanes.flatMap((lane) => lane.dots)[0]!.hasMoved).toBe(false);
+  });
+
+  test("tells who has no instance, or one that is not shown", () => {
+    const picture = new FleetMemory().take(withRequests(["a", null], ["b", "elsewhere"], ["c", "instance-a"]), 0);
+    expect(picture.homeless.map(({ id }) => id)).toEqual(["a", "b"]);
+    expect(placesIn(picture)).toEqual({ c: "instance-a:0" });
+  });
+
+  test("keeps instances in one order, whatever the server's", () => {
+    const workers = ["w10", "w2", "w1"].map((id) => instanceView(id));
+    const instances = [instanceView("gpu", { host: "upstream" }), ...workers];
+    const picture = new FleetMemory().take(fleetView({ instances }), 0);
+    expect(picture.lanes.map(({ instance }) => instance.id)).toEqual(["w1", "w2", "w10", "gpu"]);
+  });
+
+  test("shows a move under way in full, one that has ended fading, and then no more", () => {
+    const ended = (id: string, ageMs: number): ReturnType<typeof moveView> =>
+      moveView(id, "a", "instance-a", "instance-b", { stage: "ended", outcome: "moved", tookMs: 20, gapMs: 8, ageMs });
+    const view = fleetView({
+      requests: [requestView("b", "instance-a", { state: "moving" })],
+      moves: [moveView("now", "b", "instance-a", "instance-b")],
+      endedMoves: [ended("new", 20 + TRAIL_MS / 2), ended("old", 20 + TRAIL_MS)],
+    });
+    const { trails } = new FleetMemory().take(view, 0);
+    expect(trails.map(({ move, strength, fromSlot, toSlot }) => [move.id, strength, fromSlot, toSlot])).toEqual([
+      ["now", 1, 0, null],
+      ["new", 0.5, null, null],
+    ]);
+    expect(endedAgeMs(view.endedMoves[1]!)).toBe(TRAIL_MS);
+  });
+
+  test("gives no place twice, and nobody another one without a move, over any history", () => {
+    const where = fc.option(fc.constantFrom("instance-a", "instance-b"), { nil: null });
+    const step = fc.dictionary(fc.constantFrom("a", "b", "c", "d", "e", "f", "g", "h"), where, {
+      maxKeys: 8,
+      noNullPrototype: true,
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+        const memory = new FleetMemory();
+        let before: Record<string, string> = {};
+        for (const [i, at] of steps.entries()) {
+          const picture = memory.take(withRequests(...Object.entries(at)), i * 250);
+          const places = placesIn(picture);
+          expect(new Set(Object.values(places)).size).toBe(Object.keys(places).length);
+          expect(Object.keys(places).length + picture.homeless.length).toBe(Object.keys(at).length);
+          for (const [id, place] of Object.entries(places)) {
+            const old = before[id];
+            if (old !== undefined && old.split(":")[0] === place.split(":")[0]) expect(place).toBe(old);
+          }
+          before = places;
+        }
+      }),
+      { seed: 6, numRuns: 60 },
+    );
+  });
+});
+
+describe("places", () => {
+  const box = { x: 100, y: 40, width: 5 * DOT_STEP_PX, height: 2 * DOT_STEP_PX + DOT_PX };
+
+  test("fill a lane row by row and stay within it", () => {
+    expect(lanesFit(box)).toBe(15);
+    expect(lanesFit(undefined)).toBe(0);
+    expect(dotAt(box, 0)).toEqual({ x: 100, y: 40 });
+    expect(dotAt(box, 5)).toEqual({ x: 100, y: 56 });
+    for (let slot = 0; slot < lanesFit(box); slot++) {
+      const { x, y } = dotAt(box, slot);
+      expect(x + DOT_PX).toBeLessThanOrEqual(box.x + box.width);
+      expect(y + DOT_PX).toBeLessThanOrEqual(box.y + box.height);
+    }
+  });
+
+  test("have different lines there and back, and one of no length where both are one", () => {
+    const [here, there] = [middleOf(box, 1), middleOf({ ...box, x: 500 }, null)];
+    expect([here, there]).toEqual([
+      { x: 100 + DOT_STEP_PX + DOT_PX / 2, y: 40 + DOT_PX / 2 },
+      { x: 500 + box.width / 2, y: 40 + box.height / 2 },
+    ]);
+    expect(middleOf(box, 99)).toEqual(middleOf(box, null));
+    expect(wayPath(here, there)).not.toBe(wayPath(there, here));
+    expect(wayPath(here, here)).not.toContain("NaN");
+  });
+});
+
+describe("words and sums", () => {
+  test("count what is alive", () => {
+    const sums = sumsOf(
+      fleetView({
+        instances: [
+          instanceView("a", { waiting: 2 }),
+          instanceView("b", { state: "draining", tokensPerSecond: null }),
+          instanceView("c", { state: "gone" }),
+          instanceView("d", { host: "upstream", usedPages: null, totalPages: null }),
+        ],
+        omittedRequests: 7,
+        endedMoves: [
+          moveView("m", "r", "a", "b", { outcome: "moved", gapMs: 10, tookMs: 20 }),
+          moveView("n", "r", "a", "b", { outcome: "moved", gapMs: 30, tookMs: 20 }),
+          moveView("o", "r", "a", "b", { outcome: "aborted", gapMs: null, tookMs: 20 }),
+        ],
+      }),
+    );
+    expect(sums).toEqual({
+      instances: 4,
+      serving: 2,
+      open: 8,
+      waiting: 2,
+      tokensPerSecond: 240,
+      usedPages: 100,
+      totalPages: 200,
+      gapMs: 20,
+    });
+    expect([medianOf([]), medianOf([3]), medianOf([5, 1, 3])]).toEqual([null, 3, 3]);
+  });
+
+  test("say how things stand", () => {
+    expect(shortId("short")).toBe("short");
+    expect(shortId("0b57f6a2-77f1-4b43-8d3c-3f0f2a1c9c55-1")).toBe("0b57f6a2…55-1");
+    expect(kindWords(instanceView("a", { role: "prefill" }))).toBe("prefill only");
+    expect(kindWords(instanceView("a", { host: "upstream" }))).toBe("upstream");
+    expect(stateWords(instanceView("a", { state: "silent" }))).toBe("not heard of");
+    const move = moveView("m", "r", "a", "b");
+    expect(moveWords(move)).toBe("copies");
+    expect(moveWords({ ...move, outcome: "aborted", detail: "no room" })).toBe("stayed: no room");
+    expect(gapWords({ ...move, outcome: "moved", gapMs: 4 })).toBe("4 ms");
+    expect(gapWords({ ...move, outcome: "moved" })).toBe("not seen");
+    expect(pictureWords(fleetView())).toBe("instance-a: 1 run, 0 wait; instance-b: 0 run, 0 wait; nothing moves.");
+  });
+});
