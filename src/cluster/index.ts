@@ -22,5 +22,7 @@ export type {
   WorkTakeOptions,
 } from "./bus/types.ts";
 export type { DeliveryState, HostedRequest, HostExtension, HostPort, InstanceHostOptions } from "./host/types.ts";
+export type { FleetOptions } from "./fleet/types.ts";
 export { DEFAULT_FLEET, fleetNames, subjectWord, type FleetNames } from "./registry/names.ts";
+export { checkRouter, DEFAULT_ROUTER, Router, ROUTER_NAMES, type Route } from "./routing/router.ts";
 export { decodeMessage, encodeMessage } from "./wire.ts";
