@@ -3,7 +3,7 @@
 set -euo pipefail
 
 # package:command-it-provides
-needed=(git:git chromium:chromium nats-server:nats-server)
+needed=(git:git chromium:chromium nats-server:nats-server openssl:openssl)
 
 missing=()
 for entry in "${needed[@]}"; do

@@ -5,6 +5,8 @@
  *   await using bus = await connectBus("nats://127.0.0.1:4222");
  *   await using host = await InstanceHost.start({ bus, engine, fleet: "default" });
  */
+export { connectBus } from "./bus/connect.ts";
+export { MemoryBroker } from "./bus/memory.ts";
 export type {
   Bus,
   BusMessage,

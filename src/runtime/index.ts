@@ -7,7 +7,7 @@
  *     if (event.kind === "token") write(event.text);
  *   }
  */
-export { liveClock } from "./clock.ts";
+export { after, liveClock, sleep, wallMs } from "./clock.ts";
 export { checkDimensions, unitVector } from "./embedding.ts";
 export { Engine } from "./engine-port.ts";
 export { estimateMemory, tokenCost, type MemoryEstimate, type TokenCost } from "./memory-estimate.ts";
