@@ -23,6 +23,14 @@ test("methods, their length and how they draft", async () => {
     model: { dir: "/models/small" },
     drafts: "drawn",
   });
+  expect(await optionsOf("--speculate", "heads", "--speculative-vocabulary", "500")).toEqual({
+    method: "heads",
+    vocabularyTokens: 500,
+  });
+  expect(await optionsOf("--speculate", "heads:/some/folder")).toEqual({
+    method: "heads",
+    heads: { dir: "/some/folder" },
+  });
   // No model drafts for itself, where a flag is meant for several.
   expect(await optionsOf("--speculate", "draft:base")).toEqual({ method: "prediction" });
 });
@@ -40,6 +48,14 @@ test("vLLM's configuration means the same", async () => {
     method: "draft",
     model: { dir: "/models/small" },
     tokens: 3,
+  });
+  expect(await optionsOf("--speculative-config", config({ method: "mtp", num_speculative_tokens: 3 }))).toEqual({
+    method: "heads",
+    tokens: 3,
+  });
+  expect(await optionsOf("--speculative-config", config({ method: "mlp_speculator", model: "/heads" }))).toEqual({
+    method: "heads",
+    heads: { dir: "/heads" },
   });
   expect(await optionsOf("--speculative-config", config({ prompt_lookup_max: 4 }))).toMatchObject({
     ngram: { minMatch: 4, maxMatch: 4 },

@@ -2,8 +2,10 @@
  * Flags about speculation: `--speculate` and those beside it, and vLLM's `--speculative-config`, whose fields mean the same.
  *
  *   --speculate draft:small --speculative-tokens 5
+ *   --speculate heads
  *   --speculative-config '{"method": "ngram", "num_speculative_tokens": 5, "prompt_lookup_max": 4}'
  */
+import { resolve as resolvePath } from "node:path";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { z } from "zod";
 import { fail } from "../core/index.ts";
@@ -13,15 +15,18 @@ import { wholeNumber } from "./arguments.ts";
 
 /** Values of the flags that `addSpeculationOptions` declares. */
 export interface SpeculationFlags {
-  /** A method, or `draft:` and a model. */
+  /** A method, or `draft:` and a model, or `heads:` and a folder. */
   readonly speculate?: string;
   readonly speculativeTokens?: number;
+  readonly speculativeVocabulary?: number;
   readonly speculativeDrafts?: "likeliest" | "drawn";
   readonly speculativeConfig?: string;
 }
 
-/** What `--speculate` takes besides draft:<model>. */
-const METHODS: readonly Exclude<SpeculationMethod, "draft">[] = ["off", "prediction", "ngram", "auto"];
+/** What `--speculate` takes besides draft:<model> and heads:<folder>. */
+const METHODS: readonly Exclude<SpeculationMethod, "draft">[] = ["off", "prediction", "ngram", "heads", "auto"];
+/** What vLLM calls drafters that belong to the model itself. */
+const HEADS_METHODS = ["mtp", "medusa", "mlp_speculator"] as const;
 const MOST_TOKENS = 14;
 
 /** Adds them to a command that starts engines. */
@@ -30,13 +35,19 @@ export function addSpeculationOptions(command: Command): Command {
     .option(
       "--speculate <method>",
       "check guesses at several next tokens in a step: ngram (repetitions), draft:<model> (a smaller model of the same " +
-        "vocabulary), prediction (what requests predict; serve's default), auto (all that takes no model) or off",
+        "vocabulary), heads or heads:<folder> (made by punctual fit heads), prediction (what requests predict; serve's " +
+        "default), auto (all that takes no second model) or off",
       methodText,
     )
     .option(
       "--speculative-tokens <count>",
       "most tokens guessed for a request in a step, fewer where fewer pay; 7 when absent",
       wholeNumber(1, MOST_TOKENS),
+    )
+    .option(
+      "--speculative-vocabulary <count>",
+      "heads guess only that many tokens of the vocabulary, the most frequent: faster, and wrong about rare words",
+      wholeNumber(1, 2 ** 24),
     )
     .addOption(
       new Option(
@@ -48,12 +59,12 @@ export function addSpeculationOptions(command: Command): Command {
 }
 
 function methodText(text: string): string {
-  if ((METHODS as readonly string[]).includes(text) || /^draft:.+/.test(text)) return text;
-  throw new InvalidArgumentError(`Expected one of ${METHODS.join(", ")} or draft:<model>.`);
+  if ((METHODS as readonly string[]).includes(text) || /^(?:draft|heads):.+/.test(text)) return text;
+  throw new InvalidArgumentError(`Expected one of ${METHODS.join(", ")}, draft:<model> or heads:<folder>.`);
 }
 
 const configSchema = z.strictObject({
-  method: z.enum(["ngram", "draft_model"]).optional(),
+  method: z.enum(["ngram", "draft_model", ...HEADS_METHODS]).optional(),
   model: z.string().min(1).optional(),
   num_speculative_tokens: z.number().int().min(1).max(MOST_TOKENS).optional(),
   prompt_lookup_min: z.number().int().min(1).max(64).optional(),
@@ -88,7 +99,7 @@ export async function speculationOptions(
   dir: string,
   resolve: (text: string) => Promise<ModelFolder>,
 ): Promise<SpeculationOptions | undefined> {
-  const { speculate, speculativeTokens, speculativeDrafts, speculativeConfig } = flags;
+  const { speculate, speculativeTokens, speculativeVocabulary, speculativeDrafts, speculativeConfig } = flags;
   const given = speculativeConfig === undefined ? null : fromConfig(speculativeConfig);
   if (given !== null && speculate !== undefined) {
     fail("invalid_request", "Expected --speculate or --speculative-config, not both.", { param: "--speculate" });
@@ -98,8 +109,12 @@ export async function speculationOptions(
   const common = {
     ...given?.options,
     ...(speculativeTokens === undefined ? {} : { tokens: speculativeTokens }),
+    ...(speculativeVocabulary === undefined ? {} : { vocabularyTokens: speculativeVocabulary }),
     ...(speculativeDrafts === undefined ? {} : { drafts: speculativeDrafts }),
   };
+  if (text.startsWith("heads:")) {
+    return { method: "heads", heads: { dir: resolvePath(text.slice("heads:".length)) }, ...common };
+  }
   if (!text.startsWith("draft:")) return { method: text as SpeculationMethod, ...common };
   const draft = await resolve(text.slice("draft:".length));
   return draft.dir === dir
@@ -111,6 +126,10 @@ function fromConfig(text: string): { readonly method: string; readonly options: 
   const config = readConfig(text);
   const { model, num_speculative_tokens: tokens, prompt_lookup_min: least, prompt_lookup_max: most } = config;
   const method = config.method ?? (model === undefined ? "ngram" : "draft_model");
+  const length = tokens === undefined ? {} : { tokens };
+  if (HEADS_METHODS.some((name) => name === method)) {
+    return { method: model === undefined ? "heads" : `heads:${model}`, options: length };
+  }
   if ((method === "draft_model") !== (model !== undefined)) {
     fail("invalid_request", "--speculative-config: a model goes with the method draft_model and with no other.", {
       param: "--speculative-config",
@@ -127,7 +146,7 @@ function fromConfig(text: string): { readonly method: string; readonly options: 
   return {
     method: model === undefined ? "ngram" : `draft:${model}`,
     options: {
-      ...(tokens === undefined ? {} : { tokens }),
+      ...length,
       ...(minMatch === undefined || maxMatch === undefined ? {} : { ngram: { minMatch, maxMatch } }),
     },
   };

@@ -118,7 +118,11 @@ export function decoderFinalNorm(config: DecoderConfig, params: ParameterSource,
 
 /** x [rows, hidden] -> logits [rows, vocab] */
 export function decoderHead(config: DecoderConfig, params: ParameterSource, x: Tensor): Tensor {
-  const h = decoderFinalNorm(config, params, x);
+  return decoderLogits(config, params, decoderFinalNorm(config, params, x));
+}
+
+/** States after the last norm [rows, hidden] -> logits [rows, vocab] */
+export function decoderLogits(config: DecoderConfig, params: ParameterSource, h: Tensor): Tensor {
   const name = config.tiedEmbeddings ? EMBEDDING_NAME : HEAD_NAME;
   return params.linear(h, name, config.hidden, config.vocabSize);
 }

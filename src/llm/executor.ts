@@ -138,6 +138,11 @@ export class StepExecutor implements AsyncDisposable {
     }
   }
 
+  /** As StepRun.state, of the latest `step`. */
+  state(sequence: number, index = 0): Float32Array {
+    return this.#run.state(sequence, index);
+  }
+
   /** As StepRun.wholeRow, of the latest `step`. */
   wholeRow(sequence: number, index = 0): Promise<TokenScores> {
     return this.#run.wholeRow(sequence, index);
@@ -178,6 +183,7 @@ async function createParts(
     blockSize: options.blockSize ?? defaultBlockSize(config),
     topK,
     embedding: options.embedding === true,
+    states: options.states === true,
   };
   for (let boundary = 0; boundary <= config.layers; boundary++) {
     const session = await createSession(boundaryGraph(boundary, config, options.weights, graphOptions), {
@@ -204,6 +210,7 @@ async function createParts(
     },
     topK,
     embedding: graphOptions.embedding,
+    states: graphOptions.states,
   };
 }
 

@@ -128,6 +128,26 @@ export {
   type NgramOptions,
   type Proposal,
 } from "./drafts/index.ts";
+export {
+  checkHeadsConfig,
+  checkHeadsFit,
+  hasHeads,
+  HEADS,
+  HEADS_FILE,
+  HEADS_RUN_PLACES,
+  HEADS_WEIGHTS_FILE,
+  HeadsDrafter,
+  headsParameterSpecs,
+  headsTrainingGraph,
+  modelFingerprint,
+  readHeads,
+  writeHeads,
+  type HeadsConfig,
+  type HeadsDrafterOptions,
+  type HeadsNotes,
+  type HeadsTrainingShape,
+  type StoredHeads,
+} from "./heads/index.ts";
 export { StopStrings, type StopScan } from "./stop-strings.ts";
 export {
   openCheckpoint,

@@ -30,14 +30,14 @@ import {
   decoderAfterAttention,
   decoderEmbed,
   decoderFinalNorm,
-  decoderHead,
+  decoderLogits,
   decoderQkv,
   type ParameterSource,
 } from "./decoder.ts";
 import type { WeightsFormat, WeightSource } from "./types.ts";
 
-/** Weights as initializers of one graph; each is declared once, and read only when its bytes are wanted. */
-function initializersOf(builder: GraphBuilder, weights: WeightSource): ParameterSource {
+/** Weights as initializers of one graph, whatever decides what it computes; each is declared once, and read only when its bytes are wanted. */
+export function initializersOf(builder: GraphBuilder, weights: WeightSource): ParameterSource {
   const known = new Map<string, Tensor>();
   const initializerOf = (name: string, dims: readonly number[]): LazyInitializer => ({
     dtype: "float32",
@@ -100,9 +100,10 @@ function middleGraph(config: DecoderConfig, weights: WeightSource, layer: number
 
 /**
  * The last boundary. Inputs besides the rows: topRows int64 [tops] and inverseTemperature [tops, 1] for
- * values, indices [tops, k] and logSumExp [tops]; wholeRows int64 [wholes] for logits [wholes, vocab].
+ * values, indices [tops, k] and logSumExp [tops]; wholeRows int64 [wholes] for logits [wholes, vocab]. With `states` also
+ * what the logits are made of, states [rows, hidden].
  */
-function lastGraph(config: DecoderConfig, weights: WeightSource, k: number): GraphModel {
+function lastGraph(config: DecoderConfig, weights: WeightSource, k: number, states: boolean): GraphModel {
   const builder = new GraphBuilder(`decoder-${config.layers}`);
   const params = initializersOf(builder, weights);
   const { attended, x } = residualInputs(builder, config);
@@ -110,7 +111,9 @@ function lastGraph(config: DecoderConfig, weights: WeightSource, k: number): Gra
   const inverseTemperature = builder.input("inverseTemperature", "float32", ["tops", 1]);
   const wholeRows = builder.input("wholeRows", "int64", ["wholes"]);
   const last = decoderAfterAttention(config, params, config.layers - 1, x, attended);
-  const logits = decoderHead(config, params, last); // [rows, vocab]
+  const state = decoderFinalNorm(config, params, last); // [rows, hidden]
+  if (states) builder.output("states", state);
+  const logits = decoderLogits(config, params, state); // [rows, vocab]
   const considered = gather(logits, topRows);
   const best = topK(considered, k);
   builder.output("values", best.values);
@@ -167,6 +170,7 @@ export function boundaryGraph(
     readonly blockSize: 32 | 128;
     readonly topK: number;
     readonly embedding?: boolean;
+    readonly states?: boolean;
   },
 ): GraphModel {
   const graph =
@@ -176,11 +180,30 @@ export function boundaryGraph(
         ? middleGraph(config, weights, boundary)
         : options.embedding === true
           ? hiddenGraph(config, weights)
-          : lastGraph(config, weights, options.topK);
+          : lastGraph(config, weights, options.topK, options.states === true);
+  return packGraph(graph, weights, options);
+}
+
+/**
+ * The graph with its linear layers and lookups packed as asked.
+ * @param vectors names of ids that are vectors, where not all of them are inputs
+ */
+export function packGraph(
+  graph: GraphModel,
+  weights: WeightSource,
+  options: {
+    readonly format: WeightsFormat;
+    readonly blockSize: 32 | 128;
+    readonly vectors?: readonly string[];
+  },
+): GraphModel {
   if (options.format === "f32") return graph;
   const bits = options.format === "int4" ? 4 : 8;
   // A lookup computes nothing, so there a table as its file has it loses nothing, whatever the bits; else 8 bits are near enough.
-  const withTable = packGather(graph, { packed: (name, dims) => weights.packed?.(name, dims) ?? null });
+  const withTable = packGather(graph, {
+    packed: (name, dims) => weights.packed?.(name, dims) ?? null,
+    ...(options.vectors === undefined ? {} : { vectors: options.vectors }),
+  });
   return packLinear(withTable, {
     bits,
     blockSize: options.blockSize,

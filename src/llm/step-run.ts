@@ -31,6 +31,8 @@ export interface StepParts {
   readonly topK: number;
   /** The last session gives hidden states in place of scores. */
   readonly embedding: boolean;
+  /** The last session gives the states behind its scores too. */
+  readonly states: boolean;
 }
 
 function floats(tensor: TensorData | undefined): Float32Array {
@@ -58,6 +60,8 @@ export class StepRun {
   #rotaries: ReadonlyMap<string, { readonly cos?: TensorData; readonly sin?: TensorData }> = new Map();
   #scores: readonly TokenScores[] = [];
   #hidden: readonly Float32Array[] = [];
+  /** Behind the scores, [scored rows, hidden]; empty where nobody asked for them. */
+  #states: Float32Array = new Float32Array(0);
   #complete = false;
 
   /** Use StepExecutor.open. */
@@ -155,6 +159,17 @@ export class StepRun {
   }
 
   /**
+   * The state after the last norm [hidden] behind the scores of a token of the completed step, of an executor made with
+   * `states`: the `index`-th scored token of that `sequence` of the batch. Valid until the next step; not to be changed.
+   */
+  state(sequence: number, index = 0): Float32Array {
+    assert(this.#parts.states, "the executor was made with states");
+    const at = this.#scoredAt(sequence, index);
+    const { hidden } = this.#parts.config;
+    return this.#states.subarray(at * hidden, (at + 1) * hidden);
+  }
+
+  /**
    * All logits [vocabSize] of a token that was scored in the completed step: the `index`-th scored token of
    * that `sequence` of the batch. For samplers that could not decide from the best tokens.
    */
@@ -166,17 +181,23 @@ export class StepRun {
   /** What `wholeRowOf` needs of a scored token of the completed step, in memory of its own. */
   keptRow(sequence: number, index = 0): KeptRow {
     const { heads, headDim, hidden } = this.#parts.config;
-    const all = this.#complete ? this.#plan.scored : []; // of a step that was left, rows are half made
-    const scored = all.filter((row) => row.sequence === sequence)[index];
-    if (scored === undefined) {
-      fail("invalid_request", `no scores were asked for token ${index} of sequence ${sequence}`, { param: "sequence" });
-    }
-    const at = this.#plan.scored.indexOf(scored);
+    const at = this.#scoredAt(sequence, index);
     const width = heads * headDim;
     return {
       attended: this.#scoredAttended.slice(at * width, (at + 1) * width),
       x: this.#scoredX.slice(at * hidden, (at + 1) * hidden),
     };
+  }
+
+  /** Which of the scored rows of the completed step that is. @throws PunctualError invalid_request when it was not scored. */
+  #scoredAt(sequence: number, index: number): number {
+    const { scored } = this.#plan;
+    const first = this.#complete ? scored.findIndex((row) => row.sequence === sequence) : -1; // half made rows are no rows
+    // Rows of a sequence are adjacent.
+    if (first >= 0 && scored[first + index]?.sequence === sequence) return first + index;
+    return fail("invalid_request", `no scores were asked for token ${index} of sequence ${sequence}`, {
+      param: "sequence",
+    });
   }
 
   /** All logits of a row that any step over the same weights has kept, whichever thread ran it. */
@@ -244,6 +265,7 @@ export class StepRun {
     const { topK, config } = this.#parts;
     const { vocabSize } = config;
     const result = await this.#head(scored);
+    if (this.#parts.states) this.#states = floats(result["states"]);
     const ids = result["indices"] === undefined ? null : int32Of(result["indices"].data as BigInt64Array);
     let tops = 0;
     let wholes = 0;
@@ -276,10 +298,10 @@ export class StepRun {
 
   /** Runs the last boundary on the kept rows, fetching only the forms that are wanted. */
   #head(scored: readonly ScoredRow[]): Promise<Fetched> {
-    const { sessions, config } = this.#parts;
+    const { sessions, config, states } = this.#parts;
     const hasTops = scored.some(({ whole }) => !whole);
     const hasWholes = scored.some(({ whole }) => whole);
-    const fetches = [...(hasTops ? TOP_OUTPUTS : []), ...(hasWholes ? ["logits"] : [])];
+    const fetches = [...(hasTops ? TOP_OUTPUTS : []), ...(hasWholes ? ["logits"] : []), ...(states ? ["states"] : [])];
     return sessions[config.layers]!.run({ ...this.#keptRows(scored.length), ...selection(scored) }, fetches);
   }
 

@@ -131,6 +131,8 @@ export interface StepExecutorOptions {
   readonly attachTo?: { readonly memory: WebAssembly.Memory; readonly views: number; readonly view: number };
   /** Without a head: `hidden` instead of `step`, for models whose final states are embeddings. False when absent. */
   readonly embedding?: boolean;
+  /** Keep the states behind the scores of a step, for who drafts from them (StepRun.state). False when absent. */
+  readonly states?: boolean;
 }
 
 /** How tokens are chosen; see sampler.ts for the order in which the options act. */

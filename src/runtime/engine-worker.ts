@@ -21,6 +21,7 @@ import type { Outlooks } from "./outlooks.ts";
 import { openOutlooks, type PolicyStateKeeper } from "./policy-state.ts";
 import { LoopRecorder } from "./recorder.ts";
 import { RecordingSink } from "./recording-sink.ts";
+import { headsOf } from "./speculation/heads.ts";
 import { loadSpeculator, measureDraftCosts, type LoadedSpeculator } from "./speculation/load.ts";
 import { speculates } from "./speculation/options.ts";
 import { StepLoop } from "./step-loop.ts";
@@ -52,6 +53,7 @@ interface Parts {
 async function load({ options, config, name, recording, vocabulary }: WorkerSetup & WithVocabulary): Promise<Parts> {
   const plan = planEngine(options, config, name);
   const { info } = plan;
+  const heads = await headsOf(options, config);
   const executor = await withWeights(options.model, config, (weights) =>
     StepExecutor.create({
       config,
@@ -62,6 +64,7 @@ async function load({ options, config, name, recording, vocabulary }: WorkerSetu
       maxRows: plan.maxRows,
       clock: liveClock,
       embedding: options.embedding !== undefined,
+      states: heads !== null,
       ...(options.exact === true ? { attention: { ortRowThreshold: Infinity } } : {}),
       ...(options.weightCacheDir === undefined ? {} : { weightCacheDir: options.weightCacheDir }),
     }),
@@ -91,7 +94,7 @@ async function load({ options, config, name, recording, vocabulary }: WorkerSetu
   const words = await receiveVocabulary(vocabulary);
   const { endTokens } = words;
   const { ortRowThreshold } = executor;
-  const speculation = await loadSpeculator(options, plan, { config, endTokens, ortRowThreshold }, liveClock);
+  const speculation = await loadSpeculator(options, plan, { config, endTokens, ortRowThreshold }, heads, liveClock);
   const loop = new StepLoop({
     executor,
     pages,
@@ -252,7 +255,7 @@ async function main(): Promise<void> {
   await new WorkerLife(parts).run();
   parts.sink?.flush();
   parts.keeper?.save();
-  await parts.speculation?.model?.dispose();
+  await parts.speculation?.[Symbol.asyncDispose]();
   await parts.executor.dispose();
   port.close();
 }

@@ -29,7 +29,7 @@ export interface LoopPhase {
 export interface StepLoopOptions {
   /** What of a StepExecutor the loop uses. */
   readonly executor: Pick<StepExecutor, "step" | "wholeRow" | "topK"> &
-    Partial<Pick<StepExecutor, "embedding" | "hidden">>;
+    Partial<Pick<StepExecutor, "embedding" | "hidden" | "state">>;
   readonly pages: KvPages;
   readonly vocabulary: Vocabulary;
   readonly policy: BatchPolicy;

@@ -412,8 +412,16 @@ export class StepLoop {
       if (token === null || token === undefined) continue;
       if ("taken" in token) this.#acceptAll(sequence, token, nowMs);
       else this.#accept(sequence, token, nowMs);
+      this.#see(sequence, index, "taken" in token ? token.taken.length - 1 : 0);
     }
     return nowMs;
+  }
+
+  /** Tells drafters that read states the one that a sequence's last token came from. @param at which of its scores that was */
+  #see(sequence: LiveSequence, index: number, at: number): void {
+    const { executor, speculator } = this.#options;
+    if (speculator?.readsStates !== true || !this.#running.has(sequence.spec.seq)) return;
+    speculator.see(sequence, present(executor.state, "states").call(executor, index, at));
   }
 
   /** What of a draft is said, and what comes after; the pages of what is not said are given back. */

@@ -25,6 +25,8 @@ export interface PackGatherOptions {
    * when a session wants their bytes.
    */
   readonly packed?: (name: string, dims: readonly number[]) => PackedWeights | null;
+  /** Names of other values that are vectors: a graph says shapes of its inputs only. */
+  readonly vectors?: readonly string[];
 }
 
 /** The table as nodes need it. */
@@ -37,12 +39,13 @@ interface Table {
 }
 
 /**
- * Packs the float32 tables of Gather nodes along axis 0 whose ids are a vector that is a graph input. A table stays as it is
+ * Packs the float32 tables of Gather nodes along axis 0 whose ids are a vector: a graph input, or one of `vectors`. A table stays as it is
  * where its columns are no multiple of the block, and in place of what else uses it.
  */
 export function packGather(model: GraphModel, options: PackGatherOptions = {}): GraphModel {
   const weights = new Map(model.initializers.map((initializer) => [initializer.name, initializer]));
-  const vectors = new Set(model.inputs.filter(({ shape }) => shape.length === 1).map(({ name }) => name));
+  const inputs = model.inputs.filter(({ shape }) => shape.length === 1).map(({ name }) => name);
+  const vectors = new Set([...inputs, ...(options.vectors ?? [])]);
   const tables = new Map<string, Table>();
   const constants = new Map<string, Initializer>();
   const nodes = model.nodes.flatMap((node): readonly GraphNode[] => {

@@ -16,7 +16,12 @@ const KEPT_IDLE = 0.99;
 export const NEUTRAL_ACCEPTANCE = 0.6;
 
 /** The same by who drafts: a request that predicts its answer has a reason to, repetitions are often chance. */
-export const FIRST_ACCEPTANCE: Readonly<Record<DraftSource, number>> = { prediction: 0.9, ngram: 0.5, model: 0.7 };
+export const FIRST_ACCEPTANCE: Readonly<Record<DraftSource, number>> = {
+  prediction: 0.9,
+  ngram: 0.5,
+  model: 0.7,
+  heads: 0.6,
+};
 
 /** What an estimate starts from and drifts back to. */
 export interface AcceptancePrior {

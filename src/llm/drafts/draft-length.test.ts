@@ -19,7 +19,7 @@ function rateOf(
   let ms = stepMs(baseTokens + drafted);
   const deepest = Math.max(0, ...candidates.map(({ modelled }, i) => (modelled ? lengths[i]! : 0)));
   for (let depth = 1; depth <= deepest; depth++) {
-    ms += passMs(candidates.filter(({ modelled }, i) => modelled && lengths[i]! >= depth).length);
+    ms += passMs(candidates.filter(({ modelled }, i) => modelled && lengths[i]! >= depth).length, depth);
   }
   return useful / ms;
 }
@@ -65,7 +65,9 @@ describe("draft lengths", () => {
       each: fc.double({ min: 0, max: 0.5, noNaN: true }),
     });
     const property = fc.property(candidates, step, curve, pass, (list, one, stepMs, { fixed, each }) => {
-      const costs = { stepMs, passMs: (sequences: number) => fixed + each * sequences };
+      // A first pass that costs more, as where several places are one run.
+      const passMs = (sequences: number, place: number): number => (place === 1 ? 2 : 1) * fixed + each * sequences;
+      const costs = { stepMs, passMs };
       const lengths = draftLengths(list, one, costs);
       expect(lengths.reduce((sum, own) => sum + own, 0)).toBeLessThanOrEqual(one.roomTokens);
       const rate = rateOf(list, lengths, one, costs);

@@ -25,8 +25,8 @@ export interface DraftCandidate {
 export interface DraftCosts {
   /** Milliseconds of a step of that many tokens. */
   readonly stepMs: (tokens: number) => number;
-  /** Milliseconds of one pass of the drafting model for that many sequences; free when absent. */
-  readonly passMs?: (sequences: number) => number;
+  /** Milliseconds of the pass for that place of a draft, from 1 on, for that many sequences; free when absent. */
+  readonly passMs?: (sequences: number, place: number) => number;
 }
 
 /** What is fixed about the step. */
@@ -101,7 +101,7 @@ function bestCount(
     if (modelled && depth > cap) continue;
     if (modelled && passMs !== undefined) {
       const others = atDepth[depth] ?? 0;
-      draftingMs += passMs(others + 1) - (others === 0 ? 0 : passMs(others));
+      draftingMs += passMs(others + 1, depth) - (others === 0 ? 0 : passMs(others, depth));
       atDepth[depth] = others + 1;
     }
     useful += gain;

@@ -3,16 +3,15 @@
  * several in one step (Leviathan et al. 2023, Chen et al. 2023). A guess costs speed when it is wrong, never a token: what
  * is taken is what the model says. No code in here.
  *
- * A drafter sees tokens alone. One that reads the model's own states (heads for several tokens, an early exit) fits as
- * well: it is made over the model's executor, whose `keptRow` has the state behind a sequence's last scores.
+ * A drafter sees tokens. One that reads the model's own states as well (../heads) is told them after each step.
  */
 import type { RandomStream } from "../../core/index.ts";
 
-/** Who drafted: the request's own prediction, a repetition in the text so far, a smaller model. */
-export type DraftSource = "prediction" | "ngram" | "model";
+/** Who drafted: the request's own prediction, a repetition in the text so far, a smaller model, heads over the model's states. */
+export type DraftSource = "prediction" | "ngram" | "model" | "heads";
 
 /** Every source, by name. */
-export const DRAFT_SOURCES: readonly DraftSource[] = ["prediction", "ngram", "model"];
+export const DRAFT_SOURCES: readonly DraftSource[] = ["prediction", "ngram", "model", "heads"];
 
 /** A sequence as drafters see it. */
 export interface DraftSubject {
@@ -46,6 +45,8 @@ export interface Draft {
   readonly tokens: readonly number[];
   /** One per token; null when they were not drawn, so that each had probability 1. */
   readonly proposals: readonly Proposal[] | null;
+  /** How likely each is, by whoever drafted them, 0 to 1; absent where that is not known. */
+  readonly confidences?: readonly number[];
 }
 
 /** A way to guess. Keeps what it needs of a sequence until `release`. */
@@ -57,6 +58,11 @@ export interface Drafter {
   available(subject: DraftSubject, most: number): number;
   /** One draft per request, in order; empty where nothing came to mind after all. */
   draft(requests: readonly DraftRequest[]): Promise<readonly Draft[]>;
+  /**
+   * The state [hidden] behind the scores that a sequence's last token was chosen from; `tokens` are known of it, that token
+   * included. Of drafters that read states; the model's executor keeps them then. Valid during the call.
+   */
+  see?(id: number, tokens: number, state: Float32Array): void;
   /** The sequence is over, or has lost its place: forget it. Unknown ones are no error. */
   release(id: number): void;
 }

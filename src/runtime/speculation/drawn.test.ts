@@ -1,6 +1,16 @@
 /** Drawn drafts over many seeds: whoever drafts, answers are distributed as the model says, counted cell by cell. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { DraftModel, KvPages, Sampler, samplingStream, type SamplingOptions } from "../../llm/index.ts";
+import { randomHeads } from "../../../test/support/heads.ts";
+import {
+  DraftModel,
+  HeadsDrafter,
+  KvPages,
+  randomWeights,
+  Sampler,
+  samplingStream,
+  type Drafter,
+  type SamplingOptions,
+} from "../../llm/index.ts";
 import type { SequenceEvent, StepReport } from "../messages.ts";
 import { createBench, createLoop, drain, spec, SPECULATED, tokensOf, type Bench } from "./loop.conformance.ts";
 
@@ -9,7 +19,7 @@ let target: Bench;
 let drafters: readonly Bench[];
 
 beforeAll(async () => {
-  target = await createBench(3);
+  target = await createBench(3, true);
   drafters = [await createBench(3), await createBench(4)];
 });
 afterAll(async () => {
@@ -52,21 +62,22 @@ async function exactly(): Promise<Map<string, number>> {
   return answers;
 }
 
+const drafterOf = (drafting: Bench): Drafter =>
+  new DraftModel({
+    executor: drafting.executor,
+    pages: new KvPages({ pages: 48, pageTokens: 8 }),
+    vocabSize: SPECULATED.vocabSize,
+    endTokens: [],
+    catchUpTokens: 200,
+    clock: { nowMs: () => 0 },
+  });
+
 async function counted(
-  drafting: Bench,
+  drafter: Drafter,
   base: number,
 ): Promise<{ counts: Map<string, number>; accepted: number; drafted: number }> {
   const { loop } = createLoop(target, {
-    drafters: () => [
-      new DraftModel({
-        executor: drafting.executor,
-        pages: new KvPages({ pages: 48, pageTokens: 8 }),
-        vocabSize: SPECULATED.vocabSize,
-        endTokens: [],
-        catchUpTokens: 200,
-        clock: { nowMs: () => 0 },
-      }),
-    ],
+    drafters: () => [drafter],
     speculation: { drawn: true },
   });
   const events: SequenceEvent[] = [];
@@ -93,20 +104,46 @@ async function counted(
   };
 }
 
+/** Of counts against probabilities, over all answers there can be. */
+function chiSquareOf(counts: ReadonlyMap<string, number>, expected: ReadonlyMap<string, number>): number {
+  let sum = 0;
+  for (const answer of counts.keys()) expect(expected.has(answer)).toBe(true);
+  for (const [answer, share] of expected) sum += ((counts.get(answer) ?? 0) - share * ANSWERS) ** 2 / (share * ANSWERS);
+  return sum;
+}
+
 test("answers to many seeds are distributed as without drafts, whether most drafts are taken or hardly any", async () => {
   const expected = await exactly();
   expect(expected.size).toBe(CHOICES ** TOKENS);
   const shares: number[] = [];
   for (const [i, drafting] of drafters.entries()) {
-    const { counts, accepted, drafted } = await counted(drafting, 1 + i * ANSWERS);
-    let chiSquare = 0;
-    for (const [answer, count] of counts) expect(expected.has(answer) ? count : -count).toBeGreaterThan(0);
-    for (const [answer, share] of expected) {
-      chiSquare += ((counts.get(answer) ?? 0) - share * ANSWERS) ** 2 / (share * ANSWERS);
-    }
-    expect(chiSquare).toBeLessThan(LIMIT);
+    const { counts, accepted, drafted } = await counted(drafterOf(drafting), 1 + i * ANSWERS);
+    expect(chiSquareOf(counts, expected)).toBeLessThan(LIMIT);
     expect(drafted).toBeGreaterThan(ANSWERS);
     shares.push(accepted / drafted);
   }
   expect(shares[0]).toBeGreaterThan(2 * shares[1]!);
+});
+
+test("the same where heads draw, from few tokens, so that some are taken and most are not", async () => {
+  const expected = await exactly();
+  const said = new Set([...expected.keys()].flatMap((answer) => answer.split(",").map(Number)));
+  const vocabulary = Int32Array.from(said);
+  const heads = randomHeads(SPECULATED, 9);
+  await using drafter = await HeadsDrafter.create({
+    heads: { ...heads.config, draftedTokens: vocabulary.length },
+    decoder: SPECULATED,
+    weights: heads.weights,
+    decoderWeights: randomWeights(SPECULATED, 3),
+    vocabulary,
+    format: "f32",
+    threads: 1,
+    endTokens: [],
+    drawn: true,
+    clock: { nowMs: () => 0 },
+  });
+  const { counts, accepted, drafted } = await counted(drafter, 5000);
+  expect(chiSquareOf(counts, expected)).toBeLessThan(LIMIT);
+  expect(drafted).toBeGreaterThan(ANSWERS);
+  expect(accepted).toBeGreaterThan(5);
 });

@@ -11,12 +11,14 @@ import {
   StepExecutor,
   type DecoderConfig,
   type Drafter,
+  type StoredHeads,
 } from "../../llm/index.ts";
 import { StepCost } from "../../sched/index.ts";
 import { calibrate } from "../calibrate.ts";
 import { readOutline, withWeights } from "../load-model.ts";
 import type { EnginePlan } from "../plan.ts";
 import type { EngineOptions } from "../types.ts";
+import { loadHeads } from "./heads.ts";
 import { draftTokensOf, SOURCES_OF, speculates, type SpeculationOptions } from "./options.ts";
 import { Speculator } from "./speculator.ts";
 
@@ -29,9 +31,8 @@ export interface DraftTarget {
 }
 
 /** A speculator and the sessions behind it, to be disposed of with the engine's. */
-export interface LoadedSpeculator {
+export interface LoadedSpeculator extends AsyncDisposable {
   readonly speculator: Speculator;
-  readonly model: StepExecutor | null;
 }
 
 /** Tokens up to which a pass of the drafting model is measured, and how long that may take. */
@@ -79,25 +80,32 @@ export async function measureDraftCosts(
   sequence.release();
 }
 
-/** Null where the options do not ask for one. @throws PunctualError as loading a model does. */
+/**
+ * Null where the options do not ask for one.
+ * @param stored the heads to draft with, where there are any: see `headsOf`
+ * @throws PunctualError as loading a model does.
+ */
 export async function loadSpeculator(
   options: EngineOptions,
   plan: EnginePlan,
   target: DraftTarget,
+  stored: StoredHeads | null,
   clock: Clock,
 ): Promise<LoadedSpeculator | null> {
   const { speculation } = options;
   if (speculation === undefined || !speculates(options)) return null;
   const cost = new StepCost();
-  const sources = SOURCES_OF[speculation.method];
+  const sources = SOURCES_OF[speculation.method].filter((source) => source !== "heads" || stored !== null);
   const model = sources.includes("model")
     ? await loadDraftModel(options, speculation, plan, target, clock, cost)
     : null;
+  const heads = stored === null ? null : await loadHeads(options, plan, stored, target, clock);
   const drafters = sources.map((source): Drafter => {
     if (source === "prediction") return new PredictionDrafter((id) => speculator.predictionOf(id));
     if (source === "ngram") return new NgramDrafter(speculation.ngram);
-    assert(model !== null, "a model that drafts is loaded");
-    return model.drafter;
+    const drafter = (source === "model" ? model : heads)?.drafter;
+    assert(drafter !== undefined, "who drafts is loaded");
+    return drafter;
   });
   const speculator: Speculator = new Speculator({
     drafters,
@@ -105,8 +113,13 @@ export async function loadSpeculator(
     adaptive: speculation.adaptive ?? true,
     drawn: speculation.drafts === "drawn",
     ...(model === null ? {} : { passMs: (sequences: number) => cost.stepMs(sequences) }),
+    ...(heads === null ? {} : { passMs: (sequences: number, place: number) => heads.cost.passMs(sequences, place) }),
   });
-  return { speculator, model: model?.executor ?? null };
+  const dispose = async (): Promise<void> => {
+    await model?.executor.dispose();
+    await heads?.drafter.dispose();
+  };
+  return { speculator, [Symbol.asyncDispose]: dispose };
 }
 
 async function loadDraftModel(

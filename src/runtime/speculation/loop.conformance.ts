@@ -27,7 +27,8 @@ export interface Bench {
   readonly vocabulary: Vocabulary;
 }
 
-export async function createBench(seed = 3): Promise<Bench> {
+/** @param states whether the executor keeps what drafters of states read */
+export async function createBench(seed = 3, states = false): Promise<Bench> {
   const executor = await StepExecutor.create({
     config: SPECULATED,
     weights: randomWeights(SPECULATED, seed),
@@ -35,6 +36,7 @@ export async function createBench(seed = 3): Promise<Bench> {
     threads: 1,
     kv: { format: "f32", pages: PAGES, pageTokens: PAGE_TOKENS },
     attention: { ortRowThreshold: Infinity },
+    states,
   });
   const facts = await loadFacts({ random: SPECULATED, seed });
   return { executor, vocabulary: createVocabulary(facts.tokenizer, facts.endTokens, SPECULATED.vocabSize) };
@@ -69,6 +71,7 @@ export function createLoop({ executor, vocabulary }: Bench, setup: LoopSetup = {
     executor: {
       topK: executor.topK,
       wholeRow: (sequence, index) => executor.wholeRow(sequence, index),
+      state: (sequence, index) => executor.state(sequence, index),
       step: async (batch: StepBatch) => {
         const tokens = batch.reduce((sum, row) => sum + row.tokens.length, 0);
         steps.push(tokens);

@@ -5,24 +5,36 @@
  *   prediction   from what a request itself predicts of its answer; nothing for requests that predict nothing
  *   ngram        that, and repetitions of the text so far
  *   draft        predictions, and a smaller model of the same vocabulary
- *   auto         everything that takes no model: prediction and ngram
+ *   heads        predictions, and heads over the model's own states, which lie beside it (`punctual fit heads`)
+ *   auto         everything that takes no second model: prediction, ngram, and heads where the model has them
  */
 import { fail } from "../../core/index.ts";
 import type { DraftSource, NgramOptions, WeightsFormat } from "../../llm/index.ts";
 import type { ModelSource, RandomModelSource } from "../types.ts";
 
 /** See the head of this file. */
-export type SpeculationMethod = "off" | "prediction" | "ngram" | "draft" | "auto";
+export type SpeculationMethod = "off" | "prediction" | "ngram" | "draft" | "heads" | "auto";
 
 /** Every method, by name. */
-export const SPECULATION_METHODS: readonly SpeculationMethod[] = ["off", "prediction", "ngram", "draft", "auto"];
+export const SPECULATION_METHODS: readonly SpeculationMethod[] = [
+  "off",
+  "prediction",
+  "ngram",
+  "draft",
+  "heads",
+  "auto",
+];
 
 /** How an engine speculates. What is said never depends on it in distribution, and with likeliest drafts not at all. */
 export interface SpeculationOptions {
   readonly method: SpeculationMethod;
   /** Of "draft": a smaller model with the vocabulary of the engine's. */
   readonly model?: ModelSource | RandomModelSource;
-  /** How its linear layers are stored; as the engine's when absent. */
+  /** Of "heads" and "auto": the folder they are in; that of the model when absent. */
+  readonly heads?: { readonly dir: string };
+  /** Of heads: draft only that many tokens of the vocabulary, the most frequent of their training data; all they have when absent. */
+  readonly vocabularyTokens?: number;
+  /** How linear layers of a drafting model or of heads are stored; as the engine's when absent. */
   readonly weights?: WeightsFormat;
   /** Most drafted tokens of a sequence in a step, 1 to 14; 7 when absent. */
   readonly tokens?: number;
@@ -50,7 +62,8 @@ export const SOURCES_OF: Readonly<Record<SpeculationMethod, readonly DraftSource
   prediction: ["prediction"],
   ngram: ["prediction", "ngram"],
   draft: ["prediction", "model"],
-  auto: ["prediction", "ngram"],
+  heads: ["prediction", "heads"],
+  auto: ["prediction", "ngram", "heads"],
 };
 
 /** Whether an engine with these options may draft anything. */
@@ -85,6 +98,14 @@ export function checkSpeculation(options: {
   }
   if ((method === "draft") !== (model !== undefined)) {
     refuse("speculation.model", `a drafting model goes with method "draft" and with no other, got "${method}"`);
+  }
+  const drafted = speculation.vocabularyTokens ?? 1;
+  const named = speculation.heads === undefined ? "vocabularyTokens" : "heads";
+  if (method !== "heads" && method !== "auto" && (speculation.heads ?? speculation.vocabularyTokens) !== undefined) {
+    refuse(`speculation.${named}`, `goes with method "heads" or "auto", got "${method}"`);
+  }
+  if (!(Number.isInteger(drafted) && drafted >= 1)) {
+    refuse("speculation.vocabularyTokens", `expected a positive integer, got ${drafted}`);
   }
   if (!(Number.isInteger(tokens) && tokens >= 1 && tokens <= MOST_TOKENS)) {
     refuse("speculation.tokens", `expected an integer from 1 to ${MOST_TOKENS}, got ${tokens}`);

@@ -2,7 +2,8 @@
 import * as fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
-import { DraftModel, KvPages, NgramDrafter, PredictionDrafter } from "../../llm/index.ts";
+import { randomHeads } from "../../../test/support/heads.ts";
+import { DraftModel, HeadsDrafter, KvPages, NgramDrafter, PredictionDrafter, randomWeights } from "../../llm/index.ts";
 import { createPolicy, POLICY_NAMES, replayDecision } from "../../sched/index.ts";
 import type { SequenceSpec } from "../messages.ts";
 import {
@@ -23,7 +24,7 @@ let bench: Bench;
 let smaller: Bench;
 
 beforeAll(async () => {
-  bench = await createBench(3);
+  bench = await createBench(3, true);
   smaller = await createBench(4);
 });
 afterAll(async () => {
@@ -166,6 +167,43 @@ test("n-grams, predictions and a smaller model together: the same texts again", 
     drafts!.acceptedTokens,
   );
   expect(finish.end.drafts).toEqual(drafts);
+});
+
+test("heads over the model's states, preempted or not: the same texts again, and states are those of the last token", async () => {
+  const heads = randomHeads(SPECULATED, 9);
+  const said = new Set([...answers.values()].flat());
+  const vocabulary = Int32Array.from([...said].slice(0, 40));
+  await using drafter = await HeadsDrafter.create({
+    heads: { ...heads.config, draftedTokens: vocabulary.length },
+    decoder: SPECULATED,
+    weights: heads.weights,
+    decoderWeights: randomWeights(SPECULATED, 3),
+    vocabulary,
+    format: "f32",
+    threads: 1,
+    endTokens: bench.vocabulary.endTokens,
+    drawn: false,
+    clock: { nowMs: () => 0 },
+  });
+  const known = new Map<number, { tokens: number; state: Float32Array }>();
+  const see = drafter.see.bind(drafter);
+  drafter.see = (id, tokens, state) => {
+    known.set(id, { tokens, state: state.slice() });
+    see(id, tokens, state);
+  };
+  for (const pages of [48, 12]) {
+    const { drafted, accepted } = await speculated({ drafters: () => [drafter], pages, speculation: { tokens: 6 } });
+    expect(drafted).toBeGreaterThan(100);
+    expect(accepted).toBeGreaterThan(0);
+  }
+  // The twin: the whole text but for its last token at once, whose state is the last that was seen.
+  for (const { seq, promptTokens } of requests().slice(0, 4)) {
+    const { tokens, state } = known.get(seq)!;
+    const text = [...promptTokens, ...answers.get(seq)!].slice(0, tokens - 1);
+    const pages = Int32Array.from({ length: 12 }, (_, page) => page);
+    await bench.executor.step([{ tokens: text, startPosition: 0, pages, wantLogits: "last" }]);
+    expect([...bench.executor.state(0)]).toEqual([...state]);
+  }
 });
 
 test("a sequence cancelled or paused between checks leaves no page behind, and goes on where it was", async () => {

@@ -36,8 +36,8 @@ export interface SpeculatorOptions {
   readonly adaptive: boolean;
   /** A model's drafts are drawn where the request samples. */
   readonly drawn: boolean;
-  /** Milliseconds of a pass of the drafting model for that many sequences. */
-  readonly passMs?: (sequences: number) => number;
+  /** Milliseconds that a drafting model or heads take for that place of a draft, from 1 on, for that many sequences. */
+  readonly passMs?: (sequences: number, place: number) => number;
 }
 
 /** What the step to come will hold besides drafts, and costs. */
@@ -58,6 +58,8 @@ interface Subject {
   chosen: Drafter | null;
 }
 
+/** Who takes time to draft. */
+const MODELLED: ReadonlySet<DraftSource> = new Set<DraftSource>(["model", "heads"]);
 /** Noise must not make it draft: the least gain by which it does. */
 const LEAST_GAIN = 0.03;
 /** A model must promise that many times the tokens of a draft that costs nothing. */
@@ -187,6 +189,17 @@ export class Speculator {
     for (let i = 0; i < tokens.length; i++) count.perPosition[i] = (count.perPosition[i] ?? 0) + (i < accepted ? 1 : 0);
   }
 
+  /** Whether somebody drafts from the model's states: then the executor keeps them, and `see` is told. */
+  get readsStates(): boolean {
+    return this.#options.drafters.some((drafter) => drafter.see !== undefined);
+  }
+
+  /** The state behind the scores that the last token of a running sequence was chosen from. */
+  see(sequence: LiveSequence, state: Float32Array): void {
+    const { sequence: own } = this.#subjectOf(sequence);
+    for (const drafter of this.#options.drafters) drafter.see?.(own.spec.seq, own.known.length, state);
+  }
+
   /** What was checked since the last time, by source; null when nothing was. */
   take(): readonly DraftCount[] | null {
     if (this.#counts.size === 0) return null;
@@ -232,7 +245,7 @@ export class Speculator {
       const available = drafter.available(subjectFor(sequence), most);
       if (available < 1) continue;
       const acceptance = subject.rates.get(drafter.source)!.mean;
-      const modelled = drafter.source === "model";
+      const modelled = MODELLED.has(drafter.source);
       const promise = (acceptance * (1 - acceptance ** available)) / (1 - acceptance);
       if (promise <= promised * (modelled && best?.modelled === false ? MODEL_ADVANTAGE : 1)) continue;
       promised = promise;
