@@ -9,3 +9,6 @@ export {
   type BandwidthOptions,
   type KvBandwidthOptions,
 } from "./measure.ts";
+export { EntropyCoder, type EntropyRuns, type LoadedTables } from "./entropy-coder.ts";
+export { EntropyTables, TABLE_TOTAL, type TableOptions } from "./entropy/tables.ts";
+export { measureEntropyCoder, type EntropySpeed, type EntropySpeedOptions } from "./measure-entropy.ts";
