@@ -28,3 +28,22 @@ export type { FleetOptions } from "./fleet/types.ts";
 export { DEFAULT_FLEET, fleetNames, subjectWord, type FleetNames } from "./registry/names.ts";
 export { checkRouter, DEFAULT_ROUTER, Router, ROUTER_NAMES, type Route } from "./routing/router.ts";
 export { decodeMessage, encodeMessage } from "./wire.ts";
+export { CODEC_LEVELS, KvCodec, type CodecLevel, type KvChunk, type KvCodecOptions } from "./codec/codec.ts";
+export type { ChunkHeader, CodecVariant } from "./codec/header.ts";
+export { emptyPlanes, pagesToPlanes, planesToPages, type Planes } from "./codec/planes.ts";
+export {
+  cacheShape,
+  channelCount,
+  int8TokenBytes,
+  pageLayout,
+  planeCount,
+  type CacheShape,
+  type PageLayout,
+} from "./codec/shape.ts";
+export {
+  PROFILE_TOKENS_MAX,
+  PROFILE_TOKENS_MIN,
+  readTables,
+  TableProfiler,
+  type ProfiledTables,
+} from "./codec/tables.ts";

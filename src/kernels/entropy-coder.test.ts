@@ -51,14 +51,18 @@ function drawSymbol(random: RandomStream, tables: EntropyTables, table: number):
 }
 
 const anyCase = fc
-  .record({ seed: fc.nat(), alphabet: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(255, 256)), skew: fc.constantFrom(0.3, 1, 3, 8) })
+  .record({
+    seed: fc.nat(),
+    alphabet: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(255, 256)),
+    skew: fc.constantFrom(0.3, 1, 3, 8),
+  })
   .map(({ seed, alphabet, skew }) => {
     const random = createRandom(seed, "entropy-case");
     return drawCase(random, alphabet, random.int(1, 6), random.int(0, 12), skew);
   });
 
-function equal(a: Uint8Array, b: Uint8Array | null): boolean {
-  return b !== null && Buffer.from(a).equals(b);
+function equal(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a !== null && b !== null && Buffer.from(a).equals(b);
 }
 
 function code<T>(action: () => T): string | T {

@@ -164,7 +164,10 @@ export class EntropyCoder {
 
   #checkRuns(loaded: LoadedTables, { tables, lengths }: EntropyRuns): number {
     assert(loaded.owner === this, "tables are used by the coder that loaded them");
-    assert(loaded.at < this.#top, "tables are used before they are unloaded");
+    assert(
+      loaded.at + loaded.tables.count * loaded.strideBytes <= this.#top,
+      "tables are used before they are unloaded",
+    );
     if (tables.length !== lengths.length) {
       fail("invalid_request", `expected a length for each of ${tables.length} runs, got ${lengths.length}`);
     }

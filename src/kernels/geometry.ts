@@ -160,11 +160,12 @@ export function widestLayer(options: AttentionOptions): number {
 
 /** Bytes of one page, all layers. */
 export function kvPageBytes(layout: KvLayout): number {
-  return layerPlan(layout).layerBytes * layout.layers;
+  return kvLayerPlan(layout).layerBytes * layout.layers;
 }
 
-function layerPlan(
-  layout: KvLayout,
+/** Byte offsets within one layer of a page: values, scales (of int8), and where the next layer begins. Keys are at 0. */
+export function kvLayerPlan(
+  layout: Omit<KvLayout, "pages" | "layers">,
 ): Pick<Geometry, "tokenBytes" | "valuesAt" | "keyScalesAt" | "valueScalesAt" | "layerBytes"> {
   const tokens = layout.kvHeads * layout.pageTokens;
   const tokenBytes = layout.headDim * (layout.format === "int8" ? 1 : 4);
@@ -178,7 +179,7 @@ function layerPlan(
 /** Lays the memory out as view `view` sees it; throws out_of_memory when it would not fit 4 GiB. */
 export function planGeometry(options: AttentionOptions, view = 0): Geometry {
   const { layout } = options;
-  const layer = layerPlan(layout);
+  const layer = kvLayerPlan(layout);
   const pageBytes = layer.layerBytes * layout.layers;
   let end: number = CONTROL;
   const region = (bytes: number, to?: number): number => {

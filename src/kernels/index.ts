@@ -1,5 +1,5 @@
 /** kernels: compute that neither V8 nor ONNX Runtime does well, as WebAssembly SIMD, each with a plain twin. */
-export { kvPageBytes, type AttentionOptions, type KvLayout } from "./geometry.ts";
+export { kvLayerPlan, kvPageBytes, type AttentionOptions, type KvLayout } from "./geometry.ts";
 export { PagedAttention, THREAD_THRESHOLD_BYTES, type PagedAttentionOptions } from "./paged-attention.ts";
 export type { AttentionSequence } from "./schedule.ts";
 export {

@@ -20,12 +20,15 @@ export {
   FINAL_NORM_NAME,
   HEAD_NAME,
   layerName,
+  layerRope,
   layerWindow,
   parameterSpecs,
   type DecoderConfig,
+  type LayerRope,
   type ParameterSpec,
   type RopeScaling,
 } from "./config.ts";
+export { ropeFrequencies, type RopeFrequencies } from "./rope.ts";
 export { fromHuggingFaceConfig, toHuggingFaceConfig } from "./families.ts";
 export {
   decoderAfterAttention,
