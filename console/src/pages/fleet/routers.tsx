@@ -56,7 +56,7 @@ const COLUMNS: readonly Column<FleetRouterView>[] = [
     cell: ({ name }) => (
       <>
         {name}
-        {ABOUT[name] === undefined ? null : <div class="soft small fl-about">{ABOUT[name]}</div>}
+        {ABOUT[name] === undefined ? null : <div class="soft small minor">{ABOUT[name]}</div>}
       </>
     ),
   },
