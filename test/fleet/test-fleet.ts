@@ -49,7 +49,7 @@ export interface WorkerOptions {
   /** Pages of its cache, 16 tokens each; 512 when absent. */
   readonly kvPages?: number;
   /** More of its arguments. */
-  readonly flags?: readonly string[];
+  readonly more?: readonly string[];
 }
 
 /** See the head of this file. */
@@ -94,18 +94,23 @@ export class TestFleet implements AsyncDisposable {
   }
 
   /** Starts a worker, anew under its old id too, and waits until it says that it serves. */
-  async startWorker(id: string, { role = "any", kvPages = 512, flags = [] }: WorkerOptions = {}): Promise<TestWorker> {
+  async startWorker(id: string, { role = "any", kvPages = 512, more = [] }: WorkerOptions = {}): Promise<TestWorker> {
     const bus = await FaultProxy.start(this.nats.port, () => natsSplitter());
     const kvPort = await freePort();
     const kv = await FaultProxy.start(kvPort, () =>
       headerSplitter(KV_HEADER_BYTES, (header) => header.readUInt32LE(KV_PAYLOAD_BYTES_AT)),
     );
-    const process = TestProcess.start(id, [
-      "worker",
-      ...["--bus", `nats://127.0.0.1:${bus.port}`, "--model", `${MODEL}=${this.modelDir}`, "--id", id, "--role", role],
-      ...["--kv-port", String(kvPort), "--kv-advertise", `127.0.0.1:${kv.port}`],
-      ...["--kv-pages", String(kvPages), "--threads", "1", ...flags],
-    ]);
+    const flags = {
+      bus: `nats://127.0.0.1:${bus.port}`,
+      model: `${MODEL}=${this.modelDir}`,
+      id,
+      role,
+      "kv-port": kvPort,
+      "kv-advertise": `127.0.0.1:${kv.port}`,
+      "kv-pages": kvPages,
+      threads: 1,
+    };
+    const process = TestProcess.start(id, ["worker", ...argumentsOf(flags), ...more]);
     const worker = { id, process, bus, kv };
     await this.#forget(id);
     this.workers.set(id, worker);
@@ -219,17 +224,8 @@ export class TestFleet implements AsyncDisposable {
   }
 
   #startRouter(port: string): TestProcess {
-    const bus = `nats://127.0.0.1:${this.routerBus.port}`;
-    return TestProcess.start("router", [
-      "serve",
-      "--bus",
-      bus,
-      "--port",
-      port,
-      "--log-level",
-      "warn",
-      ...this.#routerFlags,
-    ]);
+    const flags = { bus: `nats://127.0.0.1:${this.routerBus.port}`, port, "log-level": "warn" };
+    return TestProcess.start("router", ["serve", ...argumentsOf(flags), ...this.#routerFlags]);
   }
 
   #post(path: string, body: unknown): Promise<Response> {
@@ -250,6 +246,10 @@ export class TestFleet implements AsyncDisposable {
 /** True when a view says that an instance takes requests. */
 export function isServing(view: FleetView, id: string): boolean {
   return view.instances.some((instance) => instance.id === id && instance.state === "serving");
+}
+
+function argumentsOf(flags: Readonly<Record<string, string | number>>): string[] {
+  return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
 /** A port that was free a moment ago. */
