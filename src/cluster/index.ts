@@ -47,3 +47,11 @@ export {
   TableProfiler,
   type ProfiledTables,
 } from "./codec/tables.ts";
+export { KvClient, type KvClientOptions } from "./kv/client.ts";
+export type { KvPush } from "./kv/push.ts";
+export { KvServer, type KvServerOptions, type KvServerStats } from "./kv/server.ts";
+export type { TransferReport, TransferRequest } from "./kv/transfer.ts";
+export type { CodedPages, FrameCodec, KvAddress, KvResource, KvSink, KvSource, KvTls } from "./kv/types.ts";
+export { startSource, stepSource, type SourceAction, type SourceConfig, type SourceEvent } from "./migration/source.ts";
+export { freshTarget, stepTarget, type TargetAction, type TargetEvent } from "./migration/target.ts";
+export { MIGRATION_MODES, type MigrationMode, type StayReason } from "./migration/types.ts";

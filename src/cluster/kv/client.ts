@@ -50,7 +50,7 @@ class KvConnection implements Carrier {
     } catch {
       // Bytes that are no frames, or out of turn: the transfers go on over another connection.
     }
-    for (const rider of [...this.riders.values()]) rider.onLost();
+    for (const rider of this.riders.values()) rider.onLost();
     this.riders.clear();
   }
 }

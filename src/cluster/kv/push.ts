@@ -23,16 +23,17 @@ export interface KvPush {
 export class Push implements KvPush, TransferOwner {
   readonly #transfer: OpenTransfer;
   readonly #sender: FrameSender;
+  readonly #request: TransferRequest;
   #pages = 0;
   #bytes = 0;
 
   constructor(client: TransferClient, request: TransferRequest) {
+    this.#request = request;
     this.#transfer = new OpenTransfer(client, request, this);
     this.#sender = new FrameSender({
       model: client.model,
       transfer: this.#transfer.id,
       pageBytes: request.pageBytes,
-      codec: request.codec ?? null,
       windowBytes: client.windowBytes,
     });
   }
@@ -45,7 +46,9 @@ export class Push implements KvPush, TransferOwner {
     return { direction: "push" };
   }
 
-  onOpened({ next, windowBytes }: OpenedNote, send: (one: Frame) => void): void {
+  onOpened({ next, windowBytes, codecs }: OpenedNote, send: (one: Frame) => void): void {
+    const { codec } = this.#request;
+    this.#sender.codec = codec !== undefined && codecs.includes(codec.id) ? codec : null;
     this.#sender.attach(next, windowBytes, (one) => {
       this.#bytes += one.payload.length;
       this.#pages += one.pages;

@@ -14,8 +14,6 @@ export interface FrameSenderOptions {
   readonly model: string;
   readonly transfer: string;
   readonly pageBytes: number;
-  /** Null: as they are. */
-  readonly codec: FrameCodec | null;
   readonly windowBytes: number;
 }
 
@@ -26,6 +24,8 @@ interface Waiter {
 
 export class FrameSender {
   readonly #options: FrameSenderOptions;
+  /** Null: pages go as they are. */
+  codec: FrameCodec | null = null;
   #windowBytes: number;
   #write: ((one: Frame) => void) | null = null;
   /** Sent, or to be sent when there is a connection; not acknowledged. */
@@ -82,7 +82,8 @@ export class FrameSender {
   }
 
   #frameOf(firstPage: number, raw: Uint8Array): Frame {
-    const { model, transfer, codec, pageBytes } = this.#options;
+    const { model, transfer, pageBytes } = this.#options;
+    const { codec } = this;
     const pages = raw.length / pageBytes;
     const payload = codec === null ? raw : codec.encode(raw, { first: firstPage, count: pages, pageBytes });
     return frame({

@@ -254,8 +254,8 @@ export class KvServer implements AsyncDisposable {
     }
     const { model, transfer } = one;
     const shared = this.#shared(note);
-    const codec = shared[0] === undefined ? null : this.#codecs.get(shared[0])!;
-    const sender = new FrameSender({ model, transfer, pageBytes: source.pageBytes, codec, windowBytes });
+    const sender = new FrameSender({ model, transfer, pageBytes: source.pageBytes, windowBytes });
+    sender.codec = shared[0] === undefined ? null : this.#codecs.get(shared[0])!;
     sender.attach(0, windowBytes, (out) => {
       this.#counts.pagesOut += out.pages;
       this.#counts.bytesOut += out.payload.length;

@@ -43,7 +43,7 @@ export interface TransferRequest {
   readonly pageBytes: number;
   /** Aborting ends the transfer with `cancelled`. */
   readonly signal?: AbortSignal;
-  /** Pages are coded so if the other side has it too. Of a push; who gives decides how a pull is coded. */
+  /** Of a push: pages are coded so if the other side has it too. Who gives codes a pull, by what both have. */
   readonly codec?: FrameCodec;
 }
 

@@ -3,7 +3,8 @@
  * true, and lets each one come to rest without further faults, which it must, with nothing left behind.
  */
 import { assert } from "../../core/index.ts";
-import { beginning, messageOf, spend, transitions, type Case, type Transition, type World } from "./model.conformance.ts";
+import { transitions, beginning } from "./model.conformance.ts";
+import { messageOf, spend, type Case, type Transition, type World } from "./world.conformance.ts";
 
 /** What a walk has seen. */
 export interface Explored {
@@ -62,9 +63,12 @@ export function explore(options: Case, limit = 2_000_000): Explored {
     } catch (error) {
       const way = [];
       for (let at: string | null = key; at !== null; at = seen.get(at)!.from) way.push(seen.get(at)!.by);
-      throw new Error(`${String(error)}\n${way.toReversed().join("\n")}\n${JSON.stringify({ ...world, network: world.network.map(messageOf) }, null, 1)}`, {
-        cause: error,
-      });
+      throw new Error(
+        `${String(error)}\n${way.toReversed().join("\n")}\n${JSON.stringify({ ...world, network: world.network.map(messageOf) }, null, 1)}`,
+        {
+          cause: error,
+        },
+      );
     }
     assert(seen.size <= limit, `more than ${limit} worlds`);
   }
@@ -76,7 +80,10 @@ function checkAlways(options: Case, { source, target, router, client }: World): 
     const running = [source.engine, target.engine].filter(({ kind }) => kind === "running").length;
     assert(running <= 1, "one owner at a time");
   }
-  assert(router === null || client.tokens === router.next || router.cancelled, "the client sees what the router passes on");
+  assert(
+    router === null || client.tokens === router.next || router.cancelled,
+    "the client sees what the router passes on",
+  );
   const { kind } = target.machine;
   const holds = ["open", "reserving", "adopting"].includes(kind);
   assert(!target.alive || target.importing === holds, "an import is held exactly as long as it is wanted");
@@ -131,7 +138,8 @@ function checkAtRest(options: Case, { source, target, router, client, left }: Wo
   assert(router.end !== null, "every request comes to an end");
   if (router.end === "finished") assert(client.tokens === options.tokens, "all tokens have come");
   if (router.end === "failed") assert(client.end === "fail", "one clear error");
-  const untouched = left.crashes === options.crashes && left.cancels === options.cancels && left.suspicions === options.suspicions;
+  const untouched =
+    left.crashes === options.crashes && left.cancels === options.cancels && left.suspicions === options.suspicions;
   if (untouched) assert(router.end === "finished", "without deaths and cancels every answer is complete");
   if (options.spare && left.cancels === options.cancels) assert(router.end === "finished", "somebody else went on");
 }

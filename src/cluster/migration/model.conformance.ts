@@ -2,113 +2,27 @@
  * A small world for the exhaustive check: one request, a source, a target, a router, a network, and engines reduced to what
  * matters (does it run, what has it said, does it hold pages). The state machines are the real ones. `transitions` lists
  * everything that may happen next; explore.conformance.ts walks through all of it.
- *
- * The network is a set: messages arrive in any order. Losing one, or having it arrive twice, takes from a budget; with
- * `unbounded` nothing that was ever said goes away, so that everything may arrive any number of times at any later time.
  */
 import { assert } from "../../core/index.ts";
-import type { SourceMessage, TargetMessage } from "./messages.ts";
+import { observe, stepObserver, type ObserverAction, type ObserverEvent } from "./observer.conformance.ts";
+import { isOver, startSource, stepSource, type SourceAction, type SourceEvent } from "./source.ts";
+import { freshTarget, stepTarget, type TargetAction, type TargetEvent } from "./target.ts";
 import {
-  observe,
-  stepObserver,
-  type ObserverAction,
-  type ObserverEvent,
-  type ObserverState,
-} from "./observer.ts";
-import { isOver, startSource, stepSource, type SourceAction, type SourceEvent, type SourceState } from "./source.ts";
-import { freshTarget, stepTarget, type TargetAction, type TargetEvent, type TargetState } from "./target.ts";
-import type { MigrationMode } from "./types.ts";
-
-/** What a case consists of. Budgets count how often a thing may happen. */
-export interface Case {
-  readonly mode: MigrationMode;
-  /** Tokens of the answer, and pages before the first; every token fills one. */
-  readonly tokens: number;
-  readonly promptPages: number;
-  readonly maxStages: number;
-  readonly lastStagePages: number;
-  readonly unbounded: boolean;
-  readonly drops: number;
-  readonly duplicates: number;
-  readonly crashes: number;
-  readonly mayCrash: readonly Party[];
-  /** Taking the living for dead; without it, at most one engine of an attempt runs at any time. */
-  readonly suspicions: number;
-  /** Of each kind: the target has no room, the link breaks, the sequence is preempted. */
-  readonly refusals: number;
-  readonly cancels: number;
-  /** Whether the router's acknowledgements ever arrive. */
-  readonly acknowledges: boolean;
-  /** Timers that go off although something else could still happen. */
-  readonly timers: number;
-  /** Somebody is left to submit the request to again. */
-  readonly spare: boolean;
-}
-
-export type Party = "source" | "target" | "router";
-
-interface EngineState {
-  readonly kind: "absent" | "running" | "frozen";
-  readonly epoch: number;
-  /** Tokens said, and how many of them the router has acknowledged. */
-  readonly said: number;
-  readonly acknowledged: number;
-}
-
-type Op = { readonly kind: "copy"; readonly upTo: number; readonly arrived: boolean } | { readonly kind: string };
-
-export type Message =
-  | { readonly to: "target"; readonly body: SourceMessage; readonly acknowledged: number; readonly said: number }
-  | { readonly to: "source"; readonly body: TargetMessage }
-  | { readonly to: "router"; readonly body: ObserverEvent }
-  | { readonly to: Party | "spare"; readonly host: HostMessage };
-
-type HostMessage =
-  | { readonly kind: "ask_again"; readonly next: number }
-  | { readonly kind: "cancel" }
-  | { readonly kind: "supersede"; readonly attempt: number; readonly epoch: number };
-
-interface SourceSide {
-  readonly alive: boolean;
-  readonly machine: SourceState;
-  readonly engine: EngineState;
-  readonly ops: readonly Op[];
-}
-
-interface TargetSide {
-  readonly alive: boolean;
-  readonly machine: TargetState;
-  readonly engine: EngineState;
-  readonly importing: boolean;
-  /** What came with the commit. */
-  readonly stream: { readonly said: number; readonly acknowledged: number } | null;
-  readonly ops: readonly Op[];
-}
-
-export interface World {
-  readonly source: SourceSide;
-  readonly target: TargetSide;
-  readonly router: ObserverState | null;
-  /** What the client has seen. */
-  readonly client: { readonly tokens: number; readonly end: "finish" | "fail" | null };
-  /** From which token the spare instance goes on. */
-  readonly spare: number | null;
-  /** Numbers of messages, ascending: see `messageOf`. */
-  readonly network: readonly number[];
-  readonly left: Readonly<Record<Budget, number>>;
-}
-
-type Budget = "timers" | "drops" | "duplicates" | "crashes" | "suspicions" | "noRoom" | "linkFailures" | "preemptions" | "cancels";
-
-/** One thing that may happen. */
-export interface Transition {
-  readonly name: string;
-  /** Faults and timeouts come last, or not at all, when only what must happen happens. */
-  readonly kind: "progress" | "timer" | "fault";
-  readonly apply: () => World;
-}
-
-const ABSENT: EngineState = { kind: "absent", epoch: 0, said: 0, acknowledged: 0 };
+  ABSENT,
+  messageOf,
+  post,
+  setSource,
+  setTarget,
+  spend,
+  type Case,
+  type EngineState,
+  type HostMessage,
+  type Message,
+  type Op,
+  type Party,
+  type Transition,
+  type World,
+} from "./world.conformance.ts";
 
 /** The beginning: the source computes, a migration is offered. */
 export function beginning(options: Case): World {
@@ -152,45 +66,6 @@ export function beginning(options: Case): World {
 }
 
 const pagesOf = (options: Case, engine: EngineState): number => options.promptPages + engine.said;
-
-const numbers = new Map<string, number>();
-const messages: Message[] = [];
-
-/** The message of that number. */
-export function messageOf(number: number): Message {
-  return messages[number]!;
-}
-
-function numberOf(message: Message): number {
-  const text = JSON.stringify(message);
-  const known = numbers.get(text);
-  if (known !== undefined) return known;
-  numbers.set(text, messages.length);
-  messages.push(message);
-  return messages.length - 1;
-}
-
-function post(world: World, message: Message): World {
-  const number = numberOf(message);
-  if (world.network.includes(number)) return world;
-  return { ...world, network: [...world.network, number].toSorted((a, b) => a - b) };
-}
-
-/** One less of it. */
-export const spend = (world: World, budget: Budget): World => ({
-  ...world,
-  left: { ...world.left, [budget]: world.left[budget] - 1 },
-});
-
-const setSource = (world: World, change: Partial<SourceSide>): World => ({
-  ...world,
-  source: { ...world.source, ...change },
-});
-
-const setTarget = (world: World, change: Partial<TargetSide>): World => ({
-  ...world,
-  target: { ...world.target, ...change },
-});
 
 /** The host of that side says tokens [first, end) to the router. */
 function say(world: World, from: "source" | "target", first: number, end: number, options: Case): World {
@@ -316,7 +191,8 @@ function targetOp(options: Case, world: World, op: Op): World {
 function routerEvent(options: Case, world: World, event: ObserverEvent): World {
   if (world.router === null) return world;
   const { state, actions } = stepObserver(world.router, event);
-  return actions.reduce((next, action) => routerAction(options, next, action), { ...world, router: state });
+  const next: World = { ...world, router: state };
+  return actions.reduce((current, action) => routerAction(options, current, action), next);
 }
 
 function routerAction(options: Case, world: World, action: ObserverAction): World {
@@ -382,9 +258,9 @@ function hostMessage(options: Case, world: World, to: Party | "spare", message: 
     case "ask_again":
       return askAgain(options, world, to, message.next);
     case "cancel":
-      return cancelAt(options, world, to);
+      return cancelAt(world, to);
     case "supersede":
-      return supersedeAt(options, world, to, message);
+      return supersedeAt(world, to, message);
     default:
       return message satisfies never;
   }
@@ -414,7 +290,7 @@ function kill(world: World, at: "source" | "target"): World {
   return setSource(world, { engine: gone });
 }
 
-function cancelAt(options: Case, world: World, to: "source" | "target"): World {
+function cancelAt(world: World, to: "source" | "target"): World {
   const { engine } = world[to];
   if (engine.kind === "absent") {
     return to === "source" && world.source.machine.kind === "moved" ? tellMoved(world) : world;
@@ -424,7 +300,6 @@ function cancelAt(options: Case, world: World, to: "source" | "target"): World {
 }
 
 function supersedeAt(
-  options: Case,
   world: World,
   to: "source" | "target",
   { attempt, epoch }: Extract<HostMessage, { kind: "supersede" }>,
@@ -464,7 +339,9 @@ function opTransitions(options: Case, world: World, add: Add): void {
   for (const op of target.ops) {
     if (op.kind === "fetch" && !source.alive) {
       const broken = (): World =>
-        targetEvent(options, setTarget(world, { ops: target.ops.filter((one) => one !== op) }), { kind: "link_failed" });
+        targetEvent(options, setTarget(world, { ops: target.ops.filter((one) => one !== op) }), {
+          kind: "link_failed",
+        });
       add("progress", "target fetch breaks", broken);
       continue;
     }
@@ -514,9 +391,7 @@ function deliver(options: Case, world: World, message: Message): World {
   if ("host" in message) return hostMessage(options, world, message.to, message.host);
   switch (message.to) {
     case "source":
-      return world.source.alive
-        ? sourceEvent(options, world, { kind: "message", message: message.body })
-        : world;
+      return world.source.alive ? sourceEvent(options, world, { kind: "message", message: message.body }) : world;
     case "target": {
       if (!world.target.alive) return world;
       const { acknowledged, said } = message;

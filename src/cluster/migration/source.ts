@@ -146,10 +146,12 @@ function send({ config }: SourceState, body: Body<SourceMessage>): SourceAction 
 const stay = (state: SourceState): SourceStep => ({ state, actions: [] });
 
 /** The fields that outlast a phase. */
-function common({ config, stages, copied, reserved }: SourceState): Pick<
-  SourceState,
-  "config" | "stages" | "copied" | "reserved"
-> {
+function common({
+  config,
+  stages,
+  copied,
+  reserved,
+}: SourceState): Pick<SourceState, "config" | "stages" | "copied" | "reserved"> {
   return { config, stages, copied, reserved };
 }
 

@@ -124,11 +124,7 @@ interface Sender {
 }
 
 /** Whose word counts: the highest epoch of this attempt, even if it is heard of for the first time. */
-function fromOwner(
-  state: ObserverState,
-  sender: Sender,
-  accept: (state: ObserverState) => ObserverStep,
-): ObserverStep {
+function fromOwner(state: ObserverState, sender: Sender, accept: (state: ObserverState) => ObserverStep): ObserverStep {
   const stale = sender.attempt !== state.attempt || sender.epoch < state.epoch;
   if (stale || state.end !== null) {
     // Whoever still computes for nobody is told so; of an attempt that is over there is nothing higher to name.
