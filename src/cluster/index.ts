@@ -27,6 +27,10 @@ export type { DeliveryState, HostedRequest, HostExtension, HostPort, InstanceHos
 export type { FleetOptions } from "./fleet/types.ts";
 export { DEFAULT_FLEET, fleetNames, subjectWord, type FleetNames } from "./registry/names.ts";
 export { checkRouter, DEFAULT_ROUTER, Router, ROUTER_NAMES, type Route } from "./routing/router.ts";
+export { fetchFacts } from "./registry/facts.ts";
+export { InstanceHost } from "./host/instance-host.ts";
+export { InstanceRegistry, type GoneReason, type RegistryListener, type RegistryOptions } from "./registry/registry.ts";
+export { DurableWork } from "./work/durable-work.ts";
 export { decodeMessage, encodeMessage } from "./wire.ts";
 export { CODEC_LEVELS, KvCodec, type CodecLevel, type KvChunk, type KvCodecOptions } from "./codec/codec.ts";
 export type { ChunkHeader, CodecVariant } from "./codec/header.ts";

@@ -10,6 +10,8 @@
 export { after, liveClock, sleep, wallMs } from "./clock.ts";
 export { checkDimensions, unitVector } from "./embedding.ts";
 export { Engine } from "./engine-port.ts";
+export type { ModelFacts } from "./load-model.ts";
+export { openPortableFacts, readPortableFacts } from "./portable-facts.ts";
 export { estimateMemory, tokenCost, type MemoryEstimate, type TokenCost } from "./memory-estimate.ts";
 export {
   ModelPool,

@@ -19,11 +19,13 @@ import {
   type ChatDialect,
   type DecoderConfig,
   type TextTokenizer,
+  type TokenizerSource,
   type WeightSource,
 } from "../llm/index.ts";
 import { wallMs } from "./clock.ts";
 import type { EngineOptions } from "./types.ts";
 
+/** What a model's texts are read and written with. */
 export interface ModelFacts {
   readonly config: DecoderConfig;
   readonly tokenizer: TextTokenizer;
@@ -51,29 +53,39 @@ export async function loadFacts(source: Source): Promise<ModelFacts> {
 export async function readOutline(source: Source): Promise<ModelOutline> {
   if ("random" in source) {
     const config = checkConfig(source.random);
-    const open = (): ModelFacts => {
-      const tokenizer = byteTokenizer(config.vocabSize);
-      const dialect = openDialect({ tokenizer, template: null, wallMs });
-      return { config, tokenizer, dialect, endTokens: [tokenizer.specialId("<|end|>")] };
-    };
-    return { config, open };
+    return { config, open: () => factsOfRandom(config) };
   }
-  const { config: json, tokenizer: vocabulary, chatTemplate, endTokens } = await readCheckpointFacts(source.dir);
-  if (vocabulary === null) {
+  const { config: json, tokenizer, chatTemplate, endTokens } = await readCheckpointFacts(source.dir);
+  if (tokenizer === null) {
     return fail("model_not_found", `${source.dir} has no vocabulary`, { param: "tokenizer.json" });
   }
   const config = fromHuggingFaceConfig(json);
-  const open = (): ModelFacts => {
-    const tokenizer = openTokenizer(vocabulary);
-    const ours = tokenizer.specials.get("<|end|>");
-    return {
-      config,
-      tokenizer,
-      dialect: openDialect({ tokenizer, template: chatTemplate, wallMs }),
-      endTokens: [...new Set(ours === undefined ? endTokens : [ours, ...endTokens])],
-    };
+  return { config, open: () => factsOfCheckpoint({ config, tokenizer, chatTemplate, endTokens }) };
+}
+
+/** Of a decoder with random weights. @throws PunctualError invalid_request for a vocabulary without room for all bytes */
+export function factsOfRandom(config: DecoderConfig): ModelFacts {
+  const tokenizer = byteTokenizer(config.vocabSize);
+  const dialect = openDialect({ tokenizer, template: null, wallMs });
+  return { config, tokenizer, dialect, endTokens: [tokenizer.specialId("<|end|>")] };
+}
+
+/** Of what a checkpoint says. @throws PunctualError invalid_file, unsupported. */
+export function factsOfCheckpoint(read: {
+  readonly config: DecoderConfig;
+  readonly tokenizer: TokenizerSource;
+  readonly chatTemplate: string | null;
+  readonly endTokens: readonly number[];
+}): ModelFacts {
+  const { config, chatTemplate, endTokens } = read;
+  const tokenizer = openTokenizer(read.tokenizer);
+  const ours = tokenizer.specials.get("<|end|>");
+  return {
+    config,
+    tokenizer,
+    dialect: openDialect({ tokenizer, template: chatTemplate, wallMs }),
+    endTokens: [...new Set(ours === undefined ? endTokens : [ours, ...endTokens])],
   };
-  return { config, open };
 }
 
 /**

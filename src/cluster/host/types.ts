@@ -3,7 +3,7 @@
  * (migration, contexts), and the state of an answer that goes on at another instance. Types only.
  */
 import type { WireEvent, WireRequest } from "../../protocol/index.ts";
-import type { Engine, TokenStream } from "../../runtime/index.ts";
+import type { Engine, SubmitOptions, TokenStream } from "../../runtime/index.ts";
 import type { Bus } from "../bus/types.ts";
 import type { FleetNames } from "../registry/names.ts";
 
@@ -51,10 +51,11 @@ export interface HostPort {
   requests(): readonly HostedRequest[];
   request(requestId: string): HostedRequest | null;
   /**
-   * Stops telling the events of a request, and says where it stands: called when its sequence has left the schedule and
-   * before another instance adopts it. `settle` has to follow. Errors: `not_found` when it is not here or has ended.
+   * Takes in all events of a request below `nextIndex` (the tokens that its snapshot has), whatever its reader's window, and
+   * says where it stands: called when its sequence has left the schedule and before another instance adopts it. `settle` has
+   * to follow. Errors: `not_found` when it is not here or ends meanwhile, `busy` when it is suspended already.
    */
-  suspend(requestId: string): DeliveryState;
+  suspend(requestId: string, nextIndex: number): Promise<DeliveryState>;
   /**
    * Ends a suspension: it stays here and goes on, or it is at another instance from now on, which the reader is told
    * (`moved`). What the reader has not acknowledged can be asked of this host for a while after.
@@ -65,9 +66,15 @@ export interface HostPort {
   ): void;
   /**
    * Tells a sequence's events from now on, under the state's epoch plus one: tells the reader (`adopted`), sends what it has
-   * not acknowledged again, then what the stream yields. Errors: `invalid_request` when its next index is not the state's.
+   * not acknowledged again, then what the stream yields.
+   * @param begin makes the stream go on here, with these options (`SequenceImport.commit`); what it throws is thrown
+   * @throws PunctualError invalid_request when the state does not fit, busy when the request is here under a later epoch.
    */
-  adopt(request: WireRequest, state: DeliveryState, stream: TokenStream): void;
+  adopt(
+    request: WireRequest,
+    state: DeliveryState,
+    begin: (options: SubmitOptions) => Promise<TokenStream>,
+  ): Promise<void>;
   /** Migrations under way, for load reports. */
   setMoving(counts: { readonly outgoing: number; readonly incoming: number }): void;
 }
