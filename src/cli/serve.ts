@@ -14,10 +14,11 @@ import {
   type EngineFlags,
 } from "./models.ts";
 import { openStore } from "./hub-settings.ts";
+import { addLoraOptions, loraOptions, type LoraFlags } from "./lora-flags.ts";
 import { modelPaths, recordingPaths } from "./recording-paths.ts";
 import { bold, dim, formatBytes, formatMs, startProgress } from "./terminal.ts";
 
-interface ServeFlags extends EngineFlags {
+interface ServeFlags extends EngineFlags, LoraFlags {
   readonly model?: readonly string[];
   readonly config?: string;
   readonly memoryBudget?: number;
@@ -85,7 +86,7 @@ export function addServe(program: Command): void {
         .choices(["silent", "error", "info"])
         .default("error"),
     );
-  addEngineOptions(command).action(async (models: string[], flags: ServeFlags) => {
+  addLoraOptions(addEngineOptions(command)).action(async (models: string[], flags: ServeFlags) => {
     const named = [...models, ...(flags.model ?? [])];
     if (flags.config === undefined) {
       await serve(flags, await chosenModels(named, flags.offline));
@@ -165,7 +166,12 @@ async function createPool(models: readonly ChosenModel[], flags: ServeFlags): Pr
   const memory = allowed > 0 ? Math.min(allowed, totalmem()) : totalmem();
   const options: PooledModel[] = [];
   // One after the other: drafting models may have to be pulled.
-  for (const model of models) options.push(await engineOptionsWithDrafts(model, flags, predictions(flags, model)));
+  const served = models.map(({ name }) => name);
+  for (const model of models) {
+    const lora = loraOptions({ ...flags, ...model.flags }, model.name, served);
+    const engine = await engineOptionsWithDrafts(model, flags, predictions(flags, model));
+    options.push(lora === undefined ? engine : { ...engine, lora });
+  }
   return Pool.create(withPolicyState(withRecordings(options, flags), flags), {
     memoryBudgetBytes: flags.memoryBudget ?? Math.floor(memory * DEFAULT_SHARE),
   });

@@ -25,6 +25,7 @@ import {
   type AttentionExecutor,
 } from "./attention.ts";
 import { checkConfig, layerWindow, type DecoderConfig } from "./config.ts";
+import { LoraBank, type LoraAdapter } from "./lora/index.ts";
 import { boundaryGraph, defaultBlockSize, needsEvenRows } from "./step-graphs.ts";
 import { StepRun, type StepParts } from "./step-run.ts";
 import type { KeptRow, KvOptions, StepBatch, StepExecutorOptions, StepResult, TokenScores } from "./types.ts";
@@ -153,6 +154,23 @@ export class StepExecutor implements AsyncDisposable {
     return this.#run.wholeRowOf(kept);
   }
 
+  /**
+   * Makes an adapter available to rows, under a number that none has had. Between steps only.
+   * @throws PunctualError unsupported without `lora`, invalid_request when there is no room for it.
+   */
+  addAdapter(id: number, adapter: LoraAdapter): void {
+    this.#adapters.add(id, adapter);
+  }
+
+  /** Forgets an adapter that no row will have any more. Between steps only. */
+  removeAdapter(id: number): void {
+    this.#adapters.remove(id);
+  }
+
+  get #adapters(): LoraBank {
+    return this.#parts.bank ?? fail("unsupported", "this executor was made without adapters", { param: "lora" });
+  }
+
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -184,6 +202,7 @@ async function createParts(
     topK,
     embedding: options.embedding === true,
     states: options.states === true,
+    lora: options.lora !== undefined,
   };
   for (let boundary = 0; boundary <= config.layers; boundary++) {
     const session = await createSession(boundaryGraph(boundary, config, options.weights, graphOptions), {
@@ -207,8 +226,11 @@ async function createParts(
       pages: kv.pages,
       pageTokens: kv.pageTokens,
       evenRows: needsEvenRows(options.weightsFormat, graphOptions.blockSize),
+      // Adapters are inputs, and with those ORT computes a single row in another way than several.
+      leastRows: options.lora === undefined ? 1 : 2,
     },
     topK,
+    bank: options.lora === undefined ? null : new LoraBank(config, options.lora),
     embedding: graphOptions.embedding,
     states: graphOptions.states,
   };

@@ -87,6 +87,23 @@ export {
   type ParsedReply,
   type ThinkingForm,
 } from "./chat.ts";
+export {
+  ADAPTER_CONFIG_FILE,
+  LORA_PARTS,
+  LORA_TARGETS,
+  loraShape,
+  loraTargetOf,
+  loraWeightName,
+  mergedWeights,
+  RANK_MAX,
+  readAdapter,
+  writeAdapter,
+  type LoraAdapter,
+  type LoraLimits,
+  type LoraModule,
+  type LoraTarget,
+  type TrainedAdapter,
+} from "./lora/index.ts";
 export { hashBlock, rootHash, type BlockHash, type BlockHasher } from "./block-hash.ts";
 export { KvPages, SequencePages, type KvPagesOptions } from "./kv-pages.ts";
 export { StepExecutor } from "./executor.ts";

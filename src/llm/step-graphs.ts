@@ -34,10 +34,20 @@ import {
   decoderQkv,
   type ParameterSource,
 } from "./decoder.ts";
+import { withLoraInputs } from "./lora/index.ts";
 import type { WeightsFormat, WeightSource } from "./types.ts";
 
+/** Where a graph's weights come from, and whether rows may have adapters. */
+export interface GraphWeights {
+  readonly weights: WeightSource;
+  readonly lora: boolean;
+}
+
 /** Weights as initializers of one graph, whatever decides what it computes; each is declared once, and read only when its bytes are wanted. */
-export function initializersOf(builder: GraphBuilder, weights: WeightSource): ParameterSource {
+export function initializersOf(
+  builder: GraphBuilder,
+  { weights, lora }: { readonly weights: WeightSource; readonly lora?: boolean },
+): ParameterSource {
   const known = new Map<string, Tensor>();
   const initializerOf = (name: string, dims: readonly number[]): LazyInitializer => ({
     dtype: "float32",
@@ -50,10 +60,11 @@ export function initializersOf(builder: GraphBuilder, weights: WeightSource): Pa
     known.set(name, tensor);
     return tensor;
   };
-  return {
+  const params: ParameterSource = {
     get,
     linear: (x, name, inFeatures, outFeatures) => linear(x, get(name, [outFeatures, inFeatures])),
   };
+  return lora === true ? withLoraInputs(builder, params) : params;
 }
 
 function rotaryInputs(builder: GraphBuilder, config: DecoderConfig, layer: number): Rotary | null {
@@ -73,7 +84,7 @@ function outputQkv(builder: GraphBuilder, x: Tensor, qkv: { q: Tensor; k: Tensor
 }
 
 /** Boundary 0: ids int64 [rows] -> x [rows, hidden], q, k, v. */
-function firstGraph(config: DecoderConfig, weights: WeightSource): GraphModel {
+function firstGraph(config: DecoderConfig, weights: GraphWeights): GraphModel {
   const builder = new GraphBuilder("decoder-0");
   const params = initializersOf(builder, weights);
   const x = decoderEmbed(config, params, builder.input("ids", "int64", ["rows"]));
@@ -89,7 +100,7 @@ function residualInputs(builder: GraphBuilder, config: DecoderConfig): { attende
 }
 
 /** Boundary `layer`: the rest of layer-1 and the start of `layer`. */
-function middleGraph(config: DecoderConfig, weights: WeightSource, layer: number): GraphModel {
+function middleGraph(config: DecoderConfig, weights: GraphWeights, layer: number): GraphModel {
   const builder = new GraphBuilder(`decoder-${layer}`);
   const params = initializersOf(builder, weights);
   const { attended, x } = residualInputs(builder, config);
@@ -103,7 +114,7 @@ function middleGraph(config: DecoderConfig, weights: WeightSource, layer: number
  * values, indices [tops, k] and logSumExp [tops]; wholeRows int64 [wholes] for logits [wholes, vocab]. With `states` also
  * what the logits are made of, states [rows, hidden].
  */
-function lastGraph(config: DecoderConfig, weights: WeightSource, k: number, states: boolean): GraphModel {
+function lastGraph(config: DecoderConfig, weights: GraphWeights, k: number, states: boolean): GraphModel {
   const builder = new GraphBuilder(`decoder-${config.layers}`);
   const params = initializersOf(builder, weights);
   const { attended, x } = residualInputs(builder, config);
@@ -133,7 +144,7 @@ function rowLogSumExp(x: Tensor): Tensor {
 }
 
 /** The last boundary of an embedding model: every row's state after the last norm, "hidden" [rows, hidden]. */
-function hiddenGraph(config: DecoderConfig, weights: WeightSource): GraphModel {
+function hiddenGraph(config: DecoderConfig, weights: GraphWeights): GraphModel {
   const builder = new GraphBuilder(`decoder-${config.layers}`);
   const params = initializersOf(builder, weights);
   const { attended, x } = residualInputs(builder, config);
@@ -171,16 +182,19 @@ export function boundaryGraph(
     readonly topK: number;
     readonly embedding?: boolean;
     readonly states?: boolean;
+    /** Rows may have adapters: inputs of lora/graph.ts. */
+    readonly lora?: boolean;
   },
 ): GraphModel {
+  const from: GraphWeights = { weights, lora: options.lora === true };
   const graph =
     boundary === 0
-      ? firstGraph(config, weights)
+      ? firstGraph(config, from)
       : boundary < config.layers
-        ? middleGraph(config, weights, boundary)
+        ? middleGraph(config, from, boundary)
         : options.embedding === true
-          ? hiddenGraph(config, weights)
-          : lastGraph(config, weights, options.topK, options.states === true);
+          ? hiddenGraph(config, from)
+          : lastGraph(config, from, options.topK, options.states === true);
   return packGraph(graph, weights, options);
 }
 

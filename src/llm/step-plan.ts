@@ -17,6 +17,8 @@ export interface StepLimits {
   readonly pageTokens: number;
   /** Whether graphs run on even numbers of rows only. */
   readonly evenRows: boolean;
+  /** Graphs run on at least so many rows. */
+  readonly leastRows: number;
 }
 
 /** A row of the step whose successor is scored. */
@@ -26,6 +28,8 @@ export interface ScoredRow {
   readonly sequence: number;
   readonly whole: boolean;
   readonly inverseTemperature: number;
+  /** Null: none. */
+  readonly adapter: number | null;
 }
 
 /** One kind of rotary positions and its rows of the step at hand. */
@@ -53,11 +57,13 @@ export class StepPlan {
   /** What the last layer attends: only rows that are scored. */
   readonly lastSequences: AttentionSequence[] = [];
   readonly scored: ScoredRow[] = [];
+  /** Rows with an adapter, and which. */
+  readonly adapted: { readonly row: number; readonly adapter: number }[] = [];
 
   constructor(config: DecoderConfig, limits: StepLimits) {
     this.#config = config;
     this.#limits = limits;
-    this.#ids = new BigInt64Array(limits.maxRows + 1);
+    this.#ids = new BigInt64Array(Math.max(limits.leastRows, limits.maxRows + 1));
     this.#idWords = new Int32Array(this.#ids.buffer);
     const kinds = new Set(Array.from({ length: config.layers }, (_, layer) => layerRope(config, layer)));
     this.#ropes = [...kinds].flatMap((kind): RopeScratch[] => {
@@ -68,9 +74,10 @@ export class StepPlan {
     this.#slots = new Int32Array(limits.maxRows);
   }
 
-  /** `rows` as graphs run them: made even where that matters. */
+  /** `rows` as graphs run them: made even, or at least two, where that matters. */
   padded(rows: number): number {
-    return this.#limits.evenRows ? rows + (rows & 1) : rows;
+    const { evenRows, leastRows } = this.#limits;
+    return Math.max(leastRows, evenRows ? rows + (rows & 1) : rows);
   }
 
   /** [padded rows] */
@@ -97,15 +104,16 @@ export class StepPlan {
     this.sequences.length = 0;
     this.lastSequences.length = 0;
     this.scored.length = 0;
+    this.adapted.length = 0;
     for (const [index, row] of batch.entries()) {
       this.#check(index, row);
       this.#place(index, row);
     }
-    this.#idWords[this.rows * 2] = 0;
+    for (let row = this.rows; row < this.padded(this.rows); row++) this.#idWords[row * 2] = 0;
   }
 
   #place(index: number, row: StepRow): void {
-    const { tokens, startPosition, pages } = row;
+    const { tokens, startPosition, pages, adapter = null } = row;
     const { pageTokens } = this.#limits;
     const first = this.rows;
     const contextLength = startPosition + tokens.length;
@@ -116,6 +124,7 @@ export class StepPlan {
       this.#slots[at] = pages[Math.floor(position / pageTokens)]! * pageTokens + (position % pageTokens);
     }
     for (const { rows, cos, sin } of this.#ropes) rows.copy(startPosition, tokens.length, cos, sin, first);
+    if (adapter !== null) for (let i = 0; i < tokens.length; i++) this.adapted.push({ row: first + i, adapter });
     this.rows += tokens.length;
     this.sequences.push({ queryStart: first, queryRows: tokens.length, contextLength, pages });
     if (row.wantLogits === "none") return;
@@ -124,7 +133,7 @@ export class StepPlan {
     this.lastSequences.push({ queryStart, queryRows: wanted, contextLength, pages });
     const { row: whole = false, inverseTemperature = 1 } = row.scores ?? {};
     for (let i = 0; i < wanted; i++) {
-      this.scored.push({ row: queryStart + i, sequence: index, whole, inverseTemperature });
+      this.scored.push({ row: queryStart + i, sequence: index, whole, inverseTemperature, adapter });
     }
   }
 

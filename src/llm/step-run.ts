@@ -14,10 +14,10 @@ import type { Fetched, Session, TensorData } from "../graph/index.ts";
 import type { PagedAttention } from "../kernels/index.ts";
 import type { AttentionExecutor } from "./attention.ts";
 import { layerRope, type DecoderConfig } from "./config.ts";
-import { StepPlan, type ScoredRow, type StepLimits } from "./step-plan.ts";
+import { StepLora, type LoraBank } from "./lora/index.ts";
+import { StepPlan, type StepLimits } from "./step-plan.ts";
+import { StepScores } from "./step-scores.ts";
 import type { KeptRow, StepBatch, StepResult, TokenScores } from "./types.ts";
-
-const TOP_OUTPUTS = ["values", "indices", "logSumExp"];
 
 /** What all steps of an executor share. */
 export interface StepParts {
@@ -33,6 +33,8 @@ export interface StepParts {
   readonly embedding: boolean;
   /** The last session gives the states behind its scores too. */
   readonly states: boolean;
+  /** Adapters that rows may have; null: none, and sessions without them. */
+  readonly bank: LoraBank | null;
 }
 
 function floats(tensor: TensorData | undefined): Float32Array {
@@ -49,10 +51,10 @@ export class StepRun {
   readonly slots: number;
   readonly #parts: StepParts;
   readonly #plan: StepPlan;
+  readonly #lora: StepLora;
   readonly #attended: Float32Array;
   /** Rows of the last boundary, kept until the next step for wholeRow. */
-  readonly #scoredAttended: Float32Array;
-  readonly #scoredX: Float32Array;
+  readonly #ends: StepScores;
   #sequences = 0;
   /** Slots done; `slots` when no step is under way. */
   #slot: number;
@@ -60,20 +62,21 @@ export class StepRun {
   #rotaries: ReadonlyMap<string, { readonly cos?: TensorData; readonly sin?: TensorData }> = new Map();
   #scores: readonly TokenScores[] = [];
   #hidden: readonly Float32Array[] = [];
-  /** Behind the scores, [scored rows, hidden]; empty where nobody asked for them. */
-  #states: Float32Array = new Float32Array(0);
   #complete = false;
 
   /** Use StepExecutor.open. */
   constructor(parts: StepParts) {
-    const { config, limits } = parts;
+    const { config, limits, sessions, topK, bank, states } = parts;
     this.#parts = parts;
     this.slots = config.layers + 1;
     this.#slot = this.slots;
-    this.#plan = new StepPlan(config, limits);
-    this.#attended = new Float32Array((limits.maxRows + 1) * config.heads * config.headDim);
-    this.#scoredAttended = new Float32Array(this.#attended.length);
-    this.#scoredX = new Float32Array((limits.maxRows + 1) * config.hidden);
+    const plan = new StepPlan(config, limits);
+    this.#plan = plan;
+    this.#lora = new StepLora(bank);
+    this.#attended = new Float32Array(plan.padded(limits.maxRows + 1) * config.heads * config.headDim);
+    const session = sessions[config.layers]!;
+    const { maxRows } = limits;
+    this.#ends = new StepScores({ config, session, topK, bank, states, maxRows, padded: (rows) => plan.padded(rows) });
   }
 
   /** Whether a step has begun and not come to its end. */
@@ -109,6 +112,7 @@ export class StepRun {
       rotaries.set(kind, { cos: tensor(cos, padded, 1, headDim), sin: tensor(sin, padded, 1, headDim) });
     }
     this.#rotaries = rotaries;
+    this.#lora.begin(padded, this.#plan.adapted);
     this.#slot = batch.length === 0 ? this.slots : 0;
     this.#complete = batch.length === 0;
   }
@@ -127,12 +131,13 @@ export class StepRun {
         await this.#last();
       } else if (at === 0) {
         const ids: TensorData = { dtype: "int64", dims: [padded], data: plan.ids };
-        this.#state = await sessions[0]!.run({ ids, ...this.#rotary(0) });
+        this.#state = await sessions[0]!.run({ ids, ...this.#rotary(0), ...this.#lora.feeds(0, layers) });
         this.#write(0);
       } else {
         await this.#attend(at - 1, plan.sequences);
         const x = tensor(floats(this.#state["next"]), padded, hidden);
-        this.#state = await sessions[at]!.run({ attended, x, ...this.#rotary(at) });
+        const adapters = this.#lora.feeds(at, layers);
+        this.#state = await sessions[at]!.run({ attended, x, ...this.#rotary(at), ...adapters });
         this.#write(at);
       }
       this.#slot = at + 1;
@@ -164,9 +169,7 @@ export class StepRun {
    */
   state(sequence: number, index = 0): Float32Array {
     assert(this.#parts.states, "the executor was made with states");
-    const at = this.#scoredAt(sequence, index);
-    const { hidden } = this.#parts.config;
-    return this.#states.subarray(at * hidden, (at + 1) * hidden);
+    return this.#ends.stateOf(this.#scoredAt(sequence, index));
   }
 
   /**
@@ -180,13 +183,7 @@ export class StepRun {
 
   /** What `wholeRowOf` needs of a scored token of the completed step, in memory of its own. */
   keptRow(sequence: number, index = 0): KeptRow {
-    const { heads, headDim, hidden } = this.#parts.config;
-    const at = this.#scoredAt(sequence, index);
-    const width = heads * headDim;
-    return {
-      attended: this.#scoredAttended.slice(at * width, (at + 1) * width),
-      x: this.#scoredX.slice(at * hidden, (at + 1) * hidden),
-    };
+    return this.#ends.keptRow(this.#scoredAt(sequence, index));
   }
 
   /** Which of the scored rows of the completed step that is. @throws PunctualError invalid_request when it was not scored. */
@@ -201,23 +198,8 @@ export class StepRun {
   }
 
   /** All logits of a row that any step over the same weights has kept, whichever thread ran it. */
-  async wholeRowOf(kept: KeptRow): Promise<TokenScores> {
-    const { heads, headDim, hidden, layers } = this.#parts.config;
-    const rows = this.#plan.padded(1);
-    const width = heads * headDim;
-    const attended = new Float32Array(rows * width);
-    const x = new Float32Array(rows * hidden);
-    attended.set(kept.attended);
-    x.set(kept.x);
-    const result = await this.#parts.sessions[layers]!.run(
-      {
-        attended: tensor(attended, rows, width),
-        x: tensor(x, rows, hidden),
-        ...selection([{ row: 0, sequence: 0, whole: true, inverseTemperature: 1 }]),
-      },
-      ["logits"],
-    );
-    return { kind: "row", logits: floats(result["logits"]) };
+  wholeRowOf(kept: KeptRow): Promise<TokenScores> {
+    return this.#ends.wholeRowOf(kept);
   }
 
   #rotary(layer: number): { readonly cos?: TensorData; readonly sin?: TensorData } {
@@ -242,78 +224,11 @@ export class StepRun {
   async #last(): Promise<void> {
     const { config, embedding } = this.#parts;
     await this.#attend(config.layers - 1, this.#plan.lastSequences);
-    this.#keepScoredRows(floats(this.#state["next"]));
+    this.#ends.keep(this.#plan.scored, this.#attended, floats(this.#state["next"]));
     this.#state = {};
-    if (embedding) this.#hidden = await this.#computeStates(this.#plan.scored);
-    else this.#scores = await this.#score(this.#plan.scored);
+    if (embedding) this.#hidden = await this.#ends.states();
+    else this.#scores = await this.#ends.score();
     this.#complete = true;
-  }
-
-  /** Compacts the rows that are scored, in order. */
-  #keepScoredRows(x: Float32Array): void {
-    const { heads, headDim, hidden } = this.#parts.config;
-    const width = heads * headDim;
-    for (const [at, { row }] of this.#plan.scored.entries()) {
-      this.#scoredAttended.set(this.#attended.subarray(row * width, (row + 1) * width), at * width);
-      this.#scoredX.set(x.subarray(row * hidden, (row + 1) * hidden), at * hidden);
-    }
-  }
-
-  /** Scores of all kept rows, in order. */
-  async #score(scored: readonly ScoredRow[]): Promise<TokenScores[]> {
-    if (scored.length === 0) return [];
-    const { topK, config } = this.#parts;
-    const { vocabSize } = config;
-    const result = await this.#head(scored);
-    if (this.#parts.states) this.#states = floats(result["states"]);
-    const ids = result["indices"] === undefined ? null : int32Of(result["indices"].data as BigInt64Array);
-    let tops = 0;
-    let wholes = 0;
-    return scored.map(({ whole, inverseTemperature }) => {
-      if (whole) {
-        const from = wholes++ * vocabSize;
-        return { kind: "row", logits: floats(result["logits"]).subarray(from, from + vocabSize) };
-      }
-      const top = tops++;
-      const [from, to] = [top * topK, (top + 1) * topK];
-      return {
-        kind: "top",
-        ids: ids!.subarray(from, to),
-        logits: floats(result["values"]).subarray(from, to),
-        logSumExp: floats(result["logSumExp"])[top]!,
-        inverseTemperature,
-        vocabSize,
-      };
-    });
-  }
-
-  /** Final states of all kept rows, in order. */
-  async #computeStates(scored: readonly ScoredRow[]): Promise<Float32Array[]> {
-    if (scored.length === 0) return [];
-    const { config, sessions } = this.#parts;
-    const { hidden, layers } = config;
-    const result = await sessions[layers]!.run(this.#keptRows(scored.length));
-    return scored.map((_, at) => floats(result["hidden"]).slice(at * hidden, (at + 1) * hidden));
-  }
-
-  /** Runs the last boundary on the kept rows, fetching only the forms that are wanted. */
-  #head(scored: readonly ScoredRow[]): Promise<Fetched> {
-    const { sessions, config, states } = this.#parts;
-    const hasTops = scored.some(({ whole }) => !whole);
-    const hasWholes = scored.some(({ whole }) => whole);
-    const fetches = [...(hasTops ? TOP_OUTPUTS : []), ...(hasWholes ? ["logits"] : []), ...(states ? ["states"] : [])];
-    return sessions[config.layers]!.run({ ...this.#keptRows(scored.length), ...selection(scored) }, fetches);
-  }
-
-  /** Inputs of the last boundary: the first `count` kept rows, padded as graphs want them. */
-  #keptRows(count: number): { readonly attended: TensorData; readonly x: TensorData } {
-    const { heads, headDim, hidden } = this.#parts.config;
-    const width = heads * headDim;
-    const rows = this.#plan.padded(count);
-    return {
-      attended: tensor(this.#scoredAttended.subarray(0, rows * width), rows, width),
-      x: tensor(this.#scoredX.subarray(0, rows * hidden), rows, hidden),
-    };
   }
 
   #grouped<T>(scores: readonly T[]): T[][] {
@@ -321,32 +236,4 @@ export class StepRun {
     for (const [at, { sequence }] of this.#plan.scored.entries()) groups[sequence]!.push(scores[at]!);
     return groups;
   }
-}
-
-/** Which rows the last boundary ranks, and which it gives whole. */
-function selection(scored: readonly ScoredRow[]): Readonly<Record<string, TensorData>> {
-  const tops: bigint[] = [];
-  const wholes: bigint[] = [];
-  const inverse: number[] = [];
-  for (const [at, { whole, inverseTemperature }] of scored.entries()) {
-    (whole ? wholes : tops).push(BigInt(at));
-    if (!whole) inverse.push(inverseTemperature);
-  }
-  // TopK of no rows at all divides by zero inside ORT and kills the process: let it rank row 0 for nobody.
-  if (tops.length === 0) {
-    tops.push(0n);
-    inverse.push(1);
-  }
-  return {
-    topRows: { dtype: "int64", dims: [tops.length], data: BigInt64Array.from(tops) },
-    inverseTemperature: tensor(Float32Array.from(inverse), tops.length, 1),
-    wholeRows: { dtype: "int64", dims: [wholes.length], data: BigInt64Array.from(wholes) },
-  };
-}
-
-function int32Of(values: BigInt64Array): Int32Array {
-  const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
-  const result = new Int32Array(values.length);
-  for (let i = 0; i < result.length; i++) result[i] = words[i * 2]!;
-  return result;
 }

@@ -6,6 +6,7 @@
 import type { Clock } from "../core/index.ts";
 import type { PackedWeights } from "../graph/index.ts";
 import type { DecoderConfig } from "./config.ts";
+import type { LoraLimits } from "./lora/index.ts";
 
 /** One sequence's part of a step. */
 export interface StepRow {
@@ -19,6 +20,8 @@ export interface StepRow {
   readonly wantLogits: "none" | "last" | "all";
   /** Form of the scores; default: `{ top: true }` at temperature 1. See ScoreForm. */
   readonly scores?: ScoreForm;
+  /** The adapter of its tokens, by the number that `addAdapter` was given; absent: none. */
+  readonly adapter?: number;
 }
 
 /** The sequences that advance in one step, in any order. */
@@ -61,6 +64,8 @@ export interface KeptRow {
   readonly attended: Float32Array;
   /** [hidden] */
   readonly x: Float32Array;
+  /** The adapter of its token; absent: none. */
+  readonly adapter?: number;
 }
 
 /** What a step computed. */
@@ -129,6 +134,8 @@ export interface StepExecutorOptions {
   readonly sharedViews?: number;
   /** Computes over the cache of another executor: its `kvMemory` and `sharedViews`, and a view from 1 on that nobody has. */
   readonly attachTo?: { readonly memory: WebAssembly.Memory; readonly views: number; readonly view: number };
+  /** Rows may have adapters, of at most so many at a time; absent: none, and graphs without them. */
+  readonly lora?: LoraLimits;
   /** Without a head: `hidden` instead of `step`, for models whose final states are embeddings. False when absent. */
   readonly embedding?: boolean;
   /** Keep the states behind the scores of a step, for who drafts from them (StepRun.state). False when absent. */

@@ -9,6 +9,8 @@ export const modelSchema = z.object({
   owned_by: z.string(),
   /** vLLM's name for the context length, in tokens. */
   max_model_len: z.number().int(),
+  /** Of an adapter: the model it changes. */
+  parent: z.string().optional(),
 });
 /** A served model. */
 export type ModelObject = z.infer<typeof modelSchema>;

@@ -15,6 +15,14 @@ export {
   type ModelObject,
 } from "./admin.ts";
 export {
+  loadAdapterRequestSchema,
+  parseLoadAdapterRequest,
+  parseUnloadAdapterRequest,
+  unloadAdapterRequestSchema,
+  type LoadAdapterRequest,
+  type UnloadAdapterRequest,
+} from "./adapters.ts";
+export {
   anthropicErrorSchema,
   contentBlockSchema,
   messageBodySchema,

@@ -8,12 +8,13 @@
  * would help.)
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { present, toErrorRecord } from "../core/index.ts";
+import { present, PunctualError, toErrorRecord } from "../core/index.ts";
 import { KvPages, StepExecutor, type DecoderConfig } from "../llm/index.ts";
 import { createPolicy, outlookOf, StepCost, type SchedulerLimits } from "../sched/index.ts";
 import { liveClock, sleep, yieldThread } from "./clock.ts";
 import { calibrateOnce, calibrationFile, type CalibrationFile } from "./kept-calibration.ts";
 import { withWeights } from "./load-model.ts";
+import { WorkerAdapters } from "./lora/worker-adapters.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
 import { withBareNames } from "./embedding.ts";
 import { planEngine, PREDICTOR_SEED, type EnginePlan } from "./plan.ts";
@@ -40,6 +41,8 @@ interface Parts {
   readonly outlooks: Outlooks;
   readonly options: EngineOptions;
   readonly executor: StepExecutor;
+  /** Null: it takes none. */
+  readonly loras: WorkerAdapters | null;
   /** Null: it does not draft. */
   readonly speculation: LoadedSpeculator | null;
   readonly plan: EnginePlan;
@@ -50,7 +53,8 @@ interface Parts {
   readonly keeper: PolicyStateKeeper | null;
 }
 
-async function load({ options, config, name, recording, vocabulary }: WorkerSetup & WithVocabulary): Promise<Parts> {
+async function load(setup: WorkerSetup & WithVocabulary): Promise<Parts> {
+  const { options, config, name, recording, vocabulary, adapters = [] } = setup;
   const plan = planEngine(options, config, name);
   const { info } = plan;
   const heads = await headsOf(options, config);
@@ -65,10 +69,13 @@ async function load({ options, config, name, recording, vocabulary }: WorkerSetu
       clock: liveClock,
       embedding: options.embedding !== undefined,
       states: heads !== null,
+      ...(info.lora === undefined ? {} : { lora: info.lora }),
       ...(options.exact === true ? { attention: { ortRowThreshold: Infinity } } : {}),
       ...(options.weightCacheDir === undefined ? {} : { weightCacheDir: options.weightCacheDir }),
     }),
   );
+  const loras = info.lora === undefined ? null : new WorkerAdapters(executor, config, info.lora.maxRank);
+  await loras?.open(adapters);
   const pages = new KvPages({ pages: info.kvPages, pageTokens: info.pageTokens });
   const cost = new StepCost();
   // What a step costs does not depend on what it gives.
@@ -112,7 +119,7 @@ async function load({ options, config, name, recording, vocabulary }: WorkerSetu
       ? {}
       : { recorder: beginRecording(sink, plan, limits, cost, recording, options) }),
   });
-  return { loop, outlooks, options, executor, speculation, plan, calibration, sink, keeper };
+  return { loop, outlooks, options, executor, loras, speculation, plan, calibration, sink, keeper };
 }
 
 /** Where the costs of such steps are kept; null without a place for it. All that they hang on but the machine. */
@@ -176,6 +183,11 @@ class WorkerLife {
       this.#stopping = true;
     },
     setPolicy: (name) => this.#setPolicy(name),
+    changeAdapters: (change, done) => {
+      const { loras } = this.#parts;
+      if (loras !== null) return loras.change(change, () => this.#wake?.(), done);
+      return done(toErrorRecord(new PunctualError("unsupported", "this engine was started without adapters")));
+    },
   };
   #stopping = false;
   #wake: (() => void) | null = null;
@@ -185,13 +197,14 @@ class WorkerLife {
   }
 
   async run(): Promise<void> {
-    const { loop, sink, outlooks, keeper } = this.#parts;
+    const { loop, sink, outlooks, keeper, loras } = this.#parts;
     port.on("message", (message: ToWorker) => {
       this.#handle(message);
       this.#wake?.();
     });
     while (!this.#stopping) {
       this.#drain();
+      loras?.settle((id) => loop.usesAdapter(id));
       if (!loop.hasWork) {
         if (loop.hasNews) send(loop.flush());
         loop.checkIntegrity();

@@ -20,6 +20,8 @@ import { after, liveClock, sleep } from "./clock.ts";
 import { checkDimensions, readEmbeddingOptions, unitVector } from "./embedding.ts";
 import { bothReady, openRecording, startWorker, type Opened } from "./engine-start.ts";
 import { EngineWatch } from "./engine-watch.ts";
+import { AdapterBook } from "./lora/book.ts";
+import type { AdapterSource } from "./lora/options.ts";
 import { readOutline, type ModelFacts } from "./load-model.ts";
 import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
 import { EngineMetrics } from "./metrics.ts";
@@ -89,6 +91,7 @@ export class Engine implements AsyncDisposable {
   /** Who wants to know how a request went; kept until the worker has said so, also for streams that were left. */
   readonly #watchers = new Map<number, (last: LastEvent | null) => void>();
   readonly #watch = new EngineWatch((on) => this.#link.send({ kind: "watch", on }));
+  readonly #adapters: AdapterBook;
   /** In place of the one that it was started with; null: none. */
   #policy: string | null = null;
   #link: EngineLink;
@@ -120,6 +123,7 @@ export class Engine implements AsyncDisposable {
     this.endTokens = facts.endTokens;
     this.#grammars = new GrammarChecker(facts.tokenizer, facts.endTokens);
     this.#seeds = createRandom(`${liveClock.nowMs()}`, "seeds");
+    this.#adapters = new AdapterBook(options.lora?.modules ?? []);
     this.#link = link;
     this.#info = ready.info;
     this.#calibration = ready.calibration;
@@ -142,7 +146,8 @@ export class Engine implements AsyncDisposable {
     const { maxRunning } = planEngine(options, config, name); // refuses bad options before a thread exists
     const file = openRecording(options);
     let onStep: (report: StepReport) => void = () => undefined; // no request, no step
-    const link = startWorker({ options, config, name }, file, (report) => onStep(report));
+    const adapters = new AdapterBook(options.lora?.modules ?? []).list;
+    const link = startWorker({ options, config, name, adapters }, file, (report) => onStep(report));
     const { opened, ready } = await bothReady(outline, link, file);
     const engine = new Engine({ ...options, maxRunning }, name, opened, link, ready);
     engine.#recording = file;
@@ -273,6 +278,28 @@ export class Engine implements AsyncDisposable {
     return { policy, previous, atMs };
   }
 
+  /** Adapters that requests may name. */
+  get adapters(): readonly AdapterSource[] {
+    return this.#adapters.list.map(({ name, dir }) => ({ name, dir }));
+  }
+
+  /**
+   * One more adapter, in force when it resolves; it holds over restarts.
+   * @throws PunctualError unsupported (the engine or the adapter), invalid_request (name, rank, no room), model_not_found,
+   * invalid_file.
+   */
+  async loadAdapter(source: AdapterSource): Promise<void> {
+    if (this.#info.lora === undefined) fail("unsupported", `the model '${this.#name}' takes no adapters`);
+    this.#checkOpenForWork();
+    await this.#adapters.add(source, (adapter) => this.#link.changeAdapters({ kind: "load", adapter }));
+  }
+
+  /** Takes no more requests for an adapter; those under way keep it to their end. @throws PunctualError model_not_found. */
+  async unloadAdapter(name: string): Promise<void> {
+    const id = this.#adapters.remove(name);
+    if (this.#link.alive) await this.#link.changeAdapters({ kind: "unload", id });
+  }
+
   /** The last scheduling decisions, oldest first; see `recordDecisions`. */
   decisions(): Promise<readonly DecisionLogEntry[]> {
     return this.#link.decisions();
@@ -390,6 +417,7 @@ export class Engine implements AsyncDisposable {
       ...(prediction === undefined || !speculates(this.#options)
         ? {}
         : { prediction: prediction.slice(0, contextTokens) }),
+      ...(request.adapter === undefined ? {} : { adapter: this.#adapters.idOf(request.adapter) }),
     };
   }
 
@@ -488,7 +516,8 @@ export class Engine implements AsyncDisposable {
   #restart(): void {
     this.#cancelRestart = null;
     const file = this.#openRecording();
-    const setup = { options: this.#options, config: this.config, name: this.#name };
+    const adapters = this.#adapters.list;
+    const setup = { options: this.#options, config: this.config, name: this.#name, adapters };
     const link = startWorker(setup, file, (report) => {
       if (this.#link === link) this.#onStep(report);
     });

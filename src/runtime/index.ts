@@ -12,6 +12,7 @@ export { checkDimensions, unitVector } from "./embedding.ts";
 export { Engine } from "./engine-port.ts";
 export type { ModelFacts } from "./load-model.ts";
 export { openPortableFacts, readPortableFacts } from "./portable-facts.ts";
+export type { AdapterSource, LoraOptions } from "./lora/options.ts";
 export { estimateMemory, tokenCost, type MemoryEstimate, type TokenCost } from "./memory-estimate.ts";
 export {
   ModelPool,

@@ -3,7 +3,15 @@
  * fits, before a byte of it is read. An estimate on the high side, not a measurement: packed weights are mapped from a file that
  * engines of the same model share, and the system may drop what is not in use.
  */
-import { EMBEDDING_NAME, parameterSpecs, type DecoderConfig, type WeightsFormat } from "../llm/index.ts";
+import {
+  EMBEDDING_NAME,
+  LORA_TARGETS,
+  loraShape,
+  parameterSpecs,
+  type DecoderConfig,
+  type LoraLimits,
+  type WeightsFormat,
+} from "../llm/index.ts";
 import { kvBytesPerToken, planEngine } from "./plan.ts";
 import type { EngineOptions } from "./types.ts";
 
@@ -48,7 +56,8 @@ export function estimateMemory(options: EngineOptions, config: DecoderConfig, dr
   // Two workers, where the phases are apart, share the weights but not their work.
   const workers = (options.phases ?? "colocated") === "colocated" ? 1 : 2;
   const workBytes = workers * (WORKER_BYTES + 4 * (maxRows * rowFloats + maxRunning * config.vocabSize));
-  const own = { weightBytes, kvBytes, workBytes, totalBytes: weightBytes + kvBytes + workBytes };
+  const allWeights = weightBytes + loraBytes(config, info.lora);
+  const own = { weightBytes: allWeights, kvBytes, workBytes, totalBytes: allWeights + kvBytes + workBytes };
   if (draft === undefined) return own;
   const tokens = info.kvPages * info.pageTokens;
   const second = {
@@ -61,6 +70,14 @@ export function estimateMemory(options: EngineOptions, config: DecoderConfig, dr
     workBytes,
     totalBytes: own.totalBytes + second.weightBytes + second.kvBytes,
   };
+}
+
+/** Of all slots, filled: adapters are kept in float32. */
+function loraBytes(config: DecoderConfig, limits: LoraLimits | undefined): number {
+  if (limits === undefined) return 0;
+  const widths = LORA_TARGETS.map((target) => loraShape(config, target));
+  const perColumn = widths.reduce((sum, shape) => sum + shape.in + shape.out, 0);
+  return 4 * config.layers * perColumn * limits.maxLoras * 2 ** Math.ceil(Math.log2(limits.maxRank));
 }
 
 function weightBytesOf(config: DecoderConfig, weights: WeightsFormat): number {

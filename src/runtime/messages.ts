@@ -7,6 +7,8 @@ import type { ErrorRecord } from "../core/index.ts";
 import type { PhaseStats } from "./phases/options.ts";
 import type { DecisionLogEntry, Phase, Slo, SloOutcome } from "../sched/index.ts";
 import type { DecoderConfig, GrammarSpec, SamplingOptions } from "../llm/index.ts";
+import type { NumberedAdapter } from "./lora/book.ts";
+import type { AdapterChange } from "./lora/worker-adapters.ts";
 import type { DraftCount, DraftUse } from "./speculation/types.ts";
 import type { StepTrace } from "./step-trace.ts";
 import type {
@@ -37,6 +39,8 @@ export interface SequenceSpec {
   readonly grammar?: GrammarSpec;
   /** What the answer is expected to be, for drafts. */
   readonly prediction?: readonly number[];
+  /** Number of its adapter; absent: none. */
+  readonly adapter?: number;
 }
 
 export type ToWorker =
@@ -50,6 +54,8 @@ export type ToWorker =
   | { readonly kind: "watch"; readonly on: boolean }
   /** Decides from the next step on. The answer is "policy". */
   | { readonly kind: "policy"; readonly ticket: number; readonly policy: string }
+  /** The answer, "adapter", comes when it is in force. */
+  | { readonly kind: "adapter"; readonly ticket: number; readonly change: AdapterChange }
   /** Finish the current step, release everything, exit. */
   | { readonly kind: "stop" }
   /** For tests of recovery: fail as a bug would, or exit as if killed. */
@@ -122,6 +128,8 @@ export type FromWorker =
   | { readonly kind: "decisions"; readonly ticket: number; readonly entries: readonly DecisionLogEntry[] }
   /** It was switched at that moment, between two steps. */
   | { readonly kind: "policy"; readonly ticket: number; readonly atMs: number }
+  /** A change of adapters is in force, or why not. */
+  | { readonly kind: "adapter"; readonly ticket: number; readonly error: ErrorRecord | null }
   /** Lines of a recording, whole ones. */
   | { readonly kind: "recording"; readonly text: string };
 
@@ -132,6 +140,8 @@ export interface WorkerSetup {
   readonly options: EngineOptions;
   readonly config: DecoderConfig;
   readonly name: string;
+  /** Those of the engine when the worker starts. */
+  readonly adapters?: readonly NumberedAdapter[];
   /** When to record: what only the main thread knows. */
   readonly recording?: {
     /** ISO 8601. */

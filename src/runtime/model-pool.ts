@@ -16,6 +16,7 @@ import { after, liveClock, sleep } from "./clock.ts";
 import { readEmbeddingOptions } from "./embedding.ts";
 import { Engine as LiveEngine } from "./engine.ts";
 import type { Engine } from "./engine-port.ts";
+import type { AdapterSource } from "./lora/options.ts";
 import { loadFacts, readOutline, type ModelFacts } from "./load-model.ts";
 import { estimateMemory } from "./memory-estimate.ts";
 import { mergeStats } from "./merge-stats.ts";
@@ -77,6 +78,8 @@ interface Entry {
   past: EngineStats | null;
   /** In place of the one in its options; null: none. */
   policy: string | null;
+  /** Those of its engine, or of the next one. */
+  adapters: readonly AdapterSource[];
   readonly watchers: Set<(step: WatchedStep) => void>;
   /** Ends watching the engine that is loaded, where somebody does. */
   unwatch: (() => void) | null;
@@ -227,6 +230,7 @@ export class ModelPool implements AsyncDisposable {
       closed: false,
       past: null,
       policy: null,
+      adapters: complete.lora?.modules ?? [],
       watchers: new Set(),
       unwatch: null,
     };
@@ -318,7 +322,9 @@ export class ModelPool implements AsyncDisposable {
       await this.#makeRoom(entry);
       entry.state = "loading";
       try {
-        const live = await LiveEngine.start(entry.options, entry.facts);
+        const { options, adapters } = entry;
+        const lora = options.lora === undefined ? {} : { lora: { ...options.lora, modules: adapters } };
+        const live = await LiveEngine.start({ ...options, ...lora }, entry.facts);
         // It may be switched again while this waits.
         for (let set: string | null = null; entry.policy !== null && entry.policy !== set;) {
           set = entry.policy;
@@ -486,6 +492,27 @@ class PooledEngine implements Engine {
       entry.watchers.delete(own);
       updateWatch(entry);
     };
+  }
+
+  get adapters(): readonly AdapterSource[] {
+    return this.#link.entry().adapters;
+  }
+
+  /** Loads the model too: whether an adapter fits is known then. */
+  async loadAdapter(source: AdapterSource): Promise<void> {
+    const use = (engine: Engine): Promise<void> => engine.loadAdapter(source);
+    const live = this.#link.ask();
+    await (live === null ? this.#link.ready(new AbortController().signal, use) : use(live));
+    const entry = this.#link.entry();
+    entry.adapters = [...entry.adapters, source];
+  }
+
+  async unloadAdapter(name: string): Promise<void> {
+    const entry = this.#link.entry();
+    const known = entry.adapters.some((adapter) => adapter.name === name);
+    if (!known) fail("model_not_found", `There is no adapter '${name}'.`, { param: "lora_name" });
+    await entry.live?.unloadAdapter(name);
+    entry.adapters = entry.adapters.filter((adapter) => adapter.name !== name);
   }
 
   /** Of a model that is not loaded: from its next load on. */

@@ -3,6 +3,7 @@ import { fail } from "../core/index.ts";
 import type { DecoderConfig } from "../llm/index.ts";
 import { BEST_EFFORT, createPolicy, kneeDecodes, OUTLOOK_KINDS, outlookOf, type OutlookKind } from "../sched/index.ts";
 import type { CalibrationPlan } from "./calibrate.ts";
+import { loraLimits } from "./lora/options.ts";
 import { checkPhases, poolsOf } from "./phases/options.ts";
 import { checkSpeculation } from "./speculation/options.ts";
 import type { EmbeddingOptions, EngineInfo, EngineOptions } from "./types.ts";
@@ -61,6 +62,7 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
     phases: options.phases ?? "colocated",
     ...fixedPolicy(options),
     defaultSlo: options.defaultSlo ?? BEST_EFFORT,
+    ...(options.lora === undefined ? {} : { lora: loraLimits(options.lora) }),
     ...(options.embedding === undefined ? {} : { embedding: embeddingInfo(options.embedding, config) }),
   };
   const calibration: CalibrationPlan = {
@@ -161,6 +163,7 @@ function checkOptions(options: EngineOptions): void {
         : "a replay of the recording would begin with nothing learnt";
     fail("invalid_request", `policyState: ${other}`, { param: "policyState" });
   }
+  checkLora(options);
   if (record?.maxShare !== undefined && !(record.maxShare >= 0 && record.maxShare <= 1)) {
     fail("invalid_request", `record.maxShare: expected a share from 0 to 1, got ${record.maxShare}`, {
       param: "record.maxShare",
@@ -177,4 +180,12 @@ function checkOptions(options: EngineOptions): void {
       fail("invalid_request", `${field}: expected milliseconds above 0, got ${value}`, { param: field });
     }
   }
+}
+
+function checkLora({ lora, phases = "colocated", record, embedding }: EngineOptions): void {
+  if (lora === undefined) return;
+  const refuse = (why: string): never => fail("unsupported", `lora: ${why}`, { param: "lora" });
+  if (phases !== "colocated") refuse(`adapters are of colocated engines; phases are "${phases}"`);
+  if (record !== undefined) refuse("a recording does not tell prefixes of different adapters apart");
+  if (embedding !== undefined) refuse("an embedding model takes no adapters");
 }

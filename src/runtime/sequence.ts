@@ -90,6 +90,11 @@ export class LiveSequence {
     });
   }
 
+  /** Keys what of it may be shared: sequences with different adapters have different keys and values. */
+  get salt(): string {
+    return this.spec.adapter === undefined ? "" : `adapter/${this.spec.adapter}`;
+  }
+
   get generated(): number {
     return this.#known - this.spec.promptTokens.length;
   }

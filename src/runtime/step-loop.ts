@@ -89,6 +89,12 @@ export class StepLoop {
     this.#policy = policy;
   }
 
+  /** Whether a sequence, wherever it is, has that adapter. */
+  usesAdapter(id: number): boolean {
+    const all = [this.#waiting, this.#running, this.#paused];
+    return all.some((sequences) => Array.from(sequences.values()).some(({ spec }) => spec.adapter === id));
+  }
+
   /** Whether reports carry a trace. Between steps only. */
   watch(on: boolean): void {
     this.#tracer = on ? (this.#tracer ?? new StepTracer()) : null;
@@ -286,7 +292,7 @@ export class StepLoop {
     for (const sequence of this.#running.values()) sequence.ownPages = pages.ownPages(sequence.pages.pages);
     const look = (sequence: LiveSequence): SequenceView =>
       sequence.view(this.#outlook.of(sequence.spec.seq, sequence.generated, nowMs));
-    const known = (id: number): Int32Array | null => (prefixCache ? (this.#waiting.get(id)?.known ?? null) : null);
+    const known = (id: number): LiveSequence | null => (prefixCache ? (this.#waiting.get(id) ?? null) : null);
     return {
       nowMs,
       waiting: phase?.admits === false ? [] : Array.from(this.#waiting.values(), look),
@@ -296,12 +302,12 @@ export class StepLoop {
       totalPages: pages.pages,
       limits: phase === undefined ? limits : { ...limits, maxRunning: phase.maxRunning() },
       cachedTokens: (id) => {
-        const tokens = known(id);
-        return tokens === null ? 0 : pages.cachedTokens(tokens);
+        const sequence = known(id);
+        return sequence === null ? 0 : pages.cachedTokens(sequence.known, sequence.salt);
       },
       cachedFreePages: (id) => {
-        const tokens = known(id);
-        return tokens === null ? 0 : pages.cachedFreePages(tokens);
+        const sequence = known(id);
+        return sequence === null ? 0 : pages.cachedFreePages(sequence.known, sequence.salt);
       },
       cost: this.#cost,
     };
@@ -333,7 +339,7 @@ export class StepLoop {
     assert(sequence !== undefined, "only a waiting sequence is admitted");
     this.#waiting.delete(id);
     this.#running.set(id, sequence);
-    const first = sequence.admit(prefixCache ? pages.open(sequence.known) : pages.open(), nowMs);
+    const first = sequence.admit(prefixCache ? pages.open(sequence.known, sequence.salt) : pages.open(), nowMs);
     if (!first) {
       this.#tracer?.resumed(id);
       return;
@@ -375,6 +381,7 @@ export class StepLoop {
         pages: sequence.pages.pages,
         wantLogits: complete ? (draft === null ? "last" : "all") : "none",
         ...(form === undefined ? {} : { scores: form }),
+        ...(sequence.spec.adapter === undefined ? {} : { adapter: sequence.spec.adapter }),
       };
       return [{ sequence, row: part, draft }];
     });

@@ -6,10 +6,12 @@ import type {
   DecoderConfig,
   GrammarSpec,
   KvFormat,
+  LoraLimits,
   SamplingOptions,
   TokenLogprobs,
   WeightsFormat,
 } from "../llm/index.ts";
+import type { LoraOptions } from "./lora/options.ts";
 import type { DisaggregatedOptions, PhasesMode, PhaseStats, SemiPdOptions } from "./phases/options.ts";
 import type { RecordingOptions, RecordingStatus } from "./recording-file.ts";
 import type { SpeculationOptions } from "./speculation/options.ts";
@@ -127,6 +129,8 @@ export interface EngineOptions {
   readonly semiPd?: SemiPdOptions;
   /** Of `phases: "disaggregated"` only. */
   readonly disaggregated?: DisaggregatedOptions;
+  /** Low-rank adapters that requests may ask for by name; none when absent. Colocated engines only, and none that are recorded. */
+  readonly lora?: LoraOptions;
   /** Check every invariant after each step, not only when idle. For tests. */
   readonly checkEachStep?: boolean;
   /** Absolute folder for packed, mapped weights shared by sessions and processes. */
@@ -176,6 +180,8 @@ export interface GenerateRequest {
    * changes how soon the answer comes, never what it says.
    */
   readonly prediction?: readonly number[];
+  /** Name of a loaded adapter (`EngineOptions.lora`); the model itself when absent. */
+  readonly adapter?: string;
   /** Of models that embed, and only there: no text, but `embedding` in the finish event. `Engine.embed` is shorter. */
   readonly embedding?: true;
 }
@@ -445,6 +451,8 @@ export interface EngineInfo {
   readonly fixedPolicy?: string;
   /** Objective of requests that bring none. */
   readonly defaultSlo: Slo;
+  /** Only of an engine that takes adapters: how many, how large. */
+  readonly lora?: LoraLimits;
   /** Only of an engine that embeds: what it allows. */
   readonly embedding?: Required<EmbeddingOptions> & {
     /** Length of a whole vector. */

@@ -1,6 +1,8 @@
 /** What messages to an engine worker do, whatever the arrangement of its loops. */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import { PunctualError, toErrorRecord, type ErrorRecord } from "../core/index.ts";
 import type { DecisionLogEntry } from "../sched/index.ts";
+import type { AdapterChange } from "./lora/worker-adapters.ts";
 import type { FromWorker, SequenceSpec, ToWorker } from "./messages.ts";
 
 /** The side of a loop, or of several, that messages reach. */
@@ -28,6 +30,8 @@ export interface InboxOwner {
   stop(): void;
   /** Switches the policy and answers when that was. */
   setPolicy(policy: string): number;
+  /** Changes adapters; absent: it has none. @param done with null, or what was wrong, when that is in force */
+  changeAdapters?(change: AdapterChange, done: (error: ErrorRecord | null) => void): void;
 }
 
 /** Carries a message out. @throws when a test asks the worker to crash. */
@@ -52,6 +56,12 @@ export function handleMessage(
       return target.watch(message.on);
     case "policy":
       return send({ kind: "policy", ticket: message.ticket, atMs: owner.setPolicy(message.policy) });
+    case "adapter": {
+      const { ticket, change } = message;
+      const done = (error: ErrorRecord | null): void => send({ kind: "adapter", ticket, error });
+      if (owner.changeAdapters !== undefined) return owner.changeAdapters(change, done);
+      return done(toErrorRecord(new PunctualError("unsupported", "this engine takes no adapters")));
+    }
     case "stop":
       return owner.stop();
     case "crash":

@@ -6,6 +6,7 @@ import { type MessagePort, Worker } from "node:worker_threads";
 import { fromErrorRecord, PunctualError } from "../core/index.ts";
 import { disableNativeTelemetry } from "../graph/index.ts";
 import type { DecisionLogEntry } from "../sched/index.ts";
+import type { AdapterChange } from "./lora/worker-adapters.ts";
 import type { FromWorker, StepReport, ToWorker, WorkerSetup } from "./messages.ts";
 import { VocabularyLink, type VocabularyData } from "./vocabulary-link.ts";
 
@@ -57,6 +58,8 @@ export interface EngineLink {
   decisions(): Promise<readonly DecisionLogEntry[]>;
   /** Switches the policy; answers when, and null when it is gone. */
   setPolicy(policy: string): Promise<number | null>;
+  /** Resolves when the change is in force. @throws what the worker says, engine_failed when it is gone. */
+  changeAdapters(change: AdapterChange): Promise<void>;
 }
 
 export class WorkerLink implements EngineLink {
@@ -129,6 +132,12 @@ export class WorkerLink implements EngineLink {
   async setPolicy(policy: string): Promise<number | null> {
     const answer = await this.#ask((ticket) => ({ kind: "policy", ticket, policy }));
     return answer?.kind === "policy" ? answer.atMs : null;
+  }
+
+  async changeAdapters(change: AdapterChange): Promise<void> {
+    const answer = await this.#ask((ticket) => ({ kind: "adapter", ticket, change }));
+    if (answer?.kind !== "adapter") throw new PunctualError("engine_failed", "the engine worker is gone");
+    if (answer.error !== null) throw fromErrorRecord(answer.error);
   }
 
   /** The worker's answer; null when it is gone. */

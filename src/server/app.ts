@@ -11,6 +11,7 @@ import type { SeenModels } from "./admin/fleet.ts";
 import { answerPapers } from "./admin/papers.ts";
 import { answerPlan, answerSimulate, answerTrace, type PlanService } from "./admin/plan.ts";
 import { answerLive, answerRequest } from "./admin/live.ts";
+import { loadAdapter, unloadAdapter } from "./admin/adapters.ts";
 import { answerModels, changeModel, changePolicy } from "./admin/models.ts";
 import { Pulls } from "./admin/pull.ts";
 import { health, modelList, modelObject } from "./admin/status.ts";
@@ -108,9 +109,12 @@ export function createApp(app: AppContext): ServerApp {
   route("GET", "/version", (c) => c.json({ version: app.version }));
   route("GET", "/metrics", (c) => metrics(c, app));
   route("GET", "/v1/models", (c, context) => c.json(modelList(context, created)));
-  route("GET", "/v1/models/:id", (c, context) =>
-    c.json(modelObject(context, findEngine(context, c.req.param("id")!), created)),
-  );
+  route("GET", "/v1/models/:id", (c, context) => {
+    const id = c.req.param("id")!;
+    return c.json(modelObject(context, findEngine(context, id), id, created));
+  });
+  route("POST", "/v1/load_lora_adapter", (c, context) => loadAdapter(context, c.req.raw));
+  route("POST", "/v1/unload_lora_adapter", (c, context) => unloadAdapter(context, c.req.raw));
   route("POST", "/v1/chat/completions", (c, context) => answerGeneration(context, chatEndpoint, incoming(c)));
   route("POST", "/v1/completions", (c, context) => answerGeneration(context, completionEndpoint, incoming(c)));
   route("POST", "/v1/embeddings", (c, context) => answerEmbeddings(context, incoming(c)));

@@ -48,10 +48,12 @@ export function unixSeconds(context: ServerContext): number {
 /** How long a client waits before it asks again for a model that is being loaded. */
 const LOADING_RETRY_MS = 2000;
 
-/** The engine of that name. Errors: `model_not_found`, `engine_failed` while it is being loaded. */
+/** The engine of that name, or whose adapter has it. Errors: `model_not_found`, `engine_failed` while it is being loaded. */
 export function findEngine(context: ServerContext, model: string): Engine {
   const engine = context.engines.get(model);
   if (engine !== undefined) return engine;
+  const base = [...context.engines.values()].find(({ adapters }) => adapters.some(({ name }) => name === model));
+  if (base !== undefined) return base;
   if (context.expected.has(model)) {
     fail("engine_failed", `The model '${model}' is still being loaded.`, { retryAfterMs: LOADING_RETRY_MS });
   }

@@ -63,7 +63,7 @@ export function draftGraph(parts: DraftGraphParts, { format, blockSize, places, 
   const { hidden, vocabSize, draftedTokens } = heads;
   const builder = new GraphBuilder(`draft-heads-${places}`);
   const weights = combined(parts);
-  const params = initializersOf(builder, weights);
+  const params = initializersOf(builder, { weights });
   const table = params.get(EMBEDDING_NAME, [vocabSize, hidden]);
   const own = decoder.tiedEmbeddings ? EMBEDDING_NAME : HEAD_NAME;
   const head =

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MessageChannel } from "node:worker_threads";
 import type { DecisionLogEntry } from "../../sched/index.ts";
+import type { AdapterChange } from "../lora/worker-adapters.ts";
 import type { StepReport, ToWorker, WorkerSetup } from "../messages.ts";
 import type { VocabularyData } from "../vocabulary-link.ts";
 import { WorkerLink, type EngineLink, type Ready } from "../worker-link.ts";
@@ -72,6 +73,10 @@ export class PhasesLink implements EngineLink {
 
   setPolicy(policy: string): Promise<number | null> {
     return this.#decide.setPolicy(policy);
+  }
+
+  changeAdapters(change: AdapterChange): Promise<void> {
+    return this.#decide.changeAdapters(change);
   }
 }
 

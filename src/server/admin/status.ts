@@ -31,17 +31,23 @@ export function health(context: ServerContext, draining: boolean): [Health, 200 
 
 /** @param created Unix seconds. */
 export function modelList(context: ServerContext, created: number): ModelList {
-  return { object: "list", data: [...context.engines.values()].map((engine) => modelObject(context, engine, created)) };
+  const data = [...context.engines.values()].flatMap((engine) => {
+    const names = [engine.info.name, ...engine.adapters.map(({ name }) => name)];
+    return names.map((name) => modelObject(context, engine, name, created));
+  });
+  return { object: "list", data };
 }
 
-/** @param created Unix seconds. */
-export function modelObject(context: ServerContext, engine: Engine, created: number): ModelObject {
+/** @param id the engine's name, or that of one of its adapters. @param created Unix seconds. */
+export function modelObject(context: ServerContext, engine: Engine, id: string, created: number): ModelObject {
   const { name, contextTokens } = engine.info;
+  const parent = engine.adapters.some((adapter) => adapter.name === id) ? { parent: name } : {};
   return {
-    id: name,
+    id,
     object: "model",
     created,
     owned_by: "punctual",
     max_model_len: Math.min(contextTokens, context.contextTokens),
+    ...parent,
   };
 }

@@ -88,6 +88,7 @@ export function generateRequests(
   const sampling = samplingOptions(fields, settings, engine.info.vocabSize);
   const constraint = settings.forced ?? outputConstraint(fields);
   const n = fields.n ?? 1;
+  const adapter = engine.adapters.some(({ name }) => name === fields.model) ? fields.model : undefined;
   return prompts.flatMap((promptTokens, prompt) => {
     const room = contextRoom(engine, promptTokens.length, settings);
     return Array.from({ length: n }, (_, k): ConstrainedRequest => {
@@ -104,6 +105,7 @@ export function generateRequests(
         ...given("stop", stopList(fields.stop)),
         ...given("thinkingBudget", budgetTokens(settings.thinkingBudget, maxTokens)),
         ...given("prediction", settings.prediction),
+        ...given("adapter", adapter),
         ...given("grammar", constraint?.constraint),
         ...given("grammarField", constraint?.param),
         ...given("slo", slo),

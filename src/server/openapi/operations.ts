@@ -210,6 +210,26 @@ const MODELS: Readonly<Record<string, Operation>> = {
     answer: JSON_OF(protocol.modelSchema),
     errors: ["model_not_found", "engine_failed"],
   },
+  "POST /v1/load_lora_adapter": {
+    id: "loadAdapter",
+    tag: "Models",
+    summary: "Loads an adapter, which is then asked by its name as a model",
+    description: "In vLLM's form. Of models that were started with --enable-lora.",
+    body: {
+      schema: protocol.loadAdapterRequestSchema,
+      example: { lora_name: "sql", lora_path: "/adapters/sql" },
+    },
+    answer: { kind: "text", type: "text/plain" },
+    errors: [...BODY_ERRORS, "unsupported", "model_not_found", "invalid_file", "engine_failed"],
+  },
+  "POST /v1/unload_lora_adapter": {
+    id: "unloadAdapter",
+    tag: "Models",
+    summary: "Takes no more requests for an adapter; those under way keep it",
+    body: { schema: protocol.unloadAdapterRequestSchema, example: { lora_name: "sql" } },
+    answer: { kind: "text", type: "text/plain" },
+    errors: [...BODY_ERRORS, "model_not_found", "engine_failed"],
+  },
   "GET /admin/models": {
     id: "describeModels",
     tag: "Models",
