@@ -11,6 +11,7 @@ import { addBench } from "./bench.ts";
 import { addChat } from "./chat.ts";
 import { addClaim } from "./claim.ts";
 import { addDoctor } from "./doctor.ts";
+import { addFit } from "./fit.ts";
 import { addKey } from "./key.ts";
 import { addModels } from "./models-command.ts";
 import { addPlan } from "./plan.ts";
@@ -27,7 +28,19 @@ function packageVersion(): string {
 }
 
 /** In the order of the help. */
-const COMMANDS = [addServe, addChat, addModels, addTrain, addDoctor, addKey, addBench, addSimulate, addPlan, addClaim];
+const COMMANDS = [
+  addServe,
+  addChat,
+  addModels,
+  addTrain,
+  addFit,
+  addDoctor,
+  addKey,
+  addBench,
+  addSimulate,
+  addPlan,
+  addClaim,
+];
 
 function createProgram(): Command {
   const program = new Command("punctual")

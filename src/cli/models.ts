@@ -155,7 +155,7 @@ export async function engineOptionsWithDrafts(
 }
 
 /** Packed weights, shared by processes and starts. */
-function weightCacheDir(): string {
+export function weightCacheDir(): string {
   return join(cacheHome(), "punctual", "weights");
 }
 

@@ -25,8 +25,10 @@ export {
   LOG_FIRST,
   machineFingerprint,
   readTrainLog,
+  type LogHeader,
   sameMachine,
   type TrainLog,
+  TrainLogWriter,
 } from "./train-log.ts";
 export { evaluateCheckpoint, evaluateFolder, rerunSteps, trainRecipe, type TrainSummary } from "./train-recipe.ts";
 export {

@@ -1,0 +1,24 @@
+/**
+ * fit: what is trained onto a finished model, which stays as it is. Draft heads, so that a model can guess its own next
+ * tokens.
+ *
+ *   const source = worldExamples(tokenizer);
+ *   await fitHeads({ name, config, weights, endTokens }, source, headsPlan(), { outDir, clock: liveClock, threads: 2 });
+ */
+export { ownAnswers, type AnswerOptions } from "./answers.ts";
+export {
+  EXAMPLE_LIMITS,
+  readExample,
+  textExamples,
+  worldExamples,
+  type Example,
+  type ExampleSource,
+  type PromptedText,
+  type TextWriter,
+} from "./examples.ts";
+export { GraphTrainer, keptWeights, type GraphTrainerOptions, type StepFeeds } from "./graph-trainer.ts";
+export { fitHeads, type FitOptions, type FittedHeads, type FittedModel } from "./heads/fit-heads.ts";
+export { headsPlan, type HeadsPlan, type HeadsPlanOptions } from "./heads/plan.ts";
+export type { HeldOutAcceptance } from "./heads/places.ts";
+export { openModel, type OpenedModel } from "./model.ts";
+export { MOST_TOKENS } from "./states.ts";
