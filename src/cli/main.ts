@@ -19,6 +19,7 @@ import { addServe } from "./serve.ts";
 import { addSimulate } from "./simulate.ts";
 import { reportFailure } from "./terminal.ts";
 import { addTrain } from "./train.ts";
+import { addWorker } from "./worker.ts";
 
 function packageVersion(): string {
   const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
@@ -30,6 +31,7 @@ function packageVersion(): string {
 /** In the order of the help. */
 const COMMANDS = [
   addServe,
+  addWorker,
   addChat,
   addModels,
   addTrain,

@@ -16,6 +16,7 @@ import {
 import { openStore } from "./hub-settings.ts";
 import { addLoraOptions, loraOptions, type LoraFlags } from "./lora-flags.ts";
 import { modelPaths, recordingPaths } from "./recording-paths.ts";
+import { stopSignal } from "./stop-signal.ts";
 import { bold, dim, formatBytes, formatMs, startProgress } from "./terminal.ts";
 
 interface ServeFlags extends EngineFlags, LoraFlags {
@@ -264,23 +265,6 @@ function describeEngine(engine: Engine, state: PoolState): string {
   const facts = `${weights}, context ${contextTokens}, KV cache ${kvPages * pageTokens} tokens, policy ${policy}`;
   const more = state === "loaded" ? `${budgetTokens} tokens a step` : "loaded when it is asked";
   return `${bold(name)}  ${dim(`${facts}, ${more}`)}`;
-}
-
-/** Resolves at the first and at the second SIGINT or SIGTERM. */
-function stopSignal(): { first: Promise<void>; second: Promise<void>; dispose(): void } {
-  const resolvers: (() => void)[] = [];
-  const [first, second] = [0, 1].map(() => new Promise<void>((resolve) => resolvers.push(resolve))) as [
-    Promise<void>,
-    Promise<void>,
-  ];
-  const onSignal = (): void => resolvers.shift()?.();
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
-  const dispose = (): void => {
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
-  };
-  return { first, second, dispose };
 }
 
 async function stop(server: PunctualServer, graceMs: number, hurry: Promise<void>): Promise<void> {

@@ -62,6 +62,9 @@ export class InstanceHost implements AsyncDisposable {
   #onDrained: () => void = () => undefined;
   #isAnnouncing = false;
   #stopped: Promise<void> | null = null;
+  /** What is open by then is not waited for. */
+  #leaveMs = Infinity;
+  #farewellMs = FAREWELL_MS;
 
   private constructor(options: InstanceHostOptions, names: FleetNames, facts: PackedFacts) {
     const { engine, bus, extensions = [] } = options;
@@ -167,10 +170,13 @@ export class InstanceHost implements AsyncDisposable {
 
   /**
    * Drains for at most `graceMs` (10 s when absent), then leaves: what is still open ends with `shutting_down`, which a router
-   * takes as a reason to go on elsewhere. The engine is not stopped. Further calls wait for the first.
+   * takes as a reason to go on elsewhere. The engine is not stopped. Further calls wait for the first, and may shorten it.
    */
   stop(options: { readonly graceMs?: number } = {}): Promise<void> {
-    this.#stopped ??= this.#stop(options.graceMs ?? DEFAULT_GRACE_MS);
+    const { graceMs = DEFAULT_GRACE_MS } = options;
+    this.#leaveMs = Math.min(this.#leaveMs, liveClock.nowMs() + graceMs);
+    if (graceMs === 0) this.#farewellMs = 0;
+    this.#stopped ??= this.#stop();
     return this.#stopped;
   }
 
@@ -391,16 +397,15 @@ export class InstanceHost implements AsyncDisposable {
     }
   }
 
-  async #stop(graceMs: number): Promise<void> {
+  async #stop(): Promise<void> {
     this.drain();
-    const deadlineMs = liveClock.nowMs() + graceMs;
-    while (this.open > 0 && liveClock.nowMs() < deadlineMs) await sleep(POLL_MS);
+    while (this.open > 0 && liveClock.nowMs() < this.#leaveMs) await sleep(POLL_MS);
     this.#evacuation?.abort();
     await this.#work?.stop();
     this.#desk.endAll(new PunctualError("shutting_down", `The instance ${this.id} is leaving.`));
-    const farewellMs = liveClock.nowMs() + (graceMs === 0 ? 0 : FAREWELL_MS);
-    while (this.#desk.size > 0 && this.#bus.status === "connected" && liveClock.nowMs() < farewellMs)
-      await sleep(POLL_MS);
+    const sinceMs = liveClock.nowMs();
+    const isWaiting = (): boolean => liveClock.nowMs() - sinceMs < this.#farewellMs;
+    while (this.#desk.size > 0 && this.#bus.status === "connected" && isWaiting()) await sleep(POLL_MS);
     this.#state = "stopped";
     for (const extension of this.#extensions.values()) {
       await this.#guard(`${extension.name} could not be stopped`, extension.stop?.());

@@ -1,0 +1,178 @@
+/** `punctual worker`: one model as an instance of a fleet, on a bus that others carry requests over. It listens on no HTTP port. */
+import { Option, type Command } from "commander";
+import type { InstanceHost } from "../cluster/index.ts";
+import { fail } from "../core/index.ts";
+import type { Engine, EngineOptions } from "../runtime/index.ts";
+import { decimal, wholeNumber } from "./arguments.ts";
+import { addBusOptions, busUrl, connectToBus, shownUrl, type BusFlags } from "./bus-flags.ts";
+import { addEngineOptions, chosenModels, engineOptionsWithDrafts, type EngineFlags } from "./models.ts";
+import { stopSignal, type StopSignal } from "./stop-signal.ts";
+import { bold, dim, formatMs, startProgress } from "./terminal.ts";
+
+type Role = "any" | "prefill" | "decode";
+
+interface WorkerFlags extends EngineFlags, BusFlags {
+  readonly model?: string;
+  readonly offline?: boolean;
+  readonly id?: string;
+  readonly role: Role;
+  readonly kvPages?: number;
+  readonly workItems?: number;
+  readonly policyState?: string;
+  readonly grace: number;
+  readonly json?: boolean;
+}
+
+export function addWorker(program: Command): void {
+  const command = program
+    .command("worker")
+    .description("serve a model as an instance of a fleet, over NATS")
+    .option(
+      "--model <[name=]model>",
+      "a built-in model, folder, .gguf file or hf:org/name; the first built-in when absent",
+    )
+    .option("--offline", "ask no hub: hf: models must have been pulled")
+    .option("--id <id>", "its name in the fleet; made up when absent")
+    .addOption(
+      new Option(
+        "--role <role>",
+        "what it is for: prefill hands every request on after its first token, decode gets those",
+      )
+        .choices(["any", "prefill", "decode"])
+        .default("any"),
+    )
+    .option("--kv-pages <count>", "KV cache in pages of 16 tokens, in place of a size", wholeNumber(1, 100_000_000))
+    .option(
+      "--work-items <count>",
+      "most requests without a stream at once, which the bus keeps until they are done; half of --max-num-seqs when absent",
+      wholeNumber(0, 1024),
+    )
+    .option("--policy-state <file>", "keep what a policy learns of lengths and tasks in a file, across restarts")
+    .option(
+      "--grace <seconds>",
+      "how long answers may take to finish or move away when asked to stop",
+      decimal(0, 3600),
+      30,
+    )
+    .option("--json", "say what happens as JSON lines");
+  addBusOptions(command);
+  addEngineOptions(command).action((flags: WorkerFlags) => work(flags));
+}
+
+/** What a worker says, for people or for programs. */
+type Said =
+  | {
+      readonly event: "ready";
+      readonly id: string;
+      readonly model: string;
+      readonly role: Role;
+      readonly fleet: string;
+      readonly bus: string;
+      readonly kv: { readonly host: string; readonly port: number } | null;
+      readonly readyMs: number;
+      readonly pid: number;
+    }
+  | { readonly event: "draining"; readonly open: number; readonly graceMs: number }
+  | { readonly event: "stopped"; readonly id: string };
+
+function say(flags: WorkerFlags, said: Said): void {
+  if (flags.json === true) {
+    console.log(JSON.stringify(said));
+    return;
+  }
+  switch (said.event) {
+    case "ready": {
+      const { id, model, role, fleet, bus, kv, readyMs } = said;
+      const where = `fleet ${fleet} on ${bus}, role ${role}${kv === null ? "" : `, KV on ${kv.host}:${kv.port}`}`;
+      console.log(`${bold(model)} serves as ${bold(id)}  ${dim(`${where} (ready after ${formatMs(readyMs)})`)}`);
+      return;
+    }
+    case "draining": {
+      const wait = said.open === 0 ? "" : `, up to ${formatMs(said.graceMs)} for ${said.open} under way`;
+      console.log(dim(`Stopping: no new requests${wait}`));
+      return;
+    }
+    case "stopped":
+      console.log(dim("Stopped"));
+      return;
+    default:
+      said satisfies never;
+  }
+}
+
+async function work(flags: WorkerFlags): Promise<void> {
+  const url = busUrl(flags);
+  if (url === undefined) {
+    fail("invalid_request", "Expected --bus nats://host:4222 (or PUNCTUAL_BUS): a worker without a bus hears nobody.", {
+      param: "--bus",
+    });
+  }
+  const startedMs = performance.now();
+  const stopping = stopSignal();
+  try {
+    // Before a model is loaded: a wrong address or token is said at once.
+    await using bus = await connectToBus(url, flags, `punctual worker ${flags.id ?? ""}`.trim());
+    const engine = await startEngine(flags);
+    try {
+      const { InstanceHost: Host } = await import("../cluster/index.ts");
+      const host = await Host.start({
+        bus,
+        engine,
+        role: flags.role,
+        ...(flags.fleet === undefined ? {} : { fleet: flags.fleet }),
+        ...(flags.id === undefined ? {} : { id: flags.id }),
+        ...(flags.workItems === undefined ? {} : { workItems: flags.workItems }),
+        log: (message) => console.error(dim(`${new Date().toISOString()} ${message}`, process.stderr)),
+      });
+      const { id, model, kv } = host.card;
+      const readyMs = performance.now() - startedMs;
+      const { fleet } = host.names;
+      say(flags, {
+        event: "ready",
+        id,
+        model,
+        role: flags.role,
+        fleet,
+        bus: shownUrl(url),
+        kv,
+        readyMs,
+        pid: process.pid,
+      });
+      await serveUntilStopped(host, flags, stopping);
+    } finally {
+      await engine.stop({ graceMs: 0 });
+    }
+  } finally {
+    stopping.dispose();
+  }
+}
+
+/** Until a signal asks for it, or the fleet has had it drain. */
+async function serveUntilStopped(host: InstanceHost, flags: WorkerFlags, stopping: StopSignal): Promise<void> {
+  try {
+    await Promise.race([stopping.first, host.drained]);
+    const graceMs = flags.grace * 1000;
+    say(flags, { event: "draining", open: host.open, graceMs });
+    void stopping.second.then(() => host.stop({ graceMs: 0 }));
+    await host.stop({ graceMs });
+    say(flags, { event: "stopped", id: host.id });
+  } finally {
+    await host[Symbol.asyncDispose]();
+  }
+}
+
+async function startEngine(flags: WorkerFlags): Promise<Engine> {
+  const { Engine: EngineClass } = await import("../runtime/index.ts");
+  const [model] = await chosenModels(flags.model === undefined ? undefined : [flags.model], flags.offline);
+  const progress = startProgress("Loading", 1, model!.name);
+  try {
+    const options: EngineOptions = {
+      ...(await engineOptionsWithDrafts(model!, flags)),
+      ...(flags.kvPages === undefined ? {} : { kvPages: flags.kvPages }),
+      ...(flags.policyState === undefined ? {} : { policyState: flags.policyState }),
+    };
+    return await EngineClass.start(options);
+  } finally {
+    progress.stop();
+  }
+}
