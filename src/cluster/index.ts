@@ -24,6 +24,8 @@ export type {
   WorkTakeOptions,
 } from "./bus/types.ts";
 export type { DeliveryState, HostedRequest, HostExtension, HostPort, InstanceHostOptions } from "./host/types.ts";
+export { Fleet } from "./fleet/fleet.ts";
+export { FleetEngine } from "./fleet/fleet-engine.ts";
 export type { FleetOptions } from "./fleet/types.ts";
 export { DEFAULT_FLEET, fleetNames, subjectWord, type FleetNames } from "./registry/names.ts";
 export { checkRouter, DEFAULT_ROUTER, Router, ROUTER_NAMES, type Route } from "./routing/router.ts";

@@ -45,6 +45,7 @@ export const ERROR_CODES = {
   /** What was asked for cannot be done while something else is under way. */
   busy: kind(409, "unavailable_error", true),
   internal: kind(500, "server_error", false),
+  upstream_failed: kind(502, "upstream_error", true),
   // Files, graphs and tensors
   invalid_file: kind(400, "invalid_file", false),
   invalid_graph: kind(400, "invalid_graph", false),

@@ -143,6 +143,7 @@ export {
   type FleetMoveReason,
   type FleetMoveRequest,
   type FleetMoveStage,
+  fleetMoveViewSchema,
   type FleetMoveView,
   type FleetRequestState,
   type FleetRequestView,

@@ -37,6 +37,9 @@ export {
   type RemoteModel,
   type StoredModel,
 } from "./model-store/store.ts";
+export type { JsonObject, TextPath, TextProxy, TextRequest, TextStream, TextUsage } from "./text-proxy.ts";
+export { EngineMetrics } from "./metrics.ts";
+export type { SequenceEnd, SequenceEvent } from "./messages.ts";
 export type { RecordingOptions, RecordingStatus } from "./recording-file.ts";
 export { measureSteps, type MeasuredSteps, type MeasureStepsOptions } from "./measure-steps.ts";
 export { measureDrift, type DriftOptions, type DriftReport, type DriftSide } from "./measure-drift.ts";

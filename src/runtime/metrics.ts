@@ -57,6 +57,7 @@ function eachHistogram<T>(make: (name: HistogramName) => T): Record<HistogramNam
 
 type Counters = { -readonly [K in keyof EngineStats["counters"]]: EngineStats["counters"][K] };
 
+/** See the head of this file. */
 export class EngineMetrics {
   readonly #histograms: Readonly<Record<HistogramName, Histogram>>;
   readonly #requests: Record<RequestEnd, number> = { stop: 0, length: 0, abort: 0, error: 0, expired: 0, rejected: 0 };
@@ -86,7 +87,7 @@ export class EngineMetrics {
       this.#histograms.iteration_tokens_total.observe(report.tokens);
       this.#histograms.iteration_seconds.observe(report.stepMs / 1000);
     }
-    for (const event of report.events) this.#event(event);
+    for (const event of report.events) this.event(event);
     if (report.drafts !== undefined) this.#drafts = addDraftCounts([...this.#drafts, ...report.drafts]);
   }
 
@@ -119,7 +120,8 @@ export class EngineMetrics {
     });
   }
 
-  #event(event: SequenceEvent): void {
+  /** Books what happened to one sequence. */
+  event(event: SequenceEvent): void {
     switch (event.kind) {
       case "admit":
         this.#counters.prefixQueries += event.queries;

@@ -35,6 +35,8 @@ export interface FleetNames {
   /** LoadReport, told. */
   load(instance: string): string;
   readonly loads: string;
+  /** FleetMoveView, told by sources of moves. */
+  readonly moves: string;
   /** StreamMessages for one request of a router; it listens to `inboxes`. */
   inbox(router: string, request: string): string;
   inboxes(router: string): string;
@@ -65,6 +67,7 @@ export function fleetNames(fleet: string = DEFAULT_FLEET): FleetNames {
     anyQueue: "instances",
     load: (instance) => `${prefix}.load.${subjectWord(instance)}`,
     loads: `${prefix}.load.*`,
+    moves: `${prefix}.moves`,
     inbox: (router, request) => `${prefix}.inbox.${subjectWord(router)}.${subjectWord(request)}`,
     inboxes: (router) => `${prefix}.inbox.${subjectWord(router)}.*`,
     instances: `punctual_${fleet}_instances`,

@@ -1,0 +1,392 @@
+/**
+ * All instances of one model as one engine: to a server it is an `Engine` like any other, computed elsewhere. Made by `Fleet`
+ * when the first instance of a model comes; it stays while there is none, and then refuses with 503.
+ *
+ * Its books are its own: times as its clients saw them. Steps are not told (`watch`): they happen at the instances.
+ */
+import { fail, PunctualError, type Clock, type RandomStream } from "../../core/index.ts";
+import type { FleetRequest } from "../../sched/index.ts";
+import {
+  checkDimensions,
+  EngineMetrics,
+  unitVector,
+  type EmbedOptions,
+  type Engine,
+  type EngineInfo,
+  type EngineState,
+  type EngineStats,
+  type GenerateRequest,
+  type PolicySwitch,
+  type SequenceEvent,
+  type SubmitOptions,
+  type TokenStream,
+} from "../../runtime/index.ts";
+import { createPolicy } from "../../sched/index.ts";
+import { BLOCK_TOKENS, blockIds } from "../routing/prefix-index.ts";
+import type { Route, Router } from "../routing/router.ts";
+import type { AnswerEnd } from "./answer-log.ts";
+import { fleetInfo } from "./fleet-info.ts";
+import { FleetStream, type Choice, type StreamHost } from "./fleet-stream.ts";
+import { fleetRequestId, fromWireError, toWireRequest } from "./from-wire.ts";
+import type { FleetInstance } from "./instance.ts";
+import type { FleetLink } from "./link.ts";
+import type { RouterStats } from "./router-stats.ts";
+
+/** What a router reads and writes a model's texts with. */
+export type FleetFacts = Pick<Engine, "tokenizer" | "dialect" | "config" | "endTokens">;
+
+/** What an engine of a fleet has of its fleet. */
+export interface EngineHost {
+  readonly link: FleetLink;
+  readonly clock: Clock;
+  readonly random: RandomStream;
+  readonly stats: RouterStats;
+  readonly window: number;
+  readonly stallMs: number;
+  readonly recoverMs: number;
+  readonly maxOpen: number;
+  /** Who places requests now. */
+  router(): Router;
+  /** Of that model, gone ones not included; in order of joining. */
+  instances(model: string): readonly FleetInstance<FleetStream>[];
+  find(id: string): FleetInstance<FleetStream> | null;
+  suspect(instance: FleetInstance<FleetStream>): void;
+  /** Where the messages of a request go to; answers a number that no other request of this router has. */
+  register(stream: FleetStream): void;
+  unregister(stream: FleetStream): void;
+  nextNumber(): number;
+}
+
+/** While no instance is heard of in time, one that is there may still speak up within that time, milliseconds. */
+const SILENCE_WAIT_MS = 2000;
+const RETRY_MS = 1000;
+const DEFAULT_GRACE_MS = 10_000;
+const CONTROL_TIMEOUT_MS = 5000;
+
+type Target = FleetInstance<FleetStream>;
+
+/** See the head of this file. */
+export class FleetEngine implements Engine, StreamHost {
+  readonly tokenizer: Engine["tokenizer"];
+  readonly dialect: Engine["dialect"];
+  readonly config: Engine["config"];
+  readonly endTokens: readonly number[];
+  readonly name: string;
+  readonly #host: EngineHost;
+  readonly #metrics = new EngineMetrics();
+  readonly #open = new Set<FleetStream>();
+  readonly #routedBy = new WeakMap<FleetStream, string>();
+  #info: EngineInfo;
+  #restarts = 0;
+  #lastError: string | null = null;
+  #closed = false;
+  #onDrained: (() => void) | null = null;
+  #stopped: Promise<void> | null = null;
+
+  /** @param instances at least one */
+  constructor(host: EngineHost, name: string, facts: FleetFacts, instances: readonly Target[]) {
+    this.#host = host;
+    this.name = name;
+    this.tokenizer = facts.tokenizer;
+    this.dialect = facts.dialect;
+    this.config = facts.config;
+    this.endTokens = facts.endTokens;
+    this.#info = fleetInfo(instances.map(({ card }) => card));
+  }
+
+  get info(): EngineInfo {
+    const instances = this.#host.instances(this.name);
+    if (instances.length > 0) {
+      const { policy } = this.#info;
+      this.#info = { ...fleetInfo(instances.map(({ card }) => card)), policy };
+    }
+    return this.#info;
+  }
+
+  get state(): EngineState {
+    if (this.#closed) return this.#open.size > 0 ? "stopping" : "stopped";
+    return this.#host.instances(this.name).some(({ draining }) => !draining) ? "ready" : "restarting";
+  }
+
+  get link(): FleetLink {
+    return this.#host.link;
+  }
+  get clock(): Clock {
+    return this.#host.clock;
+  }
+  get window(): number {
+    return this.#host.window;
+  }
+  get stallMs(): number {
+    return this.#host.stallMs;
+  }
+  get recoverMs(): number {
+    return this.#host.recoverMs;
+  }
+  /** Requests under way. */
+  get open(): ReadonlySet<FleetStream> {
+    return this.#open;
+  }
+
+  submit(request: GenerateRequest, options: SubmitOptions = {}): TokenStream {
+    this.#check(request);
+    const { link, maxOpen, random, clock } = this.#host;
+    if (this.#open.size >= maxOpen) {
+      this.#metrics.ended("rejected");
+      return fail("queue_full", `${maxOpen} requests are under way already`, { retryAfterMs: RETRY_MS });
+    }
+    const id = fleetRequestId(request.id, link.router, this.#host.nextNumber());
+    const arrived = { ...request, arrivalMs: request.arrivalMs ?? clock.nowMs() };
+    const wire = toWireRequest({ slo: this.#info.defaultSlo, ...arrived }, id, random.uint32());
+    const stream = new FleetStream(this, arrived, wire, blockIds(request.promptTokens), options);
+    this.#open.add(stream);
+    this.#host.register(stream);
+    stream.start();
+    return stream;
+  }
+
+  async embed(tokens: readonly number[], options: EmbedOptions = {}): Promise<Float32Array> {
+    const { embedding } = this.#info;
+    if (embedding === undefined) {
+      return fail("unsupported", `the model '${this.name}' generates text and embeds none`, { param: "model" });
+    }
+    const { dimensions = embedding.width, signal, ...rest } = options;
+    checkDimensions(embedding, dimensions);
+    const request = { ...rest, promptTokens: tokens, maxTokens: 1, embedding: true as const };
+    const stream = this.submit(request, signal === undefined ? {} : { signal });
+    let state: Float32Array | undefined;
+    for await (const event of stream) if (event.kind === "finish") state = event.embedding;
+    if (state === undefined) return fail("deadline_expired", "the deadline passed before the text was embedded");
+    return unitVector(state, dimensions);
+  }
+
+  stats(): EngineStats {
+    const instances = this.#host.instances(this.name);
+    const sum = (of: (instance: Target) => number): number => instances.reduce((total, one) => total + of(one), 0);
+    const pagesTotal = sum(({ card }) => card.totalPages);
+    const pagesUsed = sum(({ report }) => report?.usedPages ?? 0);
+    const counters = this.#metrics.counters();
+    return {
+      name: this.name,
+      state: this.state,
+      running: sum(({ report }) => report?.running ?? 0),
+      waiting: sum(({ report }) => report?.waiting ?? 0) + this.#unplaced(),
+      paused: sum(({ report }) => report?.paused ?? 0),
+      kv: {
+        pagesUsed,
+        pagesTotal,
+        pageTokens: this.#info.pageTokens,
+        usage: pagesTotal === 0 ? 0 : pagesUsed / pagesTotal,
+      },
+      counters: { ...counters, restarts: this.#restarts },
+      slo: this.#metrics.slo(),
+      histograms: this.#metrics.histograms(),
+      limits: {
+        maxRunning: sum(({ card }) => card.maxRunning),
+        maxWaiting: sum(({ card }) => card.maxWaiting),
+        budgetTokens: sum(({ report }) => report?.budgetTokens ?? 0),
+      },
+      calibration: null,
+      speculation: null,
+      phases: null,
+      recording: null,
+      lastError: this.#lastError,
+    };
+  }
+
+  /** Steps happen elsewhere: none is told. */
+  watch(): () => void {
+    return () => undefined;
+  }
+
+  /** Nobody here decides. */
+  async decisions(): Promise<readonly never[]> {
+    return [];
+  }
+
+  /** Nothing here could crash. */
+  crashWorker(): void {
+    fail("unsupported", `the model '${this.name}' is computed by a fleet`);
+  }
+
+  /** Instances may have adapters; this router does not know of them. */
+  get adapters(): readonly never[] {
+    return [];
+  }
+
+  async loadAdapter(): Promise<never> {
+    return fail("unsupported", `the model '${this.name}' is computed by a fleet: load adapters at its instances`);
+  }
+
+  async unloadAdapter(): Promise<never> {
+    return this.loadAdapter();
+  }
+
+  /** At every instance. @throws PunctualError as an engine does; engine_failed when one does not answer. */
+  async setPolicy(policy: string): Promise<PolicySwitch> {
+    createPolicy(policy);
+    const instances = this.#host.instances(this.name);
+    if (instances.length === 0) this.#nobody();
+    const ask = async ({ id }: Target): Promise<void> => {
+      const reply = await this.link.ask(id, { kind: "policy", policy }, CONTROL_TIMEOUT_MS);
+      if (reply.kind === "failed") throw fromWireError(reply.error);
+    };
+    await Promise.all(instances.map(ask));
+    const previous = this.#info.policy;
+    this.#info = { ...this.#info, policy };
+    return { policy, previous, atMs: this.clock.nowMs() };
+  }
+
+  stop({ graceMs = DEFAULT_GRACE_MS }: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs);
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop({ graceMs: 0 });
+  }
+
+  choose(stream: FleetStream, tried: ReadonlySet<number>): Choice {
+    const nowMs = this.clock.nowMs();
+    const there = this.#host.instances(this.name);
+    const able = there.filter((instance) => !tried.has(instance.index) && instance.accepts(nowMs));
+    const router = this.#host.router();
+    const route = router.route(
+      this.#described(stream, nowMs),
+      able.map(({ load }) => load),
+      nowMs,
+    );
+    if (route.kind !== "to") return this.#nowhere(route, stream, there, tried);
+    const instance = able.find(({ index }) => index === route.load.index)!;
+    if (!this.#routedBy.has(stream)) {
+      this.#routedBy.set(stream, router.name);
+      this.#host.stats.placed(router.name);
+    }
+    return { kind: "to", instance, placement: instance.prefix.place(stream.blocks) };
+  }
+
+  find(id: string): Target | null {
+    return this.#host.find(id);
+  }
+
+  suspect(instance: Target): void {
+    this.#host.suspect(instance);
+  }
+
+  book(event: SequenceEvent): void {
+    this.#metrics.event(event);
+  }
+
+  ended(stream: FleetStream, end: AnswerEnd): void {
+    this.#open.delete(stream);
+    this.#host.unregister(stream);
+    if (end.kind === "finish") this.#learn(stream, end.finish.usage.cachedTokens);
+    else if (end.kind === "error") this.#lastError = end.code;
+    if (this.#open.size === 0) this.#onDrained?.();
+  }
+
+  /** An instance of it is gone. */
+  lostInstance(): void {
+    this.#restarts += 1;
+  }
+
+  /** What the answer says of the cache, and what it has left there. */
+  #learn(stream: FleetStream, cachedTokens: number): void {
+    const { instance, placement, log, request } = stream;
+    if (instance !== null) {
+      if (placement !== null) instance.prefix.correct(placement, Math.floor(cachedTokens / BLOCK_TOKENS));
+      instance.prefix.place(blockIds([...request.promptTokens, ...stream.generated]));
+    }
+    const router = this.#routedBy.get(stream);
+    if (router === undefined) return;
+    const ttftMs = log.firstTokenMs === null ? null : log.firstTokenMs - log.arrivalMs;
+    this.#host.stats.finished(router, ttftMs, request.promptTokens.length, cachedTokens);
+  }
+
+  #described(stream: FleetStream, nowMs: number): FleetRequest {
+    const { slo, promptTokens } = stream.request;
+    const generated = stream.generated.length;
+    return {
+      promptTokens: promptTokens.length + generated,
+      hashIds: stream.blocks,
+      blockTokens: BLOCK_TOKENS,
+      // What has been accepted is not refused any more.
+      ...(slo === undefined || generated > 0 ? {} : { slo }),
+      waitedMs: nowMs - stream.log.arrivalMs,
+    };
+  }
+
+  #nowhere(
+    route: Exclude<Route, { kind: "to" }>,
+    stream: FleetStream,
+    there: readonly Target[],
+    tried: ReadonlySet<number>,
+  ): Choice {
+    switch (route.kind) {
+      case "too-long": {
+        const message = `the prompt has ${stream.request.promptTokens.length} tokens, more than the cache of any instance holds`;
+        return nowhere(new PunctualError("context_length_exceeded", message, { param: "promptTokens" }), 0);
+      }
+      case "refused": {
+        const { reason, retryAfterMs } = route;
+        return nowhere(new PunctualError("deadline_unattainable", reason, { retryAfterMs }), 0);
+      }
+      case "nobody": {
+        const silent = there.some((instance) => !instance.draining && !tried.has(instance.index));
+        const waitMs = stream.recovering ? this.recoverMs : silent ? SILENCE_WAIT_MS : 0;
+        return nowhere(this.#nobodyError(), waitMs);
+      }
+      default:
+        return route satisfies never;
+    }
+  }
+
+  #check(request: GenerateRequest): void {
+    if (this.#closed) fail("shutting_down", "the router is stopping");
+    const embeds = this.#info.embedding !== undefined;
+    if (embeds !== (request.embedding === true)) {
+      const why = embeds ? "embeds text and does not generate any" : "generates text and embeds none";
+      fail("unsupported", `the model '${this.name}' ${why}`, { param: "model" });
+    }
+    if (request.promptTokens.length === 0) fail("invalid_request", "the prompt is empty", { param: "promptTokens" });
+    if (this.#host.instances(this.name).length === 0) this.#nobody();
+    const { contextTokens } = this.info;
+    if (request.promptTokens.length >= contextTokens) {
+      const message = `the prompt has ${request.promptTokens.length} tokens, the context ${contextTokens}`;
+      fail("context_length_exceeded", message, { param: "promptTokens" });
+    }
+  }
+
+  #nobody(): never {
+    throw this.#nobodyError();
+  }
+
+  #nobodyError(): PunctualError {
+    const message = `no instance of the model '${this.name}' takes requests at the moment`;
+    return new PunctualError("engine_failed", message, { retryAfterMs: RETRY_MS });
+  }
+
+  #unplaced(): number {
+    let count = 0;
+    for (const { instance } of this.#open) if (instance === null) count += 1;
+    return count;
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    this.#closed = true;
+    if (this.#open.size > 0 && graceMs > 0) {
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.#onDrained = resolve;
+        timer = setTimeout(resolve, graceMs);
+      });
+      clearTimeout(timer);
+      this.#onDrained = null;
+    }
+    for (const stream of this.#open) stream.fail(new PunctualError("shutting_down", "the router is stopping"));
+  }
+}
+
+function nowhere(error: PunctualError, waitMs: number): Choice {
+  return { kind: "nowhere", error, waitMs };
+}

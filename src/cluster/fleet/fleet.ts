@@ -1,0 +1,372 @@
+/**
+ * A router's fleet: every model that instances on its bus serve, as an engine. It watches who is there, hears loads and
+ * streams, tells instances that it lives, and shows itself to a console.
+ *
+ *   await using fleet = await Fleet.join({ bus, onModel: (engine) => server.add(engine) });
+ *
+ * Nothing of a fleet is kept here that instances do not know as well: a router that is restarted finds everything again.
+ * Requests of one that died are cancelled by their instances.
+ */
+import { createRandom, fail, type Clock, type RandomStream } from "../../core/index.ts";
+import {
+  fleetMoveViewSchema,
+  FLEET_VIEW_LIMITS,
+  type FleetDrainAnswer,
+  type FleetMoveAnswer,
+  type FleetRouterAnswer,
+  type FleetView,
+  type FleetViewSource,
+  type InstanceCard,
+  type LoadReport,
+  type StreamMessage,
+} from "../../protocol/index.ts";
+import { z } from "zod";
+import { liveClock, type Engine } from "../../runtime/index.ts";
+import type { Bus, BusSubscription } from "../bus/types.ts";
+import { fetchFacts } from "../registry/facts.ts";
+import { fleetNames, type FleetNames } from "../registry/names.ts";
+import { InstanceRegistry, type GoneReason } from "../registry/registry.ts";
+import { Router, DEFAULT_ROUTER } from "../routing/router.ts";
+import { decodeMessage } from "../wire.ts";
+import { FleetEngine, type EngineHost, type FleetFacts } from "./fleet-engine.ts";
+import type { FleetStream } from "./fleet-stream.ts";
+import { instanceView, requestView } from "./fleet-view.ts";
+import { fromWireError } from "./from-wire.ts";
+import { FleetInstance } from "./instance.ts";
+import { FleetLink } from "./link.ts";
+import { MoveBook } from "./move-book.ts";
+import { RouterStats } from "./router-stats.ts";
+import type { FleetOptions } from "./types.ts";
+
+type Target = FleetInstance<FleetStream>;
+
+const TICK_MS = 50;
+/** Instances cancel what belongs to a router that they have not heard of for several of these. */
+const ALIVE_MS = 2000;
+/** An instance with open requests that is silent for so long is asked whether it is there. */
+const SILENT_MS = 800;
+const CONTROL_TIMEOUT_MS = 5000;
+/** A model whose facts could not be read is tried again after so long. */
+const FACTS_RETRY_MS = 1000;
+const DEFAULTS = { window: 256, stallMs: 30_000, recoverMs: 10_000, maxOpen: 10_000, forgetMs: 600_000 };
+
+/** See the head of this file. Made by `join`, ended by `stop`. */
+export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly random: RandomStream;
+  readonly stats = new RouterStats();
+  readonly window: number;
+  readonly stallMs: number;
+  readonly recoverMs: number;
+  readonly maxOpen: number;
+  readonly link: FleetLink;
+  readonly #options: FleetOptions;
+  readonly #bus: Bus;
+  readonly #names: FleetNames;
+  readonly #moves = new MoveBook();
+  readonly #instances = new Map<string, Target>();
+  readonly #streams = new Map<string, FleetStream>();
+  readonly #engines = new Map<string, FleetEngine>();
+  /** Facts by id: read once, however many instances have them. */
+  readonly #facts = new Map<string, Promise<FleetFacts>>();
+  /** When the last instance of a model went. */
+  readonly #emptySinceMs = new Map<string, number>();
+  readonly #undo: (() => void)[] = [];
+  readonly #startedMs: number;
+  #router: Router;
+  #registry: InstanceRegistry | null = null;
+  #nextIndex = 0;
+  #nextNumber = 0;
+  #aliveMs = -Infinity;
+  #stopped: Promise<void> | null = null;
+
+  private constructor(options: FleetOptions) {
+    const { bus, clock = liveClock } = options;
+    this.#options = options;
+    this.#bus = bus;
+    this.clock = clock;
+    this.#startedMs = clock.nowMs();
+    this.random = options.random ?? createRandom(`${clock.nowMs()}`, "router");
+    const limits = { ...DEFAULTS, ...options };
+    this.window = limits.window;
+    this.stallMs = limits.stallMs;
+    this.recoverMs = limits.recoverMs;
+    this.maxOpen = limits.maxOpen;
+    this.#names = fleetNames(options.fleet);
+    this.name = this.#names.fleet;
+    this.#router = new Router(options.router ?? DEFAULT_ROUTER, this.random.fork("routing"));
+    const id = options.id ?? `router-${this.random.fork("id").uint32().toString(36)}`;
+    const handlers = {
+      load: (report: LoadReport) => this.#instances.get(report.id)?.heard(report, clock.nowMs()),
+      stream: (message: StreamMessage) => this.#onStream(message),
+    };
+    this.link = new FleetLink(bus, this.#names, id, handlers, (message) => this.#log(message));
+  }
+
+  /**
+   * Resolves when every instance that is there is known; `onModel` follows as vocabularies are read.
+   * @throws PunctualError invalid_request (a name), unavailable (the bus), unsupported (a bus without directories).
+   */
+  static async join(options: FleetOptions): Promise<Fleet> {
+    const fleet = new Fleet(options);
+    try {
+      await fleet.#start();
+      return fleet;
+    } catch (error) {
+      await fleet.stop({ graceMs: 0 });
+      throw error;
+    }
+  }
+
+  /** Every model that is or was there, in order of appearance. */
+  get engines(): readonly Engine[] {
+    return [...this.#engines.values()];
+  }
+
+  /** Instances that are there now. */
+  get size(): number {
+    return this.#instances.size;
+  }
+
+  /**
+   * Resolves when that model is served, or any when none is named.
+   * @throws PunctualError request_timeout
+   */
+  async ready(model?: string, timeoutMs = 30_000): Promise<Engine> {
+    const untilMs = this.clock.nowMs() + timeoutMs;
+    for (;;) {
+      const engine = model === undefined ? this.engines[0] : this.#engines.get(model);
+      if (engine?.state === "ready") return engine;
+      if (this.clock.nowMs() > untilMs) {
+        return fail("request_timeout", `no instance of ${model ?? "any model"} came within ${timeoutMs} ms`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    }
+  }
+
+  router(): Router {
+    return this.#router;
+  }
+
+  instances(model: string): readonly Target[] {
+    return [...this.#instances.values()].filter(({ card }) => card.model === model);
+  }
+
+  find(id: string): Target | null {
+    return this.#instances.get(id) ?? null;
+  }
+
+  suspect(instance: Target): void {
+    void this.#registry?.suspect(instance.id);
+  }
+
+  register(stream: FleetStream): void {
+    this.#streams.set(stream.request.id, stream);
+  }
+
+  unregister(stream: FleetStream): void {
+    this.#streams.delete(stream.request.id);
+  }
+
+  nextNumber(): number {
+    return this.#nextNumber++;
+  }
+
+  view(): FleetView {
+    const nowMs = this.clock.nowMs();
+    const { moving } = this.#moves;
+    const streams = [...this.#streams.values()];
+    const shown = streams.slice(0, FLEET_VIEW_LIMITS.requests);
+    const instances = [...this.#instances.values()].slice(0, FLEET_VIEW_LIMITS.instances);
+    const modelOf = new Map(Array.from(this.#engines.values(), ({ open, name }) => [open, name] as const));
+    const model = (stream: FleetStream): string => {
+      for (const [open, name] of modelOf) if (open.has(stream)) return name;
+      return "";
+    };
+    return {
+      kind: "fleet",
+      name: this.name,
+      bus: { kind: this.#bus.kind, status: this.#bus.status },
+      upMs: nowMs - this.#startedMs,
+      instances: instances.map((instance) => instanceView(instance, nowMs)),
+      requests: shown.map((stream) => requestView(stream, model(stream), moving, nowMs)),
+      omittedRequests: streams.length - shown.length,
+      ...this.#moves.view(nowMs, (request) => this.#streams.get(request)?.id ?? request.replace(/~[^~]*$/, "")),
+      routers: this.stats.views(this.#router.name).slice(0, FLEET_VIEW_LIMITS.routers),
+    };
+  }
+
+  async drain(id: string): Promise<FleetDrainAnswer> {
+    const instance = this.find(id) ?? fail("not_found", `There is no instance '${id}'.`);
+    const reply = await this.link.ask(id, { kind: "drain" }, CONTROL_TIMEOUT_MS);
+    if (reply.kind === "failed") throw fromWireError(reply.error);
+    const { running = 0, waiting = 0 } = instance.report ?? {};
+    return { id, state: "draining", running, waiting };
+  }
+
+  async move(request: string, to: string): Promise<FleetMoveAnswer> {
+    const stream = [...this.#streams.values()].find(({ id }) => id === request);
+    if (stream === undefined) return fail("not_found", `There is no open request '${request}'.`);
+    if (this.find(to) === null) return fail("not_found", `There is no instance '${to}'.`);
+    const from = stream.instance?.id;
+    if (from === undefined) return fail("unsupported", `The request '${request}' is at no instance at the moment.`);
+    const body = { kind: "move", requestId: stream.request.id, to, reason: "asked" };
+    const reply = await this.link.ask(from, { kind: "extension", name: "migration", body }, CONTROL_TIMEOUT_MS);
+    if (reply.kind === "failed") throw fromWireError(reply.error);
+    const answer = reply.kind === "extension" ? moveAnswer.safeParse(reply.body) : null;
+    if (answer?.success !== true) return fail("unsupported", `The instance '${from}' cannot move requests.`);
+    return { id: answer.data.migration, request, from, to };
+  }
+
+  setRouter(router: string): FleetRouterAnswer {
+    const previous = this.#router.name;
+    if (router !== previous) this.#router = new Router(router, this.random.fork("routing"));
+    return { router, previous };
+  }
+
+  /** Ends the router: open requests may finish for `graceMs` (0 when absent), the others end with `shutting_down`. */
+  stop(options: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#stopped ??= this.#stop(options.graceMs ?? 0);
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #start(): Promise<void> {
+    const { heartbeats } = this.#options;
+    const nowMs = (): number => this.clock.nowMs();
+    this.#undo.push(this.#bus.onStatus((status) => status === "connected" && this.#reconnected()));
+    this.#undo.push(subscribed(this.#bus.subscribe(this.#names.moves, ({ data }) => this.#onMove(data))));
+    this.#registry = await InstanceRegistry.open({
+      bus: this.#bus,
+      names: this.#names,
+      clock: this.clock,
+      log: (message) => this.#log(message),
+      listener: {
+        joined: (card) => {
+          this.#instances.set(card.id, new FleetInstance(this.#nextIndex++, card, nowMs(), heartbeats));
+          this.#emptySinceMs.delete(card.model);
+          void this.#introduce(card);
+        },
+        changed: (card) => this.#instances.get(card.id)?.renewed(card),
+        gone: (card, why) => this.#onGone(card, why),
+      },
+    });
+    this.#tick();
+    const timer = setInterval(() => this.#tick(), TICK_MS).unref();
+    this.#undo.push(() => clearInterval(timer));
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    await Promise.all(Array.from(this.#engines.values(), (engine) => engine.stop({ graceMs })));
+    for (const step of this.#undo.splice(0)) step();
+    this.link[Symbol.dispose]();
+    await this.#registry?.[Symbol.asyncDispose]();
+  }
+
+  /** Reads what a model's texts are made of, unless it is known, and serves it. */
+  async #introduce(card: InstanceCard): Promise<void> {
+    const { model } = card;
+    const known = this.#facts.get(card.facts.id);
+    const reading = known ?? fetchFacts(this.#bus, this.#names, card);
+    if (known === undefined) this.#facts.set(card.facts.id, reading);
+    try {
+      const facts = await reading;
+      const instances = this.instances(model);
+      if (this.#stopped !== null || this.#engines.has(model) || instances.length === 0) return;
+      const engine = new FleetEngine(this, model, facts, instances);
+      this.#engines.set(model, engine);
+      this.#options.onModel?.(engine);
+    } catch (error) {
+      this.#facts.delete(card.facts.id);
+      this.#log(`The vocabulary of ${model} could not be read from ${card.id}: ${String(error)}`);
+      setTimeout(() => {
+        const again = this.#instances.get(card.id)?.card;
+        if (this.#stopped === null && again !== undefined) void this.#introduce(again);
+      }, FACTS_RETRY_MS).unref();
+    }
+  }
+
+  #onStream(message: StreamMessage): void {
+    const stream = this.#streams.get(message.requestId);
+    if (stream !== undefined) return stream.receive(message);
+    // Over here, or of an earlier life of this router: nobody waits for it.
+    const { instance, requestId } = message;
+    if (message.kind === "events" || message.kind === "error") {
+      const last = message.kind === "error" ? message.index : message.firstIndex + message.events.length - 1;
+      this.link.tell(instance, { kind: "ack", requestId, nextIndex: last + 1, window: 0 });
+      if (message.kind === "events" && message.events.at(-1)?.kind === "finish") return;
+    }
+    if (message.kind !== "error") this.link.tell(instance, { kind: "cancel", requestId });
+  }
+
+  #onMove(data: Uint8Array): void {
+    try {
+      this.#moves.heard(decodeMessage(fleetMoveViewSchema, data), this.clock.nowMs());
+    } catch (error) {
+      this.#log(`A move cannot be read: ${String(error)}`);
+    }
+  }
+
+  #onGone(card: InstanceCard, why: GoneReason): void {
+    const instance = this.#instances.get(card.id);
+    if (instance === undefined) return;
+    instance.gone = true;
+    this.#instances.delete(card.id);
+    if (this.instances(card.model).length === 0) this.#emptySinceMs.set(card.model, this.clock.nowMs());
+    if (why !== "left") this.#engines.get(card.model)?.lostInstance();
+    for (const stream of instance.open) stream.lost(instance, `it ${WHY[why]}`);
+  }
+
+  /** What was said meanwhile is lost: every stream is asked for again. */
+  #reconnected(): void {
+    this.#aliveMs = -Infinity;
+    this.#tick();
+    for (const stream of this.#streams.values()) stream.askAgain();
+  }
+
+  #tick(): void {
+    const nowMs = this.clock.nowMs();
+    if (nowMs - this.#aliveMs >= ALIVE_MS) {
+      this.#aliveMs = nowMs;
+      this.link.tellAll({ kind: "alive", router: this.link.router });
+    }
+    for (const stream of this.#streams.values()) stream.tick(nowMs);
+    for (const instance of this.#instances.values()) {
+      if (instance.open.size > 0 && nowMs - (instance.beats.lastMs ?? nowMs) > SILENT_MS) this.suspect(instance);
+    }
+    const { forgetMs } = { ...DEFAULTS, ...this.#options };
+    for (const [model, sinceMs] of this.#emptySinceMs) {
+      if (nowMs - sinceMs > forgetMs) this.#forget(model);
+    }
+  }
+
+  #forget(model: string): void {
+    this.#emptySinceMs.delete(model);
+    const engine = this.#engines.get(model);
+    if (engine === undefined || engine.open.size > 0) return;
+    this.#engines.delete(model);
+    void engine.stop({ graceMs: 0 });
+    this.#options.onModelGone?.(model);
+  }
+
+  #log(message: string): void {
+    this.#options.log?.(message);
+  }
+}
+
+const moveAnswer = z.object({ migration: z.string().min(1).max(FLEET_VIEW_LIMITS.idCharacters) });
+
+const WHY: Readonly<Record<GoneReason, string>> = {
+  left: "has left",
+  expired: "was not heard of for too long",
+  dead: "is not there any more",
+  restarted: "has been restarted",
+};
+
+function subscribed(subscription: BusSubscription): () => void {
+  return () => subscription.unsubscribe();
+}

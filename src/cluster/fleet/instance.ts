@@ -1,0 +1,166 @@
+/**
+ * One instance as its router knows it: its card, its last word about its load, how punctual it is, what its cache probably
+ * holds and which requests of this router are there.
+ */
+import type { InstanceCard, LoadReport } from "../../protocol/index.ts";
+import { costFromPoints, type CostEstimate, type InstanceLoad, type PromptBlocks } from "../../sched/index.ts";
+import { Heartbeats, type HeartbeatOptions } from "../routing/heartbeats.ts";
+import { BLOCK_TOKENS, PrefixIndex } from "../routing/prefix-index.ts";
+
+/** See the head of this file. @typeParam R a request of this router */
+export class FleetInstance<R> {
+  /** Of the router, never given twice: a restarted instance is another one. */
+  readonly index: number;
+  readonly prefix: PrefixIndex;
+  readonly beats: Heartbeats;
+  /** Requests that are there, as far as this router knows. */
+  readonly open = new Set<R>();
+  /** Its lease has ended, or it was found dead. */
+  gone = false;
+  #card: InstanceCard;
+  #report: LoadReport | null = null;
+  #load: InstanceLoad;
+  /** What was sent there since its last word, which cannot speak of it. */
+  readonly #sent = new Map<R, { readonly pages: number; readonly tokens: number }>();
+  /** What has ended there since its last word, which still speaks of it. */
+  readonly #ended = { requests: 0, pages: 0 };
+
+  constructor(index: number, card: InstanceCard, nowMs: number, heartbeats: HeartbeatOptions = {}) {
+    this.index = index;
+    this.#card = card;
+    this.prefix = new PrefixIndex(Math.floor((card.totalPages * card.pageTokens) / BLOCK_TOKENS));
+    this.beats = new Heartbeats(nowMs, heartbeats);
+    this.#load = this.#loadAt();
+  }
+
+  get id(): string {
+    return this.#card.id;
+  }
+
+  get card(): InstanceCard {
+    return this.#card;
+  }
+
+  /** Null before the first. */
+  get report(): LoadReport | null {
+    return this.#report;
+  }
+
+  /** As dispatchers see it: its last word, with what was sent since and has not ended, without what has ended since. */
+  get load(): InstanceLoad {
+    if (this.#sent.size === 0 && this.#ended.requests === 0) return this.#load;
+    let { waitingPages, waitingTokens } = this.#load;
+    for (const { pages, tokens } of this.#sent.values()) {
+      waitingPages += pages;
+      waitingTokens += tokens;
+    }
+    return {
+      ...this.#load,
+      waiting: this.#load.waiting + this.#sent.size,
+      waitingPages,
+      waitingTokens,
+      running: Math.max(0, this.#load.running - this.#ended.requests),
+      usedPages: Math.max(0, this.#load.usedPages - this.#ended.pages),
+    };
+  }
+
+  /** A request goes there. @param tokens of it, and how many of them are probably cached */
+  enter(request: R, tokens: number, cachedTokens: number): void {
+    this.open.add(request);
+    const pages = Math.ceil(tokens / this.#card.pageTokens);
+    this.#sent.set(request, { pages, tokens: Math.max(1, tokens - cachedTokens) });
+  }
+
+  /** It is not there any more. @param tokens that it had */
+  leave(request: R, tokens: number): void {
+    this.open.delete(request);
+    if (this.#sent.delete(request)) return;
+    this.#ended.requests += 1;
+    this.#ended.pages += Math.ceil(tokens / this.#card.pageTokens);
+  }
+
+  get draining(): boolean {
+    return this.#card.state === "draining" || this.#report?.state === "draining";
+  }
+
+  renewed(card: InstanceCard): void {
+    const changed = card.state !== this.#card.state;
+    this.#card = card;
+    if (changed) this.#load = this.#loadAt();
+  }
+
+  /** Its load, unless a younger one came before. */
+  heard(report: LoadReport, nowMs: number): void {
+    if (this.#report !== null && report.sequence <= this.#report.sequence) return;
+    this.#report = report;
+    this.beats.heard(nowMs);
+    this.#sent.clear();
+    this.#ended.requests = 0;
+    this.#ended.pages = 0;
+    this.#load = this.#loadAt();
+  }
+
+  /** May it be given something new? */
+  accepts(nowMs: number): boolean {
+    return !this.gone && !this.draining && this.#card.role !== "decode" && this.beats.trusted(nowMs);
+  }
+
+  #loadAt(): InstanceLoad {
+    const { totalPages, pageTokens, maxRunning, role } = this.#card;
+    const { draining } = this;
+    const known = this.#report ?? { ...UNKNOWN, totalPages, pageTokens, budgetTokens: null };
+    const cost = costOf(this.#report);
+    return {
+      index: this.index,
+      role: role === "any" ? "both" : role,
+      state: draining ? "draining" : "serving",
+      accepting: !draining,
+      waiting: known.waiting,
+      running: known.running,
+      waitingTokens: known.waitingTokens,
+      prefillTokens: known.prefillTokens,
+      usedPages: known.usedPages,
+      totalPages: known.totalPages,
+      pageTokens: known.pageTokens,
+      waitingPages: known.waitingPages,
+      headPages: known.headPages,
+      answerTokens: known.answerTokens,
+      urgent: known.urgent,
+      urgentWaiting: known.urgentWaiting,
+      urgentWaitingPages: known.urgentWaitingPages,
+      outgoing: known.outgoing,
+      incoming: known.incoming,
+      ...(cost === null ? {} : { cost }),
+      ...(known.budgetTokens ? { limits: { budgetTokens: known.budgetTokens, maxRunning } } : {}),
+      cachedTokens: (request) => this.#cachedTokens(request),
+    };
+  }
+
+  #cachedTokens({ promptTokens, hashIds = [] }: PromptBlocks): number {
+    // The last token is always computed: somebody has to say what comes next.
+    return Math.min(promptTokens - 1, this.prefix.match(hashIds) * BLOCK_TOKENS);
+  }
+}
+
+/** An instance that has not said anything yet. */
+const UNKNOWN = {
+  waiting: 0,
+  running: 0,
+  waitingTokens: 0,
+  prefillTokens: 0,
+  usedPages: 0,
+  waitingPages: 0,
+  headPages: 0,
+  answerTokens: null,
+  urgent: 0,
+  urgentWaiting: 0,
+  urgentWaitingPages: 0,
+  outgoing: 0,
+  incoming: 0,
+} as const;
+
+function costOf(report: LoadReport | null): CostEstimate | null {
+  const points = report?.costs ?? [];
+  if (points.length === 0) return null;
+  return costFromPoints(points.map(({ tokens, stepMs }) => [tokens, stepMs] as const));
+}
