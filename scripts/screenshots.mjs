@@ -13,23 +13,70 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const out = join(root, "screenshots");
 const images = join(root, "docs/images");
 const SIZES = { wide: { width: 1280, height: 860 }, narrow: { width: 390, height: 844 } };
-const README = ["chat-wide-light", "deadlines-wide-dark", "plan-wide-light", "papers-wide-light"];
+const README = ["chat-wide-light", "deadlines-wide-dark", "plan-wide-light", "papers-wide-light", "fleet-wide-dark"];
 const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
 
-function startServer() {
-  const child = spawn(process.execPath, ["dist/cli/main.js", "serve", "--port", "0"], { cwd: root });
-  const url = new Promise((resolve, reject) => {
+/** A command of ours, and what it has printed that matches. */
+function start(args, pattern, command = process.execPath, own = ["dist/cli/main.js"]) {
+  const child = spawn(command, [...own, ...args], { cwd: root });
+  const found = new Promise((resolve, reject) => {
     let text = "";
     const read = (chunk) => {
       text += chunk;
-      const match = /http:\/\/[\w.[\]:]+:\d+/.exec(text);
+      const match = pattern.exec(text);
       if (match !== null) resolve(match[0]);
     };
     child.stdout.on("data", read);
     child.stderr.on("data", read);
-    child.once("exit", (code) => reject(new Error(`the server ended with ${code}:\n${text}`)));
+    child.once("exit", (code) => reject(new Error(`${args.join(" ")} ended with ${code}:\n${text}`)));
   });
-  return { child, url };
+  return { child, found };
+}
+
+const URL_PRINTED = /http:\/\/[\w.[\]:]+:\d+/;
+
+/** A nats-server, three workers and a router on this machine: the fleet that the Fleet page shows. */
+async function startFleet() {
+  const folder = mkdtempSync(join(tmpdir(), "punctual-screenshots-nats-"));
+  const port = 20_000 + (process.pid % 10_000);
+  const bus = ["--bus", `nats://127.0.0.1:${port}`];
+  const flags = ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", folder];
+  const nats = start(flags, /Server is ready/, "nats-server", []);
+  await nats.found;
+  const workers = ["one", "two", "three"].map((id) =>
+    start(["worker", ...bus, "--model", "punctual-small", "--id", id, "--kv-pages", "96", "--threads", "1"], /serves/),
+  );
+  await Promise.all(workers.map(({ found }) => found));
+  const router = start(["serve", ...bus, "--port", "0"], URL_PRINTED);
+  const stop = () => {
+    for (const { child } of [router, ...workers, nats]) child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { url: await router.found, stop };
+}
+
+/** Long answers, and now and then one that is sent to another worker. */
+function fleetLoad(url) {
+  let i = 0;
+  const ask = async () => {
+    const prompt = QUESTIONS[i++ % QUESTIONS.length];
+    const body = { model: "punctual-small", prompt, max_tokens: 400, temperature: 1, seed: i, ignore_eos: true };
+    const answer = await fetch(`${url}/v1/completions`, { method: "POST", body: JSON.stringify(body) });
+    await answer.text();
+  };
+  const move = async () => {
+    const { requests, instances } = await (await fetch(`${url}/admin/fleet`)).json();
+    const open = requests.find(({ state, answerTokens }) => state === "running" && answerTokens < 200);
+    const to = instances.find(({ id }) => id !== open?.instance);
+    if (open === undefined || to === undefined) return;
+    const body = JSON.stringify({ request: open.id, to: to.id });
+    await fetch(`${url}/admin/fleet/moves`, { method: "POST", body });
+  };
+  const timers = [
+    setInterval(() => void ask().catch(() => undefined), 150),
+    setInterval(() => void move().catch(() => undefined), 600),
+  ];
+  return () => timers.forEach((timer) => clearInterval(timer));
 }
 
 const QUESTIONS = [
@@ -82,6 +129,10 @@ const SCENES = {
     await page.waitForTimeout(500);
   },
   deadlines: (page) => page.waitForTimeout(6000),
+  fleet: async (page) => {
+    await page.locator(".fl-card").nth(2).waitFor();
+    await page.waitForTimeout(5000);
+  },
   plan: (page) =>
     page
       .getByRole("status")
@@ -93,7 +144,7 @@ const SCENES = {
   api: (page) => page.getByRole("button", { name: "Send" }).waitFor(),
 };
 
-async function shoot(url, width, theme) {
+async function shoot(url, fleetUrl, width, theme) {
   const profile = mkdtempSync(join(tmpdir(), "punctual-screenshots-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: "/usr/bin/chromium",
@@ -106,7 +157,7 @@ async function shoot(url, width, theme) {
   try {
     for (const [route, prepare] of Object.entries(SCENES)) {
       const page = await context.newPage();
-      await page.goto(`${url}/#/${route}`);
+      await page.goto(`${route === "fleet" ? fleetUrl : url}/#/${route}`);
       await prepare(page);
       const name = `${route.replace("/", "-")}-${width}-${theme}`;
       await page.screenshot({ path: join(out, `${name}.png`) });
@@ -120,14 +171,18 @@ async function shoot(url, width, theme) {
 }
 
 mkdirSync(out, { recursive: true });
-const { child, url } = startServer();
-const address = await url;
-const stopLoad = load(address);
+const server = start(["serve", "--port", "0"], URL_PRINTED);
+const fleet = await startFleet();
+const url = await server.found;
+const stops = [load(url), fleetLoad(fleet.url)];
 try {
-  for (const width of Object.keys(SIZES)) for (const theme of ["light", "dark"]) await shoot(address, width, theme);
+  for (const width of Object.keys(SIZES)) {
+    for (const theme of ["light", "dark"]) await shoot(url, fleet.url, width, theme);
+  }
   mkdirSync(images, { recursive: true });
   for (const name of README) copyFileSync(join(out, `${name}.png`), join(images, `${name}.png`));
 } finally {
-  stopLoad();
-  child.kill("SIGTERM");
+  for (const stop of stops) stop();
+  fleet.stop();
+  server.child.kill("SIGTERM");
 }

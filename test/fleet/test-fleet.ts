@@ -63,6 +63,7 @@ export class TestFleet implements AsyncDisposable {
   router: TestProcess;
   url = "";
   readonly #routerFlags: readonly string[];
+  #replaced = 0;
 
   private constructor(dir: string, nats: TestNatsServer, routerBus: FaultProxy, routerFlags: readonly string[]) {
     this.dir = dir;
@@ -85,7 +86,7 @@ export class TestFleet implements AsyncDisposable {
     try {
       await Promise.all(Object.entries(workers).map(([id, options]) => fleet.startWorker(id, options)));
       await fleet.routerReady();
-      await fleet.until((view) => Object.keys(workers).every((id) => isServing(view, id)));
+      await fleet.whole();
     } catch (error) {
       await fleet[Symbol.asyncDispose]();
       throw error;
@@ -93,7 +94,7 @@ export class TestFleet implements AsyncDisposable {
     return fleet;
   }
 
-  /** Starts a worker, anew under its old id too, and waits until it says that it serves. */
+  /** Starts a worker, and waits until it says that it serves. */
   async startWorker(id: string, { role = "any", kvPages = 512, more = [] }: WorkerOptions = {}): Promise<TestWorker> {
     const bus = await FaultProxy.start(this.nats.port, () => natsSplitter());
     const kvPort = await freePort();
@@ -112,7 +113,6 @@ export class TestFleet implements AsyncDisposable {
     };
     const process = TestProcess.start(id, ["worker", ...argumentsOf(flags), ...more]);
     const worker = { id, process, bus, kv };
-    await this.#forget(id);
     this.workers.set(id, worker);
     await process.printed(/serves/);
     return worker;
@@ -122,6 +122,35 @@ export class TestFleet implements AsyncDisposable {
     const worker = this.workers.get(id);
     if (worker === undefined) throw new Error(`there is no worker '${id}'`);
     return worker;
+  }
+
+  /** The id of a living worker that is not this one. */
+  other(than: string): string {
+    const id = [...this.workers.keys()].find((known) => known !== than && this.worker(known).process.isRunning);
+    if (id === undefined) throw new Error(`there is no worker but '${than}'`);
+    return id;
+  }
+
+  /** Another worker in place of one that has died, under an id of its own: the old one may still be leased. */
+  async replaceWorker(id: string, options: WorkerOptions = {}): Promise<void> {
+    await this.#forget(id);
+    this.#replaced += 1;
+    await this.startWorker(`${id.split("_")[0]}_${this.#replaced}`, options);
+  }
+
+  /** Waits until the router knows exactly the workers that live, and takes all of them for serving. */
+  async whole(): Promise<FleetView> {
+    const living = [...this.workers.keys()].toSorted();
+    return this.until(({ instances }) => {
+      const serving = instances.filter(({ state }) => state !== "gone");
+      return (
+        serving.every(({ state }) => state === "serving") &&
+        serving
+          .map(({ id }) => id)
+          .toSorted()
+          .join() === living.join()
+      );
+    });
   }
 
   /** Starts the router again on its old port, over what it has left. */
@@ -241,11 +270,6 @@ export class TestFleet implements AsyncDisposable {
     await worker.bus[Symbol.asyncDispose]();
     await worker.kv[Symbol.asyncDispose]();
   }
-}
-
-/** True when a view says that an instance takes requests. */
-export function isServing(view: FleetView, id: string): boolean {
-  return view.instances.some((instance) => instance.id === id && instance.state === "serving");
 }
 
 function argumentsOf(flags: Readonly<Record<string, string | number>>): string[] {

@@ -31,7 +31,7 @@ export function Alone(): JSX.Element {
         </div>
         <ol class="fl-commands">
           {FLEET_COMMANDS.map(({ where, command }) => (
-            <li key={command}>
+            <li key={where}>
               <span class="soft small">{where}</span>
               <pre>
                 <code>{command}</code>

@@ -1,0 +1,53 @@
+/**
+ * The stages of a live migration as a proxy sees them go by: messages between two workers over the bus, frames of pages over
+ * TCP. A test can wait for one, let it arrive or not, and act at that moment.
+ */
+import type { Frame } from "./frames.ts";
+import type { Rule, Verdict } from "./fault-proxy.ts";
+import type { TestFleet, TestWorker } from "./test-fleet.ts";
+
+/** In the order in which they come; `pages` is the first frame of keys and values. */
+export const STAGES = ["offer", "accepted", "reserve", "reserved", "pages", "commit", "adopted"] as const;
+/** A stage of a migration. */
+export type Stage = (typeof STAGES)[number];
+
+/** What the target says; the source says the others. */
+const OF_TARGET: ReadonlySet<Stage> = new Set(["accepted", "reserved", "adopted"]);
+const KIND_AT = 5;
+const PAGES_KIND = 2;
+
+/** Between which workers something moves. */
+export interface Way {
+  readonly source: string;
+  readonly target: string;
+}
+
+/**
+ * Acts when the first message of a stage passes. Resolves then; other rules of the proxies that it passes are replaced until
+ * then. @param verdict what becomes of that message
+ */
+export function atStage(fleet: TestFleet, way: Way, stage: Stage, verdict: Verdict, act: () => void): Promise<void> {
+  const [source, target] = [fleet.worker(way.source), fleet.worker(way.target)];
+  return new Promise((resolve) => {
+    let isSeen = false;
+    const rule: Rule = (frame) => {
+      if (isSeen || !isOf(frame, stage)) return "pass";
+      isSeen = true;
+      for (const proxy of watched(stage, source, target)) proxy.rule = () => "pass";
+      act();
+      resolve();
+      return verdict;
+    };
+    for (const proxy of watched(stage, source, target)) proxy.rule = rule;
+  });
+}
+
+function watched(stage: Stage, source: TestWorker, target: TestWorker): readonly TestWorker["bus"][] {
+  if (stage === "pages") return [source.kv, target.kv];
+  return [OF_TARGET.has(stage) ? target.bus : source.bus];
+}
+
+function isOf({ bytes, kind, payload }: Frame, stage: Stage): boolean {
+  if (stage === "pages") return bytes[KIND_AT] === PAGES_KIND;
+  return kind.endsWith("PUB") && payload.includes('"migration"') && payload.includes(`"kind":"${stage}"`);
+}
