@@ -3,6 +3,7 @@
  * docs/claims.md are drawn from this list and nothing else.
  */
 import { llumnix } from "./29-llumnix.ts";
+import { cacheGen } from "./32-cachegen.ts";
 import { distServe } from "./13-distserve.ts";
 import { jitServe } from "./16-jitserve.ts";
 import { fastgen } from "./26-fastgen.ts";
@@ -47,6 +48,7 @@ export const CLAIMS: readonly Claim[] = [
   jitServe,
   fastgen,
   llumnix,
+  cacheGen,
   geb,
   semiPd,
   kernelBandwidth,

@@ -61,3 +61,19 @@ export type { CodedPages, FrameCodec, KvAddress, KvResource, KvSink, KvSource, K
 export { startSource, stepSource, type SourceAction, type SourceConfig, type SourceEvent } from "./migration/source.ts";
 export { freshTarget, stepTarget, type TargetAction, type TargetEvent } from "./migration/target.ts";
 export { MIGRATION_MODES, type MigrationMode, type StayReason } from "./migration/types.ts";
+export {
+  choicesOf,
+  chooseChunk,
+  costOf,
+  GoodputMeter,
+  LINK_CAUTION,
+  loadMs,
+  type ChunkChoice,
+  type ChunkOffer,
+  type Decision,
+  type LoadProgress,
+} from "./codec/controller.ts";
+export { playLoad, transferMs, type LinkTrace, type LoadRecord, type LoadStrategy } from "./codec/link.ts";
+export { CHUNK_TOKENS, PrefixStore, type PrefixStoreOptions } from "./contexts/prefix-store.ts";
+export { ContextStore, type ContextStoreOptions, type ContextStoreStats } from "./contexts/store.ts";
+export { chunkPlaces, levelName, parseLevel, type ChunkPlace, type NamedContext } from "./contexts/types.ts";

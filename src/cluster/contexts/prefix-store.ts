@@ -1,0 +1,114 @@
+/**
+ * Prefixes of an engine in a context store and back: what its cache had to give up, or what another instance computed.
+ * Only exact chunks enter the cache that everybody shares; others only under a salt, where requests have to ask for them.
+ */
+import { assert } from "../../core/index.ts";
+import type { SequenceTransfers } from "../../runtime/index.ts";
+import type { CodecLevel, KvCodec } from "../codec/codec.ts";
+import type { ContextStore } from "./store.ts";
+import { chunkPlaces, levelName, type ChunkPlace } from "./types.ts";
+
+/** Tokens of a chunk when nothing else is said: the unit in which levels change and things are evicted. */
+export const CHUNK_TOKENS = 64;
+
+/** What a prefix store works on. */
+export interface PrefixStoreOptions {
+  readonly transfers: Pick<SequenceTransfers, "readPrefix" | "installPrefix">;
+  readonly codec: KvCodec;
+  readonly store: ContextStore;
+  /** A multiple of the page size; 64 when absent. */
+  readonly chunkTokens?: number;
+}
+
+/** Saves and restores prefixes. Calls may overlap; each is exact by itself. */
+export class PrefixStore {
+  readonly #options: PrefixStoreOptions;
+  readonly #chunkTokens: number;
+
+  constructor(options: PrefixStoreOptions) {
+    this.#options = options;
+    this.#chunkTokens = options.chunkTokens ?? CHUNK_TOKENS;
+    assert(this.#chunkTokens % options.codec.shape.pageTokens === 0, "chunks are whole pages");
+  }
+
+  /** The chunks of a prefix. */
+  places(tokens: readonly number[]): ChunkPlace[] {
+    return chunkPlaces(tokens, this.#chunkTokens, this.#options.codec.shape.pageTokens);
+  }
+
+  /**
+   * Keeps as much of the prefix as the engine has cached, at every level that is asked for; what is there already is not
+   * read again. @returns tokens of the prefix that are in the store now.
+   */
+  async save(tokens: readonly number[], levels: readonly CodecLevel[] = [{ variant: "lossless" }]): Promise<number> {
+    const { transfers, codec, store } = this.#options;
+    const places = this.places(tokens);
+    const isKept = (place: ChunkPlace): boolean =>
+      levels.every((level) => store.levels(place)?.has(levelName(level)) === true);
+    if (places.every(isKept)) return endOf(places);
+    const reader = await transfers.readPrefix(tokens);
+    if (reader === null)
+      return endOf(
+        places.slice(
+          0,
+          places.findIndex((place) => !isKept(place)),
+        ),
+      );
+    try {
+      let kept = 0;
+      for (const place of places) {
+        const end = place.firstPosition + place.tokens.length;
+        if (!isKept(place)) {
+          if (end > reader.tokens) break;
+          const first = place.firstPosition / reader.pageTokens;
+          const pages = await reader.read(first, Math.ceil(place.tokens.length / reader.pageTokens));
+          const chunk = { pages, tokens: place.tokens.length, firstPosition: place.firstPosition };
+          for (const level of levels) await store.put(place, levelName(level), codec.encode(chunk, level));
+        }
+        kept = end;
+      }
+      return kept;
+    } finally {
+      await reader.release();
+    }
+  }
+
+  /**
+   * Puts what the store has of a prefix into the engine's cache, beyond what is cached already.
+   * @param options level: lossless when absent, which is everybody's; any other needs a `salt`, under which it will be
+   * @returns leading tokens that are cached now
+   */
+  async restore(
+    tokens: readonly number[],
+    options: { readonly level?: CodecLevel; readonly salt?: string } = {},
+  ): Promise<number> {
+    const { transfers, codec, store } = this.#options;
+    const { level = { variant: "lossless" }, salt = "" } = options;
+    assert(level.variant === "lossless" || salt !== "", "only exact pages enter the exact cache");
+    const under = salt === "" ? {} : { salt };
+    let cached = await this.#cached(tokens, under);
+    for (const place of this.places(tokens)) {
+      const end = place.firstPosition + place.tokens.length;
+      if (end <= cached) continue;
+      const bytes = await store.get(place, levelName(level));
+      if (bytes === null) break;
+      const { pages } = codec.decode(bytes);
+      const first = place.firstPosition / codec.shape.pageTokens;
+      const { installedTokens } = await transfers.installPrefix(tokens.slice(0, end), pages, { ...under, first });
+      cached = Math.max(cached, installedTokens);
+      if (installedTokens < end) break; // no more room
+    }
+    return cached;
+  }
+
+  async #cached(tokens: readonly number[], under: { readonly salt?: string }): Promise<number> {
+    const reader = await this.#options.transfers.readPrefix(tokens, under);
+    await reader?.release();
+    return reader?.tokens ?? 0;
+  }
+}
+
+function endOf(places: readonly ChunkPlace[]): number {
+  const last = places.at(-1);
+  return last === undefined ? 0 : last.firstPosition + last.tokens.length;
+}
