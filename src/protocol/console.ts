@@ -26,6 +26,8 @@ export const CONSOLE_LIMITS = {
   traces: 500,
   /** Emission times kept of one request; later ones are counted in `omittedTokens`. */
   traceTokens: 4096,
+  /** Checked drafts kept of one request; later ones are counted in `omittedDrafts`. */
+  traceDrafts: 2048,
   /** Prompt chunks kept of one request; later ones are counted in `omittedChunks`. */
   traceChunks: 1024,
   /** Interruptions kept of one request. */
@@ -130,6 +132,11 @@ export const promptChunkSchema = z.object({ startMs: moment, durationMs: ms, tok
 /** A piece of a prompt that one step computed. */
 export type PromptChunk = z.infer<typeof promptChunkSchema>;
 
+/** A draft that one step checked: `accepted` of its `tokens` were said, and then the model's own next token. */
+export const draftCheckSchema = z.object({ atMs: moment, tokens: count, accepted: count });
+/** A draft that one step checked. */
+export type DraftCheck = z.infer<typeof draftCheckSchema>;
+
 /** The life of one request, as GET /admin/requests/{id} answers it. */
 export const requestTraceSchema = z.object({
   ...requestFields,
@@ -140,6 +147,9 @@ export const requestTraceSchema = z.object({
   /** When the step that made each token ended, in order; the first `CONSOLE_LIMITS.traceTokens` of them. */
   tokenMs: z.array(moment),
   omittedTokens: count,
+  /** Drafts that its steps checked, in order; absent when nothing was drafted for it. */
+  drafts: z.array(draftCheckSchema).optional(),
+  omittedDrafts: count.optional(),
   interruptions: z.array(interruptionSchema),
   /** How it fared; null until it has ended, and when the engine could not say. */
   outcome: z
@@ -162,7 +172,10 @@ export const stepRecordSchema = z.object({
   durationMs: ms,
   /** Of prompts, and of what was computed again. */
   prefillTokens: count,
+  /** Computed to be said. */
   decodeTokens: count,
+  /** Drafted, computed and not said; absent when there were none. */
+  rejectedTokens: count.optional(),
   /** Sequences that advanced. */
   sequences: count,
   /** What a step should hold at most. */

@@ -97,6 +97,7 @@ export {
   type FamilyPoint,
   type HeldOutScore,
   type HelloEvent,
+  type DraftCheck,
   type Interruption,
   type LiveEvent,
   type LiveModel,

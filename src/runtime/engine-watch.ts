@@ -55,11 +55,13 @@ export class EngineWatch {
     const { trace, tokens, stepMs, atMs, preemptions } = report;
     // A step that was under way when tracing began has no rows.
     if (this.#steps.size === 0 || trace === undefined || trace.sequences === 0) return;
+    const { rejectedTokens = 0 } = trace;
     const step: WatchedStep = {
       startMs: atMs - stepMs,
       durationMs: stepMs,
       prefillTokens: trace.prefillTokens,
-      decodeTokens: Math.max(0, tokens - trace.prefillTokens),
+      decodeTokens: Math.max(0, tokens - trace.prefillTokens - rejectedTokens),
+      ...(rejectedTokens === 0 ? {} : { rejectedTokens }),
       sequences: trace.sequences,
       budgetTokens,
       preempted: preemptions,
@@ -78,6 +80,10 @@ export class EngineWatch {
     const chunks = trace?.chunks ?? [];
     for (let i = 0; i + 1 < chunks.length; i += 2) {
       this.#requests.get(chunks[i]!)?.chunk(startMs, stepMs, chunks[i + 1]!);
+    }
+    const drafts = trace?.drafts ?? [];
+    for (let i = 0; i + 2 < drafts.length; i += 3) {
+      this.#requests.get(drafts[i]!)?.drafted?.(atMs, drafts[i + 1]!, drafts[i + 2]!);
     }
     let ended = false;
     for (const event of events) {

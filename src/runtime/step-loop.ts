@@ -443,7 +443,7 @@ export class StepLoop {
     const row = (at: number): Promise<TokenScores> => executor.wholeRow(index, at);
     const verified = await verify(sequence, draft, scores, row, drafting.randomOf(sequence));
     drafting.settle(sequence, draft, verified.accepted, verified.judged);
-    this.#tracer?.drafted(sequence.spec.seq, draft.tokens.length, verified.accepted);
+    this.#tracer?.drafted(sequence.spec.seq, draft.tokens.length, verified.accepted, verified.taken.length);
     this.#computed(sequence, Math.max(1, verified.taken.length));
     sequence.pages.truncate(sequence.computed);
     this.#commit(sequence);

@@ -17,6 +17,8 @@ export interface StepTrace {
   readonly chunks: readonly number[];
   /** Drafts that were checked: number, tokens, and how many of them were said, three by three; absent when there were none. */
   readonly drafts?: readonly number[];
+  /** Of the step's tokens, those of drafts that were not said; absent when there were none. */
+  readonly rejectedTokens?: number;
   /** Gave their pages back before the step. */
   readonly preempted: readonly number[];
   /** Taken from the queue, not for the first time. */
@@ -34,6 +36,7 @@ export class StepTracer {
   #sequences = 0;
   #chunks: number[] | null = null;
   #drafts: number[] | null = null;
+  #rejectedTokens = 0;
   #preempted: number[] | null = null;
   #resumed: number[] | null = null;
 
@@ -50,8 +53,10 @@ export class StepTracer {
     }
   }
 
-  drafted(seq: number, tokens: number, accepted: number): void {
+  /** @param said tokens of the row's scores, the one behind the draft included; where an answer ends there is none behind it */
+  drafted(seq: number, tokens: number, accepted: number, said: number): void {
     (this.#drafts ??= []).push(seq, tokens, accepted);
+    this.#rejectedTokens += tokens + 1 - Math.max(1, said);
   }
 
   preempted(seq: number): void {
@@ -71,7 +76,9 @@ export class StepTracer {
       preempted: this.#preempted ?? NONE,
       resumed: this.#resumed ?? NONE,
       ...(this.#drafts === null ? {} : { drafts: this.#drafts }),
+      ...(this.#rejectedTokens === 0 ? {} : { rejectedTokens: this.#rejectedTokens }),
     };
+    this.#rejectedTokens = 0;
     this.#prefillTokens = 0;
     this.#sequences = 0;
     this.#chunks = null;

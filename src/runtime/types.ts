@@ -334,6 +334,8 @@ export interface RequestObserver {
   admitted(atMs: number, cachedTokens: number): void;
   /** A step computed so many tokens of its prompt, or of what it has to compute again. */
   chunk(startMs: number, durationMs: number, tokens: number): void;
+  /** A step that ended then had checked a draft of so many tokens, and said so many of them; told before its tokens. */
+  drafted?(atMs: number, tokens: number, accepted: number): void;
   /** The step that made its next token ended. */
   token(atMs: number): void;
   /** It gave its pages back: for others, or because its reader is slow. */
@@ -348,7 +350,10 @@ export interface WatchedStep {
   readonly durationMs: number;
   /** Of prompts, and of what was computed again. */
   readonly prefillTokens: number;
+  /** Computed to be said. */
   readonly decodeTokens: number;
+  /** Drafted, computed and not said; absent when there were none. */
+  readonly rejectedTokens?: number;
   /** Sequences that advanced. */
   readonly sequences: number;
   /** Most tokens that a step should hold. */

@@ -94,6 +94,32 @@ describe.each(ARRANGEMENTS)("%s", (_name, options) => {
     expect(steps).toHaveLength(before);
   });
 
+  test.runIf(options.phases === undefined)("drafts are told, and what is drafted in vain is no decode", async () => {
+    await using engine = await startChecked({ ...options, speculation: { method: "ngram", adaptive: false } });
+    const steps: WatchedStep[] = [];
+    engine.watch((step) => steps.push(step));
+    const checks = Array.from({ length: 6 }, () => [] as { tokens: number; accepted: number }[]);
+    const answers = await Promise.all(
+      checks.map((own, i) => {
+        const observer = {
+          ...life(),
+          drafted: (_: number, tokens: number, accepted: number) => own.push({ tokens, accepted }),
+        };
+        return collect(engine.submit(request(i, { maxTokens: 60, sampling: { temperature: 0 } }), { observer }));
+      }),
+    );
+    await until(engine, (s) => s.running === 0);
+    const total = (of: (step: WatchedStep) => number): number => steps.reduce((sum, step) => sum + of(step), 0);
+    const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
+    for (const [i, { finish }] of answers.entries()) {
+      const { acceptedTokens = 0, rejectedTokens = 0 } = finish.usage.drafts ?? {};
+      expect(sum(checks[i]!.map(({ accepted }) => accepted))).toBe(acceptedTokens);
+      expect(sum(checks[i]!.map(({ tokens, accepted }) => tokens - accepted))).toBe(rejectedTokens);
+    }
+    expect(total((s) => s.rejectedTokens ?? 0)).toBeGreaterThan(0);
+    expect(total((s) => s.decodeTokens)).toBe(sum(answers.map(({ tokens }) => tokens.length - 1)));
+  });
+
   test("preemptions have a beginning and an end", async () => {
     await using engine = await startChecked({ ...options, kvPages: options.phases === "disaggregated" ? 44 : 22 });
     const lives = Array.from({ length: 10 }, () => life());

@@ -1,16 +1,19 @@
 /**
  * The timeline under an answer: above, a stem for every gap between tokens, as high as the gap is long; below, a bar of
- * what happened when; upright lines where something is due. The same in words stands beneath it.
+ * what happened when, and below that a lane of drafts where there were any: accepted tokens up, rejected ones down; upright
+ * lines where something is due. The same in words stands beneath it.
  */
 import type { ComponentChildren, JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import "./timeline.css";
 import { countOf, formatMs } from "../lib/format.ts";
 import {
+  draftAt,
   nearestStem,
   timelineFacts,
   timelineShape,
   verdictOf,
+  type DraftBar,
   type Timeline,
   type Span,
   type Stem,
@@ -23,6 +26,10 @@ const BASE = 44;
 const BAR_TOP = 49;
 const BAR_HEIGHT = 8;
 const HEIGHT = 58;
+/** The lane of drafts, where there is one: its middle line, and what half of it is high. */
+const LANE_MIDDLE = 72;
+const LANE_HALF = 10;
+const HEIGHT_WITH_LANE = 84;
 
 /** The timeline of one answer. */
 export function TimelineView({ timeline }: { readonly timeline: Timeline }): JSX.Element | null {
@@ -45,7 +52,7 @@ export function TimelineView({ timeline }: { readonly timeline: Timeline }): JSX
         <DueLabels shape={shape} timeline={timeline} />
       </div>
       <figcaption>
-        <Facts timeline={timeline} stem={stem} />
+        <Facts timeline={timeline} stem={stem} draft={stem === null ? null : draftAt(shape.drafts, stem)} />
       </figcaption>
     </figure>
   );
@@ -65,10 +72,17 @@ function Drawing(props: {
   readonly label: string;
 }): JSX.Element {
   const { shape, stem, label } = props;
-  const { stems, spans, firstToken, ttftTarget, deadline, tpotTarget } = shape;
+  const { stems, spans, drafts, firstToken, ttftTarget, deadline, tpotTarget } = shape;
+  const height = drafts.length === 0 ? HEIGHT : HEIGHT_WITH_LANE;
   const tpotY = tpotTarget === null ? null : BASE - tpotTarget * (BASE - 4);
   return (
-    <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={label}>
+    <svg
+      class={drafts.length === 0 ? undefined : "tl-tall"}
+      viewBox={`0 0 ${WIDTH} ${height}`}
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={label}
+    >
       <path class="tl-base" d={`M0 ${BASE}H${WIDTH}`} />
       {tpotY === null ? null : <path class="tl-pace" d={`M0 ${tpotY}H${WIDTH}`} />}
       <rect class="tl-empty" x="0" y={BAR_TOP} width={WIDTH} height={BAR_HEIGHT} />
@@ -83,11 +97,28 @@ function Drawing(props: {
         class={stems.length > 120 ? "tl-stem tl-late tl-thin" : "tl-stem tl-late"}
         d={stemPath(stems.filter(({ isLate }) => isLate))}
       />
-      {firstToken === null ? null : <path class="tl-first" d={`M${x(firstToken)} 4V${HEIGHT}`} />}
-      {ttftTarget === null ? null : <path class="tl-due tl-soft" d={`M${x(ttftTarget)} 0V${HEIGHT}`} />}
-      {deadline === null ? null : <path class="tl-due" d={`M${x(deadline)} 0V${HEIGHT}`} />}
-      {stem === null ? null : <path class="tl-looked" d={`M${x(stem.at)} 0V${HEIGHT}`} />}
+      {drafts.length === 0 ? null : <DraftLane drafts={drafts} />}
+      {firstToken === null ? null : <path class="tl-first" d={`M${x(firstToken)} 4V${height}`} />}
+      {ttftTarget === null ? null : <path class="tl-due tl-soft" d={`M${x(ttftTarget)} 0V${height}`} />}
+      {deadline === null ? null : <path class="tl-due" d={`M${x(deadline)} 0V${height}`} />}
+      {stem === null ? null : <path class="tl-looked" d={`M${x(stem.at)} 0V${height}`} />}
     </svg>
+  );
+}
+
+function DraftLane({ drafts }: { readonly drafts: readonly DraftBar[] }): JSX.Element {
+  const thin = drafts.length > 120 ? " tl-thin" : "";
+  const path = (of: (bar: DraftBar) => number): string =>
+    drafts
+      .filter((bar) => of(bar) !== 0)
+      .map((bar) => `M${x(bar.at)} ${LANE_MIDDLE}V${(LANE_MIDDLE - of(bar) * LANE_HALF).toFixed(1)}`)
+      .join("");
+  return (
+    <>
+      <path class="tl-base" d={`M0 ${LANE_MIDDLE}H${WIDTH}`} />
+      <path class={`tl-accepted${thin}`} d={path(({ up }) => up)} />
+      <path class={`tl-rejected${thin}`} d={path(({ down }) => -down)} />
+    </>
   );
 }
 
@@ -126,9 +157,15 @@ function DueLabel(props: { readonly at: number; readonly text: string; readonly 
   );
 }
 
-function Facts({ timeline, stem }: { readonly timeline: Timeline; readonly stem: Stem | null }): JSX.Element {
+function Facts(props: {
+  readonly timeline: Timeline;
+  readonly stem: Stem | null;
+  readonly draft: DraftBar | null;
+}): JSX.Element {
+  const { timeline, stem, draft } = props;
   const facts = timelineFacts(timeline);
-  const { targets, promptTokens, cachedTokens, chunks, answerTokens, tokenMs, source, interruptions } = timeline;
+  const { targets, promptTokens, cachedTokens, chunks, answerTokens, tokenMs, source, interruptions, drafted } =
+    timeline;
   const verdict = verdictOf(timeline);
   const due = (ms: number | undefined): string => (ms === undefined ? "" : ` of ${formatMs(ms)}`);
   const items: ComponentChildren[] = [];
@@ -155,6 +192,10 @@ function Facts({ timeline, stem }: { readonly timeline: Timeline; readonly stem:
       `${countOf(answerTokens ?? tokenMs.length, "token")}, gap ${formatMs(facts.medianGapMs)}, longest ${formatMs(facts.longestGapMs)}${late}`,
     );
   }
+  if (drafted !== null) {
+    add("accepted", `${drafted.accepted} drafted and taken`);
+    if (drafted.rejected > 0) add("rejected", `${drafted.rejected} drafted in vain`);
+  }
   if (interruptions.length > 0) add("preempted", `${countOf(interruptions.length, "interruption")}`);
   if (facts.totalMs !== null) add(null, `total ${formatMs(facts.totalMs)}${due(targets.deadlineMs)}`);
   if (source === "client" && facts.firstTokenMs !== null) add(null, "as seen by this page");
@@ -165,6 +206,9 @@ function Facts({ timeline, stem }: { readonly timeline: Timeline; readonly stem:
         {told}
         <span>
           token {stem.token} came {formatMs(stem.gapMs)} after the one before
+          {draft === null
+            ? ""
+            : `; of ${countOf(draft.accepted + draft.rejected, "drafted token")} ${draft.accepted} ${draft.accepted === 1 ? "was" : "were"} taken`}
         </span>
       </p>
     );
@@ -181,5 +225,7 @@ function Facts({ timeline, stem }: { readonly timeline: Timeline; readonly stem:
 function summaryOf(timeline: Timeline): string {
   const { firstTokenMs, longestGapMs, totalMs } = timelineFacts(timeline);
   const verdict = verdictOf(timeline)?.text ?? "";
-  return `Timeline. First token after ${formatMs(firstTokenMs)}, longest gap ${formatMs(longestGapMs)}, total ${formatMs(totalMs)}. ${verdict}`;
+  const { drafted } = timeline;
+  const drafts = drafted === null ? "" : ` ${drafted.accepted} drafted tokens taken, ${drafted.rejected} in vain.`;
+  return `Timeline. First token after ${formatMs(firstTokenMs)}, longest gap ${formatMs(longestGapMs)}, total ${formatMs(totalMs)}.${drafts} ${verdict}`;
 }

@@ -2,6 +2,7 @@ import type { RequestTraceBody } from "@protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  draftAt,
   gapsOf,
   nearestStem,
   timelineFacts,
@@ -50,6 +51,34 @@ describe("a timeline", () => {
     });
     expect(timeline.interruptions).toEqual([{ kind: "preempted", fromMs: 40, toMs: 52 }]);
     expect(gapsOf(timeline.tokenMs)).toEqual([8, 8, 24, 8]);
+  });
+
+  test("tells drafts by what became of them, accepted and rejected, one by one and together", () => {
+    expect([timeline.drafts, timeline.drafted]).toEqual([[], null]);
+    const drafts = [
+      { atMs: 1028, tokens: 4, accepted: 1 },
+      { atMs: 1060, tokens: 3, accepted: 3 },
+      { atMs: 1060.02, tokens: 2, accepted: 0 },
+    ];
+    const drafted = timelineOfTrace({ ...TRACE, drafts, omittedDrafts: 0 });
+    expect(drafted.drafts[0]).toEqual({ atMs: 28, accepted: 1, rejected: 3 });
+    expect(drafted.drafted).toEqual({ accepted: 4, rejected: 5 });
+    const shape = timelineShape(drafted)!;
+    expect(shape.drafts.map(({ accepted, rejected }) => [accepted, rejected])).toEqual([
+      [1, 3],
+      [3, 2],
+    ]);
+    for (const { at, up, down } of shape.drafts)
+      for (const share of [at, up, down]) expect(share).toBeLessThanOrEqual(1);
+    expect(Math.max(...shape.drafts.flatMap(({ up, down }) => [up, down]))).toBe(1);
+    const stem = shape.stems.find(({ token }) => token === 2)!;
+    expect(draftAt(shape.drafts, stem)).toBe(shape.drafts[0]);
+    expect(
+      draftAt(
+        shape.drafts,
+        shape.stems.find(({ token }) => token === 3)!,
+      ),
+    ).toBeNull();
   });
 
   test("has its figures", () => {

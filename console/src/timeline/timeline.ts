@@ -3,7 +3,7 @@
  * from arrival to end. Pure; timeline-view.tsx draws it.
  *
  *   |- queue -|- prompt chunks -|first token     gaps            end|          :deadline
- *   0                                                                          1
+ *   0                              drafts: accepted up, rejected down          1
  */
 import type { RequestTraceBody, UsageBody } from "@protocol";
 import { formatMs } from "../lib/format.ts";
@@ -13,6 +13,14 @@ export interface TimelineChunk {
   readonly startMs: number;
   readonly durationMs: number;
   readonly tokens: number;
+}
+
+/** A draft that one step checked, which ended then. */
+export interface TimelineDraft {
+  readonly atMs: number;
+  /** Said as they were drafted. */
+  readonly accepted: number;
+  readonly rejected: number;
 }
 
 /** The life of one answer, from arrival at 0. */
@@ -26,6 +34,10 @@ export interface Timeline {
   readonly tokenMs: readonly number[];
   /** Tokens beyond those in `tokenMs`. */
   readonly omittedTokens: number;
+  /** Drafts that were checked, as far as they are known one by one. */
+  readonly drafts: readonly TimelineDraft[];
+  /** Drafted tokens by what became of them; null when nothing was drafted. */
+  readonly drafted: { readonly accepted: number; readonly rejected: number } | null;
   readonly interruptions: readonly {
     readonly kind: "preempted" | "paused";
     readonly fromMs: number;
@@ -59,6 +71,7 @@ export function timelineOfTrace(trace: RequestTraceBody): Timeline {
     })),
     tokenMs: trace.tokenMs.map(from),
     omittedTokens: trace.omittedTokens,
+    ...draftsOf(trace, from),
     interruptions: trace.interruptions.map(({ kind, atMs, resumedMs }) => ({
       kind,
       fromMs: from(atMs),
@@ -76,14 +89,28 @@ export function timelineOfTrace(trace: RequestTraceBody): Timeline {
   };
 }
 
+function draftsOf(trace: RequestTraceBody, from: (ms: number) => number): Pick<Timeline, "drafts" | "drafted"> {
+  const drafts = (trace.drafts ?? []).map(({ atMs, tokens, accepted }) => {
+    return { atMs: from(atMs), accepted, rejected: tokens - accepted };
+  });
+  const sum = (of: (draft: TimelineDraft) => number): number => drafts.reduce((all, draft) => all + of(draft), 0);
+  const drafted =
+    drafts.length === 0 ? null : { accepted: sum((one) => one.accepted), rejected: sum((one) => one.rejected) };
+  return { drafts, drafted };
+}
+
 /** What the page knows by itself: when pieces came after the request was sent, and the usage at the end. */
 export function timelineOfPage(seenMs: readonly number[], endMs: number | null, usage: UsageBody | null): Timeline {
+  const { accepted_prediction_tokens: accepted = 0, rejected_prediction_tokens: rejected = 0 } =
+    usage?.completion_tokens_details ?? {};
   return {
     source: "client",
     queueEndMs: null,
     chunks: [],
     tokenMs: seenMs.map(round),
     omittedTokens: 0,
+    drafts: [],
+    drafted: accepted + rejected === 0 ? null : { accepted, rejected },
     interruptions: [],
     endMs: endMs === null ? null : round(endMs),
     promptTokens: usage?.prompt_tokens ?? null,
@@ -120,12 +147,22 @@ export interface Stem {
   readonly isLate: boolean;
 }
 
+/** Drafts at one place of the line: how much of the lane's half is accepted and rejected, and how many tokens that is. */
+export interface DraftBar extends TimelineDraft {
+  readonly at: number;
+  /** Shares of half the lane's height. */
+  readonly up: number;
+  readonly down: number;
+}
+
 /** Where everything lies. */
 export interface TimelineShape {
   /** What the whole length stands for. */
   readonly lengthMs: number;
   readonly spans: readonly Span[];
   readonly stems: readonly Stem[];
+  /** Neighbours that would overlap are one. */
+  readonly drafts: readonly DraftBar[];
   readonly firstToken: number | null;
   /** Where the first token is due; null without a target or beyond the end. */
   readonly ttftTarget: number | null;
@@ -162,6 +199,7 @@ export function timelineShape(timeline: Timeline): TimelineShape | null {
     heightMs,
     spans: spansOf(timeline, end, share),
     stems: stemsOf(tokenMs, gaps, targets.tpotMs ?? null, share, heightMs),
+    drafts: draftBars(timeline.drafts, share),
     firstToken: tokenMs.length === 0 ? null : share(tokenMs[0]!),
     ttftTarget: within(targets.ttftMs),
     deadline: within(targets.deadlineMs),
@@ -206,6 +244,29 @@ function stemsOf(
   return stems;
 }
 
+function draftBars(drafts: readonly TimelineDraft[], share: (ms: number) => number): readonly DraftBar[] {
+  const bars: { atMs: number; at: number; accepted: number; rejected: number }[] = [];
+  let slot = -1;
+  for (const { atMs, accepted, rejected } of drafts) {
+    const at = share(atMs);
+    const mine = Math.floor(at * MAX_STEMS);
+    const before = bars.at(-1);
+    if (mine !== slot || before === undefined) bars.push({ atMs, at, accepted, rejected });
+    else {
+      before.accepted += accepted;
+      before.rejected += rejected;
+    }
+    slot = mine;
+  }
+  const most = bars.reduce((tokens, { accepted, rejected }) => Math.max(tokens, accepted, rejected), 1);
+  return bars.map((bar) => ({ ...bar, up: bar.accepted / most, down: bar.rejected / most }));
+}
+
+/** The drafts that were checked where a stem stands, or null. */
+export function draftAt(bars: readonly DraftBar[], stem: Stem): DraftBar | null {
+  return bars.find(({ at }) => Math.abs(at - stem.at) < 1 / MAX_STEMS) ?? null;
+}
+
 /** The stem nearest to a place on the line, or null. */
 export function nearestStem(stems: readonly Stem[], at: number): Stem | null {
   let best: Stem | null = null;
@@ -226,8 +287,9 @@ export interface TimelineFacts {
 
 /** What a timeline says in figures. */
 export function timelineFacts(timeline: Timeline): TimelineFacts {
-  const { tokenMs, chunks, targets, queueEndMs, endMs } = timeline;
-  const gaps = gapsOf(tokenMs);
+  const { tokenMs, chunks, targets, drafts, queueEndMs, endMs } = timeline;
+  // Drafted tokens come together: their gaps of nothing say nothing about the pace.
+  const gaps = gapsOf(tokenMs).filter((gap) => gap > 0 || drafts.length === 0);
   const sorted = gaps.toSorted((a, b) => a - b);
   const target = targets.tpotMs;
   return {

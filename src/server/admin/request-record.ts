@@ -5,6 +5,7 @@
 import { toErrorRecord, type ErrorCode } from "../../core/index.ts";
 import {
   CONSOLE_LIMITS,
+  type DraftCheck,
   type Interruption,
   type PromptChunk,
   type RequestRow,
@@ -24,6 +25,8 @@ interface Trace {
   omittedChunks: number;
   /** Grown as tokens come, up to the limit. */
   tokenMs: Float64Array;
+  readonly drafts: DraftCheck[];
+  omittedDrafts: number;
   readonly interruptions: Interruption[];
   outcome: RequestTraceBody["outcome"];
 }
@@ -62,6 +65,8 @@ export class RequestRecord implements RequestObserver {
     chunks: [],
     omittedChunks: 0,
     tokenMs: new Float64Array(FIRST_TOKENS),
+    drafts: [],
+    omittedDrafts: 0,
     interruptions: [],
     outcome: null,
   };
@@ -114,6 +119,12 @@ export class RequestRecord implements RequestObserver {
     const { chunks } = this.#trace;
     if (chunks.length < CONSOLE_LIMITS.traceChunks) chunks.push({ startMs, durationMs, tokens });
     else this.#trace.omittedChunks += 1;
+  }
+
+  drafted(atMs: number, tokens: number, accepted: number): void {
+    if (this.#trace === null) return;
+    if (this.#trace.drafts.length < CONSOLE_LIMITS.traceDrafts) this.#trace.drafts.push({ atMs, tokens, accepted });
+    else this.#trace.omittedDrafts += 1;
   }
 
   token(atMs: number): void {
@@ -207,7 +218,7 @@ export class RequestRecord implements RequestObserver {
   /** Null when its trace was dropped. */
   trace(): RequestTraceBody | null {
     if (this.#trace === null) return null;
-    const { chunks, omittedChunks, tokenMs, interruptions, outcome } = this.#trace;
+    const { chunks, omittedChunks, tokenMs, drafts, omittedDrafts, interruptions, outcome } = this.#trace;
     const kept = Math.min(this.#answerTokens, CONSOLE_LIMITS.traceTokens);
     // The first piece is computed in the step that takes it from the queue; a preemption moves `scheduledMs` on.
     const startedMs = chunks[0]?.startMs ?? this.#scheduledMs;
@@ -218,6 +229,7 @@ export class RequestRecord implements RequestObserver {
       omittedChunks,
       tokenMs: [...tokenMs.subarray(0, kept)],
       omittedTokens: this.#answerTokens - kept,
+      ...(drafts.length === 0 ? {} : { drafts: [...drafts], omittedDrafts }),
       interruptions: [...interruptions],
       outcome,
     };

@@ -6,7 +6,7 @@ import { assert } from "../../core/index.ts";
 import type { StepRecord } from "../../protocol/index.ts";
 import type { WatchedStep } from "../../runtime/index.ts";
 
-const COLUMNS = 8;
+const COLUMNS = 9;
 const PHASES = ["prefill", "decode"] as const;
 
 /** See the head of this file. */
@@ -42,6 +42,7 @@ export class StepRing {
     this.#rows[at + 5] = step.budgetTokens;
     this.#rows[at + 6] = step.preempted;
     this.#rows[at + 7] = step.phase === undefined ? -1 : PHASES.indexOf(step.phase);
+    this.#rows[at + 8] = step.rejectedTokens ?? 0;
     this.#count += 1;
     this.#prefillTokens += step.prefillTokens;
   }
@@ -58,18 +59,37 @@ export class StepRing {
   }
 
   #step(row: number): StepRecord {
-    const [startMs, durationMs, prefillTokens, decodeTokens, sequences, budgetTokens, preempted, phase] =
-      this.#rows.subarray(row * COLUMNS, (row + 1) * COLUMNS) as unknown as readonly [
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-      ];
-    const step = { startMs, durationMs, prefillTokens, decodeTokens, sequences, budgetTokens, preempted };
+    const [
+      startMs,
+      durationMs,
+      prefillTokens,
+      decodeTokens,
+      sequences,
+      budgetTokens,
+      preempted,
+      phase,
+      rejectedTokens,
+    ] = this.#rows.subarray(row * COLUMNS, (row + 1) * COLUMNS) as unknown as readonly [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    const step = {
+      startMs,
+      durationMs,
+      prefillTokens,
+      decodeTokens,
+      ...(rejectedTokens === 0 ? {} : { rejectedTokens }),
+      sequences,
+      budgetTokens,
+      preempted,
+    };
     return phase < 0 ? step : { ...step, phase: PHASES[phase]! };
   }
 }

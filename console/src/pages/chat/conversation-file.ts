@@ -234,8 +234,8 @@ function readUsage(value: unknown): UsageBody | null {
     completion_tokens_details: {
       reasoning_tokens: numberOf(details["reasoning_tokens"]) ?? 0,
       audio_tokens: 0,
-      accepted_prediction_tokens: 0,
-      rejected_prediction_tokens: 0,
+      accepted_prediction_tokens: numberOf(details["accepted_prediction_tokens"]) ?? 0,
+      rejected_prediction_tokens: numberOf(details["rejected_prediction_tokens"]) ?? 0,
     },
     ...(typeof slo["attained"] !== "boolean"
       ? {}
@@ -249,6 +249,12 @@ function readUsage(value: unknown): UsageBody | null {
           },
         }),
   };
+}
+
+function readDrafted(value: unknown): Timeline["drafted"] {
+  const given = fields(value);
+  const [accepted, rejected] = [numberOf(given["accepted"]), numberOf(given["rejected"])];
+  return accepted === null || rejected === null ? null : { accepted, rejected };
 }
 
 function readTimeline(value: unknown): Timeline | null {
@@ -275,6 +281,14 @@ function readTimeline(value: unknown): Timeline | null {
       })),
     tokenMs: listOf(given["tokenMs"], LIMITS.tokens).map(at),
     omittedTokens: at(given["omittedTokens"]),
+    drafts: listOf(given["drafts"], LIMITS.tokens)
+      .map(fields)
+      .map((draft) => ({
+        atMs: at(draft["atMs"]),
+        accepted: at(draft["accepted"]),
+        rejected: at(draft["rejected"]),
+      })),
+    drafted: readDrafted(given["drafted"]),
     interruptions: listOf(given["interruptions"], LIMITS.spans)
       .map(fields)
       .map((pause) => ({

@@ -8,13 +8,15 @@ import { ColumnRing } from "./series.ts";
 
 describe("steps", () => {
   const ring = new ColumnRing(Object.keys(STEP).length, 100);
-  for (let index = 0; index < 40; index += 1) ring.push(index * 10, [8, index, 4, 4, 32, index === 39 ? 1 : 0]);
+  for (let index = 0; index < 40; index += 1)
+    ring.push(index * 10, [8, index, 4, 4, 32, index === 39 ? 1 : 0, index === 39 ? 2 : 0]);
 
   test("that fit are shown, the newest at the right, against the highest of them or the budget", () => {
     const layout = layoutSteps(ring, 1_000, 100);
     expect(layout.bars).toHaveLength(20);
-    expect(layout.bars.at(-1)).toMatchObject({ row: 39, x: 95, prefill: 39 / 43, decode: 4 / 43, isPreempting: true });
-    expect(layout.topTokens).toBe(43);
+    expect(layout.bars.at(-1)).toMatchObject({ row: 39, x: 95, prefill: 39 / 45, decode: 4 / 45, isPreempting: true });
+    expect(layout.bars.at(-1)!.rejected).toBe(2 / 45);
+    expect(layout.topTokens).toBe(45);
     expect(layout.spanMs).toBe(390 + 8 - 200);
     expect(stepAt(layout, 96)?.row).toBe(39);
     expect(stepAt(layout, 0)?.row).toBe(20);

@@ -1,6 +1,6 @@
 /**
- * Draws the newest steps, one bar each: prompt tokens below, decode tokens above them with a line between, the budget as
- * a stroke over the bar. Steps stand side by side whatever time they took; how long is in the label of the axis.
+ * Draws the newest steps, one bar each: prompt tokens below, decode tokens above them with a line between, drafted tokens
+ * that were not said on top, the budget as a stroke over the bar. Steps stand side by side whatever time they took; how long is in the label of the axis.
  */
 import { STEP } from "./live-model.ts";
 import type { Palette } from "./palette.ts";
@@ -13,6 +13,7 @@ export interface StepBar {
   readonly width: number;
   readonly prefill: number;
   readonly decode: number;
+  readonly rejected: number;
   readonly budget: number;
   readonly isPreempting: boolean;
 }
@@ -38,7 +39,7 @@ export function layoutSteps(steps: ColumnRing, nowMs: number, widthPx: number): 
   for (let row = first; row < end; row += 1) {
     topTokens = Math.max(
       topTokens,
-      steps.value(row, STEP.prefill) + steps.value(row, STEP.decode),
+      steps.value(row, STEP.prefill) + steps.value(row, STEP.decode) + steps.value(row, STEP.rejected),
       steps.value(row, STEP.budget),
     );
   }
@@ -51,6 +52,7 @@ export function layoutSteps(steps: ColumnRing, nowMs: number, widthPx: number): 
       width: PITCH_PX - 1,
       prefill: value(STEP.prefill) / topTokens,
       decode: value(STEP.decode) / topTokens,
+      rejected: value(STEP.rejected) / topTokens,
       budget: value(STEP.budget) / topTokens,
       isPreempting: value(STEP.preempted) > 0,
     });
@@ -67,12 +69,14 @@ export function stepAt(layout: StepLayout, x: number): StepBar | null {
 /** Draws a layout into a plot of that height. */
 export function drawSteps(pen: CanvasRenderingContext2D, layout: StepLayout, heightPx: number, palette: Palette): void {
   const floor = heightPx;
-  for (const { x, width, prefill, decode, budget, isPreempting } of layout.bars) {
-    const [low, high] = [prefill * heightPx, decode * heightPx];
+  for (const { x, width, prefill, decode, rejected, budget, isPreempting } of layout.bars) {
+    const [low, high, vain] = [prefill * heightPx, decode * heightPx, rejected * heightPx];
     pen.fillStyle = palette["series-2"];
     pen.fillRect(x, floor - low, width, low);
     pen.fillStyle = palette.accent;
     pen.fillRect(x, floor - low - high - (low > 0 ? 1 : 0), width, Math.max(high, decode > 0 ? 1.5 : 0));
+    pen.fillStyle = palette.warn;
+    pen.fillRect(x, floor - low - high - vain - 1, width, vain);
     pen.fillStyle = palette.soft;
     pen.fillRect(x, Math.max(0, floor - budget * heightPx), width + 1, 1);
     if (isPreempting) {

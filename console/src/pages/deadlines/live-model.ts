@@ -49,7 +49,15 @@ const RULES: readonly BinRule[] = [
 /** Steps kept per model: more than any screen is wide. */
 export const STEPS_KEPT = 1_024;
 /** Columns of the ring of steps beside their start. */
-export const STEP = { durationMs: 0, prefill: 1, decode: 2, sequences: 3, budget: 4, preempted: 5 } as const;
+export const STEP = {
+  durationMs: 0,
+  prefill: 1,
+  decode: 2,
+  sequences: 3,
+  budget: 4,
+  preempted: 5,
+  rejected: 6,
+} as const;
 
 /** How a class fared within a window. `share` is null when nothing of it ended. */
 export interface ClassGoodput {
@@ -134,6 +142,7 @@ export class ModelLive {
         step.sequences,
         step.budgetTokens,
         step.preempted,
+        step.rejectedTokens ?? 0,
       ]);
     }
   }

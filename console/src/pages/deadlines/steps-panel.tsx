@@ -33,6 +33,12 @@ export function StepsPanel({ model, nowMs }: { readonly model: ModelLive; readon
           <i class="dl-swatch" style={{ background: "var(--series-2)" }} aria-hidden="true" />{" "}
           <span class="soft">prompt tokens, below</span>
         </li>
+        {layout.bars.every(({ rejected }) => rejected === 0) ? null : (
+          <li>
+            <i class="dl-swatch" style={{ background: "var(--warn)" }} aria-hidden="true" />{" "}
+            <span class="soft">drafted in vain, on top</span>
+          </li>
+        )}
         <li>
           <i class="dl-swatch dl-swatch-line" aria-hidden="true" />{" "}
           <span class="soft">budget {formatNumber(model.info.budgetTokens)}</span>
@@ -77,6 +83,7 @@ function stepWords({ steps }: ModelLive, row: number): string {
     countOf(value(STEP.prefill), "prompt token"),
     countOf(value(STEP.sequences), "sequence"),
   ];
+  if (value(STEP.rejected) > 0) parts.push(`${value(STEP.rejected)} drafted in vain`);
   if (value(STEP.preempted) > 0) parts.push(`${value(STEP.preempted)} preempted`);
   return parts.join(" · ");
 }
