@@ -1,5 +1,6 @@
 /**
- * Who is in the fleet: the directory of cards, watched, with leases judged here. An instance is there from its first card
+ * Who is in the fleet: the directory of cards, watched, with leases judged here. Cards that lie there when a reader comes may
+ * be those of the dead: their instances are asked. An instance is there from its first card
  * until it takes it away, its lease runs out, or the bus says that nobody listens where it did.
  *
  * A lease alone needs three seconds to tell that a process was killed. An instance whose card is late is therefore asked,
@@ -61,6 +62,9 @@ export class InstanceRegistry implements AsyncDisposable {
   readonly #undo: (() => void)[] = [];
   /** Until then nobody is taken for dead by silence on the bus: others may still be reconnecting. */
   #patientUntilMs = -Infinity;
+  /** Cards that were there before this reader: of instances, or of the dead of the last half minute. */
+  readonly #unproven = new Map<string, InstanceCard>();
+  #isOpening = true;
   #watch: BusSubscription | null = null;
 
   private constructor(options: RegistryOptions) {
@@ -77,6 +81,8 @@ export class InstanceRegistry implements AsyncDisposable {
     const directory = await bus.keyValue(names.instances, { ttlMs: DIRECTORY_TTL_MS });
     registry.#undo.push(bus.onStatus((status) => registry.#onStatus(status === "connected")));
     registry.#watch = await directory.watch((change) => registry.#onChange(change));
+    registry.#isOpening = false;
+    await registry.#verify();
     const timer = setInterval(() => registry.tick(), TICK_MS).unref();
     registry.#undo.push(() => clearInterval(timer));
     return registry;
@@ -126,6 +132,7 @@ export class InstanceRegistry implements AsyncDisposable {
     if (change.kind === "ready") return;
     if (change.kind === "delete") {
       // It has left, or the broker forgot everything over a restart: only the instance knows.
+      this.#unproven.delete(change.key);
       void this.#ping(change.key, "left");
       return;
     }
@@ -139,8 +146,28 @@ export class InstanceRegistry implements AsyncDisposable {
     if (card.id === change.key) this.#onCard(card, change.revision);
   }
 
+  /** Whoever answers is there; whoever does not is when it puts another card. */
+  async #verify(): Promise<void> {
+    const verify = async (card: InstanceCard): Promise<void> => {
+      if (await this.#answers(card.id)) this.#prove(card);
+    };
+    await Promise.all(Array.from(this.#unproven.values(), verify));
+  }
+
+  #prove(card: InstanceCard): void {
+    if (!this.#unproven.delete(card.id)) return; // another card came meanwhile
+    this.#leases.seen(card.id, -1, this.#clock.nowMs());
+    this.#cards.set(card.id, card);
+    this.#options.listener.joined(card);
+  }
+
   #onCard(card: InstanceCard, revision: number): void {
     const { listener } = this.#options;
+    if (this.#isOpening) {
+      this.#unproven.set(card.id, card);
+      return;
+    }
+    this.#unproven.delete(card.id);
     const known = this.#cards.get(card.id);
     if (known !== undefined && known.startedUnixMs !== card.startedUnixMs) this.#gone(card.id, "restarted");
     this.#leases.seen(card.id, revision, this.#clock.nowMs());
@@ -158,9 +185,19 @@ export class InstanceRegistry implements AsyncDisposable {
   }
 
   async #ping(id: string, reason: GoneReason): Promise<boolean> {
-    const { bus, names } = this.#options;
     const before = this.#cards.get(id);
     if (before === undefined) return false;
+    // What was sent just before a connection ended is neither delivered nor refused: the second question tells.
+    const isThere = (await this.#answers(id)) ?? (await this.#answers(id));
+    if (isThere !== false || this.#clock.nowMs() < this.#patientUntilMs) return true;
+    // Unless another life of it has begun meanwhile.
+    if (this.#cards.get(id)?.startedUnixMs === before.startedUnixMs) this.#gone(id, reason);
+    return this.#cards.has(id);
+  }
+
+  /** False when nobody listens where it did; null when that cannot be said. */
+  async #answers(id: string): Promise<boolean | null> {
+    const { bus, names } = this.#options;
     const message: ControlMessage = { version: FLEET_VERSION, kind: "ping" };
     try {
       const reply = await bus.request(names.control(id), encodeMessage(message), { timeoutMs: PING_MS });
@@ -168,10 +205,7 @@ export class InstanceRegistry implements AsyncDisposable {
       return true;
     } catch (error) {
       const isDeaf = error instanceof PunctualError && error.code === "unavailable" && bus.status === "connected";
-      if (!isDeaf || this.#clock.nowMs() < this.#patientUntilMs) return true;
-      // Unless another life of it has begun meanwhile.
-      if (this.#cards.get(id)?.startedUnixMs === before.startedUnixMs) this.#gone(id, reason);
-      return this.#cards.has(id);
+      return isDeaf ? false : null;
     }
   }
 }

@@ -1,0 +1,243 @@
+/** `punctual worker` as it is used: real processes on a real nats-server, stopped by signals and killed. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { nkeys } from "@nats-io/transport-node";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { TestProcess } from "../../test/fleet/processes.ts";
+import { writeRandomModel } from "../../test/support/model-folder.ts";
+import { TINY } from "../../test/support/tiny.ts";
+import { until } from "../cluster/bus/bus.conformance.ts";
+import { TestNatsServer } from "../cluster/bus/nats-server.conformance.ts";
+import { TestReader } from "../cluster/host/reader.conformance.ts";
+import { connectBus, DurableWork, fetchFacts, fleetNames, InstanceRegistry, type Bus } from "../cluster/index.ts";
+import { FLEET_VERSION, type WireRequest, type WorkMessage } from "../protocol/index.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "punctual-worker-"));
+const model = join(folder, "model");
+const names = fleetNames("cli");
+const patience = new AbortController().signal;
+let server: TestNatsServer;
+let bus: Bus;
+const started: TestProcess[] = [];
+
+beforeAll(async () => {
+  writeRandomModel(model, { ...TINY, maxPositions: 4096 });
+  server = await TestNatsServer.start();
+  bus = await connectBus(server.url);
+});
+
+afterEach(async () => {
+  for (const one of started.splice(0)) {
+    one.kill();
+    await one.ended;
+  }
+});
+
+afterAll(async () => {
+  await bus[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(id: string, more: readonly string[] = [], url = server.url): TestProcess {
+  const flags = [
+    "--bus",
+    url,
+    "--fleet",
+    "cli",
+    "--model",
+    `tiny=${model}`,
+    "--id",
+    id,
+    "--kv-pages",
+    "512",
+    "--exact",
+  ];
+  const environment = { HOME: folder, XDG_CACHE_HOME: join(folder, "cache") };
+  const one = TestProcess.start(id, ["worker", ...flags, ...more], environment);
+  started.push(one);
+  return one;
+}
+
+async function serving(id: string, more: readonly string[] = [], url = server.url): Promise<TestProcess> {
+  const one = start(id, more, url);
+  await one.printed(/serves/);
+  return one;
+}
+
+function request(maxTokens: number): Omit<WireRequest, "id"> {
+  const promptTokens = Array.from({ length: 30 }, (_, i) => 40 + i);
+  return { promptTokens, maxTokens, ignoreEos: true, sampling: { seed: 5 } };
+}
+
+/** Who is in the fleet, and what became of them. */
+async function registry(): Promise<{ registry: InstanceRegistry; told: string[] }> {
+  const told: string[] = [];
+  const opened = await InstanceRegistry.open({
+    bus,
+    names,
+    listener: {
+      joined: ({ id }) => told.push(`joined ${id}`),
+      changed: ({ id, state }) => told.push(`${state} ${id}`),
+      gone: ({ id }, why) => told.push(`${why} ${id}`),
+    },
+  });
+  return { registry: opened, told };
+}
+
+describe("a worker", () => {
+  test("is in the directory, answers over the bus, and ends what it has when it is asked to stop", async () => {
+    const worker = await serving("one");
+    const { registry: fleet, told } = await registry();
+    expect(told).toEqual(["joined one"]);
+    const card = fleet.cards.get("one")!;
+    expect(card).toMatchObject({ model: "tiny", role: "any", totalPages: 512, contextTokens: 4096 });
+    const facts = await fetchFacts(bus, names, card);
+    expect(facts.config.vocabSize).toBe(TINY.vocabSize);
+
+    const reader = new TestReader(bus, names, "streams", { window: 4000 });
+    await reader.submit(names.submitAny("tiny"), request(600));
+    await until(() => reader.events.length > 5);
+    worker.kill("SIGTERM");
+    await worker.printed(/Stopping/);
+    const late = new TestReader(bus, names, "late");
+    expect(await late.submit(names.submit("one"), request(5))).toMatchObject({ error: { code: "shutting_down" } });
+    await reader.end();
+    expect(reader.tokens.length).toBe(600);
+    expect(await worker.ended).toBe(0);
+    expect(told).toEqual(["joined one", "draining one", "left one"]);
+    await fleet[Symbol.asyncDispose]();
+    reader.close();
+    late.close();
+  });
+
+  test("that is killed is missed at once, and the work that it had is done by another", async () => {
+    const first = await serving("first");
+    const { registry: fleet, told } = await registry();
+    const work = await DurableWork.open(bus, names);
+    const message = (id: string, maxTokens: number): WorkMessage => ({
+      version: FLEET_VERSION,
+      request: { ...request(maxTokens), id },
+      ageMs: 0,
+      putUnixMs: Date.now(),
+    });
+    await work.put("tiny", message("work", 3000));
+    const doing = async (): Promise<boolean> => {
+      const ping = { version: FLEET_VERSION, kind: "ping" } as const;
+      const bytes = new TextEncoder().encode(JSON.stringify(ping));
+      const answer = await bus.request(names.control("first"), bytes, { timeoutMs: 20_000 });
+      return (JSON.parse(new TextDecoder().decode(answer.data)) as { running: number }).running > 0;
+    };
+    await until(doing, 60_000);
+    first.kill("SIGKILL");
+    await first.ended;
+    await until(() => told.length > 1);
+    expect(told).toEqual(["joined first", "dead first"]);
+    await serving("second");
+    const result = await work.wait("work", { signal: patience });
+    expect(result).toMatchObject({
+      kind: "finished",
+      instance: "second",
+      attempts: 2,
+      summary: { completionTokens: 3000 },
+    });
+    await fleet[Symbol.asyncDispose]();
+  });
+
+  test("goes on while the broker is killed and started again", async () => {
+    await serving("steady");
+    const { registry: fleet, told } = await registry();
+    const reader = new TestReader(bus, names, "outlives", { window: 4000 });
+    await reader.submit(names.submit("steady"), request(2500));
+    await until(() => reader.events.length > 5);
+    await server.kill();
+    await server.restart();
+    await reader.end(90_000);
+    const other = new TestReader(bus, names, "afterwards", { window: 4000 });
+    await until(async () => {
+      try {
+        return (await other.submit(names.submit("steady"), request(2500))).kind === "accepted";
+      } catch {
+        return false; // it is not connected again yet
+      }
+    });
+    await other.end(90_000);
+    expect(reader.tokens).toEqual(other.tokens);
+    expect(told).toEqual(["joined steady"]);
+    await fleet[Symbol.asyncDispose]();
+    reader.close();
+    other.close();
+  });
+
+  test("a rolling restart loses nothing", async () => {
+    let workers = [await serving("left"), await serving("right")];
+    let count = 0;
+    let isOver = false;
+    const answers: number[] = [];
+    const client = async (name: string): Promise<void> => {
+      while (!isOver) {
+        const reader = new TestReader(bus, names, `${name}-${count++}`, { window: 200 });
+        let reply = await reader.submit(names.submitAny("tiny"), request(60));
+        // Between the word that it drains and its leaving the group, it may still be asked.
+        while (reply.kind === "refused")
+          reply = await reader.submit(names.submitAny("tiny"), request(60), { epoch: count++ });
+        await reader.end();
+        answers.push(reader.error === null ? reader.tokens.length : -1);
+        reader.close();
+      }
+    };
+    const clients = [client("a"), client("b"), client("c")];
+    for (const [i, id] of ["left", "right"].entries()) {
+      const before = answers.length;
+      await until(() => answers.length > before + 2, 60_000);
+      workers[i]!.kill("SIGTERM");
+      expect(await workers[i]!.ended).toBe(0);
+      workers = workers.with(i, await serving(id));
+    }
+    isOver = true;
+    await Promise.all(clients);
+    expect(answers.length).toBeGreaterThan(5);
+    expect(new Set(answers)).toEqual(new Set([60]));
+  });
+});
+
+describe("usage", () => {
+  test("JSON lines, a token in the environment, an address without its secrets", async () => {
+    await using closed = await TestNatsServer.start({ config: 'authorization { token: "s3cret" }' });
+    const refused = start("refused", [], closed.url);
+    expect(await refused.ended).not.toBe(0);
+    expect(refused.output).toMatch(/bus/i);
+    const worker = start("said", ["--json"], closed.url.replace("//", "//s3cret@"));
+    const [line] = await worker.printed(/\{.*"ready".*\}/);
+    const said = JSON.parse(line) as Record<string, unknown>;
+    expect(said).toMatchObject({ event: "ready", id: "said", model: "tiny", role: "any", fleet: "cli", kv: null });
+    expect(said["pid"]).toBe(worker.pid);
+    expect(worker.output).not.toContain("s3cret");
+    worker.kill("SIGINT");
+    await worker.ended;
+    expect(worker.output).toMatch(/"stopped"/);
+  });
+
+  test("an nkey from a file", async () => {
+    const user = nkeys.createUser();
+    await using closed = await TestNatsServer.start({
+      config: `authorization { users: [ { nkey: ${user.getPublicKey()} } ] }`,
+    });
+    const file = join(folder, "user.nk");
+    writeFileSync(file, `${new TextDecoder().decode(user.getSeed())}\n`);
+    await serving("keyed", ["--bus-nkey", file], closed.url);
+  });
+
+  test("what is wrong is said before a model is loaded", async () => {
+    const without = TestProcess.start("without", ["worker", "--model", model]);
+    expect(await without.ended).toBe(2);
+    expect(without.output).toContain("--bus");
+    const wrong = TestProcess.start("wrong", ["worker", "--bus", "http://x", "--model", model]);
+    expect(await wrong.ended).toBe(2);
+    await serving("taken");
+    const again = start("taken");
+    expect(await again.ended).toBe(2);
+    expect(again.output).toContain("taken");
+  });
+});
