@@ -1,7 +1,8 @@
 /**
- * Chooses tokens. One Sampler belongs to one request: its options, its random stream, the tokens it
- * has seen. Nothing here depends on the batch, and how many draws a token takes depends on the options and on whether there is a
- * grammar, so the same seed gives the same text whatever else runs.
+ * Chooses tokens. One Sampler belongs to one request: its options, its seed, the tokens it has seen. The draws of each token
+ * come from a stream of its own, named by the token's number under the request's seed: so nothing here depends on the batch or
+ * on how many draws the tokens before it took, and a sampler that is told those tokens (`replay`) goes on as the one that chose
+ * them would have, in another process too.
  *
  * Order: tokens out that a grammar forbids; repetition, presence and frequency penalties and bias; end tokens out before
  * minTokens; temperature; topK and minP; topP over what they leave; one draw. Ties go to the lower id.
@@ -40,7 +41,7 @@ import type {
 /** What a sampler needs to know of its request and model. */
 export interface SamplerOptions {
   readonly sampling: SamplingOptions;
-  /** The request's own stream; see `samplingStream`. */
+  /** The request's own stream, see `samplingStream`: forked for each token, never drawn from itself. */
   readonly random: RandomStream;
   readonly vocabSize: number;
   /** Tokens that end the output; suppressed until minTokens are there. */
@@ -94,6 +95,8 @@ const NOTHING: ReadonlySet<number> = new Set();
 const NOTHING_EXCLUDED: Exclusion = { has: () => false, most: 0, leaves: Infinity };
 /** A grammar that leaves no more than this is taken from a row by its list of tokens. */
 const FEW_TOKENS = HEAD_CANDIDATES;
+/** A greedy choice draws nothing. */
+const NO_DRAWS = new Float64Array(0);
 /** Where a sampler keeps count of how often the best tokens did not decide: without or with many tokens, and with few. */
 const MANY = 0;
 const FEW = 1;
@@ -146,6 +149,12 @@ export class Sampler {
     return this.#generated;
   }
 
+  /** Books a token that was sampled elsewhere, by a sampler of the same options and seed. Between two tokens. */
+  replay(id: number): void {
+    assert(this.#draws === null, "tokens are replayed before the next one is drawn");
+    this.#booked(id, null);
+  }
+
   /**
    * The form of scores that the next token should come from. Any form is right; this one is cheapest.
    * @param filter what a grammar allows next; null: everything
@@ -157,7 +166,8 @@ export class Sampler {
     // One token is chosen without any score; its log-probability would need the row.
     if (left === 1 && logprobs === undefined) return { row: false, inverseTemperature: 1 };
     const kind = left !== null && left <= FEW_TOKENS ? FEW : MANY;
-    const missesOften = this.#misses[kind]! * 2 > this.#attempts[kind]! + 3;
+    // Log-probabilities of a row and of best tokens differ in their last bits: then the form hangs on this token alone.
+    const missesOften = logprobs === undefined && this.#misses[kind]! * 2 > this.#attempts[kind]! + 3;
     const row =
       this.#rewrites ||
       this.#topK > this.#topScores ||
@@ -234,8 +244,10 @@ export class Sampler {
   }
 
   #takeDraws(count: number): Float64Array {
+    if (this.#temperature === 0) return NO_DRAWS;
+    const random = this.#random.fork(String(this.#generated));
     const draws = new Float64Array(count);
-    for (let i = 0; i < count; i++) draws[i] = this.#random.uniform();
+    for (let i = 0; i < count; i++) draws[i] = random.uniform();
     return draws;
   }
 

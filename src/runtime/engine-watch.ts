@@ -88,7 +88,7 @@ export class EngineWatch {
     let ended = false;
     for (const event of events) {
       if (event.kind === "token") this.#requests.get(event.seq)?.token(event.token.atMs);
-      else if (event.kind !== "admit") ended = this.#requests.delete(event.seq) || ended;
+      else if (event.kind !== "admit" && event.kind !== "ready") ended = this.#requests.delete(event.seq) || ended;
     }
     if (ended) this.#update();
   }

@@ -11,7 +11,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { present, PunctualError, toErrorRecord } from "../core/index.ts";
 import { KvPages, StepExecutor, type DecoderConfig } from "../llm/index.ts";
 import { createPolicy, outlookOf, StepCost, type SchedulerLimits } from "../sched/index.ts";
-import { liveClock, sleep, yieldThread } from "./clock.ts";
+import { after, liveClock, sleep, yieldThread } from "./clock.ts";
 import { calibrateOnce, calibrationFile, type CalibrationFile } from "./kept-calibration.ts";
 import { withWeights } from "./load-model.ts";
 import { WorkerAdapters } from "./lora/worker-adapters.ts";
@@ -27,17 +27,20 @@ import { loadSpeculator, measureDraftCosts, type LoadedSpeculator } from "./spec
 import { speculates } from "./speculation/options.ts";
 import { StepLoop } from "./step-loop.ts";
 import type { Calibration, EngineOptions } from "./types.ts";
+import { TransferDesk } from "./transfer/desk.ts";
 import { receiveVocabulary, type WithVocabulary } from "./vocabulary-link.ts";
 import { drainInbox, handleMessage, type InboxOwner } from "./worker-inbox.ts";
 
 const port = present(parentPort, "the parent port of an engine worker");
 const IDLE_STEP_MS = 1;
-const send = (message: FromWorker): void => port.postMessage(message);
+const DEFAULT_TRANSFER_TIMEOUT_MS = 30_000;
+const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
 const warnOfPolicyState = (problem: string): void =>
   process.emitWarning(`What the policy has learnt: ${problem}`, { code: "PUNCTUAL_POLICY_STATE" });
 
 interface Parts {
   readonly loop: StepLoop;
+  readonly desk: TransferDesk;
   readonly outlooks: Outlooks;
   readonly options: EngineOptions;
   readonly executor: StepExecutor;
@@ -102,6 +105,7 @@ async function load(setup: WorkerSetup & WithVocabulary): Promise<Parts> {
   const { endTokens } = words;
   const { ortRowThreshold } = executor;
   const speculation = await loadSpeculator(options, plan, { config, endTokens, ortRowThreshold }, heads, liveClock);
+  const prefixCache = options.prefixCache ?? true;
   const loop = new StepLoop({
     executor,
     pages,
@@ -111,15 +115,19 @@ async function load(setup: WorkerSetup & WithVocabulary): Promise<Parts> {
     limits,
     clock: liveClock,
     outlook: outlooks,
-    prefixCache: options.prefixCache ?? true,
+    prefixCache,
     recordDecisions: options.recordDecisions ?? 0,
     checkEachStep: options.checkEachStep ?? false,
     ...(speculation === null ? {} : { speculator: speculation.speculator }),
+    ...(options.handOff === undefined ? {} : { handOff: (sequence) => desk.ready(sequence) }),
     ...(sink === null || recording === undefined
       ? {}
       : { recorder: beginRecording(sink, plan, limits, cost, recording, options) }),
   });
-  return { loop, outlooks, options, executor, loras, speculation, plan, calibration, sink, keeper };
+  const timeoutMs = options.transferTimeoutMs ?? DEFAULT_TRANSFER_TIMEOUT_MS;
+  const { maxRunning } = plan;
+  const desk = new TransferDesk({ loop, pages, executor, clock: liveClock, prefixCache, maxRunning, timeoutMs });
+  return { loop, desk, outlooks, options, executor, loras, speculation, plan, calibration, sink, keeper };
 }
 
 /** Where the costs of such steps are kept; null without a place for it. All that they hang on but the machine. */
@@ -188,6 +196,7 @@ class WorkerLife {
       if (loras !== null) return loras.change(change, () => this.#wake?.(), done);
       return done(toErrorRecord(new PunctualError("unsupported", "this engine was started without adapters")));
     },
+    transfer: (call) => this.#parts.desk.answer(call),
   };
   #stopping = false;
   #wake: (() => void) | null = null;
@@ -197,17 +206,19 @@ class WorkerLife {
   }
 
   async run(): Promise<void> {
-    const { loop, sink, outlooks, keeper, loras } = this.#parts;
+    const { loop, desk, sink, outlooks, keeper, loras, options } = this.#parts;
     port.on("message", (message: ToWorker) => {
       this.#handle(message);
       this.#wake?.();
     });
     while (!this.#stopping) {
       this.#drain();
-      loras?.settle((id) => loop.usesAdapter(id));
+      loras?.settle((id) => loop.places.usesAdapter(id));
+      desk.tick();
       if (!loop.hasWork) {
         if (loop.hasNews) send(loop.flush());
         loop.checkIntegrity();
+        desk.checkIntegrity();
         sink?.flush();
         outlooks.settle();
         keeper?.pause();
@@ -215,6 +226,7 @@ class WorkerLife {
         continue;
       }
       const report = await loop.step();
+      if (options.checkEachStep === true) desk.checkIntegrity();
       const idle = report.tokens === 0 && report.events.length === 0 && report.preemptions === 0;
       if (!idle) send(report);
       sink?.tick();
@@ -233,12 +245,15 @@ class WorkerLife {
     drainInbox(port, (message) => this.#handle(message));
   }
 
-  /** Resolves with the next message. */
+  /** Resolves with the next message, or when something is to be given up. */
   async #message(): Promise<void> {
     if (this.#stopping) return;
+    const dueMs = this.#parts.desk.nextDueMs;
+    const disarm = dueMs === null ? null : after(Math.max(1, dueMs - liveClock.nowMs()), () => this.#wake?.());
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
+    disarm?.();
     this.#wake = null;
   }
 

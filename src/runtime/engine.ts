@@ -7,14 +7,15 @@
  * A worker that dies ends every open stream with one `engine_failed`; nothing is retried behind the
  * caller's back, because tokens may have been seen already. Restarts back off (0.1 s doubling to 10 s).
  */
-import { createRandom, fail, fromErrorRecord, PunctualError, type RandomStream } from "../core/index.ts";
 import {
-  checkSampling,
-  GrammarChecker,
-  type ChatDialect,
-  type DecoderConfig,
-  type TextTokenizer,
-} from "../llm/index.ts";
+  createRandom,
+  fail,
+  fromErrorRecord,
+  PunctualError,
+  type ErrorCode,
+  type RandomStream,
+} from "../core/index.ts";
+import { GrammarChecker, type ChatDialect, type DecoderConfig, type TextTokenizer } from "../llm/index.ts";
 import { checkSlo, createPolicy, type DecisionLogEntry, type Phase } from "../sched/index.ts";
 import { after, liveClock, sleep } from "./clock.ts";
 import { checkDimensions, readEmbeddingOptions, unitVector } from "./embedding.ts";
@@ -28,10 +29,15 @@ import { EngineMetrics } from "./metrics.ts";
 import type { PhaseStats } from "./phases/options.ts";
 import { planEngine } from "./plan.ts";
 import type { RecordingFile } from "./recording-file.ts";
+import { checkRequest } from "./request-check.ts";
+import { summarise, type LastEvent } from "./request-summary.ts";
 import { SignalFan } from "./signal-fan.ts";
 import { speculates } from "./speculation/options.ts";
 import { checkDraftVocabulary } from "./speculation/vocabulary.ts";
 import { LiveStream } from "./stream.ts";
+import { EngineTransfers, type TransfersOwner } from "./transfer/engine-transfers.ts";
+import { modelFingerprint } from "./transfer/fingerprint.ts";
+import type { SequenceTransfers } from "./transfer/types.ts";
 import type {
   Calibration,
   EmbedOptions,
@@ -41,8 +47,6 @@ import type {
   EngineStats,
   GenerateRequest,
   PolicySwitch,
-  RequestSummary,
-  RequestTask,
   SubmitOptions,
   TokenStream,
   WatchedStep,
@@ -59,8 +63,6 @@ const LAST_BACKOFF_MS = 10_000;
 const IDLE: Gauges = { running: 0, waiting: 0, paused: 0, pagesUsed: 0 };
 
 type CheckedOptions = EngineOptions & { readonly maxRunning: number };
-
-type LastEvent = Extract<SequenceEvent, { readonly kind: "finish" | "error" }>;
 
 interface Open {
   readonly stream: LiveStream;
@@ -89,9 +91,10 @@ export class Engine implements AsyncDisposable {
   readonly #signals = new SignalFan();
   readonly #open = new Map<number, Open>();
   /** Who wants to know how a request went; kept until the worker has said so, also for streams that were left. */
-  readonly #watchers = new Map<number, (last: LastEvent | null) => void>();
+  readonly #watchers = new Map<number, (last: LastEvent | ErrorCode) => void>();
   readonly #watch = new EngineWatch((on) => this.#link.send({ kind: "watch", on }));
   readonly #adapters: AdapterBook;
+  readonly #transfers = new EngineTransfers(this.#transfersOwner());
   /** In place of the one that it was started with; null: none. */
   #policy: string | null = null;
   #link: EngineLink;
@@ -148,8 +151,11 @@ export class Engine implements AsyncDisposable {
     let onStep: (report: StepReport) => void = () => undefined; // no request, no step
     const adapters = new AdapterBook(options.lora?.modules ?? []).list;
     const link = startWorker({ options, config, name, adapters }, file, (report) => onStep(report));
+    // A file that cannot be read twice is no reason not to serve: then nothing moves.
+    const naming = modelFingerprint(options).catch(() => null);
     const { opened, ready } = await bothReady(outline, link, file);
-    const engine = new Engine({ ...options, maxRunning }, name, opened, link, ready);
+    const named = { ...ready, info: { ...ready.info, modelFingerprint: await naming } };
+    const engine = new Engine({ ...options, maxRunning }, name, opened, link, named);
     engine.#recording = file;
     onStep = (report) => engine.#onStep(report);
     engine.#recoverFrom(link);
@@ -158,6 +164,11 @@ export class Engine implements AsyncDisposable {
 
   get info(): EngineInfo {
     return this.#info;
+  }
+
+  /** Sequences and prefixes enter and leave. */
+  get transfers(): SequenceTransfers {
+    return this.#transfers;
   }
 
   get state(): EngineState {
@@ -172,17 +183,29 @@ export class Engine implements AsyncDisposable {
     this.#checkKind(request);
     this.#checkOpenForWork();
     const spec = this.#check(request);
+    this.#checkQueue();
+    const { signal } = options;
+    const stream = this.#openStream(spec, request.id ?? `${this.#name}-${spec.seq}`, options, true);
+    this.#link.send({ kind: "submit", spec });
+    if (signal?.aborted === true) stream.cancel();
+    return stream;
+  }
+
+  #checkQueue(): void {
     const maxWaiting = this.#options.maxWaiting ?? DEFAULT_MAX_WAITING;
-    if (this.#queued >= maxWaiting) {
-      this.#metrics.ended("rejected");
-      return fail("queue_full", `${maxWaiting} requests are waiting already`, {
-        retryAfterMs: Math.ceil(Math.min(60_000, Math.max(50, this.#admitGapMs))),
-      });
-    }
+    if (this.#queued < maxWaiting) return;
+    this.#metrics.ended("rejected");
+    fail("queue_full", `${maxWaiting} requests are waiting already`, {
+      retryAfterMs: Math.ceil(Math.min(60_000, Math.max(50, this.#admitGapMs))),
+    });
+  }
+
+  /** The stream of a sequence of which the worker is to be told next. @param queued until it is admitted */
+  #openStream(spec: SequenceSpec, id: string, options: SubmitOptions, queued: boolean): LiveStream {
     const { seq } = spec;
     const { signal, onEnd, observer } = options;
     const stream = new LiveStream(
-      request.id ?? `${this.#name}-${seq}`,
+      id,
       {
         pause: () => {
           this.#watch.paused(seq, liveClock.nowMs());
@@ -197,12 +220,10 @@ export class Engine implements AsyncDisposable {
         ...(signal === undefined ? {} : { onCancel: (cancel) => this.#signals.listen(signal, cancel) }),
       },
     );
-    this.#open.set(seq, { stream, queued: true });
-    this.#queued += 1;
+    this.#open.set(seq, { stream, queued });
+    if (queued) this.#queued += 1;
     if (onEnd !== undefined) this.#watchers.set(seq, (last) => onEnd(summarise(spec, last)));
     if (observer !== undefined) this.#watch.follow(seq, observer);
-    this.#link.send({ kind: "submit", spec });
-    if (signal?.aborted === true) stream.cancel();
     return stream;
   }
 
@@ -248,6 +269,33 @@ export class Engine implements AsyncDisposable {
       phases: this.#phases,
       recording: this.#recording?.status ?? null,
       lastError: this.#lastError,
+    };
+  }
+
+  /** What transfers need of this engine, as it is when they ask. */
+  #transfersOwner(): TransfersOwner {
+    const info = (): EngineInfo => this.#info;
+    const link = (): EngineLink => this.#link;
+    const fixed = (): string | null => this.#whyFixed();
+    return {
+      get info() {
+        return info();
+      },
+      get link() {
+        return link();
+      },
+      get fixed() {
+        return fixed();
+      },
+      checkOpen: () => this.#checkOpenForWork(),
+      checkQueue: () => this.#checkQueue(),
+      check: (request) => this.#check(request),
+      open: (spec, id, options, queued) => {
+        const stream = this.#openStream(spec, id, options, queued);
+        return { stream, refuse: (error, tell) => this.#refuse(spec.seq, error, tell) };
+      },
+      seqOf: (requestId) => this.#seqOf(requestId),
+      idOf: (seq) => this.#open.get(seq)?.stream.id ?? null,
     };
   }
 
@@ -372,53 +420,12 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  /** A request with defaults, or the error that says what is wrong with it. */
+  /** A request with defaults and a number, or the error that says what is wrong with it. */
   #check(request: GenerateRequest): SequenceSpec {
-    const { promptTokens, maxTokens, minTokens = 0, thinkingBudget } = request;
-    const { contextTokens, vocabSize } = this.#info;
-    const count = (value: number, least: number, param: string): void => {
-      if (Number.isInteger(value) && value >= least) return;
-      fail("invalid_request", `${param}: expected an integer of at least ${least}, got ${value}`, { param });
-    };
-    count(maxTokens, 1, "maxTokens");
-    count(minTokens, 0, "minTokens");
-    if (thinkingBudget !== undefined) count(thinkingBudget, 0, "thinkingBudget");
-    if (promptTokens.length === 0) fail("invalid_request", "the prompt is empty", { param: "promptTokens" });
-    const wrong = promptTokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
-    if (wrong !== undefined) {
-      fail("invalid_request", `token id ${wrong} is not in 0..${vocabSize - 1}`, { param: "promptTokens" });
-    }
-    const room = contextTokens - promptTokens.length;
-    if (room < 1) {
-      fail("context_length_exceeded", `the prompt has ${promptTokens.length} tokens, the context ${contextTokens}`, {
-        param: "promptTokens",
-      });
-    }
-    const { prediction } = request;
-    const strange = prediction?.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
-    if (strange !== undefined) {
-      fail("invalid_request", `token id ${strange} is not in 0..${vocabSize - 1}`, { param: "prediction" });
-    }
-    const sampling = request.sampling ?? {};
-    checkSampling(sampling, vocabSize);
-    return {
-      seq: this.#nextSeq++,
-      arrivalMs: request.arrivalMs ?? liveClock.nowMs(),
-      promptTokens,
-      maxTokens: Math.min(maxTokens, room),
-      minTokens: Math.min(minTokens, maxTokens, room),
-      sampling: { ...sampling, seed: sampling.seed ?? this.#seeds.uint32() },
-      stop: request.stop ?? [],
-      slo: request.slo === undefined ? this.#info.defaultSlo : checkSlo(request.slo),
-      ...(request.task === undefined ? {} : { task: checkTask(request.task) }),
-      thinkingBudget: thinkingBudget ?? null,
-      ignoreEos: request.ignoreEos ?? false,
-      ...(request.grammar === undefined ? {} : { grammar: this.#grammars.check(request.grammar) }),
-      ...(prediction === undefined || !speculates(this.#options)
-        ? {}
-        : { prediction: prediction.slice(0, contextTokens) }),
-      ...(request.adapter === undefined ? {} : { adapter: this.#adapters.idOf(request.adapter) }),
-    };
+    const rules = { info: this.#info, grammars: this.#grammars, seeds: this.#seeds, adapters: this.#adapters };
+    const spec = checkRequest(request, this.#nextSeq, { ...rules, speculates: speculates(this.#options) });
+    this.#nextSeq += 1;
+    return spec;
   }
 
   #onStep(report: StepReport): void {
@@ -440,11 +447,37 @@ export class Engine implements AsyncDisposable {
       open?.stream.push(event.token);
       return;
     }
+    if (event.kind === "ready") return this.#transfers.tellReady(event.seq);
     this.#tellWatcher(event.seq, event);
     if (open === undefined) return; // cancelled meanwhile
     this.#close(event.seq);
     if (event.kind === "finish") open.stream.push(event.finish);
-    else open.stream.fail(fromErrorRecord(event.error));
+    else if (event.kind === "error") open.stream.fail(fromErrorRecord(event.error));
+    else open.stream.fail(new PunctualError("moved", "the request goes on in another engine"));
+  }
+
+  /** The worker did not take a sequence that was opened for it. */
+  #refuse(seq: number, error: PunctualError, tell: boolean): void {
+    if (!tell) this.#watchers.delete(seq);
+    this.#tellWatcher(seq, error.code);
+    const open = this.#open.get(seq);
+    if (open === undefined) return;
+    this.#close(seq);
+    if (tell) this.#metrics.ended("error");
+    open.stream.fail(error);
+  }
+
+  #seqOf(requestId: string): number | null {
+    for (const [seq, { stream }] of this.#open) if (stream.id === requestId) return seq;
+    return null;
+  }
+
+  /** Why nothing moves in or out; null when it may. */
+  #whyFixed(): string | null {
+    const { phases, embedding } = this.#info;
+    if (phases !== "colocated") return `phases are "${phases}"`;
+    if (embedding !== undefined) return "the model embeds";
+    return this.#options.record === undefined ? null : "this run is being recorded, and a recording is of one engine";
   }
 
   #admitted(seq: number, atMs: number): void {
@@ -457,7 +490,7 @@ export class Engine implements AsyncDisposable {
     this.#lastAdmitMs = atMs;
   }
 
-  #tellWatcher(seq: number, last: LastEvent | null): void {
+  #tellWatcher(seq: number, last: LastEvent | ErrorCode): void {
     const tell = this.#watchers.get(seq);
     if (tell === undefined) return;
     this.#watchers.delete(seq);
@@ -491,7 +524,7 @@ export class Engine implements AsyncDisposable {
       stream.fail(new PunctualError("engine_failed", "the engine worker died", error === null ? {} : { cause: error }));
     }
     this.#open.clear();
-    for (const seq of this.#watchers.keys()) this.#tellWatcher(seq, null);
+    for (const seq of this.#watchers.keys()) this.#tellWatcher(seq, "engine_failed");
     this.#queued = 0;
     this.#gauges = IDLE;
     this.#onDrained?.();
@@ -530,7 +563,8 @@ export class Engine implements AsyncDisposable {
     link.ready.then(
       (ready) => {
         if (this.#state !== "restarting") return;
-        this.#info = { ...ready.info, policy: this.#policy ?? ready.info.policy };
+        const policy = this.#policy ?? ready.info.policy;
+        this.#info = { ...ready.info, policy, modelFingerprint: this.#info.modelFingerprint };
         this.#calibration = ready.calibration;
         this.#phases = ready.phases ?? null;
         this.#state = "ready";
@@ -541,46 +575,4 @@ export class Engine implements AsyncDisposable {
       },
     );
   }
-}
-
-const MAX_TASK_CHARACTERS = 256;
-const MAX_TASK_STAGE = 1_000_000;
-
-function checkTask({ id, stage }: RequestTask): RequestTask {
-  if (id.length < 1 || id.length > MAX_TASK_CHARACTERS) {
-    const expected = `expected 1 to ${MAX_TASK_CHARACTERS} characters, got ${id.length}`;
-    fail("invalid_request", `task.id: ${expected}`, { param: "task.id" });
-  }
-  if (!(Number.isInteger(stage) && stage >= 0 && stage <= MAX_TASK_STAGE)) {
-    const expected = `expected an integer from 0 to ${MAX_TASK_STAGE}, got ${stage}`;
-    fail("invalid_request", `task.stage: ${expected}`, { param: "task.stage" });
-  }
-  return { id, stage };
-}
-
-/** What the worker said about a request's end; without its word (it died) only what this side knows. */
-function summarise(spec: SequenceSpec, last: LastEvent | null): RequestSummary {
-  if (last !== null) {
-    const { end, timing, promptTokens, completionTokens, outcome, drafts } = last.end;
-    const drafted = drafts === undefined ? {} : { drafts };
-    const finish = last.kind === "finish" ? last.finish : null;
-    const cachedTokens = finish?.usage.cachedTokens ?? 0;
-    const error = last.kind === "error" ? last.error.code : null;
-    const cause = finish?.cause ?? null;
-    return { end, ...timing, promptTokens, cachedTokens, completionTokens, cause, error, outcome, ...drafted };
-  }
-  return {
-    end: "error",
-    arrivalMs: spec.arrivalMs,
-    scheduledMs: null,
-    firstTokenMs: null,
-    lastTokenMs: null,
-    endMs: liveClock.nowMs(),
-    promptTokens: spec.promptTokens.length,
-    cachedTokens: 0,
-    completionTokens: 0,
-    cause: null,
-    error: "engine_failed",
-    outcome: null,
-  };
 }

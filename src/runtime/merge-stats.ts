@@ -1,7 +1,16 @@
 /** Books of several engines that served one model one after the other: counters and histograms go on where they were. */
 import type { SloClass } from "../sched/index.ts";
 import { addDraftCounts } from "./speculation/counts.ts";
-import type { EngineStats, HistogramName, HistogramSnapshot, RequestEnd, SloCount } from "./types.ts";
+import { EngineMetrics } from "./metrics.ts";
+import type {
+  EngineInfo,
+  EngineOptions,
+  EngineStats,
+  HistogramName,
+  HistogramSnapshot,
+  RequestEnd,
+  SloCount,
+} from "./types.ts";
 
 /** `past` and `now` as one; gauges, state and limits are those of `now`. Histograms have the same bounds. */
 export function mergeStats(past: EngineStats, now: EngineStats): EngineStats {
@@ -49,4 +58,38 @@ function addCounts(a: readonly SloCount[], b: readonly SloCount[]): SloCount[] {
 function addHistograms(a: HistogramSnapshot, b: HistogramSnapshot): HistogramSnapshot {
   const cumulative = b.cumulative.map((value, i) => value + (a.cumulative[i] ?? 0));
   return { bounds: b.bounds, cumulative, sum: a.sum + b.sum, count: a.count + b.count };
+}
+
+/** The books of a model of a pool before its first load. */
+export function statsBefore({
+  options,
+  info,
+  waiters,
+}: {
+  readonly options: EngineOptions & { readonly name: string };
+  readonly info: EngineInfo;
+  readonly waiters: ReadonlySet<symbol>;
+}): EngineStats {
+  const metrics = new EngineMetrics();
+  return {
+    name: options.name,
+    state: "ready",
+    running: 0,
+    waiting: waiters.size,
+    paused: 0,
+    kv: { pagesUsed: 0, pagesTotal: info.kvPages, pageTokens: info.pageTokens, usage: 0 },
+    counters: metrics.counters(),
+    slo: metrics.slo(),
+    histograms: metrics.histograms(),
+    limits: {
+      maxRunning: options.maxRunning ?? 0,
+      maxWaiting: options.maxWaiting ?? 0,
+      budgetTokens: options.budgetTokens ?? 0,
+    },
+    calibration: null,
+    speculation: null,
+    phases: null,
+    recording: null,
+    lastError: null,
+  };
 }

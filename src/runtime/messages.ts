@@ -11,6 +11,7 @@ import type { NumberedAdapter } from "./lora/book.ts";
 import type { AdapterChange } from "./lora/worker-adapters.ts";
 import type { DraftCount, DraftUse } from "./speculation/types.ts";
 import type { StepTrace } from "./step-trace.ts";
+import type { TransferAnswer, TransferCall } from "./transfer/protocol.ts";
 import type {
   Calibration,
   EngineInfo,
@@ -41,6 +42,8 @@ export interface SequenceSpec {
   readonly prediction?: readonly number[];
   /** Number of its adapter; absent: none. */
   readonly adapter?: number;
+  /** Of the prefixes that it shares; absent: everybody's. */
+  readonly cacheSalt?: string;
 }
 
 export type ToWorker =
@@ -56,6 +59,8 @@ export type ToWorker =
   | { readonly kind: "policy"; readonly ticket: number; readonly policy: string }
   /** The answer, "adapter", comes when it is in force. */
   | { readonly kind: "adapter"; readonly ticket: number; readonly change: AdapterChange }
+  /** A question about transfers, to be answered between two steps. The answer is "transfer". */
+  | { readonly kind: "transfer"; readonly ticket: number; readonly call: TransferCall }
   /** Finish the current step, release everything, exit. */
   | { readonly kind: "stop" }
   /** For tests of recovery: fail as a bug would, or exit as if killed. */
@@ -89,7 +94,11 @@ export type SequenceEvent =
   | { readonly kind: "admit"; readonly seq: number; readonly queries: number; readonly hits: number }
   | { readonly kind: "token"; readonly seq: number; readonly token: TokenEvent; readonly gapMs: number | null }
   | { readonly kind: "finish"; readonly seq: number; readonly finish: FinishEvent; readonly end: SequenceEnd }
-  | { readonly kind: "error"; readonly seq: number; readonly error: ErrorRecord; readonly end: SequenceEnd };
+  | { readonly kind: "error"; readonly seq: number; readonly error: ErrorRecord; readonly end: SequenceEnd }
+  /** Has had its first token and waits, frozen, to be taken by another engine. */
+  | { readonly kind: "ready"; readonly seq: number }
+  /** Goes on in another engine: the last that is told of it. */
+  | { readonly kind: "moved"; readonly seq: number; readonly end: SequenceEnd };
 
 /** The engine's occupancy after a step, or after something changed between steps. */
 export interface Gauges {
@@ -130,6 +139,7 @@ export type FromWorker =
   | { readonly kind: "policy"; readonly ticket: number; readonly atMs: number }
   /** A change of adapters is in force, or why not. */
   | { readonly kind: "adapter"; readonly ticket: number; readonly error: ErrorRecord | null }
+  | { readonly kind: "transfer"; readonly ticket: number; readonly answer: TransferAnswer }
   /** Lines of a recording, whole ones. */
   | { readonly kind: "recording"; readonly text: string };
 

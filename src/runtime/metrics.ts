@@ -135,6 +135,9 @@ export class EngineMetrics {
       case "error":
         this.#end(event.end);
         return;
+      case "ready":
+      case "moved": // counted where it ends
+        return;
       default:
         event satisfies never;
     }

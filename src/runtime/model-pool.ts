@@ -19,9 +19,10 @@ import type { Engine } from "./engine-port.ts";
 import type { AdapterSource } from "./lora/options.ts";
 import { loadFacts, readOutline, type ModelFacts } from "./load-model.ts";
 import { estimateMemory } from "./memory-estimate.ts";
-import { mergeStats } from "./merge-stats.ts";
-import { EngineMetrics } from "./metrics.ts";
+import { mergeStats, statsBefore } from "./merge-stats.ts";
 import { planEngine } from "./plan.ts";
+import { PooledTransfers } from "./transfer/pooled-transfers.ts";
+import type { SequenceTransfers } from "./transfer/types.ts";
 import { WaitingStream, type EngineWait } from "./waiting-stream.ts";
 import type { EngineInfo, EngineOptions, EngineState, EngineStats, PolicySwitch, WatchedStep } from "./types.ts";
 
@@ -81,6 +82,8 @@ interface Entry {
   /** Those of its engine, or of the next one. */
   adapters: readonly AdapterSource[];
   readonly watchers: Set<(step: WatchedStep) => void>;
+  /** Told of sequences that wait to be exported. */
+  readonly listeners: Set<(requestId: string) => void>;
   /** Ends watching the engine that is loaded, where somebody does. */
   unwatch: (() => void) | null;
 }
@@ -232,6 +235,7 @@ export class ModelPool implements AsyncDisposable {
       policy: null,
       adapters: complete.lora?.modules ?? [],
       watchers: new Set(),
+      listeners: new Set(),
       unwatch: null,
     };
     // Reading took a while; a second one of that name may have come meanwhile.
@@ -331,6 +335,9 @@ export class ModelPool implements AsyncDisposable {
           await live.setPolicy(set);
         }
         entry.live = live;
+        live.transfers.onReady((requestId) => {
+          for (const tell of entry.listeners) tell(requestId);
+        });
         updateWatch(entry);
       } catch (error) {
         entry.state = "unloaded";
@@ -427,8 +434,21 @@ interface PooledEngineLink {
 class PooledEngine implements Engine {
   readonly #link: PooledEngineLink;
 
+  readonly transfers: SequenceTransfers;
+
   constructor(link: PooledEngineLink) {
     this.#link = link;
+    this.transfers = new PooledTransfers({
+      get live() {
+        return link.entry().live;
+      },
+      get listeners() {
+        return link.entry().listeners;
+      },
+      ask: () => link.ask(),
+      ready: link.ready,
+      clock: link.clock,
+    });
   }
 
   get tokenizer(): ModelFacts["tokenizer"] {
@@ -476,7 +496,7 @@ class PooledEngine implements Engine {
   stats(): EngineStats {
     const { live, past } = this.#link.entry();
     if (live !== null) return { ...(past === null ? live.stats() : mergeStats(past, live.stats())), state: this.state };
-    return { ...(past === null ? this.#unused() : idle(past)), state: this.state };
+    return { ...(past === null ? statsBefore(this.#link.entry()) : idle(past)), state: this.state };
   }
 
   async decisions(): ReturnType<Engine["decisions"]> {
@@ -543,33 +563,6 @@ class PooledEngine implements Engine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop({ graceMs: 0 });
-  }
-
-  /** The books before the first load. */
-  #unused(): EngineStats {
-    const { options, info, waiters } = this.#link.entry();
-    const metrics = new EngineMetrics();
-    return {
-      name: options.name,
-      state: "ready",
-      running: 0,
-      waiting: waiters.size,
-      paused: 0,
-      kv: { pagesUsed: 0, pagesTotal: info.kvPages, pageTokens: info.pageTokens, usage: 0 },
-      counters: metrics.counters(),
-      slo: metrics.slo(),
-      histograms: metrics.histograms(),
-      limits: {
-        maxRunning: options.maxRunning ?? 0,
-        maxWaiting: options.maxWaiting ?? 0,
-        budgetTokens: options.budgetTokens ?? 0,
-      },
-      calibration: null,
-      speculation: null,
-      phases: null,
-      recording: null,
-      lastError: null,
-    };
   }
 }
 

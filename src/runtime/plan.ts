@@ -58,6 +58,8 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
     threads: options.threads ?? 1,
     kvPages,
     pageTokens,
+    pageBytes: kvBytesPerToken(config, options.kvFormat ?? "f32") * pageTokens,
+    modelFingerprint: null,
     policy: policy.name,
     phases: options.phases ?? "colocated",
     ...fixedPolicy(options),
@@ -174,7 +176,12 @@ function checkOptions(options: EngineOptions): void {
       param: "record.maxBytes",
     });
   }
-  for (const field of ["targetStepMs", "stallMs"] as const) {
+  if (options.handOff !== undefined && (record !== undefined || (options.phases ?? "colocated") !== "colocated")) {
+    fail("invalid_request", "handOff: only colocated engines that are not recorded hand sequences over", {
+      param: "handOff",
+    });
+  }
+  for (const field of ["targetStepMs", "stallMs", "transferTimeoutMs"] as const) {
     const value = options[field];
     if (value !== undefined && !(value > 0)) {
       fail("invalid_request", `${field}: expected milliseconds above 0, got ${value}`, { param: field });

@@ -5,7 +5,7 @@
  *   known     prompt and generated tokens so far
  *   computed  how many of them have KV in place; the rest is pending
  */
-import { assert } from "../core/index.ts";
+import { assert, fail } from "../core/index.ts";
 import {
   Sampler,
   samplingStream,
@@ -20,8 +20,10 @@ import {
 import { goodTokens, sloOutcome, tokenInTime, type RequestOutlook, type SequenceView } from "../sched/index.ts";
 import { AnswerGrammar } from "./answer-grammar.ts";
 import type { SequenceEnd, SequenceSpec, Timing } from "./messages.ts";
+import { cacheRoot } from "./cache-root.ts";
 import type { DraftUse } from "./speculation/types.ts";
 import { TextAssembler, type Piece, type Vocabulary } from "./text-assembler.ts";
+import type { SequenceState } from "./transfer/protocol.ts";
 import type { FinishCause, FinishEvent, RequestEnd, TokenEvent, Usage } from "./types.ts";
 
 /** A token that a sequence has taken, before it is known when. */
@@ -54,6 +56,8 @@ export class LiveSequence {
   #tokens: Int32Array;
   #known: number;
   #pages: SequencePages | null = null;
+  /** Taken from this engine's queue before, or come with pages. */
+  #admitted = false;
   #cachedTokens: number | null = null;
   #scheduledMs: number | null = null;
   #firstTokenMs: number | null = null;
@@ -92,7 +96,7 @@ export class LiveSequence {
 
   /** Keys what of it may be shared: sequences with different adapters have different keys and values. */
   get salt(): string {
-    return this.spec.adapter === undefined ? "" : `adapter/${this.spec.adapter}`;
+    return cacheRoot(this.spec.cacheSalt, this.spec.adapter);
   }
 
   get generated(): number {
@@ -124,9 +128,23 @@ export class LiveSequence {
     this.computed = pages.cachedTokens;
     this.#reached = Math.max(this.#reached, this.computed);
     if (this.#firstTokenMs === null) this.#scheduledMs = nowMs;
-    if (this.#cachedTokens !== null) return false;
-    this.#cachedTokens = this.computed;
-    return true;
+    const first = !this.#admitted;
+    this.#admitted = true;
+    this.#cachedTokens ??= this.computed;
+    return first;
+  }
+
+  /** Takes pages of this cache in which the keys and values of its first `computed` tokens are in place. */
+  settle(pages: SequencePages, computed: number): void {
+    assert(this.#pages === null, "a sequence has one set of pages");
+    assert(
+      computed < this.#known && pages.capacityTokens >= computed,
+      "computed tokens have pages, and one is pending",
+    );
+    this.#pages = pages;
+    this.#admitted = true;
+    this.computed = computed;
+    this.#reached = Math.max(this.#reached, computed);
   }
 
   /** Notes tokens that a step has computed; answers how many of them never were before. */
@@ -151,13 +169,83 @@ export class LiveSequence {
     assert(pages.capacityTokens >= this.computed, "what was computed has pages there too");
     this.#pages?.release();
     this.#pages = pages;
-    this.#transferMs = (this.#transferMs ?? 0) + transferMs;
+    this.travelled(transferMs);
   }
 
   /** Keeps the answer within a grammar. Before its first token. */
   guide(state: GrammarState): void {
     assert(this.generated === 0, "a grammar governs an answer from its beginning");
     this.#grammar = new AnswerGrammar(state, this.#vocabulary, this.#text.section, this.spec.thinkingBudget);
+  }
+
+  /** Everything but pages and request: what `restore` goes on from. */
+  state(nowMs: number): SequenceState {
+    const age = (ms: number | null): number | null => (ms === null ? null : nowMs - ms);
+    return {
+      generated: Array.from(this.#tokens.subarray(this.spec.promptTokens.length, this.#known)),
+      computed: this.computed,
+      ageMs: nowMs - this.spec.arrivalMs,
+      scheduledAgeMs: age(this.#scheduledMs),
+      firstTokenAgeMs: age(this.#firstTokenMs),
+      lastTokenAgeMs: age(this.#lastTokenMs),
+      counts: {
+        cachedTokens: this.#cachedTokens,
+        tokensInTime: this.#tokensInTime,
+        reachedTokens: this.#reached,
+        transferMs: this.#transferMs,
+        drafts: this.#drafts,
+      },
+    };
+  }
+
+  /**
+   * Goes on from a state of the same request: every token is taken as it was when it was said, so that sampler, grammar and
+   * text are where they were. Before its first token.
+   * @param atMs the moment of the state
+   * @returns why its last token was the last; null when it goes on
+   * @throws PunctualError invalid_request when the request could not have come to that state.
+   */
+  restore(
+    { generated, counts, scheduledAgeMs, firstTokenAgeMs, lastTokenAgeMs }: SequenceState,
+    atMs: number,
+  ): FinishCause | null {
+    assert(this.generated === 0, "a state is restored once");
+    let cause: FinishCause | null = null;
+    for (const id of generated) {
+      if (cause !== null) return impossible(`tokens after the end of the answer (${cause})`);
+      cause = this.#retake(id);
+    }
+    const moment = (ageMs: number | null): number | null => (ageMs === null ? null : atMs - ageMs);
+    this.#scheduledMs = moment(scheduledAgeMs);
+    this.#firstTokenMs = moment(firstTokenAgeMs);
+    this.#lastTokenMs = moment(lastTokenAgeMs);
+    this.#cachedTokens = counts.cachedTokens;
+    this.#tokensInTime = counts.tokensInTime;
+    this.#reached = counts.reachedTokens;
+    this.#transferMs = counts.transferMs;
+    this.#drafts = counts.drafts;
+    return cause;
+  }
+
+  /** Tokens that were computed for it so far, nothing cached, nothing twice. */
+  get servedTokens(): number {
+    return Math.max(0, this.#reached - (this.#cachedTokens ?? 0));
+  }
+
+  /** Counts time between engines. */
+  travelled(ms: number): void {
+    this.#transferMs = (this.#transferMs ?? 0) + ms;
+  }
+
+  /** Takes a token that was said before. */
+  #retake(id: number): FinishCause | null {
+    const forced = this.#text.forcedToken();
+    if (forced === null) {
+      const filter = this.#filter();
+      if (filter !== null && !filter.allows(id)) return impossible(`token ${id} is none that the grammar allows`);
+      this.#sampler.replay(id);
+    } else if (id !== forced) return impossible(`token ${id} where thinking had to end`);
+    return this.take({ id, logprobs: null }).cause;
   }
 
   /** The form of scores that its next token should come from. */
@@ -340,4 +428,8 @@ export class LiveSequence {
     }
     this.#tokens[this.#known++] = id;
   }
+}
+
+function impossible(why: string): never {
+  return fail("invalid_request", `no answer to this request: ${why}`, { param: "generated" });
 }

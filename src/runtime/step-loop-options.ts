@@ -6,6 +6,7 @@ import type { LoopRecorder } from "./recorder.ts";
 import type { LiveSequence } from "./sequence.ts";
 import type { Speculator } from "./speculation/speculator.ts";
 import type { Vocabulary } from "./text-assembler.ts";
+import type { FinishCause } from "./types.ts";
 
 /** Sequences that hold no pages. */
 export interface SequenceQueues {
@@ -24,6 +25,12 @@ export interface LoopPhase {
   reservedPages(): number;
   /** Takes a sequence, with its pages, that has had its first token and goes on; it is in no loop meanwhile. */
   readonly handOff?: (sequence: LiveSequence) => void;
+}
+
+/** A sequence that goes on here, and why it does not, if its last token was its last. */
+export interface RevivedSequence {
+  readonly sequence: LiveSequence;
+  readonly cause: FinishCause | null;
 }
 
 export interface StepLoopOptions {
@@ -47,6 +54,8 @@ export interface StepLoopOptions {
   readonly recorder?: LoopRecorder;
   /** Absent: one token a step. */
   readonly speculator?: Speculator;
+  /** Freezes sequences that have had their first token and go on, and tells of each; absent: they just go on. */
+  readonly handOff?: (sequence: LiveSequence) => void;
   /** Absent: it computes everything itself. */
   readonly phase?: LoopPhase;
 }

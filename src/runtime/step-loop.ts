@@ -5,7 +5,7 @@
  * It is driven from outside (`step()`, once for every step) and reads time from the clock it is given,
  * so tests run it on the main thread under a fake clock; engine-worker.ts runs it for real.
  *
- * Invariant: a sequence is in exactly one of waiting (no pages), running (pages) and paused (no pages).
+ * Where a sequence can be, and that it is in one place, says sequence-places.ts.
  */
 import { assert, present, PunctualError, toErrorRecord, type ErrorCode } from "../core/index.ts";
 import {
@@ -24,18 +24,23 @@ import {
   type BatchPolicy,
   type CostEstimate,
   type DecisionLogEntry,
+  type LengthFeatures,
   type Outlook,
   type SchedulerView,
   type SequenceView,
   type StepPlan,
 } from "../sched/index.ts";
 import type { RecordedStage } from "../workload/index.ts";
+import { KeptDecisions } from "./kept-decisions.ts";
+import { schedulerView } from "./loop-view.ts";
 import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
+import { SequencePlaces } from "./sequence-places.ts";
 import { LiveSequence, type Accepted } from "./sequence.ts";
 import { verify, type Verified } from "./speculation/verify.ts";
-import type { StepLoopOptions } from "./step-loop-options.ts";
+import type { RevivedSequence, StepLoopOptions } from "./step-loop-options.ts";
 import { StepTracer } from "./step-trace.ts";
 import type { Vocabulary } from "./text-assembler.ts";
+import type { SequenceState } from "./transfer/protocol.ts";
 import type { FinishCause, RequestEnd } from "./types.ts";
 
 /** A sequence's part of a step. */
@@ -53,10 +58,8 @@ export class StepLoop {
   #tracer: StepTracer | null = null;
   readonly #cost: StepCost;
   readonly #outlook: Outlook;
-  readonly #waiting: Map<number, LiveSequence>;
-  readonly #running = new Map<number, LiveSequence>();
-  readonly #paused: Map<number, LiveSequence>;
-  readonly #decisions: DecisionLogEntry[] = [];
+  readonly #places: SequencePlaces;
+  readonly #decisions: KeptDecisions;
   #grammars: GrammarCache | null = null;
   #events: SequenceEvent[] = [];
   /** Somebody moved since the last report. */
@@ -68,31 +71,24 @@ export class StepLoop {
 
   constructor(options: StepLoopOptions) {
     this.#options = options;
+    this.#decisions = new KeptDecisions(options.recordDecisions);
     this.#policy = options.policy;
     this.#cost = options.cost ?? new StepCost();
     this.#outlook = options.outlook ?? new MeanOutlook();
     assert(options.recorder === undefined || options.speculator === undefined, "drafts are not recorded");
-    const { waiting, paused } = options.phase?.queues ?? { waiting: new Map(), paused: new Map() };
-    this.#waiting = waiting;
-    this.#paused = paused;
+    this.#places = new SequencePlaces(options.phase?.queues ?? { waiting: new Map(), paused: new Map() });
   }
 
   /** True when a step may do something. Paused sequences wait for their reader, not for a step. */
   get hasWork(): boolean {
     const { phase } = this.#options;
-    const admits = phase === undefined || (phase.admits && this.#running.size < phase.maxRunning());
-    return this.#running.size > 0 || (admits && this.#waiting.size > 0);
+    const admits = phase === undefined || (phase.admits && this.#places.running.size < phase.maxRunning());
+    return this.#places.running.size > 0 || (admits && this.#places.waiting.size > 0);
   }
 
   /** Decides from the next step on. Between steps only; sequences and pages stay as they are. */
   setPolicy(policy: BatchPolicy): void {
     this.#policy = policy;
-  }
-
-  /** Whether a sequence, wherever it is, has that adapter. */
-  usesAdapter(id: number): boolean {
-    const all = [this.#waiting, this.#running, this.#paused];
-    return all.some((sequences) => Array.from(sequences.values()).some(({ spec }) => spec.adapter === id));
   }
 
   /** Whether reports carry a trace. Between steps only. */
@@ -102,12 +98,12 @@ export class StepLoop {
 
   /** Sequences that hold pages here, the oldest first. */
   get running(): readonly LiveSequence[] {
-    return [...this.#running.values()].toSorted((a, b) => a.spec.seq - b.spec.seq);
+    return [...this.#places.running.values()].toSorted((a, b) => a.spec.seq - b.spec.seq);
   }
 
   /** How many those are. */
   get runningCount(): number {
-    return this.#running.size;
+    return this.#places.running.size;
   }
 
   /** What it has learnt of the cost of its steps. */
@@ -118,15 +114,15 @@ export class StepLoop {
   /** Carries on a sequence that another loop has computed so far. */
   adopt(sequence: LiveSequence): void {
     assert(sequence.holdsPages, "a sequence comes with its pages");
-    this.#running.set(sequence.spec.seq, sequence);
+    this.#places.running.set(sequence.spec.seq, sequence);
     this.#changed = true;
   }
 
   /** Gives a running sequence, with its pages, to another loop. Between steps only. */
   surrender(seq: number): LiveSequence {
-    const sequence = this.#running.get(seq);
+    const sequence = this.#places.running.get(seq);
     assert(sequence !== undefined, "only a running sequence is given away");
-    this.#running.delete(seq);
+    this.#places.running.delete(seq);
     return sequence;
   }
 
@@ -136,6 +132,56 @@ export class StepLoop {
     this.#changed = true;
   }
 
+  /** Where its sequences are, and who else holds pages: for transfers, between steps. */
+  get places(): SequencePlaces {
+    return this.#places;
+  }
+
+  /** Takes a sequence out of the schedule, with the pages that it has, until `thaw` or `depart`. Between steps only. */
+  freeze(sequence: LiveSequence): void {
+    this.#options.speculator?.release(sequence.spec.seq);
+    sequence.draftTokens = 0;
+    this.#places.freeze(sequence);
+    this.#changed = true;
+  }
+
+  /** Puts a frozen one back. */
+  thaw(sequence: LiveSequence): void {
+    this.#places.thaw(sequence);
+    this.#changed = true;
+  }
+
+  /** It goes on in another engine: its pages are given back. */
+  depart(sequence: LiveSequence): void {
+    const nowMs = this.#options.clock.nowMs();
+    this.#forget(sequence, false, nowMs);
+    this.#events.push({ kind: "moved", seq: sequence.spec.seq, end: sequence.end("abort", nowMs) });
+  }
+
+  /** A sequence that another engine has brought so far. It is nowhere yet. @throws PunctualError invalid_request as LiveSequence.restore. */
+  revive(spec: SequenceSpec, state: SequenceState, atMs: number): RevivedSequence {
+    const sequence = this.#create(spec);
+    this.#guide(sequence);
+    return { sequence, cause: sequence.restore(state, atMs) };
+  }
+
+  /** Carries a revived one on: as running when it has pages, else from the queue. What is complete ends at once. */
+  enter({ sequence, cause }: RevivedSequence): void {
+    const { spec } = sequence;
+    this.#arrived(spec);
+    // What its task has had elsewhere counts here too.
+    this.#outlook.computed(spec.seq, sequence.servedTokens);
+    if (sequence.holdsPages) this.#places.running.set(spec.seq, sequence);
+    else this.#places.enqueue(sequence);
+    this.#changed = true;
+    if (cause !== null) this.#finish(sequence, cause, this.#options.clock.nowMs());
+  }
+
+  /** What a policy sees of a sequence. */
+  viewOf(sequence: LiveSequence, nowMs: number): SequenceView {
+    return sequence.view(this.#outlook.of(sequence.spec.seq, sequence.generated, nowMs));
+  }
+
   /** True when there is something to report besides a step. */
   get hasNews(): boolean {
     return this.#changed || this.#events.length > 0;
@@ -143,27 +189,39 @@ export class StepLoop {
 
   get gauges(): Gauges {
     return {
-      running: this.#running.size,
-      waiting: this.#waiting.size,
-      paused: this.#paused.size,
+      running: this.#places.running.size + this.#places.frozen.size,
+      waiting: this.#places.waiting.size,
+      paused: this.#places.paused.size,
       pagesUsed: this.#options.pages.usedPages,
     };
   }
 
   submit(spec: SequenceSpec): void {
-    const { vocabulary, executor } = this.#options;
-    const sequence = new LiveSequence(spec, vocabulary, executor.topK);
-    this.#waiting.set(spec.seq, sequence);
-    const features = this.#options.recorder?.request(spec);
-    const { seq: id, promptTokens: prompt, arrivalMs, maxTokens, slo, task } = spec;
-    const known = { ...(task === undefined ? {} : { task }), ...(features === undefined ? {} : { features }) };
-    this.#outlook.arrived({ id, prompt, arrivalMs, maxTokens, slo, ...known });
-    if (spec.grammar === undefined) return;
+    const sequence = this.#create(spec);
+    this.#places.waiting.set(spec.seq, sequence);
+    this.#arrived(spec, this.#options.recorder?.request(spec));
     try {
-      sequence.guide(this.#grammarsOf(vocabulary).get(spec.grammar).start());
+      this.#guide(sequence);
     } catch (error) {
       this.#refuse(sequence, error, "submit");
     }
+  }
+
+  #arrived(
+    { seq: id, promptTokens: prompt, arrivalMs, maxTokens, slo, task }: SequenceSpec,
+    features?: LengthFeatures,
+  ): void {
+    const known = { ...(task === undefined ? {} : { task }), ...(features === undefined ? {} : { features }) };
+    this.#outlook.arrived({ id, prompt, arrivalMs, maxTokens, slo, ...known });
+  }
+
+  #create(spec: SequenceSpec): LiveSequence {
+    return new LiveSequence(spec, this.#options.vocabulary, this.#options.executor.topK);
+  }
+
+  #guide(sequence: LiveSequence): void {
+    const { grammar } = sequence.spec;
+    if (grammar !== undefined) sequence.guide(this.#grammarsOf(this.#options.vocabulary).get(grammar).start());
   }
 
   /** Grammars are compiled once; the first makes the prefix tree of the vocabulary. */
@@ -174,7 +232,7 @@ export class StepLoop {
 
   /** Frees everything of a sequence at once; unknown numbers are of sequences that just ended. */
   cancel(seq: number): void {
-    const sequence = this.#find(seq);
+    const sequence = this.#places.find(seq);
     if (sequence === null) return;
     const nowMs = this.#options.clock.nowMs();
     this.#options.recorder?.moved("cancel", seq, nowMs);
@@ -183,27 +241,28 @@ export class StepLoop {
 
   /** Sets a sequence aside: its pages go back (full ones stay cached) until `resume`. */
   pause(seq: number): void {
-    const sequence = this.#waiting.get(seq) ?? this.#running.get(seq);
+    if (this.#places.setAside(seq, true)) return;
+    const sequence = this.#places.waiting.get(seq) ?? this.#places.running.get(seq);
     if (sequence === undefined) return;
     this.#options.recorder?.moved("pause", seq, this.#options.clock.nowMs());
     this.#drop(sequence);
-    this.#paused.set(seq, sequence);
+    this.#places.paused.set(seq, sequence);
     this.#changed = true;
   }
 
   resume(seq: number): void {
-    const sequence = this.#paused.get(seq);
+    if (this.#places.setAside(seq, false)) return;
+    const sequence = this.#places.paused.get(seq);
     if (sequence === undefined) return;
     this.#options.recorder?.moved("resume", seq, this.#options.clock.nowMs());
-    this.#paused.delete(seq);
-    this.#enqueue(sequence);
+    this.#places.paused.delete(seq);
+    this.#places.enqueue(sequence);
     this.#changed = true;
   }
 
   /** The last decisions, oldest first. */
   decisions(): readonly DecisionLogEntry[] {
-    const limit = this.#options.recordDecisions;
-    return limit === 0 ? [] : this.#decisions.slice(-limit); // trimmed in blocks, so there may be more
+    return this.#decisions.last();
   }
 
   /** Plans and carries out one step. Answers what to report, also when nothing was computed. */
@@ -214,7 +273,7 @@ export class StepLoop {
     recorder?.beginStep();
     const written = recorder?.wantsDecision ?? false;
     const watched = written || this.#options.recordDecisions > 0;
-    this.#options.speculator?.look(this.#running, this.#waiting, this.#options.limits, this.#cost);
+    this.#options.speculator?.look(this.#places.running, this.#places.waiting, this.#options.limits, this.#cost);
     const recorded = watched ? recordView(this.#view(startMs), this.#cost.points()) : null;
     const plan = policy.plan(recorded?.view ?? this.#view(startMs));
     const record = recorded?.record();
@@ -233,7 +292,7 @@ export class StepLoop {
     if (tokens > 0) this.#cost.observe(tokens, stepMs - this.#draftingMs);
     const entry: DecisionLogEntry | null =
       record === undefined ? null : { step: this.#steps, policy: policy.name, view: record, plan, stepMs };
-    if (entry !== null) this.#log(entry);
+    if (entry !== null) this.#decisions.push(entry);
     recorder?.step(written ? entry : null, this.#steps, startMs, tokenMs ?? endMs, stepMs);
     this.#steps += 1;
     if (this.#options.checkEachStep) this.checkIntegrity();
@@ -249,21 +308,10 @@ export class StepLoop {
   checkIntegrity(): void {
     const { pages } = this.#options;
     pages.checkIntegrity();
-    const holders = new Set<number>();
-    for (const sequence of this.#running.values()) {
-      assert(sequence.holdsPages, "a running sequence holds pages");
-      assert(sequence.pending > 0, "a running sequence has something to compute");
-      assert(sequence.pages.capacityTokens >= sequence.computed, "computed tokens have pages");
-      for (const page of sequence.pages.pages) holders.add(page);
-    }
-    for (const sequence of [...this.#waiting.values(), ...this.#paused.values()]) {
-      assert(!sequence.holdsPages, "only running sequences hold pages");
-      assert(!this.#running.has(sequence.spec.seq), "a sequence is in one place");
-    }
-    // Among loops that share pages only all together can say so (phases/).
-    if (this.#options.phase !== undefined) return;
-    this.#options.speculator?.checkIntegrity(this.#running);
-    assert(holders.size === pages.usedPages, "every used page belongs to a running sequence");
+    // Among loops that share pages only all together can say whose they are (phases/).
+    const alone = this.#options.phase === undefined;
+    this.#places.checkIntegrity(alone ? pages : undefined);
+    if (alone) this.#options.speculator?.checkIntegrity(this.#places.running);
   }
 
   #report(atMs: number, tokens: number, stepMs: number): StepReport {
@@ -288,29 +336,7 @@ export class StepLoop {
   }
 
   #view(nowMs: number): SchedulerView {
-    const { pages, limits, prefixCache, phase } = this.#options;
-    for (const sequence of this.#running.values()) sequence.ownPages = pages.ownPages(sequence.pages.pages);
-    const look = (sequence: LiveSequence): SequenceView =>
-      sequence.view(this.#outlook.of(sequence.spec.seq, sequence.generated, nowMs));
-    const known = (id: number): LiveSequence | null => (prefixCache ? (this.#waiting.get(id) ?? null) : null);
-    return {
-      nowMs,
-      waiting: phase?.admits === false ? [] : Array.from(this.#waiting.values(), look),
-      running: Array.from(this.#running.values(), look).toSorted((a, b) => a.order - b.order),
-      freePages: Math.max(0, pages.availablePages - (phase?.reservedPages() ?? 0)),
-      pageTokens: pages.pageTokens,
-      totalPages: pages.pages,
-      limits: phase === undefined ? limits : { ...limits, maxRunning: phase.maxRunning() },
-      cachedTokens: (id) => {
-        const sequence = known(id);
-        return sequence === null ? 0 : pages.cachedTokens(sequence.known, sequence.salt);
-      },
-      cachedFreePages: (id) => {
-        const sequence = known(id);
-        return sequence === null ? 0 : pages.cachedFreePages(sequence.known, sequence.salt);
-      },
-      cost: this.#cost,
-    };
+    return schedulerView(this.#options, this.#places, (sequence) => this.viewOf(sequence, nowMs), this.#cost, nowMs);
   }
 
   #leave(plan: StepPlan, nowMs: number): void {
@@ -325,20 +351,20 @@ export class StepLoop {
   }
 
   #preempt(id: number): void {
-    const sequence = this.#running.get(id);
+    const sequence = this.#places.running.get(id);
     assert(sequence !== undefined, "only a running sequence is preempted");
     this.#drop(sequence);
-    this.#enqueue(sequence);
+    this.#places.enqueue(sequence);
     this.#preemptions += 1;
     this.#tracer?.preempted(id);
   }
 
   #admit(id: number, nowMs: number): void {
     const { pages, prefixCache } = this.#options;
-    const sequence = this.#waiting.get(id);
+    const sequence = this.#places.waiting.get(id);
     assert(sequence !== undefined, "only a waiting sequence is admitted");
-    this.#waiting.delete(id);
-    this.#running.set(id, sequence);
+    this.#places.waiting.delete(id);
+    this.#places.running.set(id, sequence);
     const first = sequence.admit(prefixCache ? pages.open(sequence.known, sequence.salt) : pages.open(), nowMs);
     if (!first) {
       this.#tracer?.resumed(id);
@@ -354,14 +380,14 @@ export class StepLoop {
     this.#draftingMs = 0;
     if (speculator === undefined) return null;
     const startMs = clock.nowMs();
-    const drafts = await speculator.draft(plan.advance, this.#running);
+    const drafts = await speculator.draft(plan.advance, this.#places.running);
     this.#draftingMs = clock.nowMs() - startMs;
     return drafts;
   }
 
   #batch(plan: StepPlan, drafts: ReadonlyMap<number, Draft> | null): Part[] {
     return plan.advance.flatMap(({ id, tokens }) => {
-      const sequence = this.#running.get(id);
+      const sequence = this.#places.running.get(id);
       assert(sequence !== undefined, "only a running sequence advances");
       const draft = drafts?.get(id) ?? null;
       const count = Math.min(tokens, sequence.pending);
@@ -427,7 +453,7 @@ export class StepLoop {
   /** Tells drafters that read states the one that a sequence's last token came from. @param at which of its scores that was */
   #see(sequence: LiveSequence, index: number, at: number): void {
     const { executor, speculator } = this.#options;
-    if (speculator?.readsStates !== true || !this.#running.has(sequence.spec.seq)) return;
+    if (speculator?.readsStates !== true || !this.#places.running.has(sequence.spec.seq)) return;
     speculator.see(sequence, present(executor.state, "states").call(executor, index, at));
   }
 
@@ -441,7 +467,7 @@ export class StepLoop {
     const { executor, speculator } = this.#options;
     const drafting = present(speculator, "a speculator");
     const row = (at: number): Promise<TokenScores> => executor.wholeRow(index, at);
-    const verified = await verify(sequence, draft, scores, row, drafting.randomOf(sequence));
+    const verified = await verify(sequence, draft, scores, row);
     drafting.settle(sequence, draft, verified.accepted, verified.judged);
     this.#tracer?.drafted(sequence.spec.seq, draft.tokens.length, verified.accepted, verified.taken.length);
     this.#computed(sequence, Math.max(1, verified.taken.length));
@@ -508,8 +534,12 @@ export class StepLoop {
   #tell(sequence: LiveSequence, { event, gapMs, cause }: Accepted, nowMs: number): void {
     this.#events.push({ kind: "token", seq: sequence.spec.seq, token: event, gapMs });
     if (cause !== null) return this.#finish(sequence, cause, nowMs);
-    const handOff = this.#options.phase?.handOff;
-    if (handOff !== undefined) handOff(this.surrender(sequence.spec.seq));
+    const { phase, handOff } = this.#options;
+    if (phase?.handOff !== undefined) return phase.handOff(this.surrender(sequence.spec.seq));
+    if (handOff === undefined || event.index > 0) return;
+    this.freeze(sequence);
+    this.#events.push({ kind: "ready", seq: sequence.spec.seq });
+    handOff(sequence);
   }
 
   #finish(sequence: LiveSequence, cause: FinishCause, nowMs: number, embedding?: Float32Array): void {
@@ -557,32 +587,12 @@ export class StepLoop {
     const { seq } = sequence.spec;
     this.#options.speculator?.release(seq);
     sequence.release();
-    this.#waiting.delete(seq);
-    this.#running.delete(seq);
-    this.#paused.delete(seq);
-  }
-
-  /** Back into the queue at its place by arrival. */
-  #enqueue(sequence: LiveSequence): void {
-    const rest = [...this.#waiting.values(), sequence].toSorted((a, b) => a.spec.seq - b.spec.seq);
-    this.#waiting.clear();
-    for (const other of rest) this.#waiting.set(other.spec.seq, other);
-  }
-
-  #find(seq: number): LiveSequence | null {
-    return this.#running.get(seq) ?? this.#waiting.get(seq) ?? this.#paused.get(seq) ?? null;
+    this.#places.drop(seq);
   }
 
   #mustFind(seq: number): LiveSequence {
-    const sequence = this.#find(seq);
+    const sequence = this.#places.find(seq);
     assert(sequence !== null, "a plan names sequences of its view");
     return sequence;
-  }
-
-  #log(entry: DecisionLogEntry): void {
-    this.#decisions.push(entry);
-    // Trimmed in blocks: shifting one by one would be quadratic.
-    const limit = this.#options.recordDecisions;
-    if (this.#decisions.length >= limit * 2) this.#decisions.splice(0, this.#decisions.length - limit);
   }
 }

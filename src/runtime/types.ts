@@ -131,6 +131,14 @@ export interface EngineOptions {
   readonly disaggregated?: DisaggregatedOptions;
   /** Low-rank adapters that requests may ask for by name; none when absent. Colocated engines only, and none that are recorded. */
   readonly lora?: LoraOptions;
+  /**
+   * Sequences freeze after their first token and wait for another engine to take them over (`transfers.onReady`), so that this
+   * one computes prompts only; their pages stay here until then. Whom nobody takes within `transferTimeoutMs` goes on here.
+   * Colocated engines that are not recorded only.
+   */
+  readonly handOff?: "after-first-token";
+  /** After so long without a call, what is moving in or out (`transfers`) is given up, milliseconds; 30 000 when absent. */
+  readonly transferTimeoutMs?: number;
   /** Check every invariant after each step, not only when idle. For tests. */
   readonly checkEachStep?: boolean;
   /** Absolute folder for packed, mapped weights shared by sessions and processes. */
@@ -182,6 +190,12 @@ export interface GenerateRequest {
   readonly prediction?: readonly number[];
   /** Name of a loaded adapter (`EngineOptions.lora`); the model itself when absent. */
   readonly adapter?: string;
+  /**
+   * Prefixes are shared with requests of the same salt only; with those that have none when absent. At most 256
+   * characters, not empty. It changes how soon an answer comes, unless pages were installed under the salt
+   * (`transfers.installPrefix`): then the answer is what those say.
+   */
+  readonly cacheSalt?: string;
   /** Of models that embed, and only there: no text, but `embedding` in the finish event. `Engine.embed` is shorter. */
   readonly embedding?: true;
 }
@@ -245,7 +259,10 @@ export interface Usage {
   /** Generated tokens inside thinking sections. */
   readonly reasoningTokens: number;
   readonly slo: SloOutcome;
-  /** Of a disaggregated engine: from the first token's end to its place among the decodes, milliseconds. */
+  /**
+   * Spent between caches, milliseconds: of a disaggregated engine from the first token's end to its place among the decodes,
+   * of a request that moved from where it stopped to where it went on, each time.
+   */
   readonly transferMs?: number;
   /** Of engines that speculate, when something was drafted for the request. Rejected tokens are in no other count. */
   readonly drafts?: DraftUse;
@@ -323,6 +340,8 @@ export interface RequestSummary {
   readonly outcome: SloOutcome | null;
   /** When something was drafted for it. */
   readonly drafts?: DraftUse;
+  /** It goes on in another engine, which will say how it ended: `end` says nothing. */
+  readonly moved?: true;
 }
 
 /**
@@ -449,6 +468,13 @@ export interface EngineInfo {
   readonly threads: number;
   readonly kvPages: number;
   readonly pageTokens: number;
+  /** Bytes of a page, all layers, as stored. */
+  readonly pageBytes: number;
+  /**
+   * 32 hexadecimal digits that say whether keys and values, and sequences, can go from one engine to another: equal for equal
+   * files of the model, storage of weights and KV, and page size. Null until the model is loaded (of a pool).
+   */
+  readonly modelFingerprint: string | null;
   /** Name of the scheduling policy in force. */
   readonly policy: string;
   readonly phases: PhasesMode;

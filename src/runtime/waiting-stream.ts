@@ -21,15 +21,19 @@ export class WaitingStream implements TokenStream {
   /** An error is thrown once; afterwards the stream is simply over. */
   #failed = false;
 
-  /** @param request with its arrival, so that the wait counts against its objective */
+  /**
+   * @param request with its arrival, so that the wait counts against its objective
+   * @param open asks the engine once there is one; for the answer to `request` when absent
+   */
   constructor(
     request: GenerateRequest & { arrivalMs: number },
     options: SubmitOptions,
     wait: EngineWait,
     clock: Clock,
+    open: (engine: Engine) => TokenStream = (engine) => engine.submit(request, options),
   ) {
     this.id = request.id ?? "waiting";
-    this.#opening = this.#open(request, options, wait, clock);
+    this.#opening = this.#open(request, options, wait, clock, open);
     this.#opening.catch(() => undefined); // thrown to whoever reads
   }
 
@@ -71,13 +75,14 @@ export class WaitingStream implements TokenStream {
     options: SubmitOptions,
     wait: EngineWait,
     clock: Clock,
+    open: (engine: Engine) => TokenStream,
   ): Promise<TokenStream> {
     const { signal } = options;
     const leave = signal === undefined ? this.#leave.signal : AbortSignal.any([signal, this.#leave.signal]);
     try {
       return await wait(leave, (engine) => {
         if (leave.aborted) throw new PunctualError("cancelled", "the request was cancelled");
-        this.#inner = engine.submit(request, options);
+        this.#inner = open(engine);
         return this.#inner;
       });
     } catch (error) {

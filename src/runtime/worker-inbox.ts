@@ -4,6 +4,7 @@ import { PunctualError, toErrorRecord, type ErrorRecord } from "../core/index.ts
 import type { DecisionLogEntry } from "../sched/index.ts";
 import type { AdapterChange } from "./lora/worker-adapters.ts";
 import type { FromWorker, SequenceSpec, ToWorker } from "./messages.ts";
+import type { TransferAnswer, TransferCall } from "./transfer/protocol.ts";
 
 /** The side of a loop, or of several, that messages reach. */
 export interface InboxTarget {
@@ -32,13 +33,15 @@ export interface InboxOwner {
   setPolicy(policy: string): number;
   /** Changes adapters; absent: it has none. @param done with null, or what was wrong, when that is in force */
   changeAdapters?(change: AdapterChange, done: (error: ErrorRecord | null) => void): void;
+  /** Answers a question about transfers. */
+  transfer(call: TransferCall): TransferAnswer;
 }
 
 /** Carries a message out. @throws when a test asks the worker to crash. */
 export function handleMessage(
   message: ToWorker,
   target: InboxTarget,
-  send: (message: FromWorker) => void,
+  send: (message: FromWorker, transfer?: ArrayBuffer[]) => void,
   owner: InboxOwner,
 ): void {
   switch (message.kind) {
@@ -62,6 +65,10 @@ export function handleMessage(
       if (owner.changeAdapters !== undefined) return owner.changeAdapters(change, done);
       return done(toErrorRecord(new PunctualError("unsupported", "this engine takes no adapters")));
     }
+    case "transfer": {
+      const answer = owner.transfer(message.call);
+      return send({ kind: "transfer", ticket: message.ticket, answer }, buffersOf(answer));
+    }
     case "stop":
       return owner.stop();
     case "crash":
@@ -70,4 +77,12 @@ export function handleMessage(
     default:
       message satisfies never;
   }
+}
+
+/** Pages go to the other thread without another copy. */
+function buffersOf(answer: TransferAnswer): ArrayBuffer[] {
+  if (!answer.ok || answer.result === null || typeof answer.result !== "object") return [];
+  const bytes =
+    answer.result instanceof Uint8Array ? answer.result : "bytes" in answer.result ? answer.result.bytes : null;
+  return bytes === null ? [] : [bytes.buffer as ArrayBuffer];
 }

@@ -8,6 +8,7 @@ import { disableNativeTelemetry } from "../graph/index.ts";
 import type { DecisionLogEntry } from "../sched/index.ts";
 import type { AdapterChange } from "./lora/worker-adapters.ts";
 import type { FromWorker, StepReport, ToWorker, WorkerSetup } from "./messages.ts";
+import type { TransferAnswer, TransferCall } from "./transfer/protocol.ts";
 import { VocabularyLink, type VocabularyData } from "./vocabulary-link.ts";
 
 export type Ready = Extract<FromWorker, { kind: "ready" }>;
@@ -60,6 +61,8 @@ export interface EngineLink {
   setPolicy(policy: string): Promise<number | null>;
   /** Resolves when the change is in force. @throws what the worker says, engine_failed when it is gone. */
   changeAdapters(change: AdapterChange): Promise<void>;
+  /** Asks about transfers; null when it is gone. @param buffers handed over instead of copied */
+  transfer(call: TransferCall, buffers?: readonly ArrayBuffer[]): Promise<TransferAnswer | null>;
 }
 
 export class WorkerLink implements EngineLink {
@@ -140,13 +143,18 @@ export class WorkerLink implements EngineLink {
     if (answer.error !== null) throw fromErrorRecord(answer.error);
   }
 
+  async transfer(call: TransferCall, buffers: readonly ArrayBuffer[] = []): Promise<TransferAnswer | null> {
+    const answer = await this.#ask((ticket) => ({ kind: "transfer", ticket, call }), buffers);
+    return answer?.kind === "transfer" ? answer.answer : null;
+  }
+
   /** The worker's answer; null when it is gone. */
-  #ask(question: (ticket: number) => ToWorker): Promise<Answer | null> {
+  #ask(question: (ticket: number) => ToWorker, buffers: readonly ArrayBuffer[] = []): Promise<Answer | null> {
     if (!this.#alive) return Promise.resolve(null);
     const ticket = this.#nextTicket++;
     return new Promise((resolve) => {
       this.#tickets.set(ticket, resolve);
-      this.send(question(ticket));
+      this.#worker.postMessage(question(ticket), [...buffers]);
     });
   }
 

@@ -141,7 +141,7 @@ test("drawn drafts say what they were drawn from, and follow it", async () => {
   let expected = 0;
   for (let i = 0; i < rounds; i++) {
     const [draft] = await drafter.draft([
-      { subject: subjectOf(0, tokens), most: 1, draw: { temperature: 0.5, random } },
+      { subject: subjectOf(0, tokens), most: 1, draw: { temperature: 0.5, random: () => random } },
     ]);
     const { ids, probabilities } = draft!.proposals![0]!;
     expect(draft!.proposals).toHaveLength(1);

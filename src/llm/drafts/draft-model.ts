@@ -192,7 +192,7 @@ export class DraftModel implements Drafter {
     }
     const proposal = proposalOf(scores, draw.temperature, vocabSize);
     if (proposal === null) return;
-    tokens.push(pick(proposal, draw.random.uniform()));
+    tokens.push(pick(proposal, draw.random(tokens.length).uniform()));
     proposals.push(proposal);
   }
 }

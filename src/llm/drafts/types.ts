@@ -29,7 +29,11 @@ export interface DraftRequest {
   /** Most tokens, at least 1 and at most what the drafter said it had. */
   readonly most: number;
   /** Draw the draft at that temperature and say with what probabilities; absent: the likeliest tokens. */
-  readonly draw?: { readonly temperature: number; readonly random: RandomStream };
+  readonly draw?: {
+    readonly temperature: number;
+    /** The stream of the draft's token at that place, from 0. */
+    readonly random: (place: number) => RandomStream;
+  };
 }
 
 /** The distribution that a drafted token was drawn from. What it does not list has no probability. */

@@ -176,7 +176,10 @@ export class HeadsDrafter implements Drafter, AsyncDisposable {
     for (const [at, { request }] of works.entries()) {
       if (request.draw === undefined) continue; // without noise the largest is the likeliest
       inverse[at] = 1 / request.draw.temperature;
-      fillGumbel(noise.subarray(at * width, (at + 1) * width), request.draw.random);
+      for (let place = 0; place < places; place++) {
+        const from = at * width + place * this.#drawnFrom;
+        fillGumbel(noise.subarray(from, from + this.#drawnFrom), request.draw.random(place));
+      }
     }
     return {
       ...feeds,

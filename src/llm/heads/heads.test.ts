@@ -175,7 +175,7 @@ describe("drafts of heads", () => {
     let shares = new Map<number, number>();
     const draws = 600;
     for (let i = 0; i < draws; i++) {
-      const drawn = { ...requestOf(3, tokens, 2), draw: { temperature, random } };
+      const drawn = { ...requestOf(3, tokens, 2), draw: { temperature, random: () => random } };
       const [draft, greedy] = await drawing.draft([drawn, requestOf(4, tokens, 2)]);
       const [first] = draft!.proposals!;
       shares = new Map(Array.from(first!.ids, (id, at) => [id, first!.probabilities[at]!]));

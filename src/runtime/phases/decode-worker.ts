@@ -90,6 +90,7 @@ class DecodeWorker {
         this.#stopping = true;
       },
       setPolicy: () => fail("policy_fixed", "phases apart keep the policy that they were started with"),
+      transfer: () => fail("unsupported", "sequences of an engine whose phases are apart stay where they are"),
     });
   }
 }

@@ -84,7 +84,7 @@ export class HandoverQueue {
   #start(entry: Entry, active: number): boolean {
     const { pages, prefixCache, handover } = this.#options;
     const { sequence } = entry;
-    const target = prefixCache ? pages.open(sequence.known) : pages.open();
+    const target = prefixCache ? pages.open(sequence.known, sequence.salt) : pages.open();
     // A page for each decode to grow into, unless it would be the only one.
     const headroom = pages.usedPages > target.pages.length ? active + 1 : 0;
     const length = sequence.computed + 1;

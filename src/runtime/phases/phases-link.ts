@@ -9,6 +9,7 @@ import { MessageChannel } from "node:worker_threads";
 import type { DecisionLogEntry } from "../../sched/index.ts";
 import type { AdapterChange } from "../lora/worker-adapters.ts";
 import type { StepReport, ToWorker, WorkerSetup } from "../messages.ts";
+import type { TransferAnswer, TransferCall } from "../transfer/protocol.ts";
 import type { VocabularyData } from "../vocabulary-link.ts";
 import { WorkerLink, type EngineLink, type Ready } from "../worker-link.ts";
 
@@ -77,6 +78,10 @@ export class PhasesLink implements EngineLink {
 
   changeAdapters(change: AdapterChange): Promise<void> {
     return this.#decide.changeAdapters(change);
+  }
+
+  transfer(call: TransferCall): Promise<TransferAnswer | null> {
+    return this.#decide.transfer(call);
   }
 }
 

@@ -13,6 +13,7 @@ import {
 import { BEST_EFFORT, createPolicy, StepCost, type BatchPolicy, type SchedulerLimits } from "../../sched/index.ts";
 import { loadFacts } from "../load-model.ts";
 import type { SequenceEvent, SequenceSpec, StepReport } from "../messages.ts";
+import type { LiveSequence } from "../sequence.ts";
 import { StepLoop } from "../step-loop.ts";
 import { createVocabulary, type Vocabulary } from "../text-assembler.ts";
 import { Speculator, type SpeculatorOptions } from "./speculator.ts";
@@ -53,6 +54,8 @@ export interface LoopSetup {
   /** Milliseconds of a step; 1 and a tenth per token when absent. */
   readonly stepMs?: (tokens: number) => number;
   readonly recordDecisions?: number;
+  /** Absent: sequences go on after their first token. */
+  readonly handOff?: (sequence: LiveSequence) => void;
 }
 
 export function createLoop({ executor, vocabulary }: Bench, setup: LoopSetup = {}) {
@@ -89,6 +92,7 @@ export function createLoop({ executor, vocabulary }: Bench, setup: LoopSetup = {
     recordDecisions: setup.recordDecisions ?? 0,
     checkEachStep: true,
     ...(speculator === null ? {} : { speculator }),
+    ...(setup.handOff === undefined ? {} : { handOff: setup.handOff }),
   });
   return { loop, kv, clock, steps };
 }

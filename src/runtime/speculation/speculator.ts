@@ -52,7 +52,7 @@ interface StepOutlook {
 interface Subject {
   readonly sequence: LiveSequence;
   readonly rates: ReadonlyMap<DraftSource, AcceptanceRate>;
-  /** Draws of drafts, and of their checks: apart from those of the tokens. */
+  /** Of its drafts: apart from the draws of its tokens. */
   readonly random: RandomStream;
   /** Who would draft in the step to come. */
   chosen: Drafter | null;
@@ -159,11 +159,6 @@ export class Speculator {
       }
     }
     return drafts;
-  }
-
-  /** The stream that a sequence's drawn drafts are checked with. */
-  randomOf(sequence: LiveSequence): RandomStream {
-    return this.#subjectOf(sequence).random;
   }
 
   /**
@@ -283,8 +278,12 @@ export class Speculator {
 
   #requestOf({ sequence, random }: Subject, most: number): DraftRequest {
     const { temperature = 1 } = sequence.spec.sampling;
-    const draws = this.#options.drawn && temperature > 0;
-    return { subject: subjectFor(sequence), most, ...(draws ? { draw: { temperature, random } } : {}) };
+    if (!this.#options.drawn || temperature === 0) return { subject: subjectFor(sequence), most };
+    // A place that is drafted again, because what came before it was not said, is drawn anew from the same stream: nobody
+    // had looked at what it was.
+    const first = sequence.generated;
+    const draw = { temperature, random: (place: number) => random.fork(String(first + place)) };
+    return { subject: subjectFor(sequence), most, draw };
   }
 }
 

@@ -11,7 +11,7 @@
  * text is another, its distribution the same.
  */
 import { assert, type RandomStream } from "../../core/index.ts";
-import { rejectionSample, type Draft, type SampledToken, type TokenScores } from "../../llm/index.ts";
+import { rejectionSample, samplingStream, type Draft, type SampledToken, type TokenScores } from "../../llm/index.ts";
 import type { RecordedStage } from "../../workload/index.ts";
 import type { LiveSequence, TakenToken } from "../sequence.ts";
 
@@ -37,7 +37,6 @@ export async function verify(
   draft: Draft,
   scores: readonly TokenScores[],
   wholeRow: (index: number) => Promise<TokenScores>,
-  random: RandomStream,
 ): Promise<Verified> {
   const { tokens } = draft;
   assert(scores.length === tokens.length + 1, "every token of the row is scored");
@@ -46,7 +45,7 @@ export async function verify(
   for (let at = 0; at < scores.length; at++) {
     let said: SampledToken;
     try {
-      said = sequence.forced() ?? (await choose(sequence, draft, at, scores[at]!, wholeRow, random));
+      said = sequence.forced() ?? (await choose(sequence, draft, at, scores[at]!, wholeRow));
     } catch (error) {
       return { taken, accepted, judged: accepted, failure: { error, stage: "sample" } };
     }
@@ -69,15 +68,24 @@ async function choose(
   at: number,
   scores: TokenScores,
   wholeRow: (index: number) => Promise<TokenScores>,
-  random: RandomStream,
 ): Promise<SampledToken> {
   const proposal = at < tokens.length ? (proposals?.[at] ?? null) : null;
   if (proposal !== null) {
     const row = scores.kind === "row" ? scores : await wholeRow(at);
     assert(row.kind === "row", "a whole row was asked for");
-    return sequence.choose(rejectionSample(sequence.distribution(row), proposal, tokens[at]!, random), row);
+    return sequence.choose(
+      rejectionSample(sequence.distribution(row), proposal, tokens[at]!, checkStream(sequence)),
+      row,
+    );
   }
   const said = sequence.sample(scores) ?? sequence.sample(await wholeRow(at));
   assert(said !== null, "a whole row always decides");
   return said;
+}
+
+/** The stream that its next token is checked with: apart from the draws of tokens and of drafts. */
+function checkStream({ spec, generated }: LiveSequence): RandomStream {
+  return samplingStream(spec.sampling.seed ?? spec.seq)
+    .fork("checks")
+    .fork(String(generated));
 }

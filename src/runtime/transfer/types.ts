@@ -28,8 +28,6 @@ export interface SequenceCounts {
   readonly transferMs: number | null;
   /** What became of its drafts; null when nothing was drafted. */
   readonly drafts: DraftUse | null;
-  /** How often the best scores did not decide its next token, [tried, missed] for wide and for narrow choices. */
-  readonly scores: readonly (readonly [tried: number, missed: number])[];
 }
 
 /**
@@ -202,7 +200,7 @@ export interface ResumeRequest {
 export interface SequenceTransfers {
   /** Sequences that have not ended, the oldest first. */
   list(): Promise<readonly TransferCandidate[]>;
-  /** @throws PunctualError not_found; busy when it is leaving already; queue_full when too much is on its way. */
+  /** @throws PunctualError not_found; unsupported for a request with an adapter; busy when it is leaving already; queue_full when too much is on its way. */
   export(requestId: string): Promise<SequenceExport>;
   /**
    * @throws PunctualError unsupported for another model or too small a context, queue_full when no more sequences can

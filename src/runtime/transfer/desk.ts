@@ -1,0 +1,390 @@
+/**
+ * The worker's side of transfers: exports, imports and prefixes that are under way over one step loop. It answers each
+ * question at once, between two steps, and owns no thread and no timer: `tick` gives up what nobody has asked about for
+ * too long, so that neither pages nor sequences are lost with whoever was moving them.
+ *
+ * Where a sequence is, the loop knows (sequence-places.ts): one that has ended in the meantime makes its export end, and is found
+ * out at the next question. What crosses no thread here are page ids: outside, pages are counted by position.
+ */
+import { assert, fail, PunctualError, toErrorRecord, type Clock } from "../../core/index.ts";
+import type { KvPages, SequencePages, StepExecutor } from "../../llm/index.ts";
+import { cacheRoot } from "../cache-root.ts";
+import type { LiveSequence } from "../sequence.ts";
+import type { StepLoop } from "../step-loop.ts";
+import type { TransferAnswer, TransferCall, TransferKind, TransferProtocol } from "./protocol.ts";
+import { IncomingPages, readPages } from "./page-transfer.ts";
+
+/** Exports, imports and prefixes under way at once, each. */
+const MOST_OPEN = 64;
+
+export interface TransferDeskOptions {
+  readonly loop: StepLoop;
+  readonly pages: KvPages;
+  readonly executor: Pick<StepExecutor, "pageData">;
+  readonly clock: Clock;
+  readonly prefixCache: boolean;
+  readonly maxRunning: number;
+  /** After so long without a question something is given up. */
+  readonly timeoutMs: number;
+}
+
+interface Export {
+  readonly sequence: LiveSequence;
+  /** It had pages when it began to leave. */
+  readonly hadPages: boolean;
+  touchedMs: number;
+}
+
+interface Import {
+  readonly incoming: IncomingPages | null;
+  touchedMs: number;
+}
+
+interface Prefix {
+  readonly held: SequencePages;
+  touchedMs: number;
+}
+
+type Handlers = { readonly [K in TransferKind]: (args: TransferProtocol[K]["args"]) => TransferProtocol[K]["result"] };
+
+/** See the head of this file. */
+export class TransferDesk {
+  readonly #options: TransferDeskOptions;
+  readonly #exports = new Map<number, Export>();
+  readonly #imports = new Map<number, Import>();
+  readonly #prefixes = new Map<number, Prefix>();
+  /** Frozen by themselves, not exported yet, and since when. */
+  readonly #ready = new Map<LiveSequence, number>();
+  #nextId = 0;
+
+  constructor(options: TransferDeskOptions) {
+    this.#options = options;
+  }
+
+  /** Answers a question. @throws what is a bug. */
+  answer(call: TransferCall): TransferAnswer {
+    this.#prune();
+    try {
+      // A call has the arguments of its own kind.
+      const handle = this.#handlers[call.ask] as (args: unknown) => TransferProtocol[TransferKind]["result"];
+      return { ok: true, result: handle(call.args) };
+    } catch (error) {
+      if (!(error instanceof PunctualError)) throw error;
+      return { ok: false, error: toErrorRecord(error) };
+    }
+  }
+
+  /** A sequence has frozen itself and waits to be exported. */
+  ready(sequence: LiveSequence): void {
+    this.#ready.set(sequence, this.#options.clock.nowMs());
+  }
+
+  /** When `tick` has something to do; null when nothing is under way. */
+  get nextDueMs(): number | null {
+    let oldest = Infinity;
+    for (const { touchedMs } of this.#open()) oldest = Math.min(oldest, touchedMs);
+    for (const sinceMs of this.#ready.values()) oldest = Math.min(oldest, sinceMs);
+    return oldest === Infinity ? null : oldest + this.#options.timeoutMs;
+  }
+
+  /** Gives up what nobody has asked about: sequences go on here, pages come free. Between steps only. */
+  tick(): void {
+    if (this.#exports.size + this.#imports.size + this.#prefixes.size + this.#ready.size === 0) return;
+    const { clock, timeoutMs } = this.#options;
+    const beforeMs = clock.nowMs() - timeoutMs;
+    this.#prune();
+    for (const [id, { touchedMs }] of this.#exports) if (touchedMs <= beforeMs) this.#resume(id);
+    for (const [id, { touchedMs }] of this.#imports) if (touchedMs <= beforeMs) this.#abort(id);
+    for (const [id, { touchedMs }] of this.#prefixes) if (touchedMs <= beforeMs) this.#closePrefix(id);
+    for (const [sequence, sinceMs] of this.#ready) {
+      if (sinceMs > beforeMs) continue;
+      this.#ready.delete(sequence);
+      this.#options.loop.thaw(sequence);
+    }
+  }
+
+  /** @throws AssertionError when frozen sequences or guests' pages have nobody who knows of them. */
+  checkIntegrity(): void {
+    const { places } = this.#options.loop;
+    const known = new Set([...Array.from(this.#exports.values(), ({ sequence }) => sequence), ...this.#ready.keys()]);
+    for (const sequence of places.frozen.values()) assert(known.has(sequence), "who is frozen is on its way out");
+    const guests = new Set<SequencePages>();
+    for (const { incoming } of this.#imports.values()) if (incoming !== null) guests.add(incoming.pages);
+    for (const { held } of this.#prefixes.values()) guests.add(held);
+    assert(guests.size === places.guests.size, "every guest is known");
+    for (const guest of places.guests) assert(guests.has(guest), "every guest is on its way in or being read");
+    let promised = 0;
+    for (const { incoming } of this.#imports.values()) if (incoming !== null) promised += 1;
+    assert(promised === places.promised, "a place is promised to each on its way in");
+  }
+
+  *#open(): Generator<{ readonly touchedMs: number }> {
+    yield* this.#exports.values();
+    yield* this.#imports.values();
+    yield* this.#prefixes.values();
+  }
+
+  /** Forgets exports of sequences that have ended. */
+  #prune(): void {
+    const { places } = this.#options.loop;
+    for (const [id, { sequence }] of this.#exports) {
+      if (places.find(sequence.spec.seq) !== sequence) this.#exports.delete(id);
+    }
+    for (const sequence of this.#ready.keys()) {
+      if (places.frozen.get(sequence.spec.seq) !== sequence) this.#ready.delete(sequence);
+    }
+  }
+
+  #touch<T extends { touchedMs: number }>(map: ReadonlyMap<number, T>, id: number, what: string): T {
+    const entry = map.get(id);
+    if (entry === undefined) return fail("not_found", `the ${what} is over: its sequence has ended or it was given up`);
+    entry.touchedMs = this.#options.clock.nowMs();
+    return entry;
+  }
+
+  #add<T extends object>(map: Map<number, T & { touchedMs: number }>, entry: T): number {
+    if (map.size >= MOST_OPEN) fail("queue_full", `${MOST_OPEN} of them are under way already`, { retryAfterMs: 100 });
+    const id = this.#nextId++;
+    map.set(id, { ...entry, touchedMs: this.#options.clock.nowMs() });
+    return id;
+  }
+
+  readonly #handlers: Handlers = {
+    list: () => this.#list(),
+    export: ({ seq }) => ({ id: this.#export(seq) }),
+    progress: ({ id }) => {
+      const { sequence } = this.#touch(this.#exports, id, "export");
+      const { computed } = sequence;
+      const running = this.#options.loop.places.running.get(sequence.spec.seq) === sequence;
+      return { computed, wholePages: Math.floor(computed / this.#options.pages.pageTokens), running };
+    },
+    read: ({ id, first, count }) => this.#read(this.#touch(this.#exports, id, "export").sequence, first, count),
+    freeze: ({ id, from }) => this.#freeze(this.#touch(this.#exports, id, "export"), from),
+    resume: ({ id }) => this.#resume(id),
+    depart: ({ id }) => this.#depart(id),
+    import: ({ tokens, salt, pages }) => this.#import(tokens, salt, pages),
+    reserve: ({ id, pages }) => this.#reserve(this.#touch(this.#imports, id, "import"), pages),
+    write: ({ id, first, bytes }) => {
+      this.#incoming(this.#touch(this.#imports, id, "import")).write(first, bytes);
+      return null;
+    },
+    enter: (args) => this.#enter(args),
+    abort: ({ id }) => this.#abort(id),
+    revive: ({ spec, state, atMs }) => {
+      const { loop } = this.#options;
+      loop.enter(loop.revive(spec, { ...state, computed: 0 }, atMs));
+      return null;
+    },
+    openPrefix: ({ tokens, salt }) => this.#openPrefix(tokens, salt),
+    readPrefix: ({ id, first, count }) => {
+      const { held } = this.#touch(this.#prefixes, id, "reading");
+      return readPages(this.#options.executor, held.pages, first, count);
+    },
+    closePrefix: ({ id }) => this.#closePrefix(id),
+    install: ({ tokens, salt, first, bytes }) => this.#install(tokens, salt, first, bytes),
+  };
+
+  #list(): TransferProtocol["list"]["result"] {
+    const { loop, clock } = this.#options;
+    const { waiting, running, paused, frozen } = loop.places;
+    const nowMs = clock.nowMs();
+    const leaving = new Set(Array.from(this.#exports.values(), ({ sequence }) => sequence));
+    const rows = (state: "waiting" | "running" | "paused" | "frozen", from: ReadonlyMap<number, LiveSequence>) =>
+      Array.from(from.values(), (sequence) => ({
+        seq: sequence.spec.seq,
+        view: loop.viewOf(sequence, nowMs),
+        ageMs: nowMs - sequence.spec.arrivalMs,
+        pages: this.#pagesOf(sequence),
+        state,
+        leaving: leaving.has(sequence),
+      }));
+    return [
+      ...rows("running", running),
+      ...rows("waiting", waiting),
+      ...rows("paused", paused),
+      ...rows("frozen", frozen),
+    ].toSorted((a, b) => a.seq - b.seq);
+  }
+
+  /** Pages of a sequence with tokens in them. */
+  #pagesOf({ computed }: LiveSequence): number {
+    return Math.ceil(computed / this.#options.pages.pageTokens);
+  }
+
+  #export(seq: number): number {
+    const sequence = this.#options.loop.places.find(seq);
+    if (sequence === null) return fail("not_found", "the request has ended");
+    if (sequence.spec.adapter !== undefined) {
+      fail("unsupported", "the request has an adapter, which another engine knows by name at most");
+    }
+    for (const other of this.#exports.values()) {
+      if (other.sequence === sequence) fail("busy", "the request is on its way to another engine already");
+    }
+    const id = this.#add(this.#exports, { sequence, hadPages: sequence.holdsPages });
+    this.#ready.delete(sequence);
+    return id;
+  }
+
+  #read(sequence: LiveSequence, first: number, count: number): Uint8Array {
+    if (!sequence.holdsPages) return fail("busy", "the sequence has lost its pages");
+    const { loop, pages, executor } = this.#options;
+    const frozen = loop.places.frozen.has(sequence.spec.seq);
+    // A page that is being filled would be copied in vain.
+    const readable = frozen ? this.#pagesOf(sequence) : Math.floor(sequence.computed / pages.pageTokens);
+    return readPages(executor, sequence.pages.pages.subarray(0, readable), first, count);
+  }
+
+  #freeze({ sequence, hadPages }: Export, from: number | null): TransferProtocol["freeze"]["result"] {
+    const { loop, clock } = this.#options;
+    if (hadPages && !sequence.holdsPages) fail("busy", "the sequence has lost its pages: it was preempted or paused");
+    const pages = this.#pagesOf(sequence);
+    if (from !== null && !(Number.isInteger(from) && from >= 0)) {
+      fail("invalid_request", `from: expected a page, got ${from}`, { param: "from" });
+    }
+    if (!loop.places.frozen.has(sequence.spec.seq)) loop.freeze(sequence);
+    const rest = from === null || from >= pages ? null : this.#read(sequence, from, pages - from);
+    return { spec: sequence.spec, state: sequence.state(clock.nowMs()), pages, bytes: rest };
+  }
+
+  #resume(id: number): null {
+    const entry = this.#exports.get(id);
+    this.#exports.delete(id);
+    const { loop } = this.#options;
+    if (entry !== undefined && loop.places.frozen.has(entry.sequence.spec.seq)) loop.thaw(entry.sequence);
+    return null;
+  }
+
+  #depart(id: number): null {
+    const { sequence } = this.#touch(this.#exports, id, "export");
+    const { loop } = this.#options;
+    if (!loop.places.frozen.has(sequence.spec.seq)) fail("busy", "a sequence leaves when it is frozen");
+    this.#exports.delete(id);
+    loop.depart(sequence);
+    return null;
+  }
+
+  #import(tokens: Int32Array, salt: string, pages: number): TransferProtocol["import"]["result"] {
+    const { loop, pages: kv, prefixCache, executor, maxRunning } = this.#options;
+    if (pages === 0)
+      return { id: this.#add<Omit<Import, "touchedMs">>(this.#imports, { incoming: null }), cachedPages: 0 };
+    const { places } = loop;
+    if (places.running.size + places.takenPlaces >= maxRunning) {
+      fail("queue_full", `${maxRunning} sequences run here already`, { retryAfterMs: 50 });
+    }
+    if (this.#imports.size >= MOST_OPEN) fail("queue_full", `${MOST_OPEN} are on their way in`, { retryAfterMs: 100 });
+    const held = prefixCache ? kv.open(tokens, cacheRoot(salt)) : kv.open();
+    const incoming = new IncomingPages(held, tokens, { pages: kv, executor });
+    places.guests.add(held);
+    places.promised += 1;
+    return { id: this.#add<Omit<Import, "touchedMs">>(this.#imports, { incoming }), cachedPages: incoming.cachedPages };
+  }
+
+  #incoming({ incoming }: Import): IncomingPages {
+    return incoming ?? fail("invalid_request", "the sequence comes without pages");
+  }
+
+  #reserve(entry: Import, pages: number): boolean {
+    const { running } = this.#options.loop.places;
+    // A page for each of the others to grow into, so that nobody is preempted for a newcomer at once.
+    return this.#incoming(entry).reserve(pages, running.size);
+  }
+
+  #enter({ id, newcomer, tail }: TransferProtocol["enter"]["args"]): null {
+    const { loop, prefixCache, clock } = this.#options;
+    const { incoming } = this.#touch(this.#imports, id, "import");
+    const { spec, state, atMs } = newcomer;
+    if (incoming === null) {
+      const revived = loop.revive(spec, { ...state, computed: 0 }, atMs);
+      revived.sequence.travelled(clock.nowMs() - atMs);
+      this.#imports.delete(id);
+      loop.enter(revived);
+      return null;
+    }
+    if (tail !== null) this.#tail(incoming, tail);
+    const revived = loop.revive(spec, state, atMs);
+    const { sequence, cause } = revived;
+    if (cause !== null) fail("invalid_request", `the answer is complete (${cause})`, { param: "generated" });
+    const computed = incoming.complete(sequence.known, state.computed);
+    sequence.settle(incoming.pages, computed);
+    sequence.travelled(clock.nowMs() - atMs);
+    this.#close(id);
+    if (prefixCache) incoming.pages.commit(sequence.known.subarray(0, computed));
+    incoming.pages.truncate(computed);
+    loop.enter(revived);
+    return null;
+  }
+
+  #tail(incoming: IncomingPages, { first, bytes }: NonNullable<TransferProtocol["enter"]["args"]["tail"]>): void {
+    const end = incoming.endOf(first, bytes);
+    if (!incoming.reserve(end, 0)) fail("out_of_memory", "no pages are left for the last ones of the sequence");
+    incoming.write(first, bytes);
+  }
+
+  /** The import is over; its pages are somebody else's, or nobody's. */
+  #close(id: number): void {
+    const { places } = this.#options.loop;
+    const incoming = this.#imports.get(id)?.incoming ?? null;
+    this.#imports.delete(id);
+    if (incoming === null) return;
+    places.guests.delete(incoming.pages);
+    places.promised -= 1;
+  }
+
+  #abort(id: number): null {
+    const incoming = this.#imports.get(id)?.incoming ?? null;
+    this.#close(id);
+    incoming?.pages.release();
+    return null;
+  }
+
+  #openPrefix(tokens: Int32Array, salt: string): TransferProtocol["openPrefix"]["result"] {
+    const { pages, loop } = this.#options;
+    const held = pages.open(withOneMore(tokens), cacheRoot(salt));
+    if (held.pages.length === 0) return null;
+    if (this.#prefixes.size >= MOST_OPEN) {
+      held.release();
+      fail("queue_full", `${MOST_OPEN} prefixes are being read`, { retryAfterMs: 100 });
+    }
+    loop.places.guests.add(held);
+    return { id: this.#add(this.#prefixes, { held }), pages: held.pages.length };
+  }
+
+  #closePrefix(id: number): null {
+    const held = this.#prefixes.get(id)?.held;
+    this.#prefixes.delete(id);
+    if (held === undefined) return null;
+    this.#options.loop.places.guests.delete(held);
+    held.release();
+    return null;
+  }
+
+  #install(tokens: Int32Array, salt: string, first: number, bytes: Uint8Array): number {
+    const { pages: kv, executor, prefixCache } = this.#options;
+    if (!prefixCache) return 0;
+    const whole = Math.floor(tokens.length / kv.pageTokens);
+    const held = kv.open(withOneMore(tokens.subarray(0, whole * kv.pageTokens)), cacheRoot(salt));
+    try {
+      const incoming = new IncomingPages(held, tokens, { pages: kv, executor });
+      const end = incoming.endOf(first, bytes);
+      if (end !== whole) {
+        fail("invalid_request", `bytes of pages ${first} to ${end} of a prefix of ${whole} pages`, { param: "bytes" });
+      }
+      // Pages before the first that are not there (any more) cannot be made up.
+      if (incoming.cachedPages < first) return incoming.cachedPages * kv.pageTokens;
+      const fits = Math.min(whole, held.pages.length + kv.availablePages);
+      incoming.reserve(fits, 0);
+      incoming.write(first, bytes.subarray(0, Math.max(0, fits - first) * incoming.pageBytes));
+      held.commit(tokens.subarray(0, fits * kv.pageTokens));
+      return kv.cachedTokens(withOneMore(tokens.subarray(0, fits * kv.pageTokens)), cacheRoot(salt));
+    } finally {
+      held.release();
+    }
+  }
+}
+
+/** Cached pages are looked up for tokens that another one follows. */
+function withOneMore(tokens: Int32Array): Int32Array {
+  const longer = new Int32Array(tokens.length + 1);
+  longer.set(tokens);
+  return longer;
+}

@@ -1,0 +1,243 @@
+/**
+ * The main thread's side of transfers: `Engine.transfers`. It knows requests by id and hands out exports, imports and
+ * prefixes as objects; every call is one question to the worker (protocol.ts), answered between two of its steps. Pages pass
+ * through this thread by hand-over, not by copy, except where the caller keeps the bytes.
+ */
+import { fail, fromErrorRecord, type PunctualError } from "../../core/index.ts";
+import { liveClock } from "../clock.ts";
+import type { SequenceSpec } from "../messages.ts";
+import type { EngineInfo, GenerateRequest, SubmitOptions, TokenStream } from "../types.ts";
+import type { EngineLink } from "../worker-link.ts";
+import type { Newcomer, TransferCall, TransferKind, TransferProtocol } from "./protocol.ts";
+import { checkContext, checkModel, snapshotOf, stateOf } from "./snapshot.ts";
+import type {
+  FrozenSequence,
+  ImportCommitOptions,
+  ImportOffer,
+  InstallOptions,
+  PrefixOptions,
+  PrefixReader,
+  ResumeRequest,
+  SequenceExport,
+  SequenceImport,
+  SequenceSnapshot,
+  SequenceTransfers,
+  TransferCandidate,
+} from "./types.ts";
+
+/** A stream that has been opened for a sequence which is to go on here. */
+export interface OpenedStream {
+  readonly stream: TokenStream;
+  /** The worker did not take it: the stream ends so. @param tell who watches the request, too */
+  readonly refuse: (error: PunctualError, tell: boolean) => void;
+}
+
+/** What transfers need of their engine. */
+export interface TransfersOwner {
+  readonly info: EngineInfo;
+  readonly link: EngineLink;
+  /** Why nothing moves here; null when it may. */
+  readonly fixed: string | null;
+  /** @throws PunctualError when it takes no new work now. */
+  checkOpen(): void;
+  /** @throws PunctualError queue_full. */
+  checkQueue(): void;
+  /** With a number of its own. @throws PunctualError invalid_request, context_length_exceeded. */
+  check(request: GenerateRequest): SequenceSpec;
+  /** Opens a stream before the worker knows of the sequence. @param queued it will wait to be admitted */
+  open(spec: SequenceSpec, id: string, options: SubmitOptions, queued: boolean): OpenedStream;
+  seqOf(requestId: string): number | null;
+  idOf(seq: number): string | null;
+}
+
+type Ask = <K extends TransferKind>(
+  ask: K,
+  args: TransferProtocol[K]["args"],
+  buffers?: readonly ArrayBuffer[],
+) => Promise<TransferProtocol[K]["result"]>;
+
+/** Questions to the worker that there is now: those after its end are not asked of the next one. */
+function askOf(link: EngineLink): Ask {
+  return async (ask, args, buffers) => {
+    const answer = await link.transfer({ ask, args } as TransferCall, buffers);
+    if (answer === null) return fail("engine_failed", "the engine worker died");
+    if (!answer.ok) throw fromErrorRecord(answer.error);
+    return answer.result as never;
+  };
+}
+
+/** See the head of this file. */
+export class EngineTransfers implements SequenceTransfers {
+  readonly #owner: TransfersOwner;
+  readonly #listeners = new Set<(requestId: string) => void>();
+
+  constructor(owner: TransfersOwner) {
+    this.#owner = owner;
+  }
+
+  async list(): Promise<readonly TransferCandidate[]> {
+    const rows = await this.#ask()("list", null);
+    return rows.flatMap(({ seq, ...row }) => {
+      const requestId = this.#owner.idOf(seq);
+      return requestId === null ? [] : [{ requestId, ...row }];
+    });
+  }
+
+  async export(requestId: string): Promise<SequenceExport> {
+    const ask = this.#ask();
+    const model = this.#fingerprint();
+    const seq = this.#owner.seqOf(requestId);
+    if (seq === null) return fail("not_found", `there is no request '${requestId}' here`, { param: "requestId" });
+    const { id } = await ask("export", { seq });
+    const { pageTokens } = this.#owner.info;
+    return {
+      requestId,
+      pageBytes: this.#pageBytes(),
+      pageTokens,
+      progress: () => ask("progress", { id }),
+      read: (first, count) => ask("read", { id, first, count }),
+      freeze: async ({ from } = {}): Promise<FrozenSequence> => {
+        const { spec, state, pages, bytes } = await ask("freeze", { id, from: from ?? null });
+        return { snapshot: snapshotOf(spec, state, requestId, model), pages, bytes };
+      },
+      resume: async () => void (await ask("resume", { id })),
+      commit: async () => void (await ask("depart", { id })),
+    };
+  }
+
+  async import({ snapshot, pages }: ImportOffer): Promise<SequenceImport> {
+    const ask = this.#ask();
+    const { info } = this.#owner;
+    const known = this.#check(snapshot);
+    if (!(Number.isInteger(pages) && pages >= 0)) fail("invalid_request", `pages: got ${pages}`, { param: "pages" });
+    if (pages > info.kvPages) fail("queue_full", `${pages} pages are wanted, the cache has ${info.kvPages}`);
+    if (pages === 0) this.#owner.checkQueue();
+    const salt = snapshot.request.cacheSalt ?? "";
+    const { id, cachedPages } = await ask("import", { tokens: known, salt, pages });
+    const { requestId } = snapshot;
+    return {
+      requestId,
+      pageBytes: this.#pageBytes(),
+      pageTokens: info.pageTokens,
+      cachedPages,
+      reserve: (count) => ask("reserve", { id, pages: count }),
+      write: async (first, bytes) => {
+        const copy = bytes.slice();
+        await ask("write", { id, first, bytes: copy }, [copy.buffer]);
+      },
+      commit: (last, options = {}) => this.#enter(ask, id, requestId, last, pages > 0, options),
+      abort: async () => void (await ask("abort", { id })),
+    };
+  }
+
+  async #enter(
+    ask: Ask,
+    id: number,
+    requestId: string,
+    snapshot: SequenceSnapshot,
+    hasPages: boolean,
+    { tail, elapsedMs = 0, ...options }: ImportCommitOptions,
+  ): Promise<TokenStream> {
+    this.#owner.checkOpen();
+    this.#check(snapshot);
+    if (snapshot.requestId !== requestId) {
+      fail("invalid_request", `the import is of request '${requestId}', got '${snapshot.requestId}'`, {
+        param: "requestId",
+      });
+    }
+    const newcomer = this.#newcomer(snapshot, elapsedMs);
+    const { stream, refuse } = this.#owner.open(newcomer.spec, requestId, options, !hasPages);
+    const copy = tail === undefined ? null : { first: tail.first, bytes: tail.bytes.slice() };
+    const entered = ask("enter", { id, newcomer, tail: copy }, copy === null ? [] : [copy.bytes.buffer]);
+    if (options.signal?.aborted === true) stream.cancel();
+    try {
+      await entered;
+    } catch (error) {
+      refuse(error as PunctualError, false);
+      throw error;
+    }
+    return stream;
+  }
+
+  resume(request: ResumeRequest, options: SubmitOptions = {}): TokenStream {
+    const ask = this.#ask();
+    if (request.model !== undefined) checkModel(1, request.model, this.#owner.info);
+    this.#owner.checkQueue();
+    const newcomer = this.#newcomer(request, 0);
+    const { stream, refuse } = this.#owner.open(newcomer.spec, request.requestId, options, true);
+    // Thrown to whoever reads.
+    ask("revive", newcomer).catch((error: unknown) => refuse(error as PunctualError, true));
+    if (options.signal?.aborted === true) stream.cancel();
+    return stream;
+  }
+
+  onReady(listener: (requestId: string) => void): () => void {
+    const own = (requestId: string): void => listener(requestId); // the same function may listen twice
+    this.#listeners.add(own);
+    return () => void this.#listeners.delete(own);
+  }
+
+  /** For the engine: a sequence has frozen itself. */
+  tellReady(seq: number): void {
+    const requestId = this.#owner.idOf(seq);
+    if (requestId !== null) for (const tell of this.#listeners) tell(requestId);
+  }
+
+  async readPrefix(tokens: readonly number[], { salt = "" }: PrefixOptions = {}): Promise<PrefixReader | null> {
+    const ask = this.#ask();
+    const found = await ask("openPrefix", { tokens: Int32Array.from(tokens), salt });
+    if (found === null) return null;
+    const { id, pages } = found;
+    const { pageTokens } = this.#owner.info;
+    return {
+      tokens: pages * pageTokens,
+      pages,
+      pageBytes: this.#pageBytes(),
+      pageTokens,
+      read: (first, count) => ask("readPrefix", { id, first, count }),
+      release: async () => void (await ask("closePrefix", { id })),
+    };
+  }
+
+  async installPrefix(
+    tokens: readonly number[],
+    bytes: Uint8Array,
+    { salt = "", first = 0 }: InstallOptions = {},
+  ): Promise<{ readonly installedTokens: number }> {
+    const copy = bytes.slice();
+    const args = { tokens: Int32Array.from(tokens), salt, first, bytes: copy };
+    return { installedTokens: await this.#ask()("install", args, [copy.buffer]) };
+  }
+
+  /** @throws PunctualError unsupported, or what the engine's state forbids. */
+  #ask(): Ask {
+    const { fixed, link } = this.#owner;
+    if (fixed !== null) fail("unsupported", `sequences stay where they are: ${fixed}`);
+    this.#owner.checkOpen();
+    return askOf(link);
+  }
+
+  #fingerprint(): string {
+    return this.#owner.info.modelFingerprint ?? fail("unsupported", "the files of the model could not be read again");
+  }
+
+  #pageBytes(): number {
+    return this.#owner.info.pageBytes;
+  }
+
+  /** Known tokens of a snapshot that may go on here. @throws PunctualError unsupported, invalid_request. */
+  #check(snapshot: SequenceSnapshot): Int32Array {
+    const { info } = this.#owner;
+    checkModel(snapshot.version, snapshot.model, info);
+    checkContext(snapshot.request, info);
+    stateOf(snapshot, snapshot.request.promptTokens.length, info);
+    return Int32Array.from([...snapshot.request.promptTokens, ...snapshot.generated]);
+  }
+
+  #newcomer(from: SequenceSnapshot | ResumeRequest, elapsedMs: number): Newcomer {
+    if (!(elapsedMs >= 0)) fail("invalid_request", `elapsedMs: got ${elapsedMs}`, { param: "elapsedMs" });
+    const atMs = liveClock.nowMs() - elapsedMs;
+    const spec = this.#owner.check({ ...from.request, arrivalMs: atMs - from.ageMs });
+    return { spec, state: stateOf(from, spec.promptTokens.length, this.#owner.info), atMs };
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Transfers of a model of a pool: as those of its engine while it is loaded. What is to enter loads it; of a model that is
+ * not loaded nothing can leave.
+ */
+import { fail, type Clock } from "../../core/index.ts";
+import type { Engine } from "../engine-port.ts";
+import type { SubmitOptions, TokenStream } from "../types.ts";
+import { WaitingStream, type EngineWait } from "../waiting-stream.ts";
+import type {
+  ImportOffer,
+  InstallOptions,
+  PrefixOptions,
+  PrefixReader,
+  ResumeRequest,
+  SequenceExport,
+  SequenceImport,
+  SequenceTransfers,
+  TransferCandidate,
+} from "./types.ts";
+
+/** The model, loaded or not. */
+export interface PooledTransfersLink {
+  /** Null while it is not loaded. */
+  readonly live: Engine | null;
+  /** Notes that it was asked, and answers its engine when it can take work at once. */
+  ask(): Engine | null;
+  readonly ready: EngineWait;
+  readonly clock: Clock;
+  /** Told of sequences that wait to be exported, over all its loads. */
+  readonly listeners: Set<(requestId: string) => void>;
+}
+
+/** See the head of this file. */
+export class PooledTransfers implements SequenceTransfers {
+  readonly #link: PooledTransfersLink;
+
+  constructor(link: PooledTransfersLink) {
+    this.#link = link;
+  }
+
+  async list(): Promise<readonly TransferCandidate[]> {
+    return (await this.#link.live?.transfers.list()) ?? [];
+  }
+
+  async export(requestId: string): Promise<SequenceExport> {
+    const { live } = this.#link;
+    if (live === null) return fail("not_found", `there is no request '${requestId}' here`, { param: "requestId" });
+    return live.transfers.export(requestId);
+  }
+
+  import(offer: ImportOffer): Promise<SequenceImport> {
+    return this.#use((engine) => engine.transfers.import(offer));
+  }
+
+  resume(request: ResumeRequest, options: SubmitOptions = {}): TokenStream {
+    const { clock, ready } = this.#link;
+    const engine = this.#link.ask();
+    if (engine !== null) return engine.transfers.resume(request, options);
+    const sinceMs = clock.nowMs();
+    const known = { ...request.request, id: request.requestId, arrivalMs: sinceMs - request.ageMs };
+    const open = (loaded: Engine): TokenStream =>
+      loaded.transfers.resume(later(request, clock.nowMs() - sinceMs), options);
+    return new WaitingStream(known, options, ready, clock, open);
+  }
+
+  onReady(listener: (requestId: string) => void): () => void {
+    const { listeners } = this.#link;
+    const own = (requestId: string): void => listener(requestId); // the same function may listen twice
+    listeners.add(own);
+    return () => void listeners.delete(own);
+  }
+
+  async readPrefix(tokens: readonly number[], options?: PrefixOptions): Promise<PrefixReader | null> {
+    return (await this.#link.live?.transfers.readPrefix(tokens, options)) ?? null;
+  }
+
+  installPrefix(
+    tokens: readonly number[],
+    bytes: Uint8Array,
+    options?: InstallOptions,
+  ): Promise<{ readonly installedTokens: number }> {
+    return this.#use((engine) => engine.transfers.installPrefix(tokens, bytes, options));
+  }
+
+  async #use<T>(use: (engine: Engine) => Promise<T>): Promise<T> {
+    const engine = this.#link.ask();
+    return engine === null ? this.#link.ready(new AbortController().signal, use) : use(engine);
+  }
+}
+
+/** The same some time later. */
+function later(request: ResumeRequest, ms: number): ResumeRequest {
+  const aged = (ageMs: number | null): number | null => (ageMs === null ? null : ageMs + ms);
+  return {
+    ...request,
+    ageMs: request.ageMs + ms,
+    firstTokenAgeMs: aged(request.firstTokenAgeMs),
+    lastTokenAgeMs: aged(request.lastTokenAgeMs),
+  };
+}

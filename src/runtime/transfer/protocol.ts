@@ -1,0 +1,92 @@
+/**
+ * What crosses between the main thread and an engine worker about transfers: questions by kind, with their answers. One
+ * question, one answer, between two steps. Ids of exports, imports and prefixes are the worker's own and never used twice.
+ */
+import type { ErrorRecord } from "../../core/index.ts";
+import type { SequenceView } from "../../sched/index.ts";
+import type { SequenceSpec } from "../messages.ts";
+import type { ExportProgress, SequenceSnapshot, TransferCandidate } from "./types.ts";
+
+/** The part of a snapshot that the worker knows. */
+export type SequenceState = Omit<SequenceSnapshot, "version" | "model" | "requestId" | "request">;
+
+/** A candidate, and the number of its sequence. */
+export interface ListedSequence extends Pick<TransferCandidate, "pages" | "state" | "leaving" | "ageMs"> {
+  readonly seq: number;
+  readonly view: SequenceView;
+}
+
+/** A sequence that goes on here: what it is, and how far it has come. */
+export interface Newcomer {
+  readonly spec: SequenceSpec;
+  readonly state: SequenceState;
+  /** The moment of the snapshot on this clock: its ages count from here. */
+  readonly atMs: number;
+}
+
+/** Pages by position, raw. */
+export interface PageBytes {
+  readonly first: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Every question and its answer. */
+export interface TransferProtocol {
+  readonly list: { readonly args: null; readonly result: readonly ListedSequence[] };
+  readonly export: { readonly args: { readonly seq: number }; readonly result: { readonly id: number } };
+  readonly progress: { readonly args: { readonly id: number }; readonly result: ExportProgress };
+  readonly read: {
+    readonly args: { readonly id: number; readonly first: number; readonly count: number };
+    readonly result: Uint8Array;
+  };
+  readonly freeze: {
+    readonly args: { readonly id: number; readonly from: number | null };
+    readonly result: {
+      readonly spec: SequenceSpec;
+      readonly state: SequenceState;
+      readonly pages: number;
+      readonly bytes: Uint8Array | null;
+    };
+  };
+  readonly resume: { readonly args: { readonly id: number }; readonly result: null };
+  readonly depart: { readonly args: { readonly id: number }; readonly result: null };
+  readonly import: {
+    readonly args: { readonly tokens: Int32Array; readonly salt: string; readonly pages: number };
+    readonly result: { readonly id: number; readonly cachedPages: number };
+  };
+  readonly reserve: { readonly args: { readonly id: number; readonly pages: number }; readonly result: boolean };
+  readonly write: { readonly args: { readonly id: number } & PageBytes; readonly result: null };
+  readonly enter: {
+    readonly args: { readonly id: number; readonly newcomer: Newcomer; readonly tail: PageBytes | null };
+    readonly result: null;
+  };
+  readonly abort: { readonly args: { readonly id: number }; readonly result: null };
+  readonly revive: { readonly args: Newcomer; readonly result: null };
+  readonly openPrefix: {
+    readonly args: { readonly tokens: Int32Array; readonly salt: string };
+    readonly result: { readonly id: number; readonly pages: number } | null;
+  };
+  readonly readPrefix: {
+    readonly args: { readonly id: number; readonly first: number; readonly count: number };
+    readonly result: Uint8Array;
+  };
+  readonly closePrefix: { readonly args: { readonly id: number }; readonly result: null };
+  readonly install: {
+    readonly args: { readonly tokens: Int32Array; readonly salt: string } & PageBytes;
+    /** Leading tokens that are cached now. */
+    readonly result: number;
+  };
+}
+
+/** The kinds of questions. */
+export type TransferKind = keyof TransferProtocol;
+
+/** A question of any kind. */
+export type TransferCall = {
+  readonly [K in TransferKind]: { readonly ask: K; readonly args: TransferProtocol[K]["args"] };
+}[TransferKind];
+
+/** What came of a question. */
+export type TransferAnswer =
+  | { readonly ok: true; readonly result: TransferProtocol[TransferKind]["result"] }
+  | { readonly ok: false; readonly error: ErrorRecord };

@@ -1,0 +1,102 @@
+/** From a sequence to a snapshot and back: what is written, and what is checked of one that somebody else wrote. */
+import { fail } from "../../core/index.ts";
+import type { SequenceSpec } from "../messages.ts";
+import { checkTokens } from "../request-check.ts";
+import type { EngineInfo } from "../types.ts";
+import type { SequenceState } from "./protocol.ts";
+import type { ResumeRequest, SequenceCounts, SequenceSnapshot, WireRequest } from "./types.ts";
+
+/** A day: longer ages are mistakes of unit. */
+const MAX_AGE_MS = 86_400_000;
+/** As counted at the beginning. */
+const NO_COUNTS: SequenceCounts = {
+  cachedTokens: null,
+  tokensInTime: 0,
+  reachedTokens: 0,
+  transferMs: null,
+  drafts: null,
+};
+
+/** The request of a sequence, with every default filled in. */
+export function wireRequest(spec: SequenceSpec, requestId: string): WireRequest {
+  const { promptTokens, maxTokens, minTokens, sampling, stop, slo, task, thinkingBudget, ignoreEos } = spec;
+  const { grammar, prediction, cacheSalt } = spec;
+  return {
+    id: requestId,
+    promptTokens,
+    maxTokens,
+    minTokens,
+    sampling,
+    stop,
+    slo,
+    ...(task === undefined ? {} : { task }),
+    ...(thinkingBudget === null ? {} : { thinkingBudget }),
+    ignoreEos,
+    ...(grammar === undefined ? {} : { grammar }),
+    ...(prediction === undefined ? {} : { prediction }),
+    ...(cacheSalt === undefined ? {} : { cacheSalt }),
+  };
+}
+
+/** What is written of a sequence. */
+export function snapshotOf(
+  spec: SequenceSpec,
+  state: SequenceState,
+  requestId: string,
+  model: string,
+): SequenceSnapshot {
+  return { version: 1, model, requestId, request: wireRequest(spec, requestId), ...state };
+}
+
+/** @throws PunctualError unsupported for another version or model. */
+export function checkModel(version: number, model: string, info: EngineInfo): void {
+  if (version !== 1) fail("unsupported", `snapshots of version ${version} are not read`, { param: "version" });
+  if (info.modelFingerprint === null) fail("unsupported", "the files of this engine's model could not be read again");
+  if (model === info.modelFingerprint) return;
+  fail("unsupported", `the sequence is of model ${model}, this engine has ${info.modelFingerprint}`, {
+    param: "model",
+  });
+}
+
+/** @throws PunctualError unsupported when the answer may become longer than this engine's context. */
+export function checkContext(request: WireRequest, { contextTokens }: EngineInfo): void {
+  const tokens = request.promptTokens.length + request.maxTokens;
+  if (tokens <= contextTokens) return;
+  fail("unsupported", `prompt and answer may have ${tokens} tokens, the context here ${contextTokens}`, {
+    param: "maxTokens",
+  });
+}
+
+/** The state that a snapshot, or what a client has seen, stands for. @throws PunctualError invalid_request naming the field. */
+export function stateOf(
+  { generated, ageMs, firstTokenAgeMs, lastTokenAgeMs, counts, ...rest }: SequenceSnapshot | ResumeRequest,
+  promptTokens: number,
+  { vocabSize, contextTokens }: EngineInfo,
+): SequenceState {
+  checkTokens(generated, vocabSize, "generated");
+  const known = promptTokens + generated.length;
+  if (known > contextTokens) {
+    fail("invalid_request", `generated: ${known} tokens with the prompt, the context has ${contextTokens}`, {
+      param: "generated",
+    });
+  }
+  const computed = "computed" in rest ? rest.computed : 0;
+  checkNumber(computed, known - 1, "computed", true);
+  const scheduledAgeMs = "scheduledAgeMs" in rest ? rest.scheduledAgeMs : null;
+  const ages = { scheduledAgeMs, firstTokenAgeMs, lastTokenAgeMs };
+  checkNumber(ageMs, MAX_AGE_MS, "ageMs");
+  for (const [param, value] of Object.entries(ages)) if (value !== null) checkNumber(value, MAX_AGE_MS, param);
+  const all = { ...NO_COUNTS, ...counts };
+  if (all.cachedTokens !== null) checkNumber(all.cachedTokens, promptTokens, "counts.cachedTokens", true);
+  checkNumber(all.tokensInTime, generated.length, "counts.tokensInTime", true);
+  checkNumber(all.reachedTokens, known, "counts.reachedTokens", true);
+  if (all.transferMs !== null) checkNumber(all.transferMs, Infinity, "counts.transferMs");
+  return { generated, computed, ageMs, ...ages, counts: all };
+}
+
+function checkNumber(value: number, most: number, param: string, whole = false): void {
+  if (value >= 0 && value <= most && (!whole || Number.isInteger(value))) return;
+  fail("invalid_request", `${param}: expected ${whole ? "an integer" : "a number"} from 0 to ${most}, got ${value}`, {
+    param,
+  });
+}
