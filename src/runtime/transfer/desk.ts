@@ -300,9 +300,9 @@ export class TransferDesk {
       loop.enter(revived);
       return null;
     }
-    if (tail !== null) this.#tail(incoming, tail);
     const revived = loop.revive(spec, state, atMs);
     const { sequence, cause } = revived;
+    if (tail !== null) this.#tail(incoming, tail);
     if (cause !== null) fail("invalid_request", `the answer is complete (${cause})`, { param: "generated" });
     const computed = incoming.complete(sequence.known, state.computed);
     sequence.settle(incoming.pages, computed);
