@@ -45,12 +45,7 @@ function asked(item: WorldItem): string {
 const SETS = new Map(
   SKILLS.map((skill) => [
     skill,
-    // Commands have some nine hundred frames: enough items that each is met.
-    {
-      train: sample(skill, "train", skill === "tool-call" ? 12_000 : 4000),
-      validation: sample(skill, "validation", 200),
-      test: sample(skill, "test"),
-    },
+    { train: sample(skill, "train", 4000), validation: sample(skill, "validation", 200), test: sample(skill, "test") },
   ]),
 );
 
