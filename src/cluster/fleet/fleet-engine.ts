@@ -10,6 +10,7 @@ import {
   checkDimensions,
   EngineMetrics,
   unitVector,
+  noTransfers,
   type EmbedOptions,
   type Engine,
   type EngineInfo,
@@ -72,6 +73,7 @@ export class FleetEngine implements Engine, StreamHost {
   readonly config: Engine["config"];
   readonly endTokens: readonly number[];
   readonly name: string;
+  readonly transfers = noTransfers("they are with the instances of this model");
   readonly #host: EngineHost;
   readonly #metrics = new EngineMetrics();
   readonly #open = new Set<FleetStream>();

@@ -22,7 +22,8 @@ const infoSchema = z.object({
   policy: z.string().max(64).catch("fifo"),
   phases: z.enum(["colocated", "disaggregated", "semi-pd"]).catch("colocated"),
   fixedPolicy: z.string().max(1000).optional().catch(undefined),
-  modelFingerprint: z.string().max(256).catch(""),
+  modelFingerprint: z.string().max(256).nullable().catch(null),
+  pageBytes: z.number().int().min(0).catch(0),
   defaultSlo: z.unknown(),
   embedding: z
     .object({
