@@ -14,6 +14,7 @@ import { addEngineOptions, chosenModels, resolveModel, type ChosenModel, type En
 
 /** A configuration file that has been applied to its command. */
 export interface ConfigFile {
+  readonly namesModels: boolean;
   /** The models it names, or the built-in ones. Errors: as `resolveModel`. */
   models(offline?: boolean): Promise<ChosenModel[]>;
 }
@@ -39,6 +40,7 @@ export function readConfigFile(path: string, command: Command): ConfigFile {
     if (values[key] !== undefined && isFree) command.setOptionValueWithSource(attribute, values[key], "config");
   }
   return {
+    namesModels: models !== undefined,
     models: async (offline) => {
       if (models === undefined) return chosenModels(undefined, offline);
       const chosen: ChosenModel[] = [];

@@ -15,11 +15,12 @@ import {
 } from "./models.ts";
 import { openStore } from "./hub-settings.ts";
 import { addLoraOptions, loraOptions, type LoraFlags } from "./lora-flags.ts";
+import { addFleetOptions, isRouter, openRouter, type RouterFlags, type RouterParts } from "./serve-fleet.ts";
 import { modelPaths, recordingPaths } from "./recording-paths.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { bold, dim, formatBytes, formatMs, startProgress } from "./terminal.ts";
 
-interface ServeFlags extends EngineFlags, LoraFlags {
+interface ServeFlags extends EngineFlags, LoraFlags, RouterFlags {
   readonly model?: readonly string[];
   readonly config?: string;
   readonly memoryBudget?: number;
@@ -84,20 +85,27 @@ export function addServe(program: Command): void {
     .option("--grace <seconds>", "how long answers may take to finish when asked to stop", decimal(0, 3600), 10)
     .addOption(
       new Option("--log-level <level>", "JSON lines on standard error, never with prompts")
-        .choices(["silent", "error", "info"])
+        .choices(["silent", "error", "warn", "info"])
         .default("error"),
     );
-  addLoraOptions(addEngineOptions(command)).action(async (models: string[], flags: ServeFlags) => {
+  addFleetOptions(addLoraOptions(addEngineOptions(command))).action(async (models: string[], flags: ServeFlags) => {
     const named = [...models, ...(flags.model ?? [])];
     if (flags.config === undefined) {
-      await serve(flags, await chosenModels(named, flags.offline));
+      await serve(flags, await ownModels(named, flags));
       return;
     }
     const { readConfigFile } = await import("./config-file.ts");
     const config = readConfigFile(flags.config, command);
     const all = command.opts<ServeFlags>();
-    await serve(all, named.length > 0 ? await chosenModels(named, all.offline) : await config.models(all.offline));
+    if (named.length > 0 || !config.namesModels) await serve(all, await ownModels(named, all));
+    else await serve(all, await config.models(all.offline));
   });
+}
+
+/** A router computes what it is told to by name; without a fleet it is the built-in models. */
+async function ownModels(named: readonly string[], flags: ServeFlags): Promise<readonly ChosenModel[]> {
+  if (named.length === 0 && isRouter(flags)) return [];
+  return chosenModels([...named], flags.offline);
 }
 
 async function serve(flags: ServeFlags, models: readonly ChosenModel[]): Promise<void> {
@@ -108,11 +116,14 @@ async function serve(flags: ServeFlags, models: readonly ChosenModel[]): Promise
     import("./papers.ts"),
     import("./plan-service.ts"),
   ]);
+  const options = await serverOptions(flags);
+  const router = await openRouter(flags, options.log);
   const pool = await createPool(models, flags);
   const planning = createPlanJobs();
   // It listens before the models are loaded, so that who asks is told to wait (/ready says 503), not refused.
   const server = createServer({
-    ...(await serverOptions(flags)),
+    ...options,
+    ...router?.options,
     engines: [],
     expected: models.map(({ name }) => name),
     planning,
@@ -126,19 +137,28 @@ async function serve(flags: ServeFlags, models: readonly ChosenModel[]): Promise
       port: flags.port ?? environmentPort(),
       insecure: flags.insecure === true,
     });
-    await loadFitting(pool, flags.lazy === true, (engine) => server.add(engine));
+    router?.attach(server);
+    await loadFitting(pool, flags.lazy === true, (engine) => serveOwn(engine, server, router));
+    if (router !== null) console.log(dim(`Routes to ${router.summary}`));
     for (const { name, state } of pool.status()) console.log(describeEngine(pool.engine(name), state));
     console.log(`${bold("Listening on")} ${url} ${dim(`(ready after ${formatMs(performance.now() - startedMs)})`)}`);
     await stopping.first;
     await stop(server, flags.grace * 1000, stopping.second);
+    await router?.stop(0);
     await pool.stop({ graceMs: 0 });
     for (const engine of pool.engines) reportRecording(engine);
   } finally {
     await server.close({ graceMs: 0 });
     await planning.close();
+    await router?.stop(0);
     await pool.stop({ graceMs: 0 });
     stopping.dispose();
   }
+}
+
+/** With a bus, its own models are instances like all others; the fleet brings them to the server. */
+async function serveOwn(engine: Engine, server: PunctualServer, router: RouterParts | null): Promise<void> {
+  if (router === null || !(await router.host(engine))) server.add(engine);
 }
 
 /** A model of the hub as those named at start: in the user's cache, with the same engine options. */
@@ -207,14 +227,14 @@ function reportRecording(engine: Engine): void {
 }
 
 /** Loads models in their order as long as they fit together; the others, and all when `lazy`, are loaded when asked. */
-async function loadFitting(pool: ModelPool, lazy: boolean, onReady: (engine: Engine) => void): Promise<void> {
+async function loadFitting(pool: ModelPool, lazy: boolean, onReady: (engine: Engine) => Promise<void>): Promise<void> {
   const models = pool.status();
   const progress = startProgress("Loading", models.length, models[0]?.name);
   try {
     for (const [i, { name }] of models.entries()) {
       progress.update(i, name);
       if (!lazy && pool.fits(name)) await pool.load(name);
-      onReady(pool.engine(name));
+      await onReady(pool.engine(name));
     }
   } finally {
     progress.stop();

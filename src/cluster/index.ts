@@ -24,11 +24,15 @@ export type {
   WorkTakeOptions,
 } from "./bus/types.ts";
 export type { DeliveryState, HostedRequest, HostExtension, HostPort, InstanceHostOptions } from "./host/types.ts";
+export { combinedView } from "./fleet/combined-view.ts";
 export { Fleet } from "./fleet/fleet.ts";
 export { FleetEngine } from "./fleet/fleet-engine.ts";
 export type { FleetOptions } from "./fleet/types.ts";
 export { DEFAULT_FLEET, fleetNames, subjectWord, type FleetNames } from "./registry/names.ts";
 export { checkRouter, DEFAULT_ROUTER, Router, ROUTER_NAMES, type Route } from "./routing/router.ts";
+export { parseUpstream, type UpstreamAddress } from "./upstream/address.ts";
+export type { UpstreamTimeouts } from "./upstream/http.ts";
+export { Upstreams, type UpstreamsOptions } from "./upstream/upstreams.ts";
 export { fetchFacts } from "./registry/facts.ts";
 export { InstanceHost } from "./host/instance-host.ts";
 export { InstanceRegistry, type GoneReason, type RegistryListener, type RegistryOptions } from "./registry/registry.ts";

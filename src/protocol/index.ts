@@ -176,6 +176,7 @@ export {
   type ResponseRequest,
   type ResponseUsage,
 } from "./responses.ts";
+export { parseProxiedRequest, proxiedRequestSchema, type ProxiedRequest } from "./proxied.ts";
 export { readSlo, sloReportSchema, sloRequestSchema, type AskedSlo, type SloReport, type SloRequest } from "./slo.ts";
 export {
   detokenizeAnswerSchema,

@@ -207,6 +207,7 @@ function fleetRoutes(
 
 /** Does once what the first request for that model would otherwise pay for. */
 export function warmEngine(engine: Engine): void {
+  if (engine.proxy !== undefined) return; // there is nothing of it here
   warmUp(engine, chatEndpoint, { messages: [{ role: "user", content: "hello" }] });
   warmUp(engine, completionEndpoint, { prompt: "hello" });
 }

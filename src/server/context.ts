@@ -1,6 +1,6 @@
 /** What every handler of one server shares: its models, its clock, its counters and the requests under way. */
 import { fail, PunctualError, type Clock } from "../core/index.ts";
-import type { Engine, GenerateRequest, TokenStream } from "../runtime/index.ts";
+import type { Engine, GenerateRequest, TextProxy, TextRequest, TextStream, TokenStream } from "../runtime/index.ts";
 import type { HttpMetrics } from "./metrics.ts";
 import type { TierObjectives } from "./objective.ts";
 
@@ -21,6 +21,8 @@ export interface ServerContext {
   readonly engines: ReadonlyMap<string, Engine>;
   /** Names of models that are still being loaded. */
   readonly expected: ReadonlySet<string>;
+  /** Why a model that is not here may still come, or any model when none is named; null: it will not. */
+  readonly pending: (model: string | null) => string | null;
   readonly clock: Clock;
   /** Unix milliseconds at the clock's zero. */
   readonly unixOriginMs: number;
@@ -57,8 +59,15 @@ export function findEngine(context: ServerContext, model: string): Engine {
   if (context.expected.has(model)) {
     fail("engine_failed", `The model '${model}' is still being loaded.`, { retryAfterMs: LOADING_RETRY_MS });
   }
+  const pending = context.pending(model);
+  if (pending !== null) fail("engine_failed", pending, { retryAfterMs: LOADING_RETRY_MS });
   const known = [...context.engines.keys()].map((name) => `'${name}'`).join(", ");
   return fail("model_not_found", `The model '${model}' does not exist; this server has ${known}.`, { param: "model" });
+}
+
+/** Of a model that another server computes. */
+export interface WithProxy {
+  readonly proxy: TextProxy;
 }
 
 /** One generation request under way: `signal` ends it, `done` is called once when it has been answered. */
@@ -66,6 +75,8 @@ export interface OpenRequest {
   readonly signal: AbortSignal;
   /** Hands one generation to an engine: cancelled by `signal`, with the caller's default objective, counted and traced. */
   submit(engine: Engine, request: GenerateRequest): TokenStream;
+  /** The same with a request in text, to an engine that has a `proxy`. */
+  ask(proxy: Engine & WithProxy, request: TextRequest): TextStream;
   abort(reason?: unknown): void;
   done(): void;
 }
@@ -101,7 +112,13 @@ export class OpenRequests implements RequestGate {
       if (this.#open.delete(controller) && this.#open.size === 0) for (const wake of this.#waiters.splice(0)) wake();
     };
     const { signal } = controller;
-    return { signal, submit: (engine, request) => engine.submit(request, { signal }), abort, done };
+    return {
+      signal,
+      submit: (engine, request) => engine.submit(request, { signal }),
+      ask: ({ proxy }, request) => proxy.ask(request, { signal }),
+      abort,
+      done,
+    };
   }
 
   /** Refuses new requests from now on; resolves when none is left. */

@@ -3,7 +3,14 @@
  * limit, its trace. Endpoints see it as a plain ServerContext, so that none has to know about keys or spans.
  */
 import { PunctualError } from "../core/index.ts";
-import type { Engine, GenerateRequest, RequestSummary, TokenStream } from "../runtime/index.ts";
+import type {
+  Engine,
+  GenerateRequest,
+  RequestSummary,
+  TextRequest,
+  TextStream,
+  TokenStream,
+} from "../runtime/index.ts";
 import type { FleetDesk } from "./admin/fleet.ts";
 import type { PaperIndex } from "./admin/papers.ts";
 import type { PlanService } from "./admin/plan.ts";
@@ -11,7 +18,7 @@ import type { RequestRecord } from "./admin/request-record.ts";
 import type { LiveHub } from "./admin/live-hub.ts";
 import type { ModelControl } from "./admin/models.ts";
 import type { ConsoleFiles } from "./console/files.ts";
-import type { OpenRequest, OpenRequests, RequestGate, ServerContext } from "./context.ts";
+import type { OpenRequest, OpenRequests, RequestGate, ServerContext, WithProxy } from "./context.ts";
 import type { Caller, Callers } from "./security/callers.ts";
 import { remainingObjective, type TaskBook } from "./tasks.ts";
 import type { RequestTrace, RequestTracer, TracedRequest } from "./tracing.ts";
@@ -98,7 +105,8 @@ export class RequestScope implements RequestGate {
       this.#settle();
     };
     const submit: OpenRequest["submit"] = (engine, request) => this.#submit(open.signal, engine, request);
-    return { signal: open.signal, submit, abort: (reason) => open.abort(reason), done };
+    const ask: OpenRequest["ask"] = (engine, request) => this.#ask(open.signal, engine, request);
+    return { signal: open.signal, submit, ask, abort: (reason) => open.abort(reason), done };
   }
 
   /** The response has a status. Answers the headers that tell a caller its limits. */
@@ -137,7 +145,34 @@ export class RequestScope implements RequestGate {
     return stream;
   }
 
-  #handOver(record: RequestRecord, submit: () => TokenStream): TokenStream {
+  /** In text: how many tokens its prompt has is known at its end only. */
+  #ask(signal: AbortSignal, engine: Engine & WithProxy, request: TextRequest): TextStream {
+    const promised = this.#promised(engine, request);
+    const { maxTokens = 0, arrivalMs = this.#about.arrivalMs } = request;
+    const about = { ...promised, maxTokens, promptTokens: [] };
+    const record = this.#app.live.requests.open(
+      request.id ?? this.#about.requestId,
+      engine.info.name,
+      about,
+      arrivalMs,
+    );
+    const choice = this.#trace?.submitted(engine.info.name, about) ?? 0;
+    const onEnd = (summary: RequestSummary): void => {
+      record.ended(summary);
+      this.#trace?.generated(choice, summary);
+      this.#caller?.usage.charge(summary.promptTokens + summary.completionTokens, this.#app.clock.nowMs());
+      this.#longest = Math.max(this.#longest, summary.completionTokens);
+      this.#settle();
+    };
+    const stream = this.#handOver(record, () => engine.proxy.ask(promised, { signal, onEnd, observer: record }));
+    this.#pending += 1;
+    this.#choices += 1;
+    this.#model = engine.info.name;
+    this.#app.http.submitted(engine.info.name, maxTokens);
+    return stream;
+  }
+
+  #handOver<T>(record: RequestRecord, submit: () => T): T {
     try {
       return submit();
     } catch (error) {
@@ -147,7 +182,7 @@ export class RequestScope implements RequestGate {
   }
 
   /** With the objective of whoever says one first, request, key or model, and as much of its task's time as is left. */
-  #promised(engine: Engine, request: GenerateRequest): GenerateRequest {
+  #promised<T extends Pick<GenerateRequest, "slo" | "task" | "arrivalMs">>(engine: Engine, request: T): T {
     const slo = request.slo ?? this.#caller?.key.slo ?? engine.info.defaultSlo;
     const { task, arrivalMs = this.#about.arrivalMs } = request;
     if (task === undefined) return { ...request, slo };

@@ -51,6 +51,8 @@ export interface ServerOptions {
   readonly pool?: ModelPool;
   /** Brings a model of a hub, which is then added to the pool and served; nothing can be pulled when absent. */
   readonly pull?: ModelPull;
+  /** Why a model that is not here may still come, or any model when none is named; null, and when absent: it will not. */
+  readonly pending?: (model: string | null) => string | null;
   /** The fleet whose endpoint this server is; /admin/fleet says that there is none when absent. It stays the caller's to stop. */
   readonly fleet?: FleetViewSource;
   /** Where the console's files are; those of the package when absent. */
@@ -158,6 +160,7 @@ function appContext(
   return {
     engines,
     expected,
+    pending: options.pending ?? (() => null),
     clock,
     unixOriginMs,
     contextTokens: options.contextTokens ?? Infinity,

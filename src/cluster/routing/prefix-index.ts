@@ -13,6 +13,8 @@
 /** Tokens of a block. */
 export const BLOCK_TOKENS = 16;
 
+const CHARACTERS_PER_TOKEN = 4;
+
 /** Ids of the whole blocks of a prompt: equal ids stand for equal beginnings, but for one in 2^53. */
 export function blockIds(tokens: ArrayLike<number>, blockTokens = BLOCK_TOKENS): number[] {
   const ids: number[] = [];
@@ -25,6 +27,13 @@ export function blockIds(tokens: ArrayLike<number>, blockTokens = BLOCK_TOKENS):
     if ((i + 1) % blockTokens === 0) ids.push((high >>> 11) * 0x1_0000_0000 + (low >>> 0));
   }
   return ids;
+}
+
+/** The same of a text whose tokens are not known: four characters are taken for one. */
+export function textBlockIds(text: string): number[] {
+  const units = new Uint16Array(text.length);
+  for (let i = 0; i < text.length; i++) units[i] = text.charCodeAt(i);
+  return blockIds(units, BLOCK_TOKENS * CHARACTERS_PER_TOKEN);
 }
 
 /** One round of murmur's finaliser. */

@@ -82,6 +82,21 @@ export async function readWhole(answer: UpstreamAnswer, waitMs: number): Promise
   return objectOf(text, "the upstream's answer");
 }
 
+/** A whole answer as the one chunk of a stream, for a server that does not stream. */
+export function wholeAsChunk(whole: JsonObject): JsonObject {
+  const { choices, object } = whole;
+  if (!Array.isArray(choices)) throw brokenUpstream("the upstream's answer has no choices");
+  return {
+    ...whole,
+    object: object === "chat.completion" ? "chat.completion.chunk" : object,
+    choices: choices.map((choice: unknown) => {
+      if (!isObject(choice)) throw brokenUpstream("the upstream's answer has a choice that is no object");
+      const { message, ...rest } = choice;
+      return message === undefined ? rest : { ...rest, delta: message };
+    }),
+  };
+}
+
 /** The message of an error's body, whatever form it has. */
 export async function readFailure(answer: UpstreamAnswer, waitMs: number): Promise<string> {
   try {

@@ -7,6 +7,7 @@
  * another are no answer.
  */
 import { PunctualError, type Clock } from "../../core/index.ts";
+import { FLEET_VIEW_LIMITS, type FleetRequestView } from "../../protocol/index.ts";
 import type {
   EngineMetrics,
   FinishEvent,
@@ -19,7 +20,7 @@ import type {
 import { BEST_EFFORT, type Slo } from "../../sched/index.ts";
 import { AnswerLog, type AnswerEnd } from "../fleet/answer-log.ts";
 import { brokenUpstream, type UpstreamAnswer } from "./http.ts";
-import { chunkFacts, readChunks, readFailure, readWhole } from "./read-answer.ts";
+import { chunkFacts, readChunks, readFailure, readWhole, wholeAsChunk } from "./read-answer.ts";
 import type { UpstreamServer } from "./upstream-server.ts";
 
 /** What an answer asks of the model that it is of. */
@@ -65,6 +66,7 @@ export class TextAnswer implements TextStream {
   #usage: TextUsage | null = null;
   #told: JsonObject | null = null;
   #chunks = 0;
+  #at: string | null = null;
   #over = false;
   #cut = false;
 
@@ -91,6 +93,20 @@ export class TextAnswer implements TextStream {
 
   get usage(): TextUsage | null {
     return this.#usage;
+  }
+
+  /** For a console. */
+  view(model: string, nowMs: number): FleetRequestView {
+    return {
+      id: this.id.slice(0, FLEET_VIEW_LIMITS.idCharacters),
+      model,
+      instance: this.#at,
+      state: this.#chunks > 0 ? "running" : "waiting",
+      promptTokens: this.#promptTokens,
+      answerTokens: this.#chunks,
+      moves: 0,
+      ageMs: nowMs - this.#log.arrivalMs,
+    };
   }
 
   cancel(): void {
@@ -148,6 +164,7 @@ export class TextAnswer implements TextStream {
         throw last ?? error;
       }
       const { server } = chosen;
+      this.#at = `${server.address.base}#${chosen.model}`.slice(0, FLEET_VIEW_LIMITS.idCharacters);
       const leave = server.enter({ promptTokens: this.#promptTokens });
       try {
         yield* this.#ask(chosen);
@@ -177,8 +194,9 @@ export class TextAnswer implements TextStream {
     if (!this.request.stream || !answer.isStream) {
       const whole = await readWhole(answer, timeouts.firstTokenMs);
       server.answered(this.#promptTokens, clock.nowMs() - sentMs);
-      this.#note(whole);
-      yield whole;
+      const told = this.request.stream ? wholeAsChunk(whole) : whole;
+      this.#note(told);
+      yield told;
       return;
     }
     const waitMs = (): number =>

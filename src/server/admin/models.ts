@@ -124,8 +124,12 @@ async function describe(engine: Engine, entry: PoolEntryStatus | null): Promise<
   };
 }
 
-function capabilitiesOf({ info, dialect }: Engine): AdminModel["capabilities"] {
+function capabilitiesOf({ info, dialect, proxy }: Engine): AdminModel["capabilities"] {
   const generates = info.embedding === undefined;
+  // Whatever another server can do, its clients know.
+  if (proxy !== undefined) {
+    return { chat: true, completions: true, tools: true, schema: true, thinking: false, embeddings: true };
+  }
   const chat = generates && dialect.kind !== "none";
   const { marks } = dialect;
   return {

@@ -24,7 +24,9 @@ export function health(context: ServerContext, draining: boolean): [Health, 200 
   ]);
   const states = Object.values(models);
   const worst = (["stopped", "stopping", "restarting", "starting"] as const).find((state) => states.includes(state));
-  const status = draining ? "stopping" : (worst ?? "ready");
+  // Without any model, one that may come makes it worth asking again.
+  const awaited = states.length === 0 && context.pending(null) !== null ? ("starting" as const) : undefined;
+  const status = draining ? "stopping" : (worst ?? awaited ?? "ready");
   const policies = Object.fromEntries(Array.from(context.engines, ([name, engine]) => [name, engine.info.policy]));
   return [{ status, models, policies }, status === "ready" ? 200 : 503];
 }

@@ -33,6 +33,7 @@ import { chatRequestOf, MESSAGE_FIELDS } from "./request.ts";
 
 const endpoint: Endpoint<ChatRequest, PreparedChat> = {
   idPrefix: "msg",
+  path: null,
   promptField: "messages",
   parse: (body) => chatRequestOf(parseMessageRequest(body) satisfies MessageRequest),
   prepare: (request, engine) => inWordsOf(MESSAGE_FIELDS, () => prepareChat(request, engine)),

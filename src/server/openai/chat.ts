@@ -38,6 +38,7 @@ export interface PreparedChat extends PreparedRequest {
 /** The chat endpoint, for endpoint.ts to run. */
 export const chatEndpoint: Endpoint<ChatRequest, PreparedChat> = {
   idPrefix: "chatcmpl",
+  path: "chat/completions",
   promptField: "messages",
   parse: parseChatRequest,
   prepare: prepareChat,

@@ -31,6 +31,7 @@ const DEFAULT_MAX_TOKENS = 16;
 /** The text endpoint, for endpoint.ts to run. */
 export const completionEndpoint: Endpoint<CompletionRequest> = {
   idPrefix: "cmpl",
+  path: "completions",
   promptField: "prompt",
   parse: parseCompletionRequest,
   prepare(request, { tokenizer }): PreparedRequest {

@@ -13,6 +13,7 @@ import { findEngine, type OpenRequest, type ServerContext } from "../context.ts"
 import { requestObjective } from "../objective.ts";
 import type { IncomingGeneration } from "./endpoint.ts";
 import { mergeStreams, submitAll } from "./generate.ts";
+import { answerProxied, proxiedEngine } from "./proxied.ts";
 import { worstOutcome } from "./usage.ts";
 
 /** Texts of one request in the queue at once: enough to fill a step, too few to fill the queue. */
@@ -28,7 +29,10 @@ type EmbeddingInfo = NonNullable<Engine["info"]["embedding"]>;
 export async function answerEmbeddings(context: ServerContext, incoming: IncomingGeneration): Promise<Response> {
   const open = context.requests.open(incoming.request.signal);
   try {
-    const body = parseEmbeddingRequest(await readJson(incoming.request, context.bodyLimitBytes));
+    const json = await readJson(incoming.request, context.bodyLimitBytes);
+    const proxied = proxiedEngine(context, json);
+    if (proxied !== null) return await answerProxied(context, "embeddings", json, incoming, proxied, open);
+    const body = parseEmbeddingRequest(json);
     const engine = findEngine(context, body.model);
     const info = embeddingInfo(engine, body.model);
     const dimensions = body.dimensions ?? info.width;

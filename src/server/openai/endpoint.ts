@@ -10,11 +10,12 @@ import {
   type NamedConstraint,
   type ServiceTier,
 } from "../../protocol/index.ts";
-import type { Engine } from "../../runtime/index.ts";
+import type { Engine, TextPath } from "../../runtime/index.ts";
 import { readJson } from "../body.ts";
 import { findEngine, unixSeconds, type OpenRequest, type ServerContext } from "../context.ts";
 import { requestObjective } from "../objective.ts";
 import { sseData, SSE_HEADERS, sseStream } from "../sse.ts";
+import { answerProxied, proxiedEngine } from "./proxied.ts";
 import { generateRequests, mergeStreams, submitAll, type ChoiceEvent, type ThinkingBudget } from "./generate.ts";
 
 /** Fields that every answer and every chunk starts with. */
@@ -65,6 +66,8 @@ export interface AnswerCollector {
  */
 export interface Endpoint<R extends GenerationFields, P extends PreparedRequest = PreparedRequest> {
   readonly idPrefix: string;
+  /** Behind /v1/, where requests can be passed on to another server as they are; null where they cannot. */
+  readonly path: TextPath | null;
   /** The field that holds the prompt. */
   readonly promptField: string;
   parse(body: unknown): R;
@@ -90,7 +93,13 @@ export async function answerGeneration<R extends GenerationFields, P extends Pre
   const open = context.requests.open(incoming.request.signal);
   let handedOver = false;
   try {
-    const body = endpoint.parse(await readJson(incoming.request, context.bodyLimitBytes));
+    const json = await readJson(incoming.request, context.bodyLimitBytes);
+    const proxied = proxiedEngine(context, json);
+    if (proxied !== null && endpoint.path !== null) {
+      handedOver = true;
+      return await answerProxied(context, endpoint.path, json, incoming, proxied, open);
+    }
+    const body = endpoint.parse(json);
     const engine = findEngine(context, body.model);
     const prepared = endpoint.prepare(body, engine);
     const objective = requestObjective(body, incoming.header, context.tiers);

@@ -1,0 +1,170 @@
+/** The part of `punctual serve` that is a router's: a fleet on a bus, other servers behind this one, its own models among them. */
+import { Option, type Command } from "commander";
+import type { Fleet, InstanceHost, UpstreamAddress, Upstreams } from "../cluster/index.ts";
+import type { Engine } from "../runtime/index.ts";
+import type { ServerLog, ServerOptions } from "../server/index.ts";
+import { parseSlo } from "../sched/index.ts";
+import { collectValues, decimal } from "./arguments.ts";
+import { addBusOptions, busUrl, connectToBus, shownUrl, type BusFlags } from "./bus-flags.ts";
+
+/** Values of the flags that `addFleetOptions` declares. */
+export interface RouterFlags extends BusFlags {
+  readonly router?: string;
+  readonly upstream?: readonly string[];
+  readonly upstreamKey?: readonly string[];
+  readonly upstreamFirstToken?: number;
+  readonly upstreamBetweenTokens?: number;
+  readonly slo?: string;
+}
+
+/** The names that `Router` knows; said here too, so that --help loads nothing. */
+const ROUTERS = ["kv-aware", "llumnix", "deadline-aware", "least-load", "round-robin", "least-queue", "lmetric"];
+
+/** Adds them to a command. */
+export function addFleetOptions(command: Command): Command {
+  addBusOptions(command)
+    .addOption(new Option("--router <name>", "who gets a request of the fleet; kv-aware when absent").choices(ROUTERS))
+    .option(
+      "--upstream <[name=]url[#model]>",
+      "serve models of another server of OpenAI's interface too (vLLM, SGLang, llama-server, Ollama), repeatable",
+      collectValues,
+    )
+    .option(
+      "--upstream-key <[host=]key>",
+      "a key for that server, repeatable (or PUNCTUAL_UPSTREAM_KEY); without a host for all of them",
+      collectValues,
+    )
+    .option(
+      "--upstream-first-token <seconds>",
+      "how long it may take to a first token; 120 when absent",
+      decimal(0.001, 86400),
+    )
+    .option(
+      "--upstream-between-tokens <seconds>",
+      "how long it may be silent after that; 30 when absent",
+      decimal(0.001, 86400),
+    );
+  return command;
+}
+
+/** True when they ask for a fleet or for other servers. */
+export function isRouter(flags: RouterFlags): boolean {
+  return busUrl(flags) !== undefined || (flags.upstream ?? []).length > 0;
+}
+
+/** What a router has of its own. */
+export interface RouterParts {
+  /** For `createServer`. */
+  readonly options: Pick<ServerOptions, "fleet" | "pending">;
+  /** Models go to the server from now on. */
+  attach(server: { add(engine: Engine): void; remove(name: string): void }): void;
+  /** Makes a model that runs here an instance of the fleet. False: there is no bus, the server serves it itself. */
+  host(engine: Engine): Promise<boolean>;
+  /** What to tell who started it. */
+  readonly summary: string;
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Null when the flags ask for nothing of the kind. @throws PunctualError as the bus and the addresses do. */
+export async function openRouter(flags: RouterFlags, log: ServerLog | undefined): Promise<RouterParts | null> {
+  const url = busUrl(flags);
+  const addresses = await upstreamAddresses(flags);
+  if (url === undefined && addresses.length === 0) return null;
+  const {
+    combinedView,
+    Fleet: FleetClass,
+    InstanceHost: Host,
+    Upstreams: UpstreamsClass,
+  } = await import("../cluster/index.ts");
+  const served = new ServedModels();
+  const models = {
+    onModel: (engine: Engine) => served.add(engine),
+    onModelGone: (name: string) => served.remove(name),
+  };
+  const router = flags.router === undefined ? {} : { router: flags.router };
+  const tell = (message: string): void => log?.info({}, message);
+  const bus = url === undefined ? null : await connectToBus(url, flags, "punctual serve");
+  const named = flags.fleet === undefined ? {} : { fleet: flags.fleet };
+  const fleet: Fleet | null =
+    bus === null ? null : await FleetClass.join({ bus, log: tell, ...named, ...router, ...models });
+  const upstreams: Upstreams | null =
+    addresses.length === 0
+      ? null
+      : new UpstreamsClass({
+          addresses,
+          timeouts: {
+            ...(flags.upstreamFirstToken === undefined ? {} : { firstTokenMs: flags.upstreamFirstToken * 1000 }),
+            ...(flags.upstreamBetweenTokens === undefined
+              ? {}
+              : { betweenTokensMs: flags.upstreamBetweenTokens * 1000 }),
+          },
+          ...(flags.slo === undefined ? {} : { defaultSlo: parseSlo(flags.slo, "--slo") }),
+          ...(fleet === null ? {} : { stats: fleet.stats }),
+          ...router,
+          ...models,
+        });
+  const hosts: InstanceHost[] = [];
+  const where = [
+    ...(url === undefined ? [] : [`fleet ${fleet!.name} on ${shownUrl(url)}`]),
+    ...addresses.map(({ base, model }) => (model === null ? base : `${base}#${model}`)),
+  ].join(", ");
+  return {
+    options: {
+      fleet: combinedView(fleet, upstreams),
+      pending: () => `No instance of ${where} serves it at the moment.`,
+    },
+    attach: (server) => served.attach(server),
+    host: async (engine) => {
+      if (bus === null) return false;
+      hosts.push(await Host.start({ engine, bus, log: tell, ...named }));
+      return true;
+    },
+    summary: where,
+    stop: async (graceMs) => {
+      await Promise.all(hosts.map((host) => host.stop({ graceMs })));
+      await fleet?.stop({ graceMs: 0 });
+      await upstreams?.stop();
+      await bus?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Models that came before there was a server, and all later ones. A name is served once: who has it first. */
+class ServedModels {
+  readonly #engines = new Map<string, Engine>();
+  #server: { add(engine: Engine): void; remove(name: string): void } | null = null;
+
+  add(engine: Engine): void {
+    const { name } = engine.info;
+    if (this.#engines.has(name)) return;
+    this.#engines.set(name, engine);
+    this.#server?.add(engine);
+  }
+
+  remove(name: string): void {
+    if (this.#engines.delete(name)) this.#server?.remove(name);
+  }
+
+  attach(server: { add(engine: Engine): void; remove(name: string): void }): void {
+    this.#server = server;
+    for (const engine of this.#engines.values()) server.add(engine);
+  }
+}
+
+async function upstreamAddresses({
+  upstream = [],
+  upstreamKey = [],
+}: RouterFlags): Promise<readonly UpstreamAddress[]> {
+  if (upstream.length === 0) return [];
+  const { parseUpstream } = await import("../cluster/index.ts");
+  const fromEnvironment = process.env["PUNCTUAL_UPSTREAM_KEY"];
+  const keys = [...upstreamKey, ...(fromEnvironment === undefined || fromEnvironment === "" ? [] : [fromEnvironment])];
+  return upstream.map((text) => {
+    const address = parseUpstream(text);
+    const { host, hostname } = new URL(address.base);
+    const own = keys.find((key) => key.startsWith(`${host}=`) || key.startsWith(`${hostname}=`));
+    const common = keys.find((key) => !/^[\w.-]+(:\d+)?=/.test(key));
+    const key = own?.slice(own.indexOf("=") + 1) ?? address.key ?? common ?? null;
+    return { ...address, key };
+  });
+}
