@@ -169,6 +169,7 @@ async function startEngine(flags: WorkerFlags): Promise<Engine> {
     const options: EngineOptions = {
       ...(await engineOptionsWithDrafts(model!, flags)),
       ...(flags.kvPages === undefined ? {} : { kvPages: flags.kvPages }),
+      ...(flags.role === "prefill" ? { handOff: "after-first-token" as const } : {}),
       ...(flags.policyState === undefined ? {} : { policyState: flags.policyState }),
     };
     return await EngineClass.start(options);

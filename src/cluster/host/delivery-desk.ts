@@ -92,7 +92,7 @@ export class DeliveryDesk {
       }
       const { firstTokenAgeMs, lastTokenAgeMs } = resume;
       const from = { requestId: request.id, request, generated, ageMs: message.ageMs, firstTokenAgeMs, lastTokenAgeMs };
-      opening.begin(transfersOf(engine).resume(from, opening.options));
+      opening.begin(engine.transfers.resume(from, opening.options));
     } catch (error) {
       opening.leave();
       throw error;
@@ -263,8 +263,4 @@ function bothOf(first: Observer, second: Observer): Observer {
       second.resumed(atMs);
     },
   };
-}
-
-function transfersOf(engine: Engine): { resume(from: object, options: SubmitOptions): TokenStream } {
-  return (engine as unknown as { transfers: { resume(from: object, options: SubmitOptions): TokenStream } }).transfers;
 }

@@ -191,6 +191,25 @@ describe("answers", () => {
     reader.close();
   });
 
+  test("an answer that another instance began goes on with the next token", async () => {
+    await using host = await hosted();
+    const expected = await direct(request(7));
+    const reader = new TestReader(mine, names, "resumed");
+    const resume = { generated: [...expected.tokens.slice(0, 9)], firstTokenAgeMs: 5, lastTokenAgeMs: 50 };
+    await reader.submit(names.submit(host.id), request(7), { resume, epoch: 1000, ageMs: 60 });
+    // The reader has the first nine from elsewhere.
+    const got = (): readonly number[] =>
+      reader.messages.flatMap((message) => (message.kind === "events" ? message.events : [])).map(({ index }) => index);
+    await until(() => got().includes(24));
+    expect(got()[0]).toBe(9);
+    const ids = reader.messages
+      .flatMap((message) => (message.kind === "events" ? message.events : []))
+      .flatMap((event) => (event.kind === "token" ? [[event.index, event.id] as const] : []));
+    for (const [index, id] of ids) expect(id).toBe(expected.tokens[index]);
+    reader.tell(host.id, { kind: "cancel", requestId: "resumed" });
+    reader.close();
+  });
+
   test("cancelled requests and those of a router that is silent free everything", async () => {
     await using host = await hosted({ routerSilenceMs: 600 });
     const cancelled = new TestReader(mine, names, "cancelled", { window: 2, router: "r1" });

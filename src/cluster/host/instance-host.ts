@@ -119,7 +119,7 @@ export class InstanceHost implements AsyncDisposable {
       id: this.id,
       model: info.name,
       // Without one (the files could not be read again) it is alike to nobody but itself.
-      fingerprint: (info as { modelFingerprint?: string }).modelFingerprint ?? `${this.id}-${this.#startedUnixMs}`,
+      fingerprint: info.modelFingerprint ?? `${this.id}-${this.#startedUnixMs}`,
       role,
       state: this.#state === "serving" ? "serving" : "draining",
       pageTokens: info.pageTokens,
