@@ -195,7 +195,7 @@ describe("answers", () => {
     await using host = await hosted();
     const expected = await direct(request(7));
     const reader = new TestReader(mine, names, "resumed");
-    const resume = { generated: [...expected.tokens.slice(0, 9)], firstTokenAgeMs: 5, lastTokenAgeMs: 50 };
+    const resume = { generated: expected.tokens.slice(0, 9), firstTokenAgeMs: 5, lastTokenAgeMs: 50 };
     await reader.submit(names.submit(host.id), request(7), { resume, epoch: 1000, ageMs: 60 });
     // The reader has the first nine from elsewhere.
     const got = (): readonly number[] =>
