@@ -57,7 +57,7 @@ export async function measureGrid(context: ClaimContext): Promise<GridResult> {
   for (const name of names) {
     const subject = await openSubject(name);
     try {
-      const profileTokens = { full: 8192, quick: 3072, smoke: 192 }[context.mode];
+      const profileTokens = { full: 8192, quick: 1536, smoke: 192 }[context.mode];
       context.progress(`${name}: profile of ${profileTokens} tokens`);
       const codec = await profiledCodec(subject, profileTokens, context.seed);
       lines.push(await localityLine(context, subject));
@@ -127,7 +127,7 @@ async function measureCell(
   codec: KvCodec,
   length: number,
 ): Promise<{ readonly lines: Measured[]; readonly shares: number[] }> {
-  const count = { full: 120, quick: 24, smoke: 2 }[context.mode];
+  const count = { full: 120, quick: 10, smoke: 2 }[context.mode];
   const validation = drawTexts(subject, "validation", length, Math.max(2, count >> 1), context.seed);
   const tried = await measureLevels(subject, codec, validation);
   const test = drawTexts(subject, "test", length, count, context.seed);
@@ -193,7 +193,7 @@ async function generationLine(
   level: CodecLevel,
   length: number,
 ): Promise<Measured> {
-  const some = texts.slice(0, { full: 40, quick: 6, smoke: 1 }[context.mode]);
+  const some = texts.slice(0, { full: 40, quick: 4, smoke: 1 }[context.mode]);
   let same = 0;
   for (const text of some) {
     const tokens = text.tokens.slice(0, text.contextTokens);

@@ -86,6 +86,11 @@ export class ContextStore {
     return { chunks: size, bytes, maxBytes, evictions: this.#evictions, damaged: this.#damaged };
   }
 
+  /** The chunk of that key; null when it is not here. */
+  place(key: string): ChunkPlace | null {
+    return this.#entries.get(key)?.place ?? null;
+  }
+
   /** Bytes of a chunk by level name; null when it is not here. A key is trusted only with the tokens behind it. */
   levels(place: ChunkPlace): ReadonlyMap<string, number> | null {
     const entry = this.#find(place);
