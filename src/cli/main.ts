@@ -10,6 +10,7 @@ import { Command, CommanderError } from "commander";
 import { addBench } from "./bench.ts";
 import { addChat } from "./chat.ts";
 import { addClaim } from "./claim.ts";
+import { addContexts } from "./contexts.ts";
 import { addDoctor } from "./doctor.ts";
 import { addFit } from "./fit.ts";
 import { addKey } from "./key.ts";
@@ -32,6 +33,7 @@ function packageVersion(): string {
 const COMMANDS = [
   addServe,
   addWorker,
+  addContexts,
   addChat,
   addModels,
   addTrain,

@@ -79,7 +79,13 @@ export {
 } from "./codec/controller.ts";
 export { playLoad, transferMs, type LinkTrace, type LoadRecord, type LoadStrategy } from "./codec/link.ts";
 export { CHUNK_TOKENS, PrefixStore, type PrefixStoreOptions } from "./contexts/prefix-store.ts";
-export { RemoteContexts, serveContexts } from "./contexts/remote.ts";
+export { copyContext, RemoteContexts, serveContexts } from "./contexts/remote.ts";
 export { LOSSLESS_FRAME_CODEC, losslessFrameCodec } from "./codec/frame-codec.ts";
-export { ContextStore, type ContextStoreOptions, type ContextStoreStats } from "./contexts/store.ts";
+export {
+  ContextStore,
+  storedModels,
+  type ContextStoreOptions,
+  type ContextStoreStats,
+  type StoredModel,
+} from "./contexts/store.ts";
 export { chunkPlaces, levelName, parseLevel, type ChunkPlace, type NamedContext } from "./contexts/types.ts";

@@ -110,3 +110,4 @@ export {
   type Usage,
   type WatchedStep,
 } from "./types.ts";
+export { modelFingerprint } from "./transfer/fingerprint.ts";

@@ -155,3 +155,36 @@ export class RemoteContexts {
     return out;
   }
 }
+
+/**
+ * Copies chunks from another store, at one level or at all that it has, with the tables they were coded with; what is
+ * here already is not asked for. Stops at the first chunk that the other side does not have.
+ * @returns leading chunks that are here now
+ */
+export async function copyContext(
+  remote: RemoteContexts,
+  store: ContextStore,
+  places: readonly ChunkPlace[],
+  level?: string,
+): Promise<number> {
+  for (const [i, place] of places.entries()) {
+    const offered = await remote.levels(place);
+    const wanted = [...(offered?.keys() ?? [])].filter((name) => level === undefined || name === level);
+    if (wanted.length === 0) return i;
+    for (const name of wanted) {
+      if (store.levels(place)?.has(name) === true) continue;
+      const bytes = await remote.chunk(place, name);
+      if (bytes === null) return i;
+      await store.put(place, name, bytes);
+      await bringTables(remote, store, bytes);
+    }
+  }
+  return places.length;
+}
+
+async function bringTables(remote: RemoteContexts, store: ContextStore, chunk: Uint8Array): Promise<void> {
+  const { tables } = store.headerOf(chunk);
+  if (tables === null || (await store.tables(tables)) !== null) return;
+  const bytes = await remote.tables(tables);
+  if (bytes !== null) await store.putTables(tables, bytes);
+}

@@ -13,7 +13,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "n
 import { join } from "node:path";
 import { assert, fail, PunctualError } from "../../core/index.ts";
 import { fingerprintBytes } from "../codec/tables.ts";
-import { openChunk } from "../codec/header.ts";
+import { openChunk, type ChunkHeader } from "../codec/header.ts";
 import type { ChunkPlace, NamedContext } from "./types.ts";
 
 /** Where and how much. */
@@ -23,6 +23,8 @@ export interface ContextStoreOptions {
   readonly fingerprint: string;
   /** Most bytes of chunks; named contexts and tables come on top. 1 GiB when absent. */
   readonly maxBytes?: number;
+  /** What people call the model; said by `storedModels`. */
+  readonly label?: string;
   /** For tests: writes a file. */
   readonly write?: (path: string, bytes: Uint8Array | string) => Promise<void>;
 }
@@ -41,6 +43,23 @@ export interface ContextStoreStats {
   readonly evictions: number;
   /** Files that were found damaged and removed. */
   readonly damaged: number;
+}
+
+/** A model that a folder has contexts of. */
+export interface StoredModel {
+  readonly label: string;
+  readonly fingerprint: string;
+}
+
+/** The models of a folder, by label. Empty when there is no such folder. */
+export async function storedModels(dir: string): Promise<StoredModel[]> {
+  const names = await readdir(dir).catch((error: unknown) => (isGone(error) ? [] : Promise.reject(error)));
+  const texts = await Promise.all(names.map((name) => readOrNull(join(dir, name, "model.json"))));
+  return texts
+    .flatMap((text) => (text === null ? [] : [fieldsOf(text)]))
+    .filter((fields): fields is Record<string, unknown> & StoredModel => typeof fields?.["fingerprint"] === "string")
+    .map(({ label, fingerprint }) => ({ label: String(label), fingerprint }))
+    .toSorted((a, b) => a.label.localeCompare(b.label) || a.fingerprint.localeCompare(b.fingerprint));
 }
 
 const DEFAULT_MAX_BYTES = 2 ** 30;
@@ -74,6 +93,10 @@ export class ContextStore {
   static async open(options: ContextStoreOptions): Promise<ContextStore> {
     const store = new ContextStore(options);
     for (const name of ["chunks", "contexts", "tables"]) await mkdir(join(store.#root, name), { recursive: true });
+    if (options.label !== undefined) {
+      const model: StoredModel = { label: options.label, fingerprint: options.fingerprint };
+      await store.#save(join(store.#root, "model.json"), JSON.stringify(model));
+    }
     await store.#scan();
     await store.#makeRoom(0);
     return store;
@@ -180,8 +203,14 @@ export class ContextStore {
     });
   }
 
-  /** Keeps profiled tables under their id. */
+  /** What a sealed chunk says of itself. @throws PunctualError as `put`. */
+  headerOf(bytes: Uint8Array): ChunkHeader {
+    return openChunk(bytes, this.#fingerprint).header;
+  }
+
+  /** Keeps profiled tables under their id. @throws PunctualError invalid_file when that is not their hash. */
   async putTables(id: string, bytes: Uint8Array): Promise<void> {
+    if (!createHash("sha256").update(bytes).digest("hex").startsWith(id)) fail("invalid_file", `expected tables ${id}`);
     await this.#serially(() => this.#save(this.#tablePath(id), bytes));
   }
 

@@ -1,0 +1,73 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { AssertionError, createRandom } from "../../core/index.ts";
+import { builtInModelDir, fromHuggingFaceConfig, readCheckpointFacts } from "../../llm/index.ts";
+import { Engine, type GenerateRequest } from "../../runtime/index.ts";
+import { KvCodec } from "../codec/codec.ts";
+import { pagesToPlanes } from "../codec/planes.ts";
+import { cacheShape } from "../codec/shape.ts";
+import { TableProfiler } from "../codec/tables.ts";
+import { PrefixStore } from "./prefix-store.ts";
+import { ContextStore } from "./store.ts";
+
+const dir = builtInModelDir("small");
+let folder: string;
+let first: Engine;
+let second: Engine;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "punctual-prefixes-"));
+  const options = { model: { dir }, kvPages: 64, budgetTokens: 64, exact: true } as const;
+  [first, second] = [await Engine.start(options), await Engine.start(options)];
+});
+
+afterAll(async () => {
+  await Promise.all([first.stop(), second.stop()]);
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function answer(engine: Engine, request: Omit<GenerateRequest, "maxTokens">): Promise<{ tokens: number[]; cached: number }> {
+  const tokens: number[] = [];
+  for await (const event of engine.submit({ maxTokens: 8, sampling: { temperature: 0 }, ...request })) {
+    if (event.kind === "token") tokens.push(event.id);
+    else if (event.kind === "finish") return { tokens, cached: event.usage.cachedTokens };
+  }
+  throw new Error("no finish");
+}
+
+it("prefixes come back into another engine's cache: exact ones for everybody, lossy ones under a salt only", async () => {
+  const random = createRandom(1, "prefixes");
+  const prompt = Array.from({ length: 150 }, () => random.int(300, 1400));
+  const exact = await answer(first, { promptTokens: prompt });
+  const config = fromHuggingFaceConfig((await readCheckpointFacts(dir)).config);
+  const fingerprint = first.info.modelFingerprint!;
+  const shape = cacheShape(config, { format: "f32", pageTokens: first.info.pageTokens }, fingerprint);
+  const reader = (await first.transfers.readPrefix(prompt))!;
+  const profiler = new TableProfiler(shape);
+  profiler.add(pagesToPlanes(shape, await reader.read(0, reader.pages), reader.tokens, 0));
+  await reader.release();
+  const codec = await KvCodec.create(shape, { tables: profiler.finish() });
+  const store = await ContextStore.open({ dir: folder, fingerprint });
+  const lossy = { variant: "anchored", level: 1 } as const;
+  const out = new PrefixStore({ transfers: first.transfers, codec, store });
+  expect(await out.save(prompt, [{ variant: "lossless" }, lossy])).toBe(144);
+  expect(await out.save(prompt, [{ variant: "lossless" }])).toBe(144);
+
+  const back = new PrefixStore({ transfers: second.transfers, codec, store });
+  expect(await back.restore(prompt, { level: lossy, salt: "lossy" })).toBe(144);
+  await expect(back.restore(prompt, { level: lossy })).rejects.toThrow(AssertionError);
+  // What is under the salt is nobody else's.
+  expect((await answer(second, { promptTokens: prompt })).cached).toBe(0);
+  expect((await answer(second, { promptTokens: prompt, cacheSalt: "lossy" })).cached).toBe(144);
+
+  await second.stop();
+  second = await Engine.start({ model: { dir }, kvPages: 64, budgetTokens: 64, exact: true });
+  const fresh = new PrefixStore({ transfers: second.transfers, codec, store });
+  expect(await fresh.restore(prompt)).toBe(144);
+  expect(await fresh.restore(prompt)).toBe(144);
+  expect(await answer(second, { promptTokens: prompt })).toEqual({ tokens: exact.tokens, cached: 144 });
+  expect(await fresh.restore([...prompt.slice(0, 64), 5, ...prompt.slice(65)])).toBe(64);
+  await store.checkIntegrity();
+});
