@@ -22,6 +22,7 @@ export interface MachineFingerprint {
   readonly threads: number;
 }
 
+/** The first line of a log: what was trained, by which code, on which machine. */
 export interface LogHeader {
   readonly kind: "header";
   readonly recipe: string;
@@ -73,6 +74,7 @@ export function sameMachine(a: MachineFingerprint, b: MachineFingerprint): boole
   return a.cpu === b.cpu && a.arch === b.arch && a.runtime === b.runtime && a.threads === b.threads;
 }
 
+/** Appends records to a log; a run that is taken up again drops those behind its checkpoint. */
 export class TrainLogWriter {
   readonly #path: string;
 

@@ -90,6 +90,7 @@ export interface SequenceEnd {
   readonly drafts?: DraftUse;
 }
 
+/** What became of a sequence in a step, as its worker tells. */
 export type SequenceEvent =
   | { readonly kind: "admit"; readonly seq: number; readonly queries: number; readonly hits: number }
   | { readonly kind: "token"; readonly seq: number; readonly token: TokenEvent; readonly gapMs: number | null }
