@@ -21,7 +21,7 @@ export const GROUP_TOKENS = 10;
 /** Bin widths of the first, second and last third of the layers. */
 const WIDTHS = [0.5, 1, 1.5] as const;
 /** Scales of all widths, the finest level first. */
-const LEVEL_SCALES = [0.5, 1, 2, 3] as const;
+const LEVEL_SCALES = [0.5, 1, 2.25, 3.5] as const;
 /** Levels of this variant, 0 the finest. */
 export const ANCHORED_LEVELS = LEVEL_SCALES.length;
 
