@@ -91,14 +91,7 @@ async function load(setup: WorkerSetup & WithVocabulary): Promise<Parts> {
   const calibration = measures
     ? await calibrateOnce(measured, pages, liveClock, cost, plan.calibration, keptIn(options, config, plan))
     : null;
-  const budgetTokens = plan.budgetTokens ?? present(calibration, "a calibration").budgetTokens;
-  const limits: SchedulerLimits = {
-    maxRunning: plan.maxRunning,
-    budgetTokens,
-    maxChunk: options.maxChunk ?? budgetTokens,
-    maxStepTokens: plan.maxRows,
-    ...knee(plan.budgetTokens === null ? calibration : null),
-  };
+  const limits = limitsOf(options, plan, calibration);
   const sink = recording === undefined ? null : openSink(options);
   const { outlooks, keeper } = openOutlooks(options.policyState, plan, liveClock, warnOfPolicyState);
   const words = await receiveVocabulary(vocabulary);
@@ -140,6 +133,18 @@ function keptIn(options: EngineOptions, config: DecoderConfig, plan: EnginePlan)
   const embeds = options.embedding !== undefined;
   const facts = { config, weights, threads, pageTokens, kvPages, kvFormat, maxRows, calibration, exact, embeds };
   return calibrationFile(options.weightCacheDir, facts);
+}
+
+/** What every step keeps within: as given, or as measured. */
+function limitsOf(options: EngineOptions, plan: EnginePlan, calibration: Calibration | null): SchedulerLimits {
+  const budgetTokens = plan.budgetTokens ?? present(calibration, "a calibration").budgetTokens;
+  return {
+    maxRunning: plan.maxRunning,
+    budgetTokens,
+    maxChunk: options.maxChunk ?? budgetTokens,
+    maxStepTokens: plan.maxRows,
+    ...knee(plan.budgetTokens === null ? calibration : null),
+  };
 }
 
 /** Unknown where nothing was measured. */

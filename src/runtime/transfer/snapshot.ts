@@ -2,12 +2,15 @@
 import { fail } from "../../core/index.ts";
 import type { SequenceSpec } from "../messages.ts";
 import { checkTokens } from "../request-check.ts";
+import type { DraftUse } from "../speculation/types.ts";
 import type { EngineInfo } from "../types.ts";
 import type { SequenceState } from "./protocol.ts";
 import type { ResumeRequest, SequenceCounts, SequenceSnapshot, WireRequest } from "./types.ts";
 
 /** A day: longer ages are mistakes of unit. */
 const MAX_AGE_MS = 86_400_000;
+/** More than any draft has. */
+const MOST_DRAFT_TOKENS = 1024;
 /** As counted at the beginning. */
 const NO_COUNTS: SequenceCounts = {
   cachedTokens: null,
@@ -73,6 +76,8 @@ export function stateOf(
   promptTokens: number,
   { vocabSize, contextTokens }: EngineInfo,
 ): SequenceState {
+  if (!Array.isArray(generated))
+    fail("invalid_request", "generated: expected a list of tokens", { param: "generated" });
   checkTokens(generated, vocabSize, "generated");
   const known = promptTokens + generated.length;
   if (known > contextTokens) {
@@ -91,7 +96,14 @@ export function stateOf(
   checkNumber(all.tokensInTime, generated.length, "counts.tokensInTime", true);
   checkNumber(all.reachedTokens, known, "counts.reachedTokens", true);
   if (all.transferMs !== null) checkNumber(all.transferMs, Infinity, "counts.transferMs");
+  if (all.drafts !== null) checkDrafts(all.drafts);
   return { generated, computed, ageMs, ...ages, counts: all };
+}
+
+function checkDrafts({ acceptedTokens, rejectedTokens, draftsByAccepted }: DraftUse): void {
+  const counts = Array.isArray(draftsByAccepted) ? draftsByAccepted : [-1];
+  if (counts.length > MOST_DRAFT_TOKENS) fail("invalid_request", "counts.drafts: too many places", { param: "counts" });
+  for (const count of [acceptedTokens, rejectedTokens, ...counts]) checkNumber(count, Infinity, "counts.drafts", true);
 }
 
 function checkNumber(value: number, most: number, param: string, whole = false): void {
