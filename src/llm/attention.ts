@@ -38,9 +38,9 @@ export interface AttentionExecutor {
 }
 
 export class KernelAttention implements AttentionExecutor {
-  readonly #kernel: PagedAttention;
+  readonly #kernel: Pick<PagedAttention, "attend">;
 
-  constructor(kernel: PagedAttention) {
+  constructor(kernel: Pick<PagedAttention, "attend">) {
     this.#kernel = kernel;
   }
 
@@ -97,14 +97,19 @@ interface Mask {
 export class OrtAttention implements AttentionExecutor {
   readonly #config: DecoderConfig;
   readonly #pageTokens: number;
-  readonly #kernel: PagedAttention;
+  readonly #kernel: Pick<PagedAttention, "gather">;
   readonly #session: Session;
   readonly #k = new Scratch();
   readonly #v = new Scratch();
   /** One per window that the model's layers have. */
   readonly #masks = new Map<number, Mask>();
 
-  private constructor(config: DecoderConfig, pageTokens: number, kernel: PagedAttention, session: Session) {
+  private constructor(
+    config: DecoderConfig,
+    pageTokens: number,
+    kernel: Pick<PagedAttention, "gather">,
+    session: Session,
+  ) {
     this.#config = config;
     this.#pageTokens = pageTokens;
     this.#kernel = kernel;
@@ -115,7 +120,7 @@ export class OrtAttention implements AttentionExecutor {
   static async create(
     config: DecoderConfig,
     options: { readonly pageTokens: number; readonly threads: number },
-    kernel: PagedAttention,
+    kernel: Pick<PagedAttention, "gather">,
   ): Promise<OrtAttention> {
     const session = await createSession(denseAttentionGraph(config), { threads: options.threads });
     return new OrtAttention(config, options.pageTokens, kernel, session);

@@ -26,6 +26,9 @@ import {
 } from "./attention.ts";
 import { checkConfig, layerWindow, type DecoderConfig } from "./config.ts";
 import { LoraBank, type LoraAdapter } from "./lora/index.ts";
+import { createRouted, unitLayout } from "./routes/routed-parts.ts";
+import { layeredView, packPages, RouteSums, type LayerMask, type RoutedRun } from "./routes/index.ts";
+import type { StepLimits } from "./step-plan.ts";
 import { boundaryGraph, defaultBlockSize, needsEvenRows } from "./step-graphs.ts";
 import { StepRun, type StepParts } from "./step-run.ts";
 import type { KeptRow, KvOptions, StepBatch, StepExecutorOptions, StepResult, TokenScores } from "./types.ts";
@@ -35,7 +38,11 @@ const DEFAULT_TOP_K = 64;
 const DEFAULT_ORT_THRESHOLD = 32;
 
 interface Parts extends StepParts {
-  readonly kernel: PagedAttention;
+  readonly cache: PagedAttention;
+  /** Steps of rows that leave layers out; null: there are none. */
+  readonly routed: RoutedRun | null;
+  /** What ends all of it, in the order in which it was made. */
+  readonly cleanups: readonly (() => Promise<void>)[];
   readonly ort: OrtAttention;
   readonly threshold: number;
 }
@@ -55,6 +62,8 @@ export class StepExecutor implements AsyncDisposable {
   /** What `step` runs in; made when it is needed, for its scratch is large. */
   #own: StepRun | null = null;
   #disposed = false;
+  /** Where each sequence of the latest step was computed; null: all of them in `#run`. */
+  #split: readonly { readonly routed: boolean; readonly index: number }[] | null = null;
 
   private constructor(options: StepExecutorOptions, parts: Parts) {
     this.config = options.config;
@@ -87,17 +96,41 @@ export class StepExecutor implements AsyncDisposable {
 
   /** Bytes of the paged cache. */
   get kvBytes(): number {
-    return this.#parts.kernel.kvBytes;
+    return this.#parts.cache.kvBytes;
   }
 
   /** The memory of the paged cache, for executors of other threads to attach to. */
   get kvMemory(): WebAssembly.Memory {
-    return this.#parts.kernel.memory;
+    return this.#parts.cache.memory;
   }
 
   /** The bytes of a page as they are stored, all layers: a view into the cache, to be moved to a cache of the same shape. */
   pageData(page: number): Uint8Array {
-    return this.#parts.kernel.pageData(page);
+    const { cache, routed, config } = this.#parts;
+    if (routed === null) return cache.pageData(page);
+    // Units of a page lie side by side.
+    const { buffer, byteOffset, byteLength } = cache.pageData(page * config.layers);
+    return new Uint8Array(buffer, byteOffset, byteLength * config.layers);
+  }
+
+  /**
+   * How likely routers keep each layer, by the first `tokens` of these pages, which must be all that the last of them holds.
+   * @throws PunctualError unsupported without routes.
+   */
+  routeProbabilities(pages: Int32Array, tokens: number): Float64Array {
+    return this.#routes.sums.probabilities(pages, tokens);
+  }
+
+  /** Copies what a mask keeps of whole pages into packed ones. Between steps only. @throws PunctualError unsupported without routes. */
+  packPages(from: Int32Array, to: Int32Array, mask: LayerMask): void {
+    assert(this.#routes !== null, "an executor with routes");
+    packPages(this.#parts.cache, from, to, mask);
+  }
+
+  get #routes(): { readonly run: RoutedRun; readonly sums: RouteSums } {
+    const { routed, routeSums } = this.#parts;
+    if (routed !== null && routeSums !== null) return { run: routed, sums: routeSums };
+    return fail("unsupported", "this executor was made without routes", { param: "routes" });
   }
 
   /**
@@ -115,8 +148,35 @@ export class StepExecutor implements AsyncDisposable {
    */
   async step(batch: StepBatch): Promise<StepResult> {
     assert(!this.embedding, "an embedding executor has no scores");
+    this.#split = null;
+    if (batch.some(({ route }) => route !== undefined)) return this.#stepApart(batch);
     await this.#compute(batch);
     return this.#run.result();
+  }
+
+  /** Rows that leave layers out and those that do not, one after the other: their weights are not the same. */
+  async #stepApart(batch: StepBatch): Promise<StepResult> {
+    const { run } = this.#routes;
+    const routed = batch.flatMap((row, i) => {
+      if (row.route === undefined) return [];
+      if (row.adapter !== undefined) {
+        fail("unsupported", `sequence ${i} of the step has an adapter and leaves out layers`, { param: "adapter" });
+      }
+      return [{ row: { ...row, route: row.route }, at: i }];
+    });
+    const plain = batch.flatMap((row, i) => (row.route === undefined ? [{ row, at: i }] : []));
+    const scores: TokenScores[][] = batch.map(() => []);
+    if (plain.length > 0) {
+      await this.#compute(plain.map(({ row }) => row));
+      for (const [i, group] of this.#run.result().scores.entries()) scores[plain[i]!.at] = [...group];
+    }
+    const groups = await run.step(routed.map(({ row }) => row));
+    for (const [i, group] of groups.entries()) scores[routed[i]!.at] = group;
+    this.#split = batch.map(({ route }, at) => {
+      const among = route === undefined ? plain : routed;
+      return { routed: route !== undefined, index: among.findIndex((each) => each.at === at) };
+    });
+    return { scores };
   }
 
   /**
@@ -141,17 +201,34 @@ export class StepExecutor implements AsyncDisposable {
 
   /** As StepRun.state, of the latest `step`. */
   state(sequence: number, index = 0): Float32Array {
-    return this.#run.state(sequence, index);
+    const place = this.#placeOf(sequence);
+    if (!place.routed) return this.#run.state(place.index, index);
+    return this.#routes.run.stateOf(this.#routedRow(place.index, index));
   }
 
   /** As StepRun.wholeRow, of the latest `step`. */
   wholeRow(sequence: number, index = 0): Promise<TokenScores> {
-    return this.#run.wholeRow(sequence, index);
+    const place = this.#placeOf(sequence);
+    if (!place.routed) return this.#run.wholeRow(place.index, index);
+    const { run } = this.#routes;
+    return run.wholeRowOf(run.keptRow(this.#routedRow(place.index, index)));
+  }
+
+  #placeOf(sequence: number): { readonly routed: boolean; readonly index: number } {
+    return this.#split?.[sequence] ?? { routed: false, index: sequence };
+  }
+
+  #routedRow(sequence: number, index: number): number {
+    const at = this.#routes.run.scoredAt(sequence, index);
+    if (at >= 0) return at;
+    return fail("invalid_request", `no scores were asked for token ${index} of sequence ${sequence}`, {
+      param: "sequence",
+    });
   }
 
   /** As StepRun.wholeRowOf. */
   wholeRowOf(kept: KeptRow): Promise<TokenScores> {
-    return this.#run.wholeRowOf(kept);
+    return kept.routed === true ? this.#routes.run.wholeRowOf(kept) : this.#run.wholeRowOf(kept);
   }
 
   /**
@@ -174,9 +251,7 @@ export class StepExecutor implements AsyncDisposable {
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const session of this.#parts.sessions) await session.release();
-    await this.#parts.ort.release();
-    await this.#parts.kernel.dispose();
+    for (const cleanup of this.#parts.cleanups.toReversed()) await cleanup();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -190,9 +265,10 @@ async function createParts(
   topK: number,
   cleanups: (() => Promise<void>)[],
 ): Promise<Parts> {
-  const { config, kv, threads } = options;
-  const kernel = await openCache(options, maxRows);
-  cleanups.push(() => kernel.dispose());
+  const { config, kv, threads, routes } = options;
+  const cache = await openCache(options, maxRows);
+  cleanups.push(() => cache.dispose());
+  const kernel = routes === undefined ? cache : layeredView(cache, config.layers, kv.pageTokens);
   const ort = await OrtAttention.create(config, { pageTokens: kv.pageTokens, threads }, kernel);
   cleanups.push(() => ort.release());
   const sessions: Session[] = [];
@@ -203,6 +279,7 @@ async function createParts(
     embedding: options.embedding === true,
     states: options.states === true,
     lora: options.lora !== undefined,
+    ...(routes === undefined ? {} : { routers: routes.routers }),
   };
   for (let boundary = 0; boundary <= config.layers; boundary++) {
     const session = await createSession(boundaryGraph(boundary, config, options.weights, graphOptions), {
@@ -214,21 +291,32 @@ async function createParts(
   }
   const short = new KernelAttention(kernel);
   const threshold = await thresholdOf(options, { short, long: ort }, maxRows);
+  const limits: StepLimits = {
+    maxRows,
+    pages: kv.pages,
+    pageTokens: kv.pageTokens,
+    evenRows: needsEvenRows(options.weightsFormat, graphOptions.blockSize),
+    // Adapters are inputs, and with those ORT computes a single row in another way than several.
+    leastRows: options.lora === undefined ? 1 : 2,
+  };
+  const { format, blockSize, states } = graphOptions;
+  const shared = { executor: options, cache, threshold, limits: { ...limits, leastRows: 1 }, topK };
+  const routed =
+    routes === undefined
+      ? null
+      : await createRouted({ ...shared, routes, graph: { format, blockSize, states } }, cleanups);
   return {
     config,
     sessions,
+    cache,
     kernel,
     ort,
     attention: new SplitAttention(short, ort, threshold),
     threshold,
-    limits: {
-      maxRows,
-      pages: kv.pages,
-      pageTokens: kv.pageTokens,
-      evenRows: needsEvenRows(options.weightsFormat, graphOptions.blockSize),
-      // Adapters are inputs, and with those ORT computes a single row in another way than several.
-      leastRows: options.lora === undefined ? 1 : 2,
-    },
+    limits,
+    routed,
+    routeSums: routes === undefined ? null : new RouteSums(routes.routers, kv.pages, kv.pageTokens),
+    cleanups,
     topK,
     bank: options.lora === undefined ? null : new LoraBank(config, options.lora),
     embedding: graphOptions.embedding,
@@ -257,9 +345,10 @@ async function openCache(options: StepExecutorOptions, maxRows: number): Promise
     windows: Array.from({ length: config.layers }, (_, layer) => layerWindow(config, layer) ?? 0),
     ...(views === undefined ? {} : { views }),
   };
+  const made = options.routes === undefined ? shape : unitLayout(shape, config);
   return attachTo === undefined
-    ? PagedAttention.create(shape)
-    : PagedAttention.attach(shape, attachTo.memory, attachTo.view);
+    ? PagedAttention.create(made)
+    : PagedAttention.attach(made, attachTo.memory, attachTo.view);
 }
 
 async function thresholdOf(

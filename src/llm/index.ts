@@ -104,6 +104,25 @@ export {
   type LoraTarget,
   type TrainedAdapter,
 } from "./lora/index.ts";
+export {
+  decideMask,
+  DEFAULT_PROTECTED,
+  holdsRoutes,
+  isRoutable,
+  keptLayers,
+  maskOf,
+  pagesFor,
+  readRoutes,
+  ROUTE_CONFIG_FILE,
+  writeRoutes,
+  type Compute,
+  type LayerMask,
+  type ProtectedLayers,
+  type Router,
+  type RouteSet,
+  type RowPlace,
+  type RoutesToWrite,
+} from "./routes/index.ts";
 export { hashBlock, rootHash, type BlockHash, type BlockHasher } from "./block-hash.ts";
 export { KvPages, SequencePages, type KvPagesOptions } from "./kv-pages.ts";
 export { StepExecutor } from "./executor.ts";

@@ -266,6 +266,9 @@ export class SequencePages {
   #count = 0;
   #committed = 0;
   #cached = 0;
+  /** Of so many layers its pages hold so many. */
+  #kept = 1;
+  #layers = 1;
   /** False after a hash collision: later pages would lack a registered parent. */
   #chained = true;
   #chain: BlockHash;
@@ -282,7 +285,17 @@ export class SequencePages {
   }
 
   get capacityTokens(): number {
-    return this.#count * this.#owner.pageTokens;
+    return this.blocks * this.#owner.pageTokens;
+  }
+
+  /** Whole blocks of tokens that its pages have room for: as many as pages, more when they are packed. */
+  get blocks(): number {
+    return Math.floor((this.#count * this.#layers) / this.#kept);
+  }
+
+  /** Whether its pages hold some layers only (`pack`). */
+  get packed(): boolean {
+    return this.#kept < this.#layers;
   }
 
   /** Tokens found in the cache when the sequence was opened. */
@@ -297,7 +310,37 @@ export class SequencePages {
 
   /** Pages it would need from the owner to hold `length` tokens. */
   missingPages(length: number): number {
-    return Math.max(0, Math.ceil(length / this.#owner.pageTokens) - this.#count);
+    return Math.max(0, this.#pagesFor(length) - this.#count);
+  }
+
+  #pagesFor(length: number): number {
+    return Math.ceil((Math.ceil(length / this.#owner.pageTokens) * this.#kept) / this.#layers);
+  }
+
+  /**
+   * Goes on with `kept` of `layers` layers in each block of `length` tokens: takes pages for them, has `copy` fill those from
+   * the whole ones, and gives the whole ones back, where shared ones stay shared. False, and nothing done, when too few
+   * pages are left for the copy. From now on nothing of it is registered: its pages are no blocks of tokens.
+   */
+  pack(kept: number, layers: number, length: number, copy: (from: Int32Array, to: Int32Array) => void): boolean {
+    assert(!this.packed && kept >= 1 && kept < layers, "a whole sequence is packed, once");
+    const blocks = Math.ceil(length / this.#owner.pageTokens);
+    const needed = Math.ceil((blocks * kept) / layers);
+    if (needed > this.#owner.availablePages) return false;
+    const taken = Int32Array.from({ length: needed }, () => {
+      const page = this.#owner.take();
+      assert(page !== null, "an available page can be taken");
+      return page;
+    });
+    copy(this.#buffer.slice(0, blocks), taken);
+    while (this.#count > 0) this.#owner.put(this.#buffer[--this.#count]!);
+    this.#kept = kept;
+    this.#layers = layers;
+    this.#chained = false;
+    this.#committed = 0;
+    for (const page of taken) this.#append(page);
+    this.#view = this.#buffer.subarray(0, this.#count);
+    return true;
   }
 
   /** Makes room for `length` tokens in all. False, and nothing taken, when too few pages are left. */
@@ -336,7 +379,7 @@ export class SequencePages {
 
   /** Gives back pages beyond `length` tokens, for a rejected draft. Committed pages stay. */
   truncate(length: number): void {
-    const keep = Math.ceil(length / this.#owner.pageTokens);
+    const keep = this.#pagesFor(length);
     assert(keep >= this.#committed, "committed pages are not truncated");
     while (this.#count > keep) this.#owner.put(this.#buffer[--this.#count]!);
     this.#view = this.#buffer.subarray(0, this.#count);
@@ -348,6 +391,8 @@ export class SequencePages {
     this.#view = this.#buffer.subarray(0, 0);
     this.#chained = false;
     this.#committed = 0;
+    this.#kept = 1;
+    this.#layers = 1;
   }
 
   /** For KvPages.open: takes over a cached page. */

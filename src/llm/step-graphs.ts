@@ -18,6 +18,7 @@ import {
   packGather,
   packLinear,
   reduceMax,
+  reduceSum,
   sub,
   topK,
   type GraphModel,
@@ -35,6 +36,7 @@ import {
   type ParameterSource,
 } from "./decoder.ts";
 import { withLoraInputs } from "./lora/index.ts";
+import type { Router } from "./routes/route-set.ts";
 import type { WeightsFormat, WeightSource } from "./types.ts";
 
 /** Where a graph's weights come from, and whether rows may have adapters. */
@@ -99,14 +101,60 @@ function residualInputs(builder: GraphBuilder, config: DecoderConfig): { attende
   };
 }
 
+/** A layer's router as an output: "route" [rows, 1], w · x of the states that enter the layer. */
+function outputRoute(builder: GraphBuilder, x: Tensor, router: Router | null): void {
+  if (router === null) return;
+  const weight = builder.constant(router.weight, "float32", [1, router.weight.length]);
+  builder.output("route", reduceSum(mul(x, weight), { axes: [1] }));
+}
+
 /** Boundary `layer`: the rest of layer-1 and the start of `layer`. */
-function middleGraph(config: DecoderConfig, weights: GraphWeights, layer: number): GraphModel {
+function middleGraph(config: DecoderConfig, weights: GraphWeights, layer: number, router: Router | null): GraphModel {
   const builder = new GraphBuilder(`decoder-${layer}`);
   const params = initializersOf(builder, weights);
   const { attended, x } = residualInputs(builder, config);
   const next = decoderAfterAttention(config, params, layer - 1, x, attended);
   outputQkv(builder, next, decoderQkv(config, params, layer, next, rotaryInputs(builder, config, layer)));
+  outputRoute(builder, next, router);
   return builder.build();
+}
+
+/** The end of a layer by itself: attended, x -> next. */
+function endGraph(config: DecoderConfig, weights: GraphWeights, layer: number): GraphModel {
+  const builder = new GraphBuilder(`decoder-end-${layer}`);
+  const { attended, x } = residualInputs(builder, config);
+  builder.output("next", decoderAfterAttention(config, initializersOf(builder, weights), layer, x, attended));
+  return builder.build();
+}
+
+/** The start of a layer by itself: x -> q, k, v. */
+function startGraph(config: DecoderConfig, weights: GraphWeights, layer: number): GraphModel {
+  const builder = new GraphBuilder(`decoder-start-${layer}`);
+  const x = builder.input("x", "float32", ["rows", config.hidden]);
+  const { q, k, v } = decoderQkv(
+    config,
+    initializersOf(builder, weights),
+    layer,
+    x,
+    rotaryInputs(builder, config, layer),
+  );
+  builder.output("q", q);
+  builder.output("k", k);
+  builder.output("v", v);
+  return builder.build();
+}
+
+/** Half a layer, for rows that leave out the layer after or before it. */
+export function halfGraph(
+  half: "end" | "start",
+  layer: number,
+  config: DecoderConfig,
+  weights: WeightSource,
+  options: { readonly format: WeightsFormat; readonly blockSize: 32 | 128 },
+): GraphModel {
+  const from: GraphWeights = { weights, lora: false };
+  const graph = half === "end" ? endGraph(config, from, layer) : startGraph(config, from, layer);
+  return packGraph(graph, weights, options);
 }
 
 /**
@@ -184,6 +232,8 @@ export function boundaryGraph(
     readonly states?: boolean;
     /** Rows may have adapters: inputs of lora/graph.ts. */
     readonly lora?: boolean;
+    /** Their products come out beside the layers they belong to. */
+    readonly routers?: readonly (Router | null)[];
   },
 ): GraphModel {
   const from: GraphWeights = { weights, lora: options.lora === true };
@@ -191,7 +241,7 @@ export function boundaryGraph(
     boundary === 0
       ? firstGraph(config, from)
       : boundary < config.layers
-        ? middleGraph(config, from, boundary)
+        ? middleGraph(config, from, boundary, options.routers?.[boundary] ?? null)
         : options.embedding === true
           ? hiddenGraph(config, from)
           : lastGraph(config, from, options.topK, options.states === true);

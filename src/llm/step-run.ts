@@ -15,6 +15,7 @@ import type { PagedAttention } from "../kernels/index.ts";
 import type { AttentionExecutor } from "./attention.ts";
 import { layerRope, type DecoderConfig } from "./config.ts";
 import { StepLora, type LoraBank } from "./lora/index.ts";
+import type { RouteSums } from "./routes/route-sums.ts";
 import { StepPlan, type StepLimits } from "./step-plan.ts";
 import { StepScores } from "./step-scores.ts";
 import type { KeptRow, StepBatch, StepResult, TokenScores } from "./types.ts";
@@ -35,6 +36,8 @@ export interface StepParts {
   readonly states: boolean;
   /** Adapters that rows may have; null: none, and sessions without them. */
   readonly bank: LoraBank | null;
+  /** Where what routers say of rows goes; null: the model has none. */
+  readonly routeSums: RouteSums | null;
 }
 
 function floats(tensor: TensorData | undefined): Float32Array {
@@ -211,6 +214,8 @@ export class StepRun {
     const kv = this.#plan.rows * config.kvHeads * config.headDim;
     const { k, v } = this.#state;
     kernel.writeKv(layer, floats(k).subarray(0, kv), floats(v).subarray(0, kv), this.#plan.slots);
+    const { route } = this.#state;
+    if (route !== undefined) this.#parts.routeSums?.add(layer, this.#plan.slots, floats(route));
   }
 
   async #attend(layer: number, sequences: StepPlan["sequences"]): Promise<void> {

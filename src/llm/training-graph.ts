@@ -72,11 +72,7 @@ function decoderRows(
     (layer) => layerWindow(config, layer),
     (window) => segmentMask(segments, causalPattern(builder, length, window)),
   );
-  const rotaries = perLayer(
-    config,
-    (layer) => layerRope(config, layer),
-    (rope) => rotaryRows(builder, config, positions, rope),
-  );
+  const rotaries = layerRotaries(builder, config, positions);
   const { heads, kvHeads, headDim, attentionScale: scale } = config;
   let x = decoderEmbed(config, params, ids);
   for (let layer = 0; layer < config.layers; layer++) {
@@ -86,6 +82,15 @@ function decoderRows(
     x = decoderAfterAttention(config, params, layer, x, attended);
   }
   return x;
+}
+
+/** Cosines and sines of every layer for rows at these positions; null for layers without. */
+export function layerRotaries(builder: GraphBuilder, config: DecoderConfig, positions: Tensor): (Rotary | null)[] {
+  return perLayer(
+    config,
+    (layer) => layerRope(config, layer),
+    (rope) => rotaryRows(builder, config, positions, rope),
+  );
 }
 
 /** What each layer uses, made once for every kind of layer there is. */

@@ -7,6 +7,8 @@ import type { Clock } from "../core/index.ts";
 import type { PackedWeights } from "../graph/index.ts";
 import type { DecoderConfig } from "./config.ts";
 import type { LoraLimits } from "./lora/index.ts";
+import type { RouteSet } from "./routes/route-set.ts";
+import type { RowPlace } from "./routes/units.ts";
 
 /** One sequence's part of a step. */
 export interface StepRow {
@@ -22,6 +24,8 @@ export interface StepRow {
   readonly scores?: ScoreForm;
   /** The adapter of its tokens, by the number that `addAdapter` was given; absent: none. */
   readonly adapter?: number;
+  /** Layers that its tokens leave out, and how its pages are filled; absent: none are left out. Not with an adapter. */
+  readonly route?: RowPlace;
 }
 
 /** The sequences that advance in one step, in any order. */
@@ -66,6 +70,8 @@ export interface KeptRow {
   readonly x: Float32Array;
   /** The adapter of its token; absent: none. */
   readonly adapter?: number;
+  /** Its row has left layers out. */
+  readonly routed?: true;
 }
 
 /** What a step computed. */
@@ -136,6 +142,8 @@ export interface StepExecutorOptions {
   readonly attachTo?: { readonly memory: WebAssembly.Memory; readonly views: number; readonly view: number };
   /** Rows may have adapters, of at most so many at a time; absent: none, and graphs without them. */
   readonly lora?: LoraLimits;
+  /** Sequences may leave layers out; absent: none do. */
+  readonly routes?: RouteSet;
   /** Without a head: `hidden` instead of `step`, for models whose final states are embeddings. False when absent. */
   readonly embedding?: boolean;
   /** Keep the states behind the scores of a step, for who drafts from them (StepRun.state). False when absent. */

@@ -37,6 +37,10 @@ export const metadataSchema = z
     error: `expected at most ${LIMITS.metadataEntries} entries`,
   });
 
+const computeSchema = z.union([z.enum(["full", "auto"]), z.number().gt(0).max(1)], {
+  error: 'expected "full", "auto", or a share of the layers above 0 and at most 1',
+});
+
 /** Fields of both endpoints. `null` means absent everywhere, as OpenAI's clients send it. */
 export const generationFields = {
   model: z.string().min(1).max(LIMITS.modelNameCharacters),
@@ -63,6 +67,8 @@ export const generationFields = {
   ...constraintFields,
   // Ours
   slo: sloRequestSchema.nullish(),
+  /** How much of a model with layer routes an answer goes through: all layers, a share of them, or what its routers keep. */
+  compute: computeSchema.nullish(),
   thinking_budget: integer.min(0).max(LIMITS.maxTokens).nullish(),
 } as const;
 
@@ -129,6 +135,8 @@ export const usageSchema = z.object({
     accepted_prediction_tokens: count,
     rejected_prediction_tokens: count,
   }),
+  /** Of answers that might leave layers out: of how many, and which did. Of several, the first. */
+  compute: z.object({ layers: count, skipped_layers: z.array(count) }).optional(),
   /** Absent from the running counts of `continuous_usage_stats`: the outcome is known at the end. */
   slo: sloReportSchema.optional(),
 });

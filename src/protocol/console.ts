@@ -108,6 +108,8 @@ const requestFields = {
   attained: z.boolean().optional(),
   /** Code of the error that it ended with. */
   error: z.string().optional(),
+  /** Layers that its answer left out, of how many; once it has ended, of requests that might leave some out. */
+  route: z.object({ layers: count, skipped: z.array(count) }).optional(),
   /** The compound task that it is part of. */
   task: z.object({ id: z.string(), stage: count }).optional(),
 };

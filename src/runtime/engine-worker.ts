@@ -9,7 +9,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { present, PunctualError, toErrorRecord } from "../core/index.ts";
-import { KvPages, StepExecutor, type DecoderConfig } from "../llm/index.ts";
+import { KvPages, readRoutes, StepExecutor, type DecoderConfig, type RouteSet } from "../llm/index.ts";
 import { createPolicy, outlookOf, StepCost, type SchedulerLimits } from "../sched/index.ts";
 import { after, liveClock, sleep, yieldThread } from "./clock.ts";
 import { calibrateOnce, calibrationFile, type CalibrationFile } from "./kept-calibration.ts";
@@ -61,22 +61,8 @@ async function load(setup: WorkerSetup & WithVocabulary): Promise<Parts> {
   const plan = planEngine(options, config, name);
   const { info } = plan;
   const heads = await headsOf(options, config);
-  const executor = await withWeights(options.model, config, (weights) =>
-    StepExecutor.create({
-      config,
-      weights: options.embedding === undefined ? weights : withBareNames(weights),
-      weightsFormat: info.weights,
-      threads: info.threads,
-      kv: { format: options.kvFormat ?? "f32", pages: info.kvPages, pageTokens: info.pageTokens },
-      maxRows: plan.maxRows,
-      clock: liveClock,
-      embedding: options.embedding !== undefined,
-      states: heads !== null,
-      ...(info.lora === undefined ? {} : { lora: info.lora }),
-      ...(options.exact === true ? { attention: { ortRowThreshold: Infinity } } : {}),
-      ...(options.weightCacheDir === undefined ? {} : { weightCacheDir: options.weightCacheDir }),
-    }),
-  );
+  const routes = (options.routes ?? null) === null ? null : await readRoutes(options.routes!, config);
+  const executor = await openExecutor(setup, plan, { states: heads !== null, routes });
   const loras = info.lora === undefined ? null : new WorkerAdapters(executor, config, info.lora.maxRank);
   await loras?.open(adapters);
   const pages = new KvPages({ pages: info.kvPages, pageTokens: info.pageTokens });
@@ -113,6 +99,7 @@ async function load(setup: WorkerSetup & WithVocabulary): Promise<Parts> {
     checkEachStep: options.checkEachStep ?? false,
     ...(speculation === null ? {} : { speculator: speculation.speculator }),
     ...(options.handOff === undefined ? {} : { handOff: (sequence) => desk.ready(sequence) }),
+    ...(routes === null ? {} : { routes: { executor, routers: routes.routers } }),
     ...(sink === null || recording === undefined
       ? {}
       : { recorder: beginRecording(sink, plan, limits, cost, recording, options) }),
@@ -121,6 +108,31 @@ async function load(setup: WorkerSetup & WithVocabulary): Promise<Parts> {
   const { maxRunning } = plan;
   const desk = new TransferDesk({ loop, pages, executor, clock: liveClock, prefixCache, maxRunning, timeoutMs });
   return { loop, desk, outlooks, options, executor, loras, speculation, plan, calibration, sink, keeper };
+}
+
+/** The executor of an engine, its weights read as they are needed. */
+function openExecutor(
+  { options, config }: WorkerSetup,
+  { info, maxRows }: EnginePlan,
+  { states, routes }: { readonly states: boolean; readonly routes: RouteSet | null },
+): Promise<StepExecutor> {
+  return withWeights(options.model, config, (weights) =>
+    StepExecutor.create({
+      config,
+      weights: options.embedding === undefined ? weights : withBareNames(weights),
+      weightsFormat: info.weights,
+      threads: info.threads,
+      kv: { format: options.kvFormat ?? "f32", pages: info.kvPages, pageTokens: info.pageTokens },
+      maxRows,
+      clock: liveClock,
+      embedding: options.embedding !== undefined,
+      states,
+      ...(info.lora === undefined ? {} : { lora: info.lora }),
+      ...(routes === null ? {} : { routes }),
+      ...(options.exact === true ? { attention: { ortRowThreshold: Infinity } } : {}),
+      ...(options.weightCacheDir === undefined ? {} : { weightCacheDir: options.weightCacheDir }),
+    }),
+  );
 }
 
 /** Where the costs of such steps are kept; null without a place for it. All that they hang on but the machine. */

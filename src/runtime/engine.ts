@@ -31,6 +31,7 @@ import { planEngine } from "./plan.ts";
 import type { RecordingFile } from "./recording-file.ts";
 import { checkRequest } from "./request-check.ts";
 import { summarise, type LastEvent } from "./request-summary.ts";
+import { withRoutes } from "./routes/options.ts";
 import { SignalFan } from "./signal-fan.ts";
 import { speculates } from "./speculation/options.ts";
 import { checkDraftVocabulary } from "./speculation/vocabulary.ts";
@@ -145,7 +146,7 @@ export class Engine implements AsyncDisposable {
     const outline = read === undefined ? await readOutline(given.model) : { config: read.config, open: () => read };
     const { config } = outline;
     const embedding = given.embedding ?? (await readEmbeddingOptions(given.model));
-    const options = embedding === null ? given : { ...given, embedding };
+    const options = withRoutes(embedding === null ? given : { ...given, embedding });
     const { maxRunning } = planEngine(options, config, name); // refuses bad options before a thread exists
     const file = openRecording(options);
     let onStep: (report: StepReport) => void = () => undefined; // no request, no step

@@ -13,6 +13,7 @@ export { Engine } from "./engine-port.ts";
 export type { ModelFacts } from "./load-model.ts";
 export { openPortableFacts, readPortableFacts } from "./portable-facts.ts";
 export type { AdapterSource, LoraOptions } from "./lora/options.ts";
+export type { RouteUse } from "./routes/options.ts";
 export { estimateMemory, tokenCost, type MemoryEstimate, type TokenCost } from "./memory-estimate.ts";
 export {
   ModelPool,

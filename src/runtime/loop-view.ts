@@ -15,7 +15,7 @@ export function schedulerView(
   for (const sequence of places.running.values()) sequence.ownPages = pages.ownPages(sequence.pages.pages);
   const cached = (id: number, count: "cachedTokens" | "cachedFreePages"): number => {
     const sequence = prefixCache ? places.waiting.get(id) : undefined;
-    return sequence === undefined ? 0 : pages[count](sequence.known, sequence.salt);
+    return sequence === undefined ? 0 : pages[count](sequence.sought, sequence.salt);
   };
   const room = (phase?.maxRunning() ?? limits.maxRunning) - places.takenPlaces;
   return {

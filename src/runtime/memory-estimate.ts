@@ -56,7 +56,9 @@ export function estimateMemory(options: EngineOptions, config: DecoderConfig, dr
   // Two workers, where the phases are apart, share the weights but not their work.
   const workers = (options.phases ?? "colocated") === "colocated" ? 1 : 2;
   const workBytes = workers * (WORKER_BYTES + 4 * (maxRows * rowFloats + maxRunning * config.vocabSize));
-  const allWeights = weightBytes + loraBytes(config, info.lora);
+  // Routes have weights of their own, whole layers and halves.
+  const copies = info.routes === undefined ? 1 : 3;
+  const allWeights = weightBytes * copies + loraBytes(config, info.lora);
   const own = { weightBytes: allWeights, kvBytes, workBytes, totalBytes: allWeights + kvBytes + workBytes };
   if (draft === undefined) return own;
   const tokens = info.kvPages * info.pageTokens;

@@ -9,6 +9,8 @@ import type { DecisionLogEntry, Phase, Slo, SloOutcome } from "../sched/index.ts
 import type { DecoderConfig, GrammarSpec, SamplingOptions } from "../llm/index.ts";
 import type { NumberedAdapter } from "./lora/book.ts";
 import type { AdapterChange } from "./lora/worker-adapters.ts";
+import type { RouteUse } from "./routes/options.ts";
+import type { RouteRequest } from "./routes/sequence-route.ts";
 import type { DraftCount, DraftUse } from "./speculation/types.ts";
 import type { StepTrace } from "./step-trace.ts";
 import type { TransferAnswer, TransferCall } from "./transfer/protocol.ts";
@@ -44,6 +46,8 @@ export interface SequenceSpec {
   readonly adapter?: number;
   /** Of the prefixes that it shares; absent: everybody's. */
   readonly cacheSalt?: string;
+  /** What it says of its layers; absent: all of them. */
+  readonly route?: RouteRequest;
 }
 
 export type ToWorker =
@@ -88,6 +92,8 @@ export interface SequenceEnd {
   readonly goodTokens: number;
   /** When something was drafted for it. */
   readonly drafts?: DraftUse;
+  /** When it might leave layers out, and its prompt was computed. */
+  readonly route?: RouteUse;
 }
 
 /** What became of a sequence in a step, as its worker tells. */

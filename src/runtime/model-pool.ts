@@ -23,6 +23,7 @@ import { mergeStats, statsBefore } from "./merge-stats.ts";
 import { planEngine } from "./plan.ts";
 import { PooledTransfers } from "./transfer/pooled-transfers.ts";
 import type { SequenceTransfers } from "./transfer/types.ts";
+import { withRoutes } from "./routes/options.ts";
 import { WaitingStream, type EngineWait } from "./waiting-stream.ts";
 import type { EngineInfo, EngineOptions, EngineState, EngineStats, PolicySwitch, WatchedStep } from "./types.ts";
 
@@ -206,7 +207,7 @@ export class ModelPool implements AsyncDisposable {
     if (this.#entries.has(name)) fail("invalid_request", `Two models are named '${name}'.`, { param: "model" });
     const facts = await loadFacts(options.model);
     const embedding = options.embedding ?? (await readEmbeddingOptions(options.model));
-    const complete = embedding === null ? options : { ...options, embedding };
+    const complete = withRoutes(embedding === null ? options : { ...options, embedding });
     const draft = await draftConfigOf(complete);
     const bytes = estimateMemory(complete, facts.config, draft).totalBytes;
     if (bytes > this.budgetBytes) {

@@ -5,6 +5,7 @@ import { BEST_EFFORT, createPolicy, kneeDecodes, OUTLOOK_KINDS, outlookOf, type 
 import type { CalibrationPlan } from "./calibrate.ts";
 import { loraLimits } from "./lora/options.ts";
 import { checkPhases, poolsOf } from "./phases/options.ts";
+import { checkRoutes } from "./routes/options.ts";
 import { checkSpeculation } from "./speculation/options.ts";
 import type { EmbeddingOptions, EngineInfo, EngineOptions } from "./types.ts";
 
@@ -64,6 +65,7 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
     phases: options.phases ?? "colocated",
     ...fixedPolicy(options),
     defaultSlo: options.defaultSlo ?? BEST_EFFORT,
+    ...((options.routes ?? null) === null ? {} : { routes: { layers: config.layers } }),
     ...(options.lora === undefined ? {} : { lora: loraLimits(options.lora) }),
     ...(options.embedding === undefined ? {} : { embedding: embeddingInfo(options.embedding, config) }),
   };
@@ -166,6 +168,7 @@ function checkOptions(options: EngineOptions): void {
     fail("invalid_request", `policyState: ${other}`, { param: "policyState" });
   }
   checkLora(options);
+  checkRoutes(options);
   if (record?.maxShare !== undefined && !(record.maxShare >= 0 && record.maxShare <= 1)) {
     fail("invalid_request", `record.maxShare: expected a share from 0 to 1, got ${record.maxShare}`, {
       param: "record.maxShare",

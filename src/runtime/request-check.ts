@@ -5,6 +5,7 @@ import { checkSlo } from "../sched/index.ts";
 import { liveClock } from "./clock.ts";
 import type { AdapterBook } from "./lora/book.ts";
 import type { SequenceSpec } from "./messages.ts";
+import { checkCompute } from "./routes/options.ts";
 import type { EngineInfo, GenerateRequest, RequestTask } from "./types.ts";
 
 const MAX_TASK_CHARACTERS = 256;
@@ -41,6 +42,7 @@ export function checkRequest(request: GenerateRequest, seq: number, rules: Reque
   }
   if (prediction !== undefined) checkTokens(prediction, vocabSize, "prediction");
   if (cacheSalt !== undefined) checkLength(cacheSalt, MAX_SALT_CHARACTERS, "cacheSalt");
+  const route = checkCompute(request, rules.info.routes?.layers ?? null);
   const sampling = request.sampling ?? {};
   checkSampling(sampling, vocabSize);
   return {
@@ -59,6 +61,7 @@ export function checkRequest(request: GenerateRequest, seq: number, rules: Reque
     ...(prediction === undefined || !rules.speculates ? {} : { prediction: prediction.slice(0, contextTokens) }),
     ...(request.adapter === undefined ? {} : { adapter: rules.adapters.idOf(request.adapter) }),
     ...(cacheSalt === undefined ? {} : { cacheSalt }),
+    ...(route === undefined ? {} : { route }),
   };
 }
 

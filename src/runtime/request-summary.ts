@@ -10,8 +10,8 @@ export type LastEvent = Extract<SequenceEvent, { readonly kind: "finish" | "erro
 /** What the worker said about a request's end; without its word (it died, or did not take it) only what this side knows. */
 export function summarise(spec: SequenceSpec, last: LastEvent | ErrorCode): RequestSummary {
   if (typeof last !== "string") {
-    const { end, timing, promptTokens, completionTokens, outcome, drafts } = last.end;
-    const drafted = drafts === undefined ? {} : { drafts };
+    const { end, timing, promptTokens, completionTokens, outcome, drafts, route } = last.end;
+    const drafted = { ...(drafts === undefined ? {} : { drafts }), ...(route === undefined ? {} : { route }) };
     const finish = last.kind === "finish" ? last.finish : null;
     const cachedTokens = finish?.usage.cachedTokens ?? 0;
     const error = last.kind === "error" ? last.error.code : null;

@@ -14,6 +14,7 @@ import {
   type SampledToken,
   type ScoreForm,
   type SequencePages,
+  type StepRow,
   type TokenFilter,
   type TokenScores,
 } from "../llm/index.ts";
@@ -21,6 +22,8 @@ import { goodTokens, sloOutcome, tokenInTime, type RequestOutlook, type Sequence
 import { AnswerGrammar } from "./answer-grammar.ts";
 import type { SequenceEnd, SequenceSpec, Timing } from "./messages.ts";
 import { cacheRoot } from "./cache-root.ts";
+import { routeUse, type RouteUse } from "./routes/options.ts";
+import { SequenceRoute, type LoopRoutes } from "./routes/sequence-route.ts";
 import type { DraftUse } from "./speculation/types.ts";
 import { TextAssembler, type Piece, type Vocabulary } from "./text-assembler.ts";
 import type { SequenceState } from "./transfer/protocol.ts";
@@ -75,6 +78,8 @@ export class LiveSequence {
   /** Guesses at its next tokens that the next step may check. */
   draftTokens = 0;
   #drafts: DraftUse | null = null;
+  /** Null: it goes through all layers. */
+  readonly route: SequenceRoute | null;
 
   constructor(spec: SequenceSpec, vocabulary: Vocabulary, topScores: number) {
     this.spec = spec;
@@ -83,6 +88,7 @@ export class LiveSequence {
     this.#known = spec.promptTokens.length;
     this.#tokens = new Int32Array(this.#known + Math.min(spec.maxTokens, 64));
     this.#tokens.set(spec.promptTokens);
+    this.route = spec.route === undefined ? null : new SequenceRoute(spec.route, this.#known);
     this.#sampler = new Sampler({
       sampling: spec.sampling,
       random: samplingStream(spec.sampling.seed ?? spec.seq),
@@ -119,6 +125,44 @@ export class LiveSequence {
   /** Every known token; a view until the next one is added. */
   get known(): Int32Array {
     return this.#tokens.subarray(0, this.#known);
+  }
+
+  /** What of the known tokens is looked for in the prefix cache. */
+  get sought(): Int32Array {
+    return this.known.subarray(0, this.route?.shareable(this.#known) ?? this.#known);
+  }
+
+  /** Of the computed tokens those whose keys and values others may use. */
+  get shareable(): Int32Array {
+    return this.known.subarray(0, this.route?.shareable(this.computed) ?? this.computed);
+  }
+
+  /** Of so many tokens that a plan allows, those that its next row computes. */
+  rowTokens(planned: number): number {
+    const most = Math.min(planned, this.pending);
+    return this.route?.clip(this.computed, most) ?? most;
+  }
+
+  /** By which weights and layers its next row is computed. */
+  rowKind(): Pick<StepRow, "adapter" | "route"> {
+    const { adapter } = this.spec;
+    const place = this.route?.placeAt(this.computed, this.pages);
+    return { ...(adapter === undefined ? {} : { adapter }), ...(place === undefined ? {} : { route: place }) };
+  }
+
+  /** After a step: decides its layers when its whole prompt is computed. */
+  settleRoute(routes: LoopRoutes | undefined): void {
+    if (routes !== undefined) this.route?.settle(this.computed, this.pages, routes);
+  }
+
+  /** Between steps: gives back what the layers that it leaves out hold. */
+  pack(routes: LoopRoutes | undefined): void {
+    if (routes !== undefined && this.#pages !== null) this.route?.pack(this.computed, this.#pages, routes);
+  }
+
+  /** Whether guesses at its next tokens may be checked: not before it is known by which layers. */
+  get draftable(): boolean {
+    return this.route === null || this.route.mask !== null;
   }
 
   /** Takes its place in the cache. True the first time: then prefix statistics count. */
@@ -350,6 +394,7 @@ export class LiveSequence {
       slo: end.outcome,
       ...(this.#transferMs === null ? {} : { transferMs: this.#transferMs }),
       ...(this.#drafts === null ? {} : { drafts: this.#drafts }),
+      ...this.#routeUse(),
     };
     const stop = this.#text.stop;
     const event: FinishEvent = {
@@ -387,7 +432,13 @@ export class LiveSequence {
       outcome,
       goodTokens: goodTokens(slo, outcome.attained, this.generated, this.#tokensInTime),
       ...(this.#drafts === null ? {} : { drafts: this.#drafts }),
+      ...this.#routeUse(),
     };
+  }
+
+  #routeUse(): { readonly route?: RouteUse } {
+    const mask = this.route?.mask ?? null;
+    return mask === null ? {} : { route: routeUse(mask) };
   }
 
   /** What a policy sees. @param outlook what is known beyond the sequence itself. */
@@ -405,7 +456,7 @@ export class LiveSequence {
       ...outlook,
       firstTokenMs: this.#firstTokenMs,
       slo,
-      pages: this.#pages?.pages.length ?? 0,
+      pages: this.#pages?.blocks ?? 0,
       ownPages: this.ownPages,
       order: seq,
     };

@@ -3,6 +3,7 @@ import type { Clock } from "../core/index.ts";
 import type { KvPages, StepExecutor } from "../llm/index.ts";
 import type { BatchPolicy, Outlook, SchedulerLimits, StepCost } from "../sched/index.ts";
 import type { LoopRecorder } from "./recorder.ts";
+import type { LoopRoutes } from "./routes/sequence-route.ts";
 import type { LiveSequence } from "./sequence.ts";
 import type { Speculator } from "./speculation/speculator.ts";
 import type { Vocabulary } from "./text-assembler.ts";
@@ -52,6 +53,8 @@ export interface StepLoopOptions {
   readonly checkEachStep: boolean;
   /** Writes down all that a replay needs; not together with a speculator. */
   readonly recorder?: LoopRecorder;
+  /** Absent: every sequence goes through all layers. */
+  readonly routes?: LoopRoutes;
   /** Absent: one token a step. */
   readonly speculator?: Speculator;
   /** Freezes sequences that have had their first token and go on, and tells of each; absent: they just go on. */

@@ -286,6 +286,7 @@ export class StepLoop {
     this.#tracer?.advanced(batch);
     const tokens = batch.reduce((sum, { row }) => sum + row.tokens.length, 0);
     const tokenMs = batch.length > 0 ? await this.#advance(batch) : null;
+    for (const { sequence } of batch) sequence.pack(this.#options.routes);
     const endMs = clock.nowMs();
     const stepMs = endMs - startMs;
     // Drafting has costs of its own: these are of the tokens.
@@ -365,7 +366,7 @@ export class StepLoop {
     assert(sequence !== undefined, "only a waiting sequence is admitted");
     this.#places.waiting.delete(id);
     this.#places.running.set(id, sequence);
-    const first = sequence.admit(prefixCache ? pages.open(sequence.known, sequence.salt) : pages.open(), nowMs);
+    const first = sequence.admit(prefixCache ? pages.open(sequence.sought, sequence.salt) : pages.open(), nowMs);
     if (!first) {
       this.#tracer?.resumed(id);
       return;
@@ -390,8 +391,8 @@ export class StepLoop {
       const sequence = this.#places.running.get(id);
       assert(sequence !== undefined, "only a running sequence advances");
       const draft = drafts?.get(id) ?? null;
-      const count = Math.min(tokens, sequence.pending);
       const start = sequence.computed;
+      const count = sequence.rowTokens(tokens);
       const known = sequence.known.subarray(start, start + count);
       const row = draft === null ? known : Int32Array.of(...known, ...draft.tokens);
       assert(row.length <= Math.max(tokens, count), "drafts stay within the plan");
@@ -407,7 +408,7 @@ export class StepLoop {
         pages: sequence.pages.pages,
         wantLogits: complete ? (draft === null ? "last" : "all") : "none",
         ...(form === undefined ? {} : { scores: form }),
-        ...(sequence.spec.adapter === undefined ? {} : { adapter: sequence.spec.adapter }),
+        ...sequence.rowKind(),
       };
       return [{ sequence, row: part, draft }];
     });
@@ -482,7 +483,8 @@ export class StepLoop {
   }
 
   #commit(sequence: LiveSequence): void {
-    if (this.#options.prefixCache) sequence.pages.commit(sequence.known.subarray(0, sequence.computed));
+    if (this.#options.prefixCache) sequence.pages.commit(sequence.shareable);
+    sequence.settleRoute(this.#options.routes);
   }
 
   #computed(sequence: LiveSequence, tokens: number): void {

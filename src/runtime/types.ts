@@ -3,6 +3,7 @@
  * about itself. Plain data only, because everything here crosses a thread border.
  */
 import type {
+  Compute,
   DecoderConfig,
   GrammarSpec,
   KvFormat,
@@ -11,6 +12,7 @@ import type {
   TokenLogprobs,
   WeightsFormat,
 } from "../llm/index.ts";
+import type { RouteUse } from "./routes/options.ts";
 import type { LoraOptions } from "./lora/options.ts";
 import type { DisaggregatedOptions, PhasesMode, PhaseStats, SemiPdOptions } from "./phases/options.ts";
 import type { RecordingOptions, RecordingStatus } from "./recording-file.ts";
@@ -139,6 +141,11 @@ export interface EngineOptions {
   readonly handOff?: "after-first-token";
   /** After so long without a call, what is moving in or out (`transfers`) is given up, milliseconds; 30 000 when absent. */
   readonly transferTimeoutMs?: number;
+  /**
+   * A folder of layer routes (`punctual fit route`): requests may then leave layers out. When absent, the folder `routes` beside
+   * the model's weights, if there is one; null: none. Colocated engines only, and none that are recorded.
+   */
+  readonly routes?: string | null;
   /** Check every invariant after each step, not only when idle. For tests. */
   readonly checkEachStep?: boolean;
   /** Absolute folder for packed, mapped weights shared by sessions and processes. */
@@ -196,6 +203,13 @@ export interface GenerateRequest {
    * (`transfers.installPrefix`): then the answer is what those say.
    */
   readonly cacheSalt?: string;
+  /**
+   * How much of the model its answer goes through, of engines with routes: all layers, that share of them (above 0, at most 1),
+   * or those that the routers keep for this prompt. "full" when absent.
+   */
+  readonly compute?: Compute;
+  /** Exactly these layers, the first and the last among them, in place of what routers would keep: for measurements. */
+  readonly keepLayers?: readonly number[];
   /** Of models that embed, and only there: no text, but `embedding` in the finish event. `Engine.embed` is shorter. */
   readonly embedding?: true;
 }
@@ -266,6 +280,8 @@ export interface Usage {
   readonly transferMs?: number;
   /** Of engines that speculate, when something was drafted for the request. Rejected tokens are in no other count. */
   readonly drafts?: DraftUse;
+  /** Of requests that might leave layers out. */
+  readonly route?: RouteUse;
 }
 
 /** "stopping": refuses new work and finishes what it has. */
@@ -342,6 +358,8 @@ export interface RequestSummary {
   readonly drafts?: DraftUse;
   /** It goes on in another engine, which will say how it ended: `end` says nothing. */
   readonly moved?: true;
+  /** When it might leave layers out, and its prompt was computed. */
+  readonly route?: RouteUse;
 }
 
 /**
@@ -484,6 +502,8 @@ export interface EngineInfo {
   readonly defaultSlo: Slo;
   /** Only of an engine that takes adapters: how many, how large. */
   readonly lora?: LoraLimits;
+  /** Only of an engine with layer routes: requests may say `compute`. */
+  readonly routes?: { readonly layers: number };
   /** Only of an engine that embeds: what it allows. */
   readonly embedding?: Required<EmbeddingOptions> & {
     /** Length of a whole vector. */

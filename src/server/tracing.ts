@@ -121,6 +121,7 @@ export class RequestTrace {
             "punctual.drafts.accepted_tokens": summary.drafts.acceptedTokens,
             "punctual.drafts.rejected_tokens": summary.drafts.rejectedTokens,
           }),
+      ...(summary.route === undefined ? {} : { "punctual.layers.skipped": summary.route.skipped.length }),
     });
   }
 

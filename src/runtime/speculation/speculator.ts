@@ -233,7 +233,7 @@ export class Speculator {
     const { maxTokens } = sequence.spec;
     const most = Math.min(this.#options.tokens, maxTokens - sequence.generated - 1);
     subject.chosen = null;
-    if (most < 1) return null;
+    if (most < 1 || !sequence.draftable) return null;
     let best: DraftCandidate | null = null;
     let promised = 0;
     for (const drafter of this.#options.drafters) {

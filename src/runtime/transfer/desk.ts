@@ -214,6 +214,9 @@ export class TransferDesk {
   #export(seq: number): number {
     const sequence = this.#options.loop.places.find(seq);
     if (sequence === null) return fail("not_found", "the request has ended");
+    if (sequence.spec.route !== undefined) {
+      fail("unsupported", "the request may leave out layers, and its pages hold some of them only");
+    }
     if (sequence.spec.adapter !== undefined) {
       fail("unsupported", "the request has an adapter, which another engine knows by name at most");
     }

@@ -61,6 +61,7 @@ export class RequestRecord implements RequestObserver {
   #answerTokens = 0;
   #attained: boolean | null = null;
   #error: ErrorCode | null = null;
+  #route: NonNullable<RequestSummary["route"]> | null = null;
   #trace: Trace | null = {
     chunks: [],
     omittedChunks: 0,
@@ -162,6 +163,7 @@ export class RequestRecord implements RequestObserver {
     this.#cachedTokens = Math.max(this.#cachedTokens, summary.cachedTokens);
     this.#answerTokens = Math.max(this.#answerTokens, summary.completionTokens);
     this.#error = error;
+    this.#route = summary.route ?? null;
     // Whoever left or was failed by us proves nothing about the objective.
     const isJudged = outcome !== null && end !== "abort" && end !== "error";
     this.#attained = isJudged ? outcome.attained : null;
@@ -211,6 +213,7 @@ export class RequestRecord implements RequestObserver {
       maxTokens,
       ...(this.#attained === null ? {} : { attained: this.#attained }),
       ...(this.#error === null ? {} : { error: this.#error }),
+      ...(this.#route === null ? {} : { route: { layers: this.#route.layers, skipped: [...this.#route.skipped] } }),
       ...(task === undefined ? {} : { task: { id: task.id, stage: task.stage } }),
     };
   }

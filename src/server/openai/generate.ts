@@ -106,6 +106,7 @@ export function generateRequests(
         ...given("thinkingBudget", budgetTokens(settings.thinkingBudget, maxTokens)),
         ...given("prediction", settings.prediction),
         ...given("adapter", adapter),
+        ...given("compute", fields.compute),
         ...given("grammar", constraint?.constraint),
         ...given("grammarField", constraint?.param),
         ...given("slo", slo),

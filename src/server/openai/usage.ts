@@ -44,8 +44,15 @@ export function combineUsage(choices: readonly FinishedChoice[]): UsageBody {
       sum(choices, ({ drafts }) => drafts?.acceptedTokens ?? 0),
       sum(choices, ({ drafts }) => drafts?.rejectedTokens ?? 0),
     ),
+    ...layersUsed(choices),
     slo: { ...worstOutcome(choices.map(({ usage }) => usage.slo)), ...transfer(choices) },
   };
+}
+
+/** Which layers were left out; nothing where none might be. */
+function layersUsed(choices: readonly FinishedChoice[]): Pick<UsageBody, "compute"> {
+  const route = choices[0]?.usage.route;
+  return route === undefined ? {} : { compute: { layers: route.layers, skipped_layers: [...route.skipped] } };
 }
 
 /** How drafts fared, as answers tell it; nothing where nothing was drafted, or several generations would be mixed. */
