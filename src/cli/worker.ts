@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 import type { InstanceHost } from "../cluster/index.ts";
 import { fail } from "../core/index.ts";
 import type { Engine, EngineOptions } from "../runtime/index.ts";
-import { decimal, wholeNumber } from "./arguments.ts";
+import { byteSize, decimal, wholeNumber } from "./arguments.ts";
 import { addBusOptions, busUrl, connectToBus, shownUrl, type BusFlags } from "./bus-flags.ts";
 import { addEngineOptions, chosenModels, engineOptionsWithDrafts, type EngineFlags } from "./models.ts";
 import { stopSignal, type StopSignal } from "./stop-signal.ts";
@@ -19,6 +19,8 @@ interface WorkerFlags extends EngineFlags, BusFlags {
   readonly kvPages?: number;
   readonly workItems?: number;
   readonly policyState?: string;
+  readonly contexts?: string;
+  readonly contextsBytes?: number;
   readonly grace: number;
   readonly json?: boolean;
 }
@@ -48,6 +50,8 @@ export function addWorker(program: Command): void {
       wholeNumber(0, 1024),
     )
     .option("--policy-state <file>", "keep what a policy learns of lengths and tasks in a file, across restarts")
+    .option("--contexts <folder>", "keep computed prompts on disk and put them back when they are asked for again")
+    .option("--contexts-bytes <size>", "most bytes of that folder, for example 4GiB; 1 GiB when absent", byteSize)
     .option(
       "--grace <seconds>",
       "how long answers may take to finish or move away when asked to stop",
@@ -112,7 +116,8 @@ async function work(flags: WorkerFlags): Promise<void> {
   try {
     // Before a model is loaded: a wrong address or token is said at once.
     await using bus = await connectToBus(url, flags, `punctual worker ${flags.id ?? ""}`.trim());
-    const engine = await startEngine(flags);
+    const started = await startEngine(flags);
+    const engine = flags.contexts === undefined ? started : await withContexts(started, flags.contexts, flags);
     try {
       const { InstanceHost: Host } = await import("../cluster/index.ts");
       const host = await Host.start({
@@ -159,6 +164,23 @@ async function serveUntilStopped(host: InstanceHost, flags: WorkerFlags, stoppin
   } finally {
     await host[Symbol.asyncDispose]();
   }
+}
+
+/** The engine with a store of prefixes behind its cache. */
+async function withContexts(engine: Engine, dir: string, flags: WorkerFlags): Promise<Engine> {
+  const { cacheShape, ContextStore, KvCodec, PrefixStore, withPrefixSpill } = await import("../cluster/index.ts");
+  const { fromHuggingFaceConfig, readCheckpointFacts } = await import("../llm/index.ts");
+  const { modelFingerprint, pageTokens, dir: folder, name } = engine.info;
+  if (modelFingerprint === null || folder === null)
+    fail("unsupported", "--contexts: expected a model of files that can be read again.");
+  const config = fromHuggingFaceConfig((await readCheckpointFacts(folder)).config);
+  const format = flags.kvCacheDtype === "int8" ? "int8" : "f32";
+  const codec = await KvCodec.create(cacheShape(config, { format, pageTokens }, modelFingerprint));
+  const limit = flags.contextsBytes === undefined ? {} : { maxBytes: flags.contextsBytes };
+  const store = await ContextStore.open({ dir, fingerprint: modelFingerprint, label: name, ...limit });
+  const prefixes = new PrefixStore({ transfers: engine.transfers, codec, store });
+  const log = (message: string): void => console.error(dim(`${new Date().toISOString()} ${message}`, process.stderr));
+  return withPrefixSpill(engine, prefixes, { log }).engine;
 }
 
 async function startEngine(flags: WorkerFlags): Promise<Engine> {

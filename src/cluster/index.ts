@@ -78,6 +78,7 @@ export {
   type LoadProgress,
 } from "./codec/controller.ts";
 export { playLoad, transferMs, type LinkTrace, type LoadRecord, type LoadStrategy } from "./codec/link.ts";
+export { withPrefixSpill, type SpillOptions } from "./contexts/spill.ts";
 export { CHUNK_TOKENS, PrefixStore, type PrefixStoreOptions } from "./contexts/prefix-store.ts";
 export { copyContext, RemoteContexts, serveContexts } from "./contexts/remote.ts";
 export { LOSSLESS_FRAME_CODEC, losslessFrameCodec } from "./codec/frame-codec.ts";

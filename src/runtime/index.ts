@@ -112,3 +112,4 @@ export {
   type WatchedStep,
 } from "./types.ts";
 export { modelFingerprint } from "./transfer/fingerprint.ts";
+export { WaitingStream, type EngineWait } from "./waiting-stream.ts";

@@ -12,6 +12,7 @@ import type { GenerateEvent, GenerateRequest, RequestSummary, SubmitOptions, Tok
  */
 export type EngineWait = <T>(signal: AbortSignal, use: (engine: Engine) => T) => Promise<T>;
 
+/** See the head of this file. */
 export class WaitingStream implements TokenStream {
   readonly id: string;
   readonly #leave = new AbortController();

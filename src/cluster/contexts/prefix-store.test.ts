@@ -10,6 +10,7 @@ import { pagesToPlanes } from "../codec/planes.ts";
 import { cacheShape } from "../codec/shape.ts";
 import { TableProfiler } from "../codec/tables.ts";
 import { PrefixStore } from "./prefix-store.ts";
+import { withPrefixSpill } from "./spill.ts";
 import { ContextStore } from "./store.ts";
 
 const dir = builtInModelDir("small");
@@ -28,7 +29,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function answer(engine: Engine, request: Omit<GenerateRequest, "maxTokens">): Promise<{ tokens: number[]; cached: number }> {
+async function answer(
+  engine: Engine,
+  request: Omit<GenerateRequest, "maxTokens">,
+): Promise<{ tokens: number[]; cached: number }> {
   const tokens: number[] = [];
   for await (const event of engine.submit({ maxTokens: 8, sampling: { temperature: 0 }, ...request })) {
     if (event.kind === "token") tokens.push(event.id);
@@ -69,5 +73,34 @@ it("prefixes come back into another engine's cache: exact ones for everybody, lo
   expect(await fresh.restore(prompt)).toBe(144);
   expect(await answer(second, { promptTokens: prompt })).toEqual({ tokens: exact.tokens, cached: 144 });
   expect(await fresh.restore([...prompt.slice(0, 64), 5, ...prompt.slice(65)])).toBe(64);
+  await store.checkIntegrity();
+});
+
+it("a cache that is too small for all prompts finds them again in the store, and says the same", async () => {
+  const options = { model: { dir }, kvPages: 24, budgetTokens: 64, exact: true, checkEachStep: true } as const;
+  await using small = await Engine.start(options);
+  const config = fromHuggingFaceConfig((await readCheckpointFacts(dir)).config);
+  const fingerprint = small.info.modelFingerprint!;
+  const shape = cacheShape(config, { format: "f32", pageTokens: small.info.pageTokens }, fingerprint);
+  const codec = await KvCodec.create(shape);
+  const store = await ContextStore.open({ dir: join(folder, "spill"), fingerprint });
+  const problems: string[] = [];
+  const prefixes = new PrefixStore({ transfers: small.transfers, codec, store });
+  const { engine, settled } = withPrefixSpill(small, prefixes, { log: (message) => problems.push(message) });
+  const random = createRandom(2, "spill");
+  const prompts = Array.from({ length: 4 }, () => Array.from({ length: 140 }, () => random.int(300, 1400)));
+  const before: number[][] = [];
+  for (const promptTokens of prompts) {
+    before.push((await answer(engine, { promptTokens })).tokens);
+    await settled();
+  }
+  for (const [i, promptTokens] of prompts.entries()) {
+    const again = await answer(engine, { promptTokens });
+    expect(again.tokens).toEqual(before[i]);
+    // Eight whole pages and a half: all of the whole ones.
+    expect(again.cached).toBe(128);
+    await settled();
+  }
+  expect(problems).toEqual([]);
   await store.checkIntegrity();
 });

@@ -36,6 +36,12 @@ export class PrefixStore {
     return chunkPlaces(tokens, this.#chunkTokens, this.#options.codec.shape.pageTokens);
   }
 
+  /** Whether the store has the beginning of the prefix, exactly. */
+  has(tokens: readonly number[]): boolean {
+    const [first] = this.places(tokens.slice(0, this.#chunkTokens));
+    return first !== undefined && this.#options.store.leading([first], "lossless") === 1;
+  }
+
   /**
    * Keeps as much of the prefix as the engine has cached, at every level that is asked for; what is there already is not
    * read again. @returns tokens of the prefix that are in the store now.
