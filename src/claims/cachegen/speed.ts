@@ -59,7 +59,7 @@ export async function measureSpeeds(context: ClaimContext): Promise<Measured[]> 
   const base = await openSubject(context.mode === "smoke" ? "punctual-small" : "punctual-base");
   try {
     const codec = await profiledCodec(base, context.mode === "smoke" ? 128 : 1024, context.seed);
-    const length = context.mode === "smoke" ? 64 : 256;
+    const length = context.mode === "smoke" ? 64 : 128;
     const [text] = drawTexts(base, "test", length, 1, context.seed);
     const tokens = text!.tokens.slice(0, text!.contextTokens);
     lines.push(...timeLines(await timeContext(context, base, codec, tokens)));
@@ -201,7 +201,7 @@ function delayLine(times: Times, against: "int8" | "text"): Measured {
     holds: decide(interval95, DELAY_TARGET, "higher"),
     kind: "live",
     paper_says: "2.7-3x lower",
-    note: `at ${best.megabits} Mbit/s, where ${against} is weakest of those measured; sooner ${won}; computing and decoding measured, the link is bytes over rate; anchored level ${LEVEL}`,
+    note: `at ${best.megabits} Mbit/s, where ${against} is weakest of those measured; sooner ${won}; computing and decoding measured, the link is bytes over rate; anchored level ${LEVEL}, whose loss is in the curves of the grid`,
     curve: rows.map(({ megabits, samples }) => ({
       megabits,
       text_ms: median(samples.map(({ text }) => text)),
