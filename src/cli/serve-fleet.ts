@@ -111,7 +111,7 @@ export async function openRouter(flags: RouterFlags, log: ServerLog | undefined)
   return {
     options: {
       fleet: combinedView(fleet, upstreams),
-      pending: () => `No instance of ${where} serves it at the moment.`,
+      pending: () => (served.size > 0 ? null : `No instance of ${where} serves it at the moment.`),
     },
     attach: (server) => served.attach(server),
     host: async (engine) => {
@@ -133,6 +133,10 @@ export async function openRouter(flags: RouterFlags, log: ServerLog | undefined)
 class ServedModels {
   readonly #engines = new Map<string, Engine>();
   #server: { add(engine: Engine): void; remove(name: string): void } | null = null;
+
+  get size(): number {
+    return this.#engines.size;
+  }
 
   add(engine: Engine): void {
     const { name } = engine.info;

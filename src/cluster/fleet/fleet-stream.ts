@@ -98,6 +98,8 @@ export class FleetStream implements TokenStream {
   #placement: { readonly on: Target; readonly made: Placement } | null = null;
   #placing = true;
   #losses = 0;
+  /** How often in a row its instance did not know of it. */
+  #denials = 0;
   /** What the instance knows: items that have come, and up to where it may send. */
   #ackedIndex = 0;
   #allowedIndex: number;
@@ -175,6 +177,7 @@ export class FleetStream implements TokenStream {
     if (message.kind === "events") for (const notice of message.notices ?? []) this.#notice(notice);
     const joined = this.#join.receive(message);
     this.#lastHeardMs = nowMs;
+    this.#denials = 0;
     switch (joined.kind) {
       case "items":
         return this.#items(joined.events, joined.summary, nowMs);
@@ -193,6 +196,19 @@ export class FleetStream implements TokenStream {
       default:
         joined satisfies never;
     }
+  }
+
+  /** Placed, and nothing was heard of it for that long, milliseconds; 0 otherwise. */
+  silentMs(nowMs: number): number {
+    return this.#buffer.ended || this.#placing || this.#buffer.room === 0 ? 0 : nowMs - this.#lastHeardMs;
+  }
+
+  /** Its instance was asked: it does not have it, or does. The second time in a row it is taken for lost. */
+  answeredFor(instance: Target, isThere: boolean): void {
+    this.#denials = isThere ? 0 : this.#denials + 1;
+    if (this.#denials < 2) return;
+    this.#denials = 0;
+    this.lost(instance, "it does not know the request any more");
   }
 
   /** Its instance is gone. */
@@ -279,11 +295,11 @@ export class FleetStream implements TokenStream {
           return;
         }
         tried.add(choice.instance.index);
-        last = error;
+        last = error.code === "request_timeout" ? lostError(choice.instance.id, "it did not answer") : error;
         continue;
       }
       if (clock.nowMs() - sinceMs >= choice.waitMs) {
-        const error = last ?? choice.error;
+        const error = cause ?? last ?? choice.error;
         this.#end({ kind: "error", code: error.code }, error);
         return;
       }

@@ -42,7 +42,9 @@ type Target = FleetInstance<FleetStream>;
 
 const TICK_MS = 50;
 /** Instances cancel what belongs to a router that they have not heard of for several of these. */
-const ALIVE_MS = 2000;
+const ALIVE_MS = 1000;
+const DEFAULT_ASK_AFTER_MS = 3000;
+const MOST_ASKED = 1024;
 /** An instance with open requests that is silent for so long is asked whether it is there. */
 const SILENT_MS = 800;
 const CONTROL_TIMEOUT_MS = 5000;
@@ -79,6 +81,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
   #nextIndex = 0;
   #nextNumber = 0;
   #aliveMs = -Infinity;
+  #askedMs = -Infinity;
   #stopped: Promise<void> | null = null;
 
   private constructor(options: FleetOptions) {
@@ -338,10 +341,37 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
     for (const instance of this.#instances.values()) {
       if (instance.open.size > 0 && nowMs - (instance.beats.lastMs ?? nowMs) > SILENT_MS) this.suspect(instance);
     }
+    if (nowMs - this.#askedMs >= this.#askAfterMs / 2) {
+      this.#askedMs = nowMs;
+      for (const instance of this.#instances.values()) void this.#askFor(instance, nowMs);
+    }
     const { forgetMs } = { ...DEFAULTS, ...this.#options };
     for (const [model, sinceMs] of this.#emptySinceMs) {
       if (nowMs - sinceMs > forgetMs) this.#forget(model);
     }
+  }
+
+  /** Requests that nothing is heard of: does the instance still have them? */
+  async #askFor(instance: Target, nowMs: number): Promise<void> {
+    const silent = [...instance.open]
+      .filter((stream) => stream.silentMs(nowMs) > this.#askAfterMs)
+      .slice(0, MOST_ASKED);
+    if (silent.length === 0) return;
+    const requestIds = silent.map(({ request }) => request.id);
+    try {
+      const reply = await this.link.ask(instance.id, { kind: "ping", requestIds }, CONTROL_TIMEOUT_MS);
+      if (reply.kind !== "pong") return;
+      const there = new Set(reply.requestIds);
+      for (const stream of silent) {
+        if (instance.open.has(stream)) stream.answeredFor(instance, there.has(stream.request.id));
+      }
+    } catch {
+      this.suspect(instance); // whether it is there at all, its lease says
+    }
+  }
+
+  get #askAfterMs(): number {
+    return this.#options.askAfterMs ?? DEFAULT_ASK_AFTER_MS;
   }
 
   #forget(model: string): void {

@@ -7,8 +7,14 @@ import { costFromPoints, type CostEstimate, type InstanceLoad, type PromptBlocks
 import { Heartbeats, type HeartbeatOptions } from "../routing/heartbeats.ts";
 import { BLOCK_TOKENS, PrefixIndex } from "../routing/prefix-index.ts";
 
+/** What an instance has to know of a request. */
+export interface PlacedRequest {
+  /** Tokens of its answer that have come. */
+  readonly tokens: number;
+}
+
 /** See the head of this file. @typeParam R a request of this router */
-export class FleetInstance<R> {
+export class FleetInstance<R extends PlacedRequest> {
   /** Of the router, never given twice: a restarted instance is another one. */
   readonly index: number;
   readonly prefix: PrefixIndex;
@@ -23,7 +29,9 @@ export class FleetInstance<R> {
   /** What was sent there since its last word, which cannot speak of it. */
   readonly #sent = new Map<R, { readonly pages: number; readonly tokens: number }>();
   /** What has ended there since its last word, which still speaks of it. */
-  readonly #ended = { requests: 0, pages: 0 };
+  readonly #ended = { running: 0, pages: 0, waiting: 0, waitingTokens: 0, waitingPages: 0 };
+  /** Requests that its last word counts among those that wait, as nothing had come of them by then. */
+  readonly #waited = new Map<R, number>();
 
   constructor(index: number, card: InstanceCard, nowMs: number, heartbeats: HeartbeatOptions = {}) {
     this.index = index;
@@ -48,19 +56,21 @@ export class FleetInstance<R> {
 
   /** As dispatchers see it: its last word, with what was sent since and has not ended, without what has ended since. */
   get load(): InstanceLoad {
-    if (this.#sent.size === 0 && this.#ended.requests === 0) return this.#load;
-    let { waitingPages, waitingTokens } = this.#load;
+    const [known, ended] = [this.#load, this.#ended];
+    if (this.#sent.size === 0 && ended.running + ended.waiting === 0) return known;
+    let waitingPages = Math.max(0, known.waitingPages - ended.waitingPages);
+    let waitingTokens = Math.max(0, known.waitingTokens - ended.waitingTokens);
     for (const { pages, tokens } of this.#sent.values()) {
       waitingPages += pages;
       waitingTokens += tokens;
     }
     return {
-      ...this.#load,
-      waiting: this.#load.waiting + this.#sent.size,
+      ...known,
+      waiting: Math.max(0, known.waiting - ended.waiting) + this.#sent.size,
       waitingPages,
       waitingTokens,
-      running: Math.max(0, this.#load.running - this.#ended.requests),
-      usedPages: Math.max(0, this.#load.usedPages - this.#ended.pages),
+      running: Math.max(0, known.running - ended.running),
+      usedPages: Math.max(0, known.usedPages - ended.pages),
     };
   }
 
@@ -69,14 +79,24 @@ export class FleetInstance<R> {
     this.open.add(request);
     const pages = Math.ceil(tokens / this.#card.pageTokens);
     this.#sent.set(request, { pages, tokens: Math.max(1, tokens - cachedTokens) });
+    this.#waited.set(request, tokens);
   }
 
   /** It is not there any more. @param tokens that it had */
   leave(request: R, tokens: number): void {
     this.open.delete(request);
     if (this.#sent.delete(request)) return;
-    this.#ended.requests += 1;
-    this.#ended.pages += Math.ceil(tokens / this.#card.pageTokens);
+    const { pageTokens } = this.#card;
+    const waited = this.#waited.get(request);
+    // It may have been admitted just before the report: then the counts of those that wait do not have it.
+    if (waited === undefined || this.#load.waiting <= this.#ended.waiting) {
+      this.#ended.running += 1;
+      this.#ended.pages += Math.ceil(tokens / pageTokens);
+      return;
+    }
+    this.#ended.waiting += 1;
+    this.#ended.waitingTokens += waited;
+    this.#ended.waitingPages += Math.ceil(waited / pageTokens);
   }
 
   get draining(): boolean {
@@ -95,8 +115,9 @@ export class FleetInstance<R> {
     this.#report = report;
     this.beats.heard(nowMs);
     this.#sent.clear();
-    this.#ended.requests = 0;
-    this.#ended.pages = 0;
+    for (const request of this.#waited.keys())
+      if (!this.open.has(request) || request.tokens > 0) this.#waited.delete(request);
+    Object.assign(this.#ended, { running: 0, pages: 0, waiting: 0, waitingTokens: 0, waitingPages: 0 });
     this.#load = this.#loadAt();
   }
 

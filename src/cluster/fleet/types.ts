@@ -22,6 +22,8 @@ export interface FleetOptions {
   readonly heartbeats?: HeartbeatOptions;
   /** How long a request whose instance was lost waits for another one, milliseconds; 10 000 when absent. */
   readonly recoverMs?: number;
+  /** An instance is asked for requests that nothing was heard of for so long, milliseconds; 3000 when absent. */
+  readonly askAfterMs?: number;
   /** Most items that are on their way or unread for one stream; 256 when absent. */
   readonly window?: number;
   /** How long a stream may stay full and unread before it is ended, milliseconds; 30 000 when absent. */
