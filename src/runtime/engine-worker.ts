@@ -15,7 +15,7 @@ import { after, liveClock, sleep, yieldThread } from "./clock.ts";
 import { calibrateOnce, calibrationFile, type CalibrationFile } from "./kept-calibration.ts";
 import { withWeights } from "./load-model.ts";
 import { WorkerAdapters } from "./lora/worker-adapters.ts";
-import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
+import type { FromWorker, StepReport, ToWorker, WorkerSetup } from "./messages.ts";
 import { withBareNames } from "./embedding.ts";
 import { planEngine, PREDICTOR_SEED, type EnginePlan } from "./plan.ts";
 import type { Outlooks } from "./outlooks.ts";
@@ -217,6 +217,8 @@ class WorkerLife {
   };
   #stopping = false;
   #wake: (() => void) | null = null;
+  /** Pages in use as the engine was last told. */
+  #toldPages = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -233,7 +235,8 @@ class WorkerLife {
       loras?.settle((id) => loop.places.usesAdapter(id));
       desk.tick();
       if (!loop.hasWork) {
-        if (loop.hasNews) send(loop.flush());
+        // Pages that were promised to a guest and are free again are no step's news.
+        if (loop.hasNews || loop.gauges.pagesUsed !== this.#toldPages) this.#tell(loop.flush());
         loop.checkIntegrity();
         desk.checkIntegrity();
         sink?.flush();
@@ -245,7 +248,7 @@ class WorkerLife {
       const report = await loop.step();
       if (options.checkEachStep === true) desk.checkIntegrity();
       const idle = report.tokens === 0 && report.events.length === 0 && report.preemptions === 0;
-      if (!idle) send(report);
+      if (!idle) this.#tell(report);
       sink?.tick();
       // The tokens are on their way: what learning takes delays none of them.
       outlooks.settle();
@@ -255,6 +258,11 @@ class WorkerLife {
       // A step ends in microtasks only; freed native memory and timers want the thread once in a while.
       else await yieldThread();
     }
+  }
+
+  #tell(report: StepReport): void {
+    this.#toldPages = report.gauges.pagesUsed;
+    send(report);
   }
 
   /** Messages that came while a step ran. */

@@ -160,3 +160,12 @@ describe("two engines", () => {
     await until(source, (s) => s.running === 0 && s.kv.pagesUsed === 0);
   });
 });
+
+test("pages that an idle engine promises to a guest are told, and that they are free again", async () => {
+  asked.set("guest", request(9, { id: "guest" }));
+  const entering = await target.transfers.import({ snapshot: snapshotAtStart("guest", "guest"), pages: 3 });
+  expect(await entering.reserve(3)).toBe(true);
+  await until(target, (s) => s.kv.pagesUsed === 3);
+  await entering.abort();
+  await until(target, (s) => s.kv.pagesUsed === 0);
+});
