@@ -318,6 +318,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
     const instance = this.#instances.get(card.id);
     if (instance === undefined) return;
     instance.gone = true;
+    this.#moves.gone(instance.id, this.clock.nowMs());
     this.#instances.delete(card.id);
     if (this.instances(card.model).length === 0) this.#emptySinceMs.set(card.model, this.clock.nowMs());
     if (why !== "left") this.#engines.get(card.model)?.lostInstance();

@@ -20,7 +20,7 @@ type Words = Pick<FleetView, "moves" | "endedMoves" | "moveCounts" | "kv">;
 /** See the head of this file. Times are milliseconds of one clock. */
 export class MoveBook {
   readonly #under = new Map<string, Known>();
-  readonly #ended: FleetMoveView[] = [];
+  readonly #ended: { readonly view: FleetMoveView; readonly beganMs: number }[] = [];
   readonly #counts = { moved: 0, aborted: 0, failed: 0 };
   readonly #sent: { atMs: number; bytes: number }[] = [];
   #sentBytes = 0;
@@ -33,7 +33,7 @@ export class MoveBook {
   /** What a source says; the latest word counts. */
   heard(view: FleetMoveView, nowMs: number): void {
     const known = this.#under.get(view.id);
-    if (known === undefined && view.outcome !== null && this.#ended.some(({ id }) => id === view.id)) return;
+    if (known === undefined && view.outcome !== null && this.#ended.some((ended) => ended.view.id === view.id)) return;
     this.#count(Math.max(0, view.bytes - (known?.view.bytes ?? 0)), nowMs);
     if (view.outcome === null) {
       if (known !== undefined) Object.assign(known, { view, heardMs: nowMs });
@@ -43,18 +43,38 @@ export class MoveBook {
       return;
     }
     this.#under.delete(view.id);
+    this.#end({ ...view, outcome: view.outcome }, nowMs - view.ageMs);
+  }
+
+  /** An instance has died: nobody will say how its moves ended. */
+  gone(instance: string, nowMs: number): void {
+    for (const { view, beganMs } of this.#under.values()) {
+      if (view.from === instance) this.#lost(view, beganMs, nowMs, `${instance} is gone`);
+    }
+  }
+
+  #lost(view: FleetMoveView, beganMs: number, nowMs: number, detail: string): void {
+    this.#under.delete(view.id);
+    this.#end({ ...view, tookMs: nowMs - beganMs, outcome: "failed", detail }, beganMs);
+  }
+
+  #end(view: FleetMoveView & { readonly outcome: NonNullable<FleetMoveView["outcome"]> }, beganMs: number): void {
     this.#counts[view.outcome] += 1;
-    this.#ended.unshift({ ...view, stage: "ended" });
+    this.#ended.unshift({ view: { ...view, stage: "ended" }, beganMs });
     if (this.#ended.length > FLEET_VIEW_LIMITS.endedMoves) this.#ended.pop();
   }
 
   /** @param nameOf the id that people know a request by */
   view(nowMs: number, nameOf: (request: string) => string): Words {
-    for (const [id, { heardMs }] of this.#under) if (nowMs - heardMs > FORGET_MS) this.#under.delete(id);
-    const named = (view: FleetMoveView): FleetMoveView => ({ ...view, request: nameOf(view.request) });
+    for (const { view, heardMs, beganMs } of this.#under.values()) {
+      if (nowMs - heardMs > FORGET_MS) this.#lost(view, beganMs, nowMs, "nothing more was heard of it");
+    }
+    const named = ({ view, beganMs }: Pick<Known, "view" | "beganMs">): FleetMoveView => {
+      return { ...view, request: nameOf(view.request), ageMs: nowMs - beganMs };
+    };
     while (this.#sent.length > 0 && nowMs - this.#sent[0]!.atMs > RATE_MS) this.#sent.shift();
     const lately = this.#sent.reduce((sum, { bytes }) => sum + bytes, 0);
-    const moves = Array.from(this.#under.values(), ({ view, beganMs }) => named({ ...view, ageMs: nowMs - beganMs }));
+    const moves = Array.from(this.#under.values(), named);
     return {
       moves,
       endedMoves: this.#ended.map(named),

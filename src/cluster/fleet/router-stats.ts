@@ -26,7 +26,8 @@ export class RouterStats {
   finished(router: string, ttftMs: number | null, promptTokens: number, cachedTokens: number): void {
     const entry = this.#of(router);
     entry.promptTokens += promptTokens;
-    entry.cachedTokens += cachedTokens;
+    // Of an answer that was taken up elsewhere, tokens that were said before are found in a cache too.
+    entry.cachedTokens += Math.min(cachedTokens, promptTokens);
     if (ttftMs === null) return;
     entry.ttftMs[entry.next] = ttftMs;
     entry.next = (entry.next + 1) % KEPT;
