@@ -83,7 +83,7 @@ export {
   type SpecDecodeCounters,
 } from "./specdec/counters.ts";
 export { embedTexts, type Embeddings } from "./specdec/embed.ts";
-export { intervalOf, spreadOf, type Spread } from "./specdec/estimate.ts";
+export { differenceInterval, intervalOf, spreadOf, type Spread } from "./specdec/estimate.ts";
 export {
   EXPERIMENTS,
   runExperiment,
@@ -93,7 +93,7 @@ export {
   type VocabularyOptions,
 } from "./specdec/experiments.ts";
 export { CATEGORIES, ENTROPY_TIERS, generateQuestions, type EntropyTier } from "./specdec/generate.ts";
-export { biasGroups, selectQuestions, throughputGroups, type SelectionReport } from "./specdec/groups.ts";
+export { biasGroups, selectQuestions, throughputGroups, trapGroups, type SelectionReport } from "./specdec/groups.ts";
 export { matrixTurns, measureMatrix, STANDING_SERVERS, type ArmHost, type MatrixOptions } from "./specdec/matrix.ts";
 export {
   crossoverOf,

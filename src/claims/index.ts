@@ -2,6 +2,7 @@
  * claims: what we say about ourselves, each with the measurement that says so. `punctual claim` and
  * docs/claims.md are drawn from this list and nothing else.
  */
+import { speedBench } from "./11-speed-bench.ts";
 import { llumnix } from "./29-llumnix.ts";
 import { cacheGen } from "./32-cachegen.ts";
 import { distServe } from "./13-distserve.ts";
@@ -44,6 +45,7 @@ export { exitStatus, runClaim, selectClaims, type RunOptions } from "./run.ts";
 
 /** Every claim, in the order in which they are published. */
 export const CLAIMS: readonly Claim[] = [
+  speedBench,
   distServe,
   jitServe,
   fastgen,

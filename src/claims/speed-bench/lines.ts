@@ -1,0 +1,220 @@
+/** What the measurements of claim `11` come to, line by line. */
+import { crossoverOf, intervalOf, type AcceptanceReport, type Crossover } from "../../bench/index.ts";
+import { median } from "../../core/index.ts";
+import type { Measured } from "../framework.ts";
+import { absolute, compare, exact } from "../statistics.ts";
+import { acceptanceBy, identical, pairedSpeeds, type Answered } from "./answers.ts";
+import { ADAPTIVE, COMPARED_LENGTH, LENGTHS, lengthArm, PLAIN, prunedArm, type SpeedArm } from "./arms.ts";
+import { mixOf, roundsOf, type ThroughputCell } from "./throughput.ts";
+
+const live = { kind: "live", note: "" } as const;
+
+const rounded = (value: number | null | undefined): number | string =>
+  value === null || value === undefined ? "-" : Math.round(value * 1000) / 1000;
+
+/** The same texts, and every drafter's acceptance by category and speed-up on the same prompts. */
+export function drafterLines(answers: readonly Answered[], arms: readonly SpeedArm[]): Measured[] {
+  const { compared, same } = identical(answers, PLAIN);
+  const lines = [
+    exact(
+      {
+        ...live,
+        metric: "greedy answers equal to those without drafts",
+        unit: "share",
+        better: "higher",
+        note: "token by token, one at a time",
+      },
+      compared === 0 ? 0 : same / compared,
+      1,
+      compared,
+    ),
+  ];
+  for (const arm of arms) {
+    const { categories, length } = acceptanceBy(answers, arm, COMPARED_LENGTH);
+    const note = `${COMPARED_LENGTH} drafted tokens, mean over ${categories.size} categories; tokens a step`;
+    lines.push(
+      exact(
+        {
+          ...live,
+          metric: `acceptance length, ${arm.name}`,
+          unit: "tokens",
+          better: "higher",
+          note,
+          curve: Array.from(categories, ([category, report]) => categoryPoint(category, report)),
+        },
+        length,
+        null,
+        answers.filter((answer) => answer.arm === arm.name).length,
+      ),
+    );
+  }
+  const speeds = arms
+    .map((arm) => ({ arm, ...pairedSpeeds(answers, arm, PLAIN) }))
+    .filter(({ ours }) => ours.length > 0);
+  const best = speeds.toSorted((a, b) => ratio(b) - ratio(a))[0];
+  for (const { arm, ours, others } of speeds) {
+    const text = {
+      ...live,
+      metric: `speed-up, ${arm.name}`,
+      unit: "tokens/s",
+      better: "higher",
+      note: "one reader, same prompts in turn",
+    } as const;
+    lines.push(compare(text, ours, others, arm === best?.arm ? 1 : null));
+  }
+  return lines;
+}
+
+const ratio = ({ ours, others }: { readonly ours: readonly number[]; readonly others: readonly number[] }): number =>
+  median(ours.map((value, i) => value / others[i]!));
+
+function categoryPoint(category: string, { length, conditional, rate }: AcceptanceReport) {
+  const rates = Array.from({ length: COMPARED_LENGTH }, (_, i): [string, number | string] => [
+    `AR ${i + 1}`,
+    rounded(conditional?.[i]),
+  ]);
+  return { category, AL: rounded(length?.mean), ...Object.fromEntries(rates), accepted: rounded(rate) };
+}
+
+/** Random tokens against real prompts: by how much they flatter. */
+export function trapLines(
+  real: readonly ThroughputCell[],
+  random: readonly ThroughputCell[],
+  arms: readonly SpeedArm[],
+  batch: number,
+): Measured[] {
+  const inflations = arms.map((arm) => {
+    const [above, below] = [roundsOf(random, arm, batch), roundsOf(real, arm, batch)];
+    return { arm, byRound: above.map((tps, i) => tps / below[i]! - 1) };
+  });
+  const mean = inflations[0]!.byRound.map(
+    (_, round) => inflations.reduce((sum, { byRound }) => sum + byRound[round]!, 0) / inflations.length,
+  );
+  const curve = inflations.map(({ arm, byRound }) => ({ arm: arm.name, inflation: rounded(median(byRound)) }));
+  const plain = roundsOf(random, PLAIN, batch).map((tps, i) => tps / roundsOf(real, PLAIN, batch)[i]! - 1);
+  const note = `${batch} at a time, mean over drafters; without drafts ${rounded(median(plain))}`;
+  const text = {
+    ...live,
+    metric: "inflation of throughput by random-token prompts",
+    unit: "share",
+    better: "higher",
+    note,
+    curve,
+  } as const;
+  return [{ ...absolute(text, mean, 0.1), paper_says: "about 23 % on average" }];
+}
+
+/** Draft length × batch: the crossover, and the controller against every fixed length. */
+export function paretoLines(cells: readonly ThroughputCell[], batches: readonly number[]): Measured[] {
+  const fixed = LENGTHS.map(lengthArm);
+  const at = (arm: SpeedArm, batch: number): number => median(roundsOf(cells, arm, batch));
+  const bestAt = (batch: number): SpeedArm => fixed.reduce((a, b) => (at(b, batch) > at(a, batch) ? b : a));
+  const curve = [PLAIN, ...fixed, ADAPTIVE].flatMap((arm) =>
+    batches.map((batch) => ({
+      arm: arm.name,
+      batch,
+      output_tps: Math.round(at(arm, batch)),
+      user_tps: Math.round(median(cells.filter((c) => c.arm === arm.name && c.batch === batch).map((c) => c.userTps))),
+      speedup: rounded(at(arm, batch) / at(PLAIN, batch)),
+    })),
+  );
+  const lines: Measured[] = [crossoverLine(cells, batches, curve)];
+  for (const batch of batches) {
+    const best = bestAt(batch);
+    const note = `best fixed length here: ${best.name}`;
+    const text = {
+      ...live,
+      metric: `adaptive against the best fixed length, ${batch} at a time`,
+      unit: "tokens/s",
+      better: "higher",
+      note,
+    } as const;
+    lines.push(compare(text, roundsOf(cells, ADAPTIVE, batch), roundsOf(cells, best, batch), 0.97));
+  }
+  const mix = mixOf(cells, ADAPTIVE, batches);
+  for (const arm of fixed) {
+    const text = {
+      ...live,
+      metric: `adaptive against ${arm.name} everywhere`,
+      unit: "tokens/s",
+      better: "higher",
+      note: `geometric mean over ${batches.join(", ")} at a time`,
+    } as const;
+    lines.push(compare(text, mix, mixOf(cells, arm, batches), 1));
+  }
+  return lines;
+}
+
+function crossoverLine(
+  cells: readonly ThroughputCell[],
+  batches: readonly number[],
+  curve: NonNullable<Measured["curve"]>,
+): Measured {
+  const [longest, shortest] = [lengthArm(LENGTHS.at(-1)!), lengthArm(LENGTHS[0])];
+  const points = batches.map((concurrency) => {
+    const beside = roundsOf(cells, shortest, concurrency);
+    const ratios = roundsOf(cells, longest, concurrency).map((tps, i) => tps / beside[i]!);
+    return { concurrency, speedup: intervalOf(ratios) };
+  });
+  const found = crossoverOf(points);
+  const note = `${LENGTHS.at(-1)} drafted tokens against ${LENGTHS[0]}: ${crossoverWords(found)}`;
+  const text = {
+    ...live,
+    metric: "long drafts win few at a time and lose many at a time",
+    unit: "1 = seen",
+    better: "higher",
+    note,
+    curve,
+  } as const;
+  return exact(text, found.kind === "pays until" ? 1 : 0, 1, points.length);
+}
+
+function crossoverWords(found: Crossover): string {
+  if (found.kind === "pays until" || found.kind === "pays from") {
+    return `${found.kind} ${found.concurrency.toFixed(1)} at a time${found.isDecided ? "" : " (its neighbours are within noise)"}`;
+  }
+  return found.kind;
+}
+
+/** N-grams with a full batch: slower than no drafts, and said so. */
+export function slowdownLine(cells: readonly ThroughputCell[], ngram: SpeedArm, batch: number): Measured {
+  const plain = roundsOf(cells, PLAIN, batch);
+  const ratios = roundsOf(cells, ngram, batch).map((tps, i) => tps / plain[i]!);
+  const note = `${COMPARED_LENGTH} drafted tokens whatever they bring`;
+  const text = {
+    ...live,
+    metric: `speed-up of n-gram lookup, ${batch} at a time`,
+    unit: "ratio",
+    better: "lower",
+    note,
+  } as const;
+  return { ...absolute(text, ratios, 1), paper_says: "0.88x for Llama-3.3-70B, 0.29x for GPT-OSS-120B" };
+}
+
+/** What fewer tokens cost the heads, by category. */
+export function vocabularyLine(
+  full: readonly Answered[],
+  pruned: readonly Answered[],
+  heads: SpeedArm,
+  tokens: number,
+  vocabSize: number,
+): Measured {
+  const before = acceptanceBy(full, heads, COMPARED_LENGTH).categories;
+  const after = acceptanceBy(pruned, prunedArm(tokens), COMPARED_LENGTH).categories;
+  const curve = Array.from(after, ([category, report]) => {
+    const [own, whole] = [report.length?.mean ?? 1, before.get(category)?.length?.mean ?? 1];
+    return { category, AL: rounded(own), AL_full: rounded(whole), change: rounded(own / whole - 1) };
+  });
+  const changes = curve.map(({ change }) => Number(change));
+  const spread = `${(Math.max(...changes) * 100).toFixed(1)} % to ${(Math.min(...changes) * 100).toFixed(1)} % by category`;
+  const text = {
+    ...live,
+    metric: `acceptance length of heads with ${tokens} of ${vocabSize} tokens`,
+    unit: "change",
+    better: "higher",
+    note: spread,
+    curve,
+  } as const;
+  const mean = changes.reduce((sum, change) => sum + change, 0) / Math.max(1, changes.length);
+  return { ...exact(text, mean, null, pruned.length), paper_says: "-0.65 % to -10.2 %, largest on the long tail" };
+}
