@@ -105,6 +105,11 @@ export class LiveSequence {
     return cacheRoot(this.spec.cacheSalt, this.spec.adapter);
   }
 
+  /** Whether its pages mean the same in another engine: not with an adapter or with layers left out. */
+  get movable(): boolean {
+    return this.spec.adapter === undefined && this.spec.route === undefined;
+  }
+
   get generated(): number {
     return this.#known - this.spec.promptTokens.length;
   }

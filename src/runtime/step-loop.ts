@@ -538,7 +538,7 @@ export class StepLoop {
     if (cause !== null) return this.#finish(sequence, cause, nowMs);
     const { phase, handOff } = this.#options;
     if (phase?.handOff !== undefined) return phase.handOff(this.surrender(sequence.spec.seq));
-    if (handOff === undefined || event.index > 0) return;
+    if (handOff === undefined || event.index > 0 || !sequence.movable) return;
     this.freeze(sequence);
     this.#events.push({ kind: "ready", seq: sequence.spec.seq });
     handOff(sequence);

@@ -498,6 +498,17 @@ describe("hand-off after the first token", () => {
     expect(from.kv.usedPages + to.kv.usedPages).toBe(0);
   });
 
+  test("one whose pages mean nothing elsewhere does not wait to be taken, and cannot be", async () => {
+    const from = createSide(benches[0], {}, true);
+    from.loop.submit(spec(1, { route: { compute: 0.5 } }));
+    await untilSaid(from, 1, 1);
+    expect(from.loop.places.running.has(1)).toBe(true);
+    expect(codeOf(() => from.ask("export", { seq: 1 }))).toBe("unsupported");
+    from.loop.cancel(1);
+    await from.step();
+    expect(from.kv.usedPages).toBe(0);
+  });
+
   test("cancelled or cut while it waits, nothing of it is left", async () => {
     const from = createSide(benches[0], {}, true);
     from.loop.submit(spec(1));

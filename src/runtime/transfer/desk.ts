@@ -214,12 +214,8 @@ export class TransferDesk {
   #export(seq: number): number {
     const sequence = this.#options.loop.places.find(seq);
     if (sequence === null) return fail("not_found", "the request has ended");
-    if (sequence.spec.route !== undefined) {
-      fail("unsupported", "the request may leave out layers, and its pages hold some of them only");
-    }
-    if (sequence.spec.adapter !== undefined) {
-      fail("unsupported", "the request has an adapter, which another engine knows by name at most");
-    }
+    if (!sequence.movable)
+      fail("unsupported", "the request has an adapter or may leave layers out: its pages are its own");
     for (const other of this.#exports.values()) {
       if (other.sequence === sequence) fail("busy", "the request is on its way to another engine already");
     }
@@ -305,6 +301,7 @@ export class TransferDesk {
     }
     const revived = loop.revive(spec, state, atMs);
     const { sequence, cause } = revived;
+    if (!sequence.movable) fail("unsupported", "the request has an adapter or may leave layers out");
     if (tail !== null) this.#tail(incoming, tail);
     if (cause !== null) fail("invalid_request", `the answer is complete (${cause})`, { param: "generated" });
     const computed = incoming.complete(sequence.known, state.computed);

@@ -200,7 +200,7 @@ export interface ResumeRequest {
 export interface SequenceTransfers {
   /** Sequences that have not ended, the oldest first. */
   list(): Promise<readonly TransferCandidate[]>;
-  /** @throws PunctualError not_found; unsupported for a request with an adapter; busy when it is leaving already; queue_full when too much is on its way. */
+  /** @throws PunctualError not_found; unsupported for a request with an adapter or a layer route; busy when it is leaving already; queue_full when too much is on its way. */
   export(requestId: string): Promise<SequenceExport>;
   /**
    * @throws PunctualError unsupported for another model or too small a context, queue_full when no more sequences can
