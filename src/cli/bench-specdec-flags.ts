@@ -145,7 +145,7 @@ function addArmOptions(command: Command): void {
     .option("--arm <[drafter:]length=url...>", "servers that stand already, one per draft length")
     .option(
       "--serve <model>",
-      "start our own server for this model once per arm; drafters: ngram, prediction, auto, draft:MODEL",
+      "start our own server for this model once per arm; drafters: ngram, heads, prediction, auto, draft:MODEL",
     )
     .option(
       "--serve-cmd <command>",

@@ -10,6 +10,7 @@ import { countOf, formatMs } from "../lib/format.ts";
 import {
   draftAt,
   nearestStem,
+  skippedStripes,
   timelineFacts,
   timelineShape,
   verdictOf,
@@ -48,7 +49,7 @@ export function TimelineView({ timeline }: { readonly timeline: Timeline }): JSX
         onPointerMove={look}
         onPointerLeave={() => setStem(null)}
       >
-        <Drawing shape={shape} stem={stem} label={summaryOf(timeline)} />
+        <Drawing shape={shape} stem={stem} stripes={skippedStripes(timeline)} label={summaryOf(timeline)} />
         <DueLabels shape={shape} timeline={timeline} />
       </div>
       <figcaption>
@@ -69,9 +70,10 @@ function stemPath(stems: readonly Stem[]): string {
 function Drawing(props: {
   readonly shape: TimelineShape;
   readonly stem: Stem | null;
+  readonly stripes: ReturnType<typeof skippedStripes>;
   readonly label: string;
 }): JSX.Element {
-  const { shape, stem, label } = props;
+  const { shape, stem, stripes, label } = props;
   const { stems, spans, drafts, firstToken, ttftTarget, deadline, tpotTarget } = shape;
   const height = drafts.length === 0 ? HEIGHT : HEIGHT_WITH_LANE;
   const tpotY = tpotTarget === null ? null : BASE - tpotTarget * (BASE - 4);
@@ -89,6 +91,19 @@ function Drawing(props: {
       {spans.map((span, i) => (
         <Bar key={i} span={span} />
       ))}
+      {spans
+        .filter(({ kind }) => kind === "prefill" || kind === "decode")
+        .flatMap((span) => stripes.map((stripe) => ({ span, stripe })))
+        .map(({ span, stripe }, i) => (
+          <rect
+            key={`skipped-${i}`}
+            class="tl-empty tl-skipped"
+            x={x(span.from)}
+            y={BAR_TOP + stripe.from * BAR_HEIGHT}
+            width={Math.max(x(span.to) - x(span.from), 1.5)}
+            height={stripe.height * BAR_HEIGHT}
+          />
+        ))}
       <path
         class={stems.length > 120 ? "tl-stem tl-thin" : "tl-stem"}
         d={stemPath(stems.filter(({ isLate }) => !isLate))}
@@ -164,7 +179,7 @@ function Facts(props: {
 }): JSX.Element {
   const { timeline, stem, draft } = props;
   const facts = timelineFacts(timeline);
-  const { targets, promptTokens, cachedTokens, chunks, answerTokens, tokenMs, source, interruptions, drafted } =
+  const { targets, promptTokens, cachedTokens, chunks, answerTokens, tokenMs, source, interruptions, drafted, route } =
     timeline;
   const verdict = verdictOf(timeline);
   const due = (ms: number | undefined): string => (ms === undefined ? "" : ` of ${formatMs(ms)}`);
@@ -195,6 +210,11 @@ function Facts(props: {
   if (drafted !== null) {
     add("accepted", `${drafted.accepted} drafted and taken`);
     if (drafted.rejected > 0) add("rejected", `${drafted.rejected} drafted in vain`);
+  }
+  if (route !== null) {
+    const left =
+      route.skipped.length === 0 ? "none left out" : `${route.skipped.map((layer) => layer + 1).join(", ")} left out`;
+    add(route.skipped.length === 0 ? null : "skipped", `${countOf(route.layers, "layer")}, ${left}`);
   }
   if (interruptions.length > 0) add("preempted", `${countOf(interruptions.length, "interruption")}`);
   if (facts.totalMs !== null) add(null, `total ${formatMs(facts.totalMs)}${due(targets.deadlineMs)}`);

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   draftAt,
+  skippedStripes,
   gapsOf,
   nearestStem,
   timelineFacts,
@@ -79,6 +80,15 @@ describe("a timeline", () => {
         shape.stems.find(({ token }) => token === 3)!,
       ),
     ).toBeNull();
+  });
+
+  test("shows the layers that were left out as stripes of the bar, neighbours as one", () => {
+    expect(skippedStripes(timeline)).toEqual([]);
+    const routed = timelineOfTrace({ ...TRACE, route: { layers: 8, skipped: [2, 3, 6] } });
+    expect(skippedStripes(routed)).toEqual([
+      { from: 2 / 8, height: 2 / 8 },
+      { from: 6 / 8, height: 1 / 8 },
+    ]);
   });
 
   test("has its figures", () => {

@@ -38,6 +38,8 @@ export interface Timeline {
   readonly drafts: readonly TimelineDraft[];
   /** Drafted tokens by what became of them; null when nothing was drafted. */
   readonly drafted: { readonly accepted: number; readonly rejected: number } | null;
+  /** Layers of the model, and those that the answer left out; null where nobody says. */
+  readonly route: { readonly layers: number; readonly skipped: readonly number[] } | null;
   readonly interruptions: readonly {
     readonly kind: "preempted" | "paused";
     readonly fromMs: number;
@@ -72,6 +74,7 @@ export function timelineOfTrace(trace: RequestTraceBody): Timeline {
     tokenMs: trace.tokenMs.map(from),
     omittedTokens: trace.omittedTokens,
     ...draftsOf(trace, from),
+    route: trace.route ?? null,
     interruptions: trace.interruptions.map(({ kind, atMs, resumedMs }) => ({
       kind,
       fromMs: from(atMs),
@@ -110,6 +113,7 @@ export function timelineOfPage(seenMs: readonly number[], endMs: number | null, 
     tokenMs: seenMs.map(round),
     omittedTokens: 0,
     drafts: [],
+    route: null,
     drafted: accepted + rejected === 0 ? null : { accepted, rejected },
     interruptions: [],
     endMs: endMs === null ? null : round(endMs),
@@ -272,6 +276,20 @@ export function nearestStem(stems: readonly Stem[], at: number): Stem | null {
   let best: Stem | null = null;
   for (const stem of stems) if (best === null || Math.abs(stem.at - at) < Math.abs(best.at - at)) best = stem;
   return best;
+}
+
+/** Stripes of the bar that stand for layers left out: from and height as shares of the bar, neighbours as one. */
+export function skippedStripes({ route }: Timeline): readonly { readonly from: number; readonly height: number }[] {
+  if (route === null || route.layers < 1) return [];
+  const stripes: { from: number; height: number }[] = [];
+  const skipped = new Set(route.skipped);
+  for (let layer = 0; layer < route.layers; layer++) {
+    if (!skipped.has(layer)) continue;
+    const before = stripes.at(-1);
+    if (before !== undefined && skipped.has(layer - 1)) before.height += 1 / route.layers;
+    else stripes.push({ from: layer / route.layers, height: 1 / route.layers });
+  }
+  return stripes;
 }
 
 /** The figures of a timeline that stand below it. */

@@ -27,6 +27,7 @@ const LIMITS = {
   characters: 2_000_000,
   tokens: 4096,
   spans: 1024,
+  layers: 1024,
 };
 
 /** An exported file. */
@@ -257,6 +258,13 @@ function readDrafted(value: unknown): Timeline["drafted"] {
   return accepted === null || rejected === null ? null : { accepted, rejected };
 }
 
+function readRoute(value: unknown): Timeline["route"] {
+  const given = fields(value);
+  const layers = numberOf(given["layers"]);
+  if (layers === null || !(layers >= 1 && layers <= LIMITS.layers)) return null;
+  return { layers, skipped: listOf(given["skipped"], LIMITS.layers).map((layer) => numberOf(layer) ?? 0) };
+}
+
 function readTimeline(value: unknown): Timeline | null {
   const given = fields(value);
   const source = given["source"];
@@ -289,6 +297,7 @@ function readTimeline(value: unknown): Timeline | null {
         rejected: at(draft["rejected"]),
       })),
     drafted: readDrafted(given["drafted"]),
+    route: readRoute(given["route"]),
     interruptions: listOf(given["interruptions"], LIMITS.spans)
       .map(fields)
       .map((pause) => ({
