@@ -1,17 +1,18 @@
 /** `punctual worker`: one model as an instance of a fleet, on a bus that others carry requests over. It listens on no HTTP port. */
 import { Option, type Command } from "commander";
-import type { InstanceHost } from "../cluster/index.ts";
+import type { InstanceHost, Migration } from "../cluster/index.ts";
 import { fail } from "../core/index.ts";
 import type { Engine, EngineOptions } from "../runtime/index.ts";
 import { byteSize, decimal, wholeNumber } from "./arguments.ts";
 import { addBusOptions, busUrl, connectToBus, shownUrl, type BusFlags } from "./bus-flags.ts";
+import { addKvOptions, kvOptions, type KvFlags } from "./kv-flags.ts";
 import { addEngineOptions, chosenModels, engineOptionsWithDrafts, type EngineFlags } from "./models.ts";
 import { stopSignal, type StopSignal } from "./stop-signal.ts";
 import { bold, dim, formatMs, startProgress } from "./terminal.ts";
 
 type Role = "any" | "prefill" | "decode";
 
-interface WorkerFlags extends EngineFlags, BusFlags {
+interface WorkerFlags extends EngineFlags, BusFlags, KvFlags {
   readonly model?: string;
   readonly offline?: boolean;
   readonly id?: string;
@@ -22,6 +23,7 @@ interface WorkerFlags extends EngineFlags, BusFlags {
   readonly contexts?: string;
   readonly contextsBytes?: number;
   readonly grace: number;
+  readonly balance: boolean;
   readonly json?: boolean;
 }
 
@@ -58,8 +60,13 @@ export function addWorker(program: Command): void {
       decimal(0, 3600),
       30,
     )
+    .option(
+      "--no-balance",
+      "take no part in watching over the fleet: full instances are not relieved by this one's word",
+    )
     .option("--json", "say what happens as JSON lines");
   addBusOptions(command);
+  addKvOptions(command);
   addEngineOptions(command).action((flags: WorkerFlags) => work(flags));
 }
 
@@ -124,6 +131,7 @@ async function work(flags: WorkerFlags): Promise<void> {
         bus,
         engine,
         role: flags.role,
+        extensions: [await migrationOf(flags)],
         ...(flags.fleet === undefined ? {} : { fleet: flags.fleet }),
         ...(flags.id === undefined ? {} : { id: flags.id }),
         ...(flags.workItems === undefined ? {} : { workItems: flags.workItems }),
@@ -181,6 +189,12 @@ async function withContexts(engine: Engine, dir: string, flags: WorkerFlags): Pr
   const prefixes = new PrefixStore({ transfers: engine.transfers, codec, store });
   const log = (message: string): void => console.error(dim(`${new Date().toISOString()} ${message}`, process.stderr));
   return withPrefixSpill(engine, prefixes, { log }).engine;
+}
+
+/** What lets its sequences move to other instances, and theirs here. */
+async function migrationOf(flags: WorkerFlags): Promise<Migration> {
+  const { Migration: Extension } = await import("../cluster/index.ts");
+  return new Extension({ role: flags.role, ...kvOptions(flags), ...(flags.balance ? { watch: { migrate: {} } } : {}) });
 }
 
 async function startEngine(flags: WorkerFlags): Promise<Engine> {

@@ -62,8 +62,12 @@ export type { KvPush } from "./kv/push.ts";
 export { KvServer, type KvServerOptions, type KvServerStats } from "./kv/server.ts";
 export type { TransferReport, TransferRequest } from "./kv/transfer.ts";
 export type { CodedPages, FrameCodec, KvAddress, KvResource, KvSink, KvSource, KvTls } from "./kv/types.ts";
-export { startSource, stepSource, type SourceAction, type SourceConfig, type SourceEvent } from "./migration/source.ts";
-export { freshTarget, stepTarget, type TargetAction, type TargetEvent } from "./migration/target.ts";
+export { FleetEye, type SeenInstance } from "./migration/fleet-eye.ts";
+export type { MigrationStats } from "./migration/ledger.ts";
+export { measureGap, type GapOptions, type GapSample } from "./migration/measure-gap.ts";
+export { Migration, type BegunMove, type MigrationOptions } from "./migration/migration.ts";
+export type { MoveReport } from "./migration/outgoing.ts";
+export type { MigrationSettings } from "./migration/settings.ts";
 export { MIGRATION_MODES, type MigrationMode, type StayReason } from "./migration/types.ts";
 export {
   choicesOf,
@@ -90,3 +94,4 @@ export {
   type StoredModel,
 } from "./contexts/store.ts";
 export { chunkPlaces, levelName, parseLevel, type ChunkPlace, type NamedContext } from "./contexts/types.ts";
+export type { FleetWatchOptions } from "./migration/watch.ts";

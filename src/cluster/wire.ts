@@ -28,7 +28,12 @@ export function encodeMessage(message: object): Uint8Array {
 
 /** The message that bytes hold. Errors: `invalid_request` saying what is wrong and where. */
 export function decodeMessage<S extends z.ZodType>(schema: S, bytes: Uint8Array): z.output<S> {
-  const result = schema.safeParse(decodeJson(unpack(bytes), MAX_DEPTH));
+  return decodeBody(schema, decodeJson(unpack(bytes), MAX_DEPTH));
+}
+
+/** The same of what has been read as JSON already: the body of another message. */
+export function decodeBody<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
+  const result = schema.safeParse(body);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
   const where = formatPath(issue.path);

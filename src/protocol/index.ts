@@ -153,6 +153,7 @@ export {
   type FleetRouterRequest,
   type FleetRouterView,
   type FleetView,
+  fleetMoveReasonSchema,
   type FleetViewSource,
 } from "./fleet-view.ts";
 export { decodeJson, jsonDepth } from "./json.ts";

@@ -153,7 +153,7 @@ export class DeliveryDesk {
 
   settle(requestId: string, outcome: Parameters<HostPort["settle"]>[1]): void {
     const delivery = this.#deliveries.get(requestId);
-    if (outcome.kind === "stays") delivery?.stay();
+    if (outcome.kind === "stays") delivery?.stay(outcome.epoch);
     else delivery?.moved(outcome.to, liveClock.nowMs());
   }
 

@@ -56,7 +56,8 @@ export interface DeliveryOptions {
 export class Delivery {
   readonly requestId: string;
   readonly router: string;
-  readonly options: DeliveryOptions;
+  /** Its epoch changes when it is taken back from an instance that does not answer. */
+  options: DeliveryOptions;
   readonly #stream: TokenStream;
   #phase: Phase = "reading";
   /** Not acknowledged, from `#firstKept` on. */
@@ -232,10 +233,15 @@ export class Delivery {
     };
   }
 
-  /** It stays after all. No effect unless it is suspended. */
-  stay(): void {
+  /** It stays after all, perhaps under another epoch, which its reader is told then. No effect unless it is suspended. */
+  stay(epoch: number = this.options.epoch): void {
     if (this.#phase !== "suspended") return;
     this.#phase = "reading";
+    if (epoch > this.options.epoch) {
+      this.options = { ...this.options, epoch };
+      this.#send({ kind: "adopted", nextIndex: this.#nextIndex });
+      this.repeat();
+    }
     this.#wake?.();
   }
 

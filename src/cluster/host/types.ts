@@ -57,12 +57,13 @@ export interface HostPort {
    */
   suspend(requestId: string, nextIndex: number): Promise<DeliveryState>;
   /**
-   * Ends a suspension: it stays here and goes on, or it is at another instance from now on, which the reader is told
-   * (`moved`). What the reader has not acknowledged can be asked of this host for a while after.
+   * Ends a suspension: it stays here and goes on, under a higher epoch if one is named (another instance may hold itself for
+   * its owner), or it is at another instance from now on, which the reader is told (`moved`). What the reader has not
+   * acknowledged can be asked of this host for a while after.
    */
   settle(
     requestId: string,
-    outcome: { readonly kind: "stays" } | { readonly kind: "moved"; readonly to: string },
+    outcome: { readonly kind: "stays"; readonly epoch?: number } | { readonly kind: "moved"; readonly to: string },
   ): void;
   /**
    * Tells a sequence's events from now on, under the state's epoch plus one: tells the reader (`adopted`), sends what it has

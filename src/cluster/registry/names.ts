@@ -40,6 +40,10 @@ export interface FleetNames {
   /** StreamMessages for one request of a router; it listens to `inboxes`. */
   inbox(router: string, request: string): string;
   inboxes(router: string): string;
+  /** Prompts that are done and wait for an instance that decodes, told to all. */
+  readonly ready: string;
+  /** Who watches over the fleet. */
+  readonly watchers: string;
   /** InstanceCards by instance. */
   readonly instances: string;
   /** WorkResults by request. */
@@ -70,6 +74,8 @@ export function fleetNames(fleet: string = DEFAULT_FLEET): FleetNames {
     moves: `${prefix}.moves`,
     inbox: (router, request) => `${prefix}.inbox.${subjectWord(router)}.${subjectWord(request)}`,
     inboxes: (router) => `${prefix}.inbox.${subjectWord(router)}.*`,
+    ready: `${prefix}.ready`,
+    watchers: `punctual_${fleet}_watchers`,
     instances: `punctual_${fleet}_instances`,
     results: `punctual_${fleet}_results`,
     workStream: `PUNCTUAL_${fleet}_WORK`,

@@ -1,0 +1,83 @@
+/** Flags of who serves keys and values to other instances over TCP: where, how others reach it, and its certificates. */
+import { readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import type { Command } from "commander";
+import type { KvAddress, MigrationOptions } from "../cluster/index.ts";
+import { fail } from "../core/index.ts";
+import { wholeNumber } from "./arguments.ts";
+
+/** What the flags say. */
+export interface KvFlags {
+  readonly kvHost: string;
+  readonly kvPort: number;
+  readonly kvAdvertise?: KvAddress;
+  readonly kvCert?: string;
+  readonly kvKey?: string;
+  readonly kvCa?: string;
+}
+
+/** Adds the flags to a command. */
+export function addKvOptions(command: Command): Command {
+  return command
+    .option(
+      "--kv-host <address>",
+      "where keys and values are served to other instances; 0.0.0.0: everywhere",
+      "127.0.0.1",
+    )
+    .option("--kv-port <port>", "the port for that; 0: any free one", wholeNumber(0, 65_535), 0)
+    .option("--kv-advertise <host:port>", "how other instances reach it, where that is something else", address)
+    .option("--kv-cert <file>", "certificate (PEM) for keys and values; with it they travel over TLS")
+    .option("--kv-key <file>", "its private key")
+    .option(
+      "--kv-ca <file>",
+      "the authority that other instances' certificates are checked against, and this one's by them",
+    );
+}
+
+/** The flags as options. @throws PunctualError invalid_request for a file that cannot be read, a certificate without key. */
+export function kvOptions(flags: KvFlags): Pick<MigrationOptions, "listen" | "advertise" | "advertiseHost" | "tls"> {
+  const { kvHost, kvPort, kvAdvertise, kvCert, kvKey, kvCa } = flags;
+  const everywhere = kvHost === "0.0.0.0" || kvHost === "::";
+  const host = everywhere ? ownAddress() : null;
+  if (everywhere && kvAdvertise === undefined && host === null) {
+    fail("invalid_request", "This machine has no address that others could use: name one with --kv-advertise.", {
+      param: "--kv-advertise",
+    });
+  }
+  if ((kvCert === undefined) !== (kvKey === undefined)) {
+    fail("invalid_request", "Expected --kv-cert and --kv-key together.", { param: "--kv-cert" });
+  }
+  return {
+    listen: { host: kvHost, port: kvPort },
+    ...(kvAdvertise === undefined ? {} : { advertise: kvAdvertise }),
+    ...(kvAdvertise === undefined && host !== null ? { advertiseHost: host } : {}),
+    ...(kvCert === undefined
+      ? {}
+      : { tls: { cert: text(kvCert), key: text(kvKey!), ...(kvCa === undefined ? {} : { ca: text(kvCa) }) } }),
+  };
+}
+
+function text(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    return fail("invalid_request", `${path} cannot be read.`, { cause });
+  }
+}
+
+function address(value: string): KvAddress {
+  const match = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(value);
+  const port = Number(match?.[2]);
+  if (match === null || port < 1 || port > 65_535) {
+    return fail("invalid_request", `Expected host:port, got '${value}'.`, { param: "--kv-advertise" });
+  }
+  return { host: match[1]!, port };
+}
+
+/** The first address of this machine that others may be able to use. */
+function ownAddress(): string | null {
+  for (const list of Object.values(networkInterfaces())) {
+    for (const { address: found, family, internal } of list ?? []) if (!internal && family === "IPv4") return found;
+  }
+  return null;
+}

@@ -1,0 +1,235 @@
+/**
+ * Disaggregation across processes (DistServe, OSDI'24): instances of role "prefill" compute prompts to their first token;
+ * what is done waits there, holding its pages, until an instance of role "decode" has room and says so. So nothing is sent
+ * unasked and nothing is dropped: the memory of the prefill side is the buffer, and when both sides are full, prompts wait.
+ *
+ *   prefill ── ready: these wait ──▶ all          said again while anything waits
+ *   decode ── claim: I have room for that one ──▶ prefill
+ *   prefill ── moves it there, mode "hand-over": the decode side pulls the pages (migration.ts)
+ *
+ * Where nobody is left who decodes, the prefill instance keeps its sequences and decodes them itself.
+ */
+import { PunctualError } from "../../core/index.ts";
+import { FLEET_VERSION, type FleetMoveReason } from "../../protocol/index.ts";
+import { after, liveClock } from "../../runtime/index.ts";
+import { dispatchFreeness } from "../../sched/index.ts";
+import type { HostPort } from "../host/types.ts";
+import { decodeMessage, encodeMessage } from "../wire.ts";
+import type { FleetEye } from "./fleet-eye.ts";
+import type { MoveReport } from "./outgoing.ts";
+import type { MigrationMode } from "./types.ts";
+import { readyMessageSchema } from "./wire.ts";
+
+/** What a desk needs. */
+export interface HandOverParts {
+  readonly host: HostPort;
+  readonly eye: FleetEye;
+  readonly role: "prefill" | "decode";
+  readonly mover: Mover;
+}
+
+/** Who moves sequences, or keeps them. */
+export interface Mover {
+  move(
+    requestId: string,
+    to: string,
+    options: { readonly mode: MigrationMode; readonly reason: FleetMoveReason },
+  ): Promise<{ readonly done: Promise<MoveReport> }>;
+  /** How many more migrations to here may begin now. */
+  readonly incomingLeft: number;
+  /** Decodes here what waits to be handed over. */
+  keep(requestId: string): Promise<void>;
+}
+
+interface Waiting {
+  readonly sinceMs: number;
+  pages: number;
+  isMoving: boolean;
+  /** The best of those that want it; it is theirs when the others have had a moment to speak. */
+  claim: { readonly by: string; readonly freeSteps: number } | null;
+}
+
+/** What waits is told again so often, milliseconds. */
+const TELL_MS = 50;
+/** How long claims are compared. */
+const CLAIM_MS = 2;
+/** With nobody there who decodes, what waits for so long is decoded here. */
+const KEEP_MS = 2000;
+/** A claim that nothing came of does not count any more. */
+const PROMISE_MS = 250;
+/** Most requests named in one message. */
+const MAX_NAMED = 64;
+/** A decode side takes no more while its own queue would fill so much of its pages (DistServe's threshold). */
+const QUEUE_SHARE = 0.1;
+
+/** See the head of this file. */
+export class HandOverDesk {
+  readonly #parts: HandOverParts;
+  readonly #waiting = new Map<string, Waiting>();
+  /** Of a decode side: pages promised to what was claimed, by request. */
+  readonly #promised = new Map<string, { readonly pages: number; readonly untilMs: number }>();
+  readonly #undo: (() => void)[] = [];
+
+  constructor(parts: HandOverParts) {
+    this.#parts = parts;
+    const { host, role } = parts;
+    if (role === "prefill") {
+      this.#undo.push(host.engine.transfers.onReady((requestId) => this.#onReady(requestId)));
+      const timer = setInterval(() => this.#tick(), TELL_MS).unref();
+      this.#undo.push(() => clearInterval(timer));
+    } else {
+      const subscription = host.bus.subscribe(host.names.ready, ({ data }) => this.#onTold(data));
+      this.#undo.push(() => subscription.unsubscribe());
+    }
+  }
+
+  /** Requests whose prompts are done and that wait for somebody to decode them. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  stop(): void {
+    for (const step of this.#undo.splice(0)) step();
+    this.#waiting.clear();
+  }
+
+  #onReady(requestId: string): void {
+    const hosted = this.#parts.host.request(requestId);
+    const { pageTokens } = this.#parts.host.engine.info;
+    const pages = Math.ceil(((hosted?.promptTokens ?? 0) + 1) / pageTokens);
+    this.#waiting.set(requestId, { sinceMs: liveClock.nowMs(), pages, isMoving: false, claim: null });
+    this.#tell();
+  }
+
+  #tick(): void {
+    const { host } = this.#parts;
+    for (const [requestId, { isMoving }] of this.#waiting) {
+      if (!isMoving && host.request(requestId) === null) this.#waiting.delete(requestId); // cancelled
+    }
+    if (this.#waiting.size === 0) return;
+    if (!this.#someoneDecodes()) this.#keepOld();
+    this.#tell();
+  }
+
+  #tell(): void {
+    const { host } = this.#parts;
+    const requests = [...this.#waiting]
+      .filter(([, { isMoving }]) => !isMoving)
+      .slice(0, MAX_NAMED)
+      .map(([requestId, { pages }]) => ({ requestId, pages }));
+    if (requests.length === 0 || host.bus.status !== "connected") return;
+    const fingerprint = host.engine.info.modelFingerprint ?? host.id;
+    host.bus.publish(host.names.ready, encodeMessage({ from: host.id, fingerprint, requests }));
+  }
+
+  #someoneDecodes(): boolean {
+    const { host, eye } = this.#parts;
+    const fingerprint = host.engine.info.modelFingerprint;
+    return eye
+      .instances()
+      .some(
+        ({ card: { id, role, state, ...card } }) =>
+          id !== host.id && role !== "prefill" && state === "serving" && card.fingerprint === fingerprint,
+      );
+  }
+
+  #keepOld(): void {
+    const nowMs = liveClock.nowMs();
+    for (const [requestId, { sinceMs, isMoving }] of this.#waiting) {
+      if (isMoving || nowMs - sinceMs < KEEP_MS) continue;
+      this.#waiting.delete(requestId);
+      void this.#keep(requestId);
+    }
+  }
+
+  /** It is decoded here. */
+  async #keep(requestId: string): Promise<void> {
+    try {
+      await this.#parts.mover.keep(requestId);
+    } catch {
+      // It ended, or leaves by another way.
+    }
+  }
+
+  /** An instance has room for it. */
+  claim(requestId: string, by: string, freeSteps: number | null): void {
+    const waiting = this.#waiting.get(requestId);
+    if (waiting === undefined || waiting.isMoving) return;
+    const steps = freeSteps ?? Infinity;
+    if (waiting.claim === null) after(CLAIM_MS, () => void this.#give(requestId));
+    if (waiting.claim === null || steps > waiting.claim.freeSteps) waiting.claim = { by, freeSteps: steps };
+  }
+
+  async #give(requestId: string): Promise<void> {
+    const waiting = this.#waiting.get(requestId);
+    const best = waiting?.claim ?? null;
+    if (waiting === undefined || best === null || waiting.isMoving) return;
+    waiting.isMoving = true;
+    const { by } = best;
+    waiting.claim = null;
+    try {
+      await this.#parts.mover.move(requestId, by, { mode: "hand-over", reason: "hand-off" });
+    } catch (error) {
+      waiting.isMoving = false;
+      if (error instanceof PunctualError && error.code === "not_found") this.#waiting.delete(requestId);
+    }
+  }
+
+  /** A move from here is over: what stayed waits again. */
+  ended({ requestId, outcome }: MoveReport): void {
+    const waiting = this.#waiting.get(requestId);
+    if (waiting === undefined) return;
+    if (outcome === "moved") this.#waiting.delete(requestId);
+    else waiting.isMoving = false;
+  }
+
+  /** Of a decode side: somebody's prompts are done. */
+  #onTold(data: Uint8Array): void {
+    const { host } = this.#parts;
+    if (host.isDraining) return;
+    const told = readTold(data);
+    if (told === null || told.fingerprint !== host.engine.info.modelFingerprint) return;
+    this.#forgetClaims();
+    for (const { requestId, pages } of told.requests) {
+      if (this.#promised.has(requestId)) continue;
+      if (!this.#hasRoom(pages)) return; // in order: those behind wait for their turn
+      this.#promised.set(requestId, { pages, untilMs: liveClock.nowMs() + PROMISE_MS });
+      this.#claim(told.from, requestId);
+    }
+  }
+
+  /** Claims that nothing came of are forgotten, so that they can be made again. */
+  #forgetClaims(): void {
+    const nowMs = liveClock.nowMs();
+    for (const [requestId, { untilMs }] of this.#promised) if (untilMs < nowMs) this.#promised.delete(requestId);
+  }
+
+  #hasRoom(pages: number): boolean {
+    if (this.#promised.size >= this.#parts.mover.incomingLeft) return false;
+    let promised = 0;
+    for (const promise of this.#promised.values()) promised += promise.pages;
+    const { running, waiting, kv, limits } = this.#parts.host.engine.stats();
+    const own = this.#parts.eye.find(this.#parts.host.id);
+    if ((own?.load.waitingPages ?? 0) > kv.pagesTotal * QUEUE_SHARE) return false;
+    if (running + waiting + this.#promised.size >= limits.maxRunning) return false;
+    // A page for each to grow into.
+    return kv.pagesTotal - kv.pagesUsed - promised >= pages + 1 + running + this.#promised.size;
+  }
+
+  #claim(to: string, requestId: string): void {
+    const { host, eye } = this.#parts;
+    const own = eye.find(host.id);
+    const steps = own === null ? Infinity : dispatchFreeness(own.load, false);
+    const body = { kind: "claim", by: host.id, requestId, freeSteps: Number.isFinite(steps) ? steps : null };
+    const message = { version: FLEET_VERSION, kind: "extension", name: "migration", body };
+    if (host.bus.status === "connected") host.bus.publish(host.names.control(to), encodeMessage(message));
+  }
+}
+
+function readTold(data: Uint8Array): ReturnType<typeof decodeMessage<typeof readyMessageSchema>> | null {
+  try {
+    return decodeMessage(readyMessageSchema, data);
+  } catch {
+    return null; // of a version that is not understood
+  }
+}

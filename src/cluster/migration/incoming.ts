@@ -1,0 +1,251 @@
+/**
+ * One migration at its target, live: carries out what its state machine (target.ts) wants, with the engine's import, a place
+ * for pages and the host. The pages of the last stage are kept in memory until the commit is there, so that the engine puts
+ * them in place and begins in one turn.
+ */
+import { randomBytes } from "node:crypto";
+import { fail, PunctualError } from "../../core/index.ts";
+import {
+  after,
+  liveClock,
+  type SequenceImport,
+  type SequenceSnapshot,
+  type SubmitOptions,
+  type TokenStream,
+} from "../../runtime/index.ts";
+import type { HostPort } from "../host/types.ts";
+import type { KvClient } from "../kv/client.ts";
+import type { KvServer } from "../kv/server.ts";
+import type { KvSink } from "../kv/types.ts";
+import { resourceOf } from "./outgoing.ts";
+import type { AllSettings } from "./settings.ts";
+import { freshTarget, isSettled, stepTarget, type TargetAction, type TargetEvent, type TargetState } from "./target.ts";
+import type { StayReason } from "./types.ts";
+import type { CommitMessage, FromSource, FromTarget, OfferMessage } from "./wire.ts";
+
+/** What a migration needs of its surroundings. */
+export interface IncomingParts {
+  readonly migration: string;
+  readonly host: HostPort;
+  readonly client: KvClient;
+  readonly server: KvServer;
+  /** Where others reach the server. */
+  readonly address: () => { readonly host: string; readonly port: number };
+  readonly settings: AllSettings;
+  readonly tell: (to: string, message: FromTarget) => void;
+  /** It is here: of that request. */
+  readonly onAdopted: (requestId: string) => void;
+  /** Nothing is held for it any more but what became of it. */
+  readonly onSettled: () => void;
+}
+
+/** Most bytes of the last stage that are kept in memory; more are put in place as they come. */
+const TAIL_BYTES = 8 * 1024 * 1024;
+
+/** See the head of this file. */
+export class Incoming {
+  readonly #parts: IncomingParts;
+  #state: TargetState;
+  #from = "";
+  #offer: OfferMessage | null = null;
+  #commit: (CommitMessage & { readonly atMs: number }) | null = null;
+  #import: SequenceImport | null = null;
+  #token = randomBytes(18).toString("base64url");
+  #close: (() => void) | null = null;
+  /** Pages that come from now on wait for the commit. */
+  #isLast = false;
+  #tail: { readonly first: number; readonly pieces: Uint8Array[]; bytes: number } | null = null;
+  #pull: AbortController | null = null;
+  #disarm: (() => void) | null = null;
+  /** When it was settled; null before. */
+  settledMs: number | null = null;
+
+  constructor(parts: IncomingParts) {
+    this.#parts = parts;
+    this.#state = freshTarget(parts.migration);
+  }
+
+  get state(): TargetState {
+    return this.#state;
+  }
+  /** Whose it is; null before it was offered. */
+  get requestId(): string | null {
+    return this.#offer?.request.id ?? null;
+  }
+
+  /** The source says something. */
+  receive(message: FromSource): void {
+    this.#from = message.from;
+    if (message.kind === "offer") this.#offer ??= message;
+    if (message.kind === "commit") this.#commit ??= { ...message, atMs: liveClock.nowMs() };
+    if (message.kind === "reserve" && message.isLast) this.#isLast = true;
+    this.#dispatch({ kind: "message", message });
+  }
+
+  /** Nothing more is taken here, if it is not here already. */
+  cancel(reason: StayReason): void {
+    this.#dispatch({ kind: "cancel", reason });
+  }
+
+  #dispatch(event: TargetEvent): void {
+    const { state, actions } = stepTarget(this.#state, event);
+    this.#state = state;
+    for (const action of actions) this.#do(action);
+    this.#disarm?.();
+    this.#disarm = null;
+    if (!isSettled(state)) {
+      this.#disarm = after(this.#parts.settings.silenceMs, () => this.#dispatch({ kind: "silence" }));
+    } else if (this.settledMs === null) this.#settle();
+  }
+
+  /** Only the outcome is kept. */
+  #settle(): void {
+    this.settledMs = liveClock.nowMs();
+    this.#close?.();
+    this.#pull?.abort();
+    this.#offer = null;
+    this.#commit = null;
+    this.#tail = null;
+    this.#import = null;
+    this.#parts.onSettled();
+  }
+
+  #do(action: TargetAction): void {
+    switch (action.kind) {
+      case "send":
+        // Refused before anything was heard: the message that follows is answered.
+        if (this.#from === "") return;
+        return this.#parts.tell(this.#from, this.#messageOf(action.message));
+      case "open":
+        return void this.#open();
+      case "hold":
+        return void this.#hold(action.pages);
+      case "fetch":
+        return void this.#fetch(action.first, action.pages);
+      case "adopt":
+        return void this.#adopt();
+      case "drop":
+        // Nothing can be done about an engine that has died, and nothing needs to.
+        return void this.#import?.abort().catch(() => undefined);
+      default:
+        return action satisfies never;
+    }
+  }
+
+  #messageOf(message: Extract<TargetAction, { kind: "send" }>["message"]): FromTarget {
+    const base = { ...message, from: this.#parts.host.id };
+    if (base.kind !== "accepted") return base;
+    const isPushed = this.#offer?.mode === "live" || this.#offer?.mode === "blocking";
+    return { ...base, door: isPushed ? { address: this.#parts.address(), token: this.#token } : null };
+  }
+
+  async #open(): Promise<void> {
+    const { host, server, migration } = this.#parts;
+    const offer = this.#offer!;
+    try {
+      const pages = offer.mode === "recompute" ? 0 : offer.pages;
+      const one = await host.engine.transfers.import({ snapshot: asOffered(offer), pages });
+      this.#import = one;
+      const sink: KvSink = { pageBytes: one.pageBytes, write: async (first, bytes) => await this.#write(first, bytes) };
+      this.#close = server.offer(resourceOf(migration), { token: this.#token, sink });
+      this.#dispatch({ kind: "opened", cached: one.cachedPages });
+    } catch (error) {
+      const isFull = error instanceof PunctualError && (error.code === "queue_full" || error.code === "out_of_memory");
+      this.#dispatch({ kind: "open_failed", reason: isFull ? "no_room" : "refused" });
+    }
+  }
+
+  async #hold(pages: number): Promise<void> {
+    try {
+      const held = await this.#import!.reserve(pages);
+      this.#dispatch(held ? { kind: "held", pages } : { kind: "no_room" });
+    } catch {
+      this.#dispatch({ kind: "no_room" });
+    }
+  }
+
+  async #write(first: number, bytes: Uint8Array): Promise<void> {
+    const one = this.#import;
+    if (one === null || isSettled(this.#state)) return fail("not_found", "Nobody waits for these pages any more.");
+    const { written } = this.#state;
+    if (first > written) fail("invalid_request", `Expected page ${written}, got ${first}.`);
+    if (this.#isLast && this.#keep(first, bytes)) {
+      // Held until the commit.
+    } else {
+      await this.#flushTail(one);
+      await one.write(first, bytes);
+    }
+    this.#dispatch({ kind: "written", upTo: first + bytes.length / one.pageBytes });
+  }
+
+  /** False when it would be too much. */
+  #keep(first: number, bytes: Uint8Array): boolean {
+    this.#tail ??= { first, pieces: [], bytes: 0 };
+    if (this.#tail.bytes + bytes.length > TAIL_BYTES) return false;
+    this.#tail.pieces.push(bytes);
+    this.#tail.bytes += bytes.length;
+    return true;
+  }
+
+  async #flushTail(one: SequenceImport): Promise<void> {
+    this.#isLast = false;
+    const tail = this.#tail;
+    this.#tail = null;
+    if (tail !== null) await one.write(tail.first, Buffer.concat(tail.pieces));
+  }
+
+  /** Of a hand-over: everything that is missing, once. */
+  async #fetch(first: number, pages: number): Promise<void> {
+    const offer = this.#offer;
+    if (offer?.door === undefined || this.#pull !== null) return;
+    this.#pull = new AbortController();
+    const { client, migration } = this.#parts;
+    const { pageBytes } = this.#import!;
+    const request = { ...offer.door, resource: resourceOf(migration), pageBytes, signal: this.#pull.signal };
+    const sink: KvSink = { pageBytes, write: async (at, bytes) => await this.#write(at, bytes) };
+    try {
+      await client.pull(request, sink, first, pages - first);
+    } catch {
+      this.#dispatch({ kind: "link_failed" });
+    }
+  }
+
+  async #adopt(): Promise<void> {
+    const { host, onAdopted } = this.#parts;
+    const { snapshot, request, delivery, heldMs, atMs } = this.#commit!;
+    const whole = { ...request, promptTokens: this.#offer!.request.promptTokens };
+    const tail = this.#tail === null ? {} : { tail: { first: this.#tail.first, bytes: joined(this.#tail.pieces) } };
+    const begin = async (options: SubmitOptions): Promise<TokenStream> => {
+      const elapsedMs = heldMs + liveClock.nowMs() - atMs;
+      const complete = { ...snapshot, request: whole } as SequenceSnapshot;
+      return await this.#import!.commit(complete, { ...options, ...tail, elapsedMs });
+    };
+    try {
+      await host.adopt(whole, delivery, begin);
+      onAdopted(whole.id);
+      this.#dispatch({ kind: "put_in_place" });
+    } catch {
+      this.#dispatch({ kind: "adopt_failed" });
+    }
+  }
+}
+
+const joined = (pieces: readonly Uint8Array[]): Uint8Array =>
+  pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+
+/** The sequence as it was when it was offered: nothing is said of its answer yet. */
+function asOffered({ fingerprint, request, ageMs }: OfferMessage): SequenceSnapshot {
+  return {
+    version: 1,
+    model: fingerprint,
+    requestId: request.id,
+    request,
+    generated: [],
+    computed: 0,
+    ageMs,
+    scheduledAgeMs: null,
+    firstTokenAgeMs: null,
+    lastTokenAgeMs: null,
+    counts: { cachedTokens: null, tokensInTime: 0, reachedTokens: 0, transferMs: null, drafts: null },
+  };
+}

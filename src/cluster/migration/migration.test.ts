@@ -1,0 +1,197 @@
+/** Live migration between real engines in one process: a bus in memory, pages over TCP, the same tokens as without. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createRandom } from "../../core/index.ts";
+import { fleetMoveViewSchema, type FleetMoveView } from "../../protocol/index.ts";
+import type { Engine, GenerateEvent } from "../../runtime/index.ts";
+import { until } from "../bus/bus.conformance.ts";
+import { MemoryBroker, type MemoryBus } from "../bus/memory.ts";
+import { Fleet } from "../fleet/fleet.ts";
+import { TestReader } from "../host/reader.conformance.ts";
+import { decodeMessage } from "../wire.ts";
+import {
+  acquainted,
+  direct,
+  names,
+  quiet,
+  request,
+  soak,
+  startEngine,
+  startSide,
+  unreliable,
+  type Side,
+} from "./sides.conformance.ts";
+import { measureGap } from "./measure-gap.ts";
+import type { MoveReport } from "./outgoing.ts";
+import type { MigrationMode } from "./types.ts";
+
+/** How many moves of the soak: `MIGRATIONS=10000 npx vitest run src/cluster/migration` is the long one. */
+const moves = Number(process.env["MIGRATIONS"] ?? 12);
+
+let broker: MemoryBroker;
+let mine: MemoryBus;
+let engines: readonly Engine[];
+let sides: Side[] = [];
+
+beforeAll(async () => {
+  broker = new MemoryBroker();
+  mine = broker.connect();
+  engines = await Promise.all([startEngine(), startEngine()]);
+  sides = [await startSide(engines[0]!, broker), await startSide(engines[1]!, broker)];
+  await acquainted(sides);
+});
+
+afterAll(async () => {
+  for (const { host } of sides) await host.stop({ graceMs: 0 });
+  await Promise.all(engines.map(async (engine) => await engine.stop({ graceMs: 0 })));
+});
+
+const first = (): Side => sides[0]!;
+const second = (): Side => sides[1]!;
+
+describe("a move", () => {
+  test.each<MigrationMode>(["live", "blocking", "recompute"])(
+    "%s: the same tokens, each once; nothing stays behind",
+    async (mode) => {
+      const views: FleetMoveView[] = [];
+      const told = mine.subscribe(names.moves, ({ data }) => views.push(decodeMessage(fleetMoveViewSchema, data)));
+      const wanted = request(10, {
+        maxTokens: 500,
+        sampling: { seed: 4, temperature: 0.9, presencePenalty: 0.5, logprobs: 2 },
+      });
+      const expected = await direct(first().engine, wanted);
+      const reader = new TestReader(mine, names, `one-${mode}`);
+      await reader.submit(names.submit(first().id), wanted);
+      await until(() => reader.tokens.length > 20);
+      const { done, migration } = await first().migration.move(`one-${mode}`, second().id, { mode });
+      const report = await done;
+      expect(report).toMatchObject({ outcome: "moved", stayReason: null, mode, from: first().id, to: second().id });
+      if (mode !== "recompute") expect(report.pages).toBeGreaterThan(1);
+      expect(report.tokens).toBeGreaterThan(20);
+      await reader.end();
+      expect(reader.tokens).toEqual(expected.tokens);
+      expect(reader.text).toBe(expected.text);
+      expect([reader.epoch, reader.owner]).toEqual([1, second().id]);
+      expect(reader.events.at(-1)).toMatchObject({ kind: "finish", usage: { completionTokens: 500 } });
+      await until(() => views.at(-1)?.stage === "ended");
+      expect(views.at(-1)).toMatchObject({ id: migration, outcome: "moved", reason: "asked", bytes: report.bytes });
+      told.unsubscribe();
+      reader.close();
+      await quiet(sides);
+    },
+  );
+
+  test("what cannot be moved is said in words, and goes on", async () => {
+    const wanted = request(11);
+    const reader = new TestReader(mine, names, "stays");
+    await reader.submit(names.submit(first().id), wanted);
+    const move = async (id: string, to: string): Promise<unknown> => await first().migration.move(id, to);
+    await expect(move("stays", "nobody")).rejects.toMatchObject({ code: "unavailable" });
+    await expect(move("stays", first().id)).rejects.toMatchObject({ code: "invalid_request" });
+    await expect(move("nothing", second().id)).rejects.toMatchObject({ code: "not_found" });
+    const moving = first().migration.move("stays", second().id);
+    await expect(move("stays", second().id)).rejects.toMatchObject({ code: "busy" });
+    await (
+      await moving
+    ).done;
+    await reader.end();
+    expect(reader.tokens).toEqual((await direct(first().engine, wanted)).tokens);
+    reader.close();
+    await quiet(sides);
+  });
+
+  test("a client that leaves in the middle of a move: both sides are free", async () => {
+    for (const afterMs of [0, 2, 5, 20, 60]) {
+      const id = `leaves-${afterMs}`;
+      const reader = new TestReader(mine, names, id);
+      await reader.submit(names.submit(first().id), request(12));
+      await until(() => reader.tokens.length > 5);
+      const { done } = await first().migration.move(id, second().id);
+      await new Promise((resolve) => setTimeout(resolve, afterMs));
+      const leave = setInterval(() => reader.tell(reader.owner, { kind: "cancel", requestId: id }), 5);
+      await done;
+      // As a router does: whoever has it is told.
+      for (const { id: instance } of sides) reader.tell(instance, { kind: "cancel", requestId: id });
+      await quiet(sides);
+      clearInterval(leave);
+      reader.close();
+    }
+  });
+
+  test("an instance that drains is empty soon, and its answers are complete", async () => {
+    const seeds = [21, 22, 23, 24];
+    const readers = seeds.map((seed) => new TestReader(mine, names, `drains-${seed}`));
+    const wanted = seeds.map((seed) => request(seed, { maxTokens: 200 }));
+    await Promise.all(readers.map(async (reader, i) => await reader.submit(names.submit(first().id), wanted[i]!)));
+    await until(() => readers.every(({ tokens }) => tokens.length > 2));
+    first().host.drain();
+    await first().host.drained;
+    expect(first().migration.stats.moved).toBeGreaterThan(0);
+    await first().host.stop({ graceMs: 0 });
+    await Promise.all(readers.map(async (reader) => await reader.end()));
+    for (const [i, reader] of readers.entries()) {
+      expect(reader.tokens).toEqual((await direct(first().engine, wanted[i]!)).tokens);
+      reader.close();
+    }
+    sides = [await startSide(engines[0]!, broker), second()];
+    await acquainted(sides);
+    await quiet(sides);
+  });
+});
+
+describe("behind a router", () => {
+  test.each<MigrationMode>(["live", "blocking", "recompute"])(
+    "%s: a stream goes on over its move, and the pause is measured",
+    async (mode) => {
+      const fleet = await Fleet.join({ bus: broker.connect(), fleet: names.fleet, id: `router-${mode}` });
+      const engine = await fleet.ready("tiny");
+      const wanted = request(14, { maxTokens: 400 });
+      const expected = await direct(second().engine, wanted);
+      const tokens: number[] = [];
+      const stream = engine.submit({ ...wanted, id: `gap-${mode}` });
+      const noted = async function* (): AsyncGenerator<GenerateEvent> {
+        for await (const event of stream) {
+          if (event.kind === "token") tokens.push(event.id);
+          yield event;
+        }
+      };
+      const move = async (): Promise<MoveReport> => {
+        const [from] = sides.filter(({ host }) => host.port.requests().length > 0);
+        const to = sides.find((one) => one !== from)!;
+        const [hosted] = from!.host.port.requests();
+        return await (
+          await from!.migration.move(hosted!.requestId, to.id, { mode })
+        ).done;
+      };
+      const sample = await measureGap({ stream: noted(), afterTokens: 30, move });
+      expect(tokens).toEqual(expected.tokens);
+      expect(sample.report).toMatchObject({ outcome: "moved", mode });
+      expect(sample.gapSteps).toBeGreaterThan(0);
+      await fleet.stop();
+      await quiet(sides);
+    },
+  );
+});
+
+describe("a soak", () => {
+  test(
+    `${moves} moves over a bus that loses, repeats and delays: no wrong token`,
+    async () => {
+      for (const { host } of sides) await host.stop({ graceMs: 0 });
+      const random = createRandom("soak", "bus");
+      const wrap = (bus: MemoryBus): MemoryBus => unreliable(bus, random, 0.2) as MemoryBus;
+      const options = { maxOutgoing: 8, maxIncoming: 8 };
+      sides = [
+        await startSide(engines[0]!, broker, options, wrap as never),
+        await startSide(engines[1]!, broker, options, wrap as never),
+      ];
+      await acquainted(sides);
+      const kinds = Array.from({ length: 6 }, (_, i) => request(30 + 7 * i, { maxTokens: 60 + 40 * i }));
+      const report = await soak({ sides, bus: mine, seed: "soak", moves, open: 6, kinds });
+      if (moves > 100) console.log(JSON.stringify(report));
+      expect(report.wrong).toEqual([]);
+      expect(report.moved).toBeGreaterThanOrEqual(moves);
+      await quiet(sides);
+    },
+    60_000 + moves * 2000,
+  );
+});

@@ -1,0 +1,355 @@
+/**
+ * One migration at its source, live: carries out what its state machine (source.ts) wants, with the engine's export, the
+ * host's delivery and a push of pages. The parts of a move that are in order: pages before the commit that needs them,
+ * events before the state that counts them.
+ */
+import { PunctualError } from "../../core/index.ts";
+import type { FleetMoveReason, WireRequest } from "../../protocol/index.ts";
+import { after, liveClock, type FrozenSequence, type SequenceExport } from "../../runtime/index.ts";
+import type { DeliveryState, HostedRequest, HostPort } from "../host/types.ts";
+import type { KvClient } from "../kv/client.ts";
+import type { KvPush } from "../kv/push.ts";
+import type { AllSettings } from "./settings.ts";
+import { isOver, startSource, stepSource, type SourceAction, type SourceEvent, type SourceState } from "./source.ts";
+import type { MigrationMode, StayReason } from "./types.ts";
+import type { CommitMessage, Door, FromSource, FromTarget } from "./wire.ts";
+
+/** What became of a move, and what it took. */
+export interface MoveReport {
+  readonly migration: string;
+  readonly requestId: string;
+  readonly from: string;
+  readonly to: string;
+  readonly mode: MigrationMode;
+  readonly reason: FleetMoveReason;
+  readonly outcome: "moved" | "stayed";
+  /** Why it stayed; null when it moved. */
+  readonly stayReason: StayReason | null;
+  /** Stages begun, the last included. */
+  readonly stages: number;
+  /** Pages that were sent, and their bytes on the wire. */
+  readonly pages: number;
+  readonly bytes: number;
+  /** Tokens that it had when it stood still; 0 when it never did. */
+  readonly tokens: number;
+  /** From the beginning to the end. */
+  readonly tookMs: number;
+  /** From leaving the schedule here until the target's word came, or until it was back; 0 when it never left. */
+  readonly standstillMs: number;
+}
+
+/** What a migration needs of its surroundings. */
+export interface OutgoingParts {
+  readonly migration: string;
+  readonly host: HostPort;
+  readonly client: KvClient;
+  readonly settings: AllSettings;
+  readonly hosted: HostedRequest;
+  readonly exported: SequenceExport;
+  readonly to: string;
+  readonly mode: MigrationMode;
+  readonly reason: FleetMoveReason;
+  /** Pages when it was begun. */
+  readonly pages: number;
+  /** Of a hand-over: where the target pulls from. */
+  readonly door: Door | null;
+  readonly tell: (to: string, message: FromSource) => void;
+  /** After every step. */
+  readonly onChange: (state: SourceState) => void;
+}
+
+/** Bytes read from the engine at once. */
+const READ_BYTES = 1024 * 1024;
+
+/** See the head of this file. */
+export class Outgoing {
+  readonly parts: OutgoingParts;
+  /** Resolves when it is over; never rejects. */
+  readonly done: Promise<MoveReport>;
+  readonly #startMs = liveClock.nowMs();
+  #state: SourceState;
+  #resolve: (report: MoveReport) => void = () => undefined;
+  #door: Door | null = null;
+  #push: KvPush | null = null;
+  #frozen: (FrozenSequence & { readonly atMs: number; readonly first: number }) | null = null;
+  #delivery: DeliveryState | null = null;
+  #standstillMs = 0;
+  #disarm: (() => void) | null = null;
+  /** When the present phase gives up. */
+  #giveUpAtMs = Infinity;
+  /** Engine calls under way: the end is told after them. */
+  #busy = 0;
+
+  constructor(parts: OutgoingParts) {
+    this.parts = parts;
+    const { lastStagePages, maxStages, slackPages } = parts.settings;
+    const { migration, mode, hosted } = parts;
+    const started = startSource({ migration, mode, epoch: hosted.epoch, lastStagePages, maxStages, slackPages });
+    this.#state = started.state;
+    this.done = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    this.#giveUpAtMs = this.#startMs + parts.settings.giveUpMs;
+    this.#act(started.actions);
+    this.#arm();
+  }
+
+  get state(): SourceState {
+    return this.#state;
+  }
+  get startMs(): number {
+    return this.#startMs;
+  }
+  /** Bytes sent so far. */
+  get bytes(): number {
+    return this.#push?.report().bytes ?? 0;
+  }
+
+  /** The target says something. */
+  receive(message: FromTarget): void {
+    if (message.kind === "accepted") this.#door = message.door;
+    this.#dispatch({ kind: "message", message });
+  }
+
+  /** It is to stay, if that is still possible. */
+  cancel(reason: StayReason): void {
+    this.#dispatch({ kind: "cancel", reason });
+  }
+
+  /** The target is taken for dead. */
+  targetGone(): void {
+    this.#dispatch({ kind: "target_gone" });
+  }
+
+  #dispatch(event: SourceEvent): void {
+    const before = this.#state;
+    const { state, actions } = stepSource(before, event);
+    this.#state = state;
+    if (state.kind !== before.kind || (state.kind === "handing" && event.kind === "give_up")) {
+      this.#giveUpAtMs = liveClock.nowMs() + this.parts.settings.giveUpMs;
+    }
+    this.#act(actions);
+    if (state !== before) this.parts.onChange(state);
+    this.#arm();
+    this.#settleIfOver();
+  }
+
+  #act(actions: readonly SourceAction[]): void {
+    for (const action of actions) this.#do(action);
+  }
+
+  #do(action: SourceAction): void {
+    switch (action.kind) {
+      case "send":
+        return this.parts.tell(this.parts.to, this.#messageOf(action.message));
+      case "measure":
+        return this.#run(async () => await this.#measure());
+      case "copy":
+        return this.#run(async () => await this.#copy(action.first, action.count));
+      case "freeze":
+        return this.#run(async () => await this.#freeze());
+      case "release":
+        return this.#run(async () => await this.#release());
+      case "resume":
+        return this.#run(async () => await this.#resume(action.epoch));
+      default:
+        return action satisfies never;
+    }
+  }
+
+  #run(action: () => Promise<void>): void {
+    this.#busy += 1;
+    void action().finally(() => {
+      this.#busy -= 1;
+      this.#settleIfOver();
+    });
+  }
+
+  #messageOf(message: Extract<SourceAction, { kind: "send" }>["message"]): FromSource {
+    const { host, hosted, mode, pages, door } = this.parts;
+    const base = { from: host.id, migration: message.migration };
+    switch (message.kind) {
+      case "offer": {
+        const request = clipped(hosted.request, host.engine.info.contextTokens);
+        const fingerprint = host.engine.info.modelFingerprint ?? "";
+        const { ageMs } = hosted;
+        return { ...base, kind: "offer", mode, fingerprint, request, ageMs, pages, ...(door === null ? {} : { door }) };
+      }
+      case "reserve": {
+        const isLast =
+          this.#state.kind === "topping" || (this.#state.kind === "reserving" && this.#state.upTo === null);
+        return { ...base, kind: "reserve", pages: message.pages, isLast };
+      }
+      case "commit":
+        return { ...base, ...this.#commit(), kind: "commit", pages: message.pages, epoch: message.epoch };
+      case "withdraw":
+        return { ...base, kind: "withdraw", reason: message.reason };
+      default:
+        return message satisfies never;
+    }
+  }
+
+  #commit(): Pick<CommitMessage, "snapshot" | "request" | "delivery" | "heldMs"> {
+    const { snapshot, atMs } = this.#frozen!;
+    const { request, ...rest } = snapshot;
+    const { promptTokens: _, ...asked } = request as WireRequest;
+    const { mode } = this.parts;
+    const counts = { ...rest.counts, ...(mode === "hand-over" ? { transferMs: sinceFirst(snapshot) } : {}) };
+    const computed = mode === "recompute" ? 0 : rest.computed;
+    return {
+      snapshot: { ...rest, computed, counts, generated: [...rest.generated] } as CommitMessage["snapshot"],
+      request: asked,
+      delivery: { ...this.#delivery!, unacknowledged: [...this.#delivery!.unacknowledged] },
+      heldMs: liveClock.nowMs() - atMs,
+    };
+  }
+
+  async #measure(): Promise<void> {
+    const { exported, mode } = this.parts;
+    try {
+      const { computed, wholePages, running } = await exported.progress();
+      const pages = Math.ceil(computed / exported.pageTokens);
+      this.#dispatch({ kind: "measured", pages, whole: wholePages, waiting: !running && mode !== "hand-over" });
+    } catch (error) {
+      this.#dispatch({ kind: "lost", reason: lostBy(error) });
+    }
+  }
+
+  async #copy(first: number, count: number): Promise<void> {
+    try {
+      const push = await this.#pushing();
+      const { exported } = this.parts;
+      const step = Math.max(1, Math.floor(READ_BYTES / exported.pageBytes));
+      let last: Promise<void> = Promise.resolve();
+      for (let at = first; at < first + count; at += step) {
+        const bytes = await this.#pagesOf(at, Math.min(step, first + count - at));
+        await last;
+        last = push.send(at, bytes);
+        last.catch(() => undefined); // seen at the next await
+      }
+      await last;
+      this.#dispatch({ kind: "copied" });
+    } catch (error) {
+      const isLost = error instanceof PunctualError && (error.code === "not_found" || error.code === "busy");
+      if (isLost && this.#frozen === null) this.#dispatch({ kind: "lost", reason: lostBy(error) });
+      else this.#dispatch({ kind: "copy_failed" });
+    }
+  }
+
+  /** What was read together with the freeze, or what the engine has. */
+  async #pagesOf(first: number, count: number): Promise<Uint8Array> {
+    const { exported } = this.parts;
+    const { pageBytes } = exported;
+    const [bytes, from] = [this.#frozen?.bytes ?? null, this.#frozen?.first ?? 0];
+    if (bytes === null || first < from) return await exported.read(first, count);
+    return bytes.subarray((first - from) * pageBytes, (first + count - from) * pageBytes);
+  }
+
+  async #pushing(): Promise<KvPush> {
+    if (this.#push !== null) return this.#push;
+    const { client, migration, exported } = this.parts;
+    const door = this.#door;
+    if (door === null) throw new PunctualError("unavailable", "The target takes no pages.");
+    const resource = resourceOf(migration);
+    const { pageBytes } = exported;
+    const push = await client.push({ ...door, resource, pageBytes });
+    if (isOver(this.#state)) push.close();
+    this.#push = push;
+    return push;
+  }
+
+  async #freeze(): Promise<void> {
+    const { exported, host, hosted, mode } = this.parts;
+    const first = this.#state.copied;
+    try {
+      const isCopied = mode === "live" || mode === "blocking";
+      const frozen = await exported.freeze(isCopied ? { from: first } : {});
+      this.#frozen = { ...frozen, atMs: liveClock.nowMs(), first };
+      this.#delivery = await host.suspend(hosted.requestId, frozen.snapshot.generated.length);
+      this.#dispatch({ kind: "frozen", pages: frozen.pages });
+    } catch (error) {
+      // What is frozen and cannot be told of any more has ended at its reader.
+      if (this.#frozen !== null) await exported.resume().catch(() => undefined);
+      this.#dispatch({ kind: "lost", reason: lostBy(error) });
+    }
+  }
+
+  async #release(): Promise<void> {
+    const { exported, host, hosted, to } = this.parts;
+    this.#stoodStill();
+    host.settle(hosted.requestId, { kind: "moved", to });
+    // It may have been cancelled here meanwhile: then there is nothing to free.
+    await exported.commit().catch(() => undefined);
+  }
+
+  async #resume(epoch: number): Promise<void> {
+    const { exported, host, hosted, mode } = this.parts;
+    // What was to be handed over goes on waiting for somebody who takes it.
+    if (mode !== "hand-over") await exported.resume().catch(() => undefined);
+    this.#stoodStill();
+    host.settle(hosted.requestId, { kind: "stays", ...(epoch === hosted.epoch ? {} : { epoch }) });
+  }
+
+  #stoodStill(): void {
+    if (this.#frozen !== null) this.#standstillMs = liveClock.nowMs() - this.#frozen.atMs;
+  }
+
+  #arm(): void {
+    this.#disarm?.();
+    this.#disarm = null;
+    const { kind } = this.#state;
+    if (kind !== "offering" && kind !== "reserving" && kind !== "topping" && kind !== "handing") return;
+    const { retryMs } = this.parts.settings;
+    const waitMs = Math.max(1, Math.min(retryMs, this.#giveUpAtMs - liveClock.nowMs()));
+    this.#disarm = after(waitMs, () => {
+      this.#dispatch({ kind: liveClock.nowMs() >= this.#giveUpAtMs ? "give_up" : "retry" });
+    });
+  }
+
+  #settleIfOver(): void {
+    if (!isOver(this.#state) || this.#busy > 0) return;
+    const { migration, hosted, host, to, mode, reason, exported } = this.parts;
+    const report = this.#push?.report() ?? { pages: 0, bytes: 0 };
+    this.#push?.close();
+    // An export that was never frozen is open still.
+    if (this.#frozen === null && mode !== "hand-over") void exported.resume().catch(() => undefined);
+    this.#resolve({
+      migration,
+      requestId: hosted.requestId,
+      from: host.id,
+      to,
+      mode,
+      reason,
+      outcome: this.#state.kind === "moved" ? "moved" : "stayed",
+      stayReason: this.#state.kind === "stayed" ? this.#state.reason : null,
+      stages: this.#state.stages,
+      pages: report.pages,
+      bytes: report.bytes,
+      tokens: this.#frozen?.snapshot.generated.length ?? 0,
+      tookMs: liveClock.nowMs() - this.#startMs,
+      standstillMs: this.#standstillMs,
+    });
+  }
+}
+
+/** What pages of a migration are called at either end. */
+export function resourceOf(migration: string): string {
+  return `migration/${migration}`;
+}
+
+/** The engine clips an answer to its context; the target is asked for no more. */
+function clipped(request: WireRequest, contextTokens: number): WireRequest {
+  const room = Math.max(1, contextTokens - request.promptTokens.length);
+  return request.maxTokens <= room ? request : { ...request, maxTokens: room };
+}
+
+/** It waits since its first token: all of that is transfer. */
+function sinceFirst({ counts, lastTokenAgeMs }: FrozenSequence["snapshot"]): number {
+  return (counts.transferMs ?? 0) + (lastTokenAgeMs ?? 0);
+}
+
+function lostBy(error: unknown): StayReason {
+  const code = error instanceof PunctualError ? error.code : "internal";
+  if (code === "not_found" || code === "cancelled") return "ended";
+  return code === "busy" ? "preempted" : "failed";
+}

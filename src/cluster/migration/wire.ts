@@ -1,0 +1,139 @@
+/**
+ * Messages of migration as they travel: bodies of the control messages that hosts hand to their extension "migration". The
+ * state machines see the part that they decide by (messages.ts); the rest is what a move carries. Bounded, checked before use.
+ */
+import { z } from "zod";
+import {
+  FLEET_LIMITS,
+  fleetIdSchema,
+  fleetMoveReasonSchema,
+  fleetRequestIdSchema,
+  LIMITS,
+  wireEventSchema,
+  wireFinishSchema,
+  wireRequestSchema,
+} from "../../protocol/index.ts";
+import { MIGRATION_MODES, STAY_REASONS } from "./types.ts";
+
+const count = z.number().int().min(0).max(0xffff_ffff);
+const ms = z.number().min(0);
+const address = z.object({ host: z.string().min(1).max(255), port: z.number().int().min(1).max(65_535) });
+const reason = z.enum(STAY_REASONS);
+/** Who says it, and of which migration. */
+const base = { from: fleetIdSchema, migration: z.string().regex(/^[0-9a-f]{32}$/) };
+
+/** Where pages are pushed to or pulled from. */
+const doorSchema = z.object({ address, token: z.string().min(1).max(128) });
+/** Where pages are pushed to or pulled from. */
+export type Door = z.infer<typeof doorSchema>;
+
+/** Runtime's SequenceSnapshot without its request. */
+const snapshotSchema = z.object({
+  version: z.literal(1),
+  model: z.string().min(1).max(FLEET_LIMITS.idCharacters),
+  requestId: fleetRequestIdSchema,
+  generated: z.array(count).max(LIMITS.maxTokens),
+  computed: count,
+  ageMs: ms,
+  scheduledAgeMs: ms.nullable(),
+  firstTokenAgeMs: ms.nullable(),
+  lastTokenAgeMs: ms.nullable(),
+  counts: z.object({
+    cachedTokens: count.nullable(),
+    tokensInTime: count,
+    reachedTokens: count,
+    transferMs: ms.nullable(),
+    drafts: wireFinishSchema.shape.usage.shape.drafts.unwrap().nullable(),
+  }),
+});
+
+/** Host's DeliveryState. */
+const deliverySchema = z.object({
+  requestId: fleetRequestIdSchema,
+  epoch: count,
+  router: fleetIdSchema,
+  inbox: z.string().min(1).max(512),
+  observe: z.boolean(),
+  unacknowledged: z.array(wireEventSchema).max(FLEET_LIMITS.windowEvents),
+  nextIndex: count,
+  windowEnd: count,
+  ageMs: ms,
+});
+
+/** A question whether somebody takes a sequence: all that is needed to begin an import. */
+const offerSchema = z.object({
+  ...base,
+  kind: z.literal("offer"),
+  mode: z.enum(MIGRATION_MODES),
+  /** Of the model. */
+  fingerprint: z.string().min(1).max(FLEET_LIMITS.idCharacters),
+  /** Clipped to the source's context. */
+  request: wireRequestSchema,
+  ageMs: ms,
+  /** Pages that it has now. */
+  pages: count,
+  /** Of a hand-over: where its pages are pulled from. */
+  door: doorSchema.optional(),
+});
+/** A question whether somebody takes a sequence. */
+export type OfferMessage = z.infer<typeof offerSchema>;
+
+const commitSchema = z.object({
+  ...base,
+  kind: z.literal("commit"),
+  pages: count,
+  epoch: count,
+  snapshot: snapshotSchema,
+  /** With every default filled in; the prompt is the offer's. */
+  request: wireRequestSchema.omit({ promptTokens: true }),
+  delivery: deliverySchema,
+  /** Since the snapshot was taken, when this was said. */
+  heldMs: ms,
+});
+/** All of a sequence but its pages. */
+export type CommitMessage = z.infer<typeof commitSchema>;
+
+/** What one instance says to another about a migration, and what a watcher or a person asks of an instance. */
+export const migrationMessageSchema = z.discriminatedUnion("kind", [
+  offerSchema,
+  /** `isLast`: what comes from now on is the rest. */
+  z.object({ ...base, kind: z.literal("reserve"), pages: count, isLast: z.boolean() }),
+  commitSchema,
+  z.object({ ...base, kind: z.literal("withdraw"), reason }),
+  z.object({ ...base, kind: z.literal("accepted"), cached: count, door: doorSchema.nullable() }),
+  z.object({ ...base, kind: z.literal("reserved"), pages: count }),
+  z.object({ ...base, kind: z.literal("aborted"), reason }),
+  z.object({ ...base, kind: z.literal("adopted"), epoch: count }),
+  /** Asked: move that request there. Answered when it has begun. */
+  z.object({
+    kind: z.literal("move"),
+    requestId: fleetRequestIdSchema,
+    to: fleetIdSchema,
+    mode: z.enum(MIGRATION_MODES).optional(),
+    reason: fleetMoveReasonSchema.optional(),
+  }),
+  /** Told by who watches the fleet: something may go there, if you see anything that should. */
+  z.object({ kind: z.literal("pair"), to: fleetIdSchema }),
+  /** Told by a decode instance: I have room for that one. `freeSteps`: decode steps until it is full. */
+  z.object({
+    kind: z.literal("claim"),
+    by: fleetIdSchema,
+    requestId: fleetRequestIdSchema,
+    freeSteps: z.number().nullable(),
+  }),
+]);
+/** What is said about migrations. */
+export type MigrationMessage = z.infer<typeof migrationMessageSchema>;
+
+/** What a prefill instance tells all: prompts that are done and wait to be fetched, the longest waiting first. */
+export const readyMessageSchema = z.object({
+  from: fleetIdSchema,
+  fingerprint: z.string().min(1).max(FLEET_LIMITS.idCharacters),
+  requests: z.array(z.object({ requestId: fleetRequestIdSchema, pages: count })).max(64),
+});
+/** What a prefill instance tells all. */
+export type ReadyMessage = z.infer<typeof readyMessageSchema>;
+
+/** A message of the source, and of the target. */
+export type FromSource = Extract<MigrationMessage, { readonly kind: "offer" | "reserve" | "commit" | "withdraw" }>;
+export type FromTarget = Extract<MigrationMessage, { readonly kind: "accepted" | "reserved" | "aborted" | "adopted" }>;
