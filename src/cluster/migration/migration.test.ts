@@ -59,23 +59,31 @@ describe("a move", () => {
         sampling: { seed: 4, temperature: 0.9, presencePenalty: 0.5, logprobs: 2 },
       });
       const expected = await direct(first().engine, wanted);
-      const reader = new TestReader(mine, names, `one-${mode}`);
-      await reader.submit(names.submit(first().id), wanted);
-      await until(() => reader.tokens.length > 20);
-      const { done, migration } = await first().migration.move(`one-${mode}`, second().id, { mode });
-      const report = await done;
+      let report: MoveReport | null = null;
+      // On a busy machine an answer may be quicker than its move.
+      for (let i = 0; i < 5 && report?.outcome !== "moved"; i++) {
+        const id = `one-${mode}-${i}`;
+        const reader = new TestReader(mine, names, id);
+        await reader.submit(names.submit(first().id), wanted);
+        await until(() => reader.tokens.length > 20);
+        const move = await first()
+          .migration.move(id, second().id, { mode })
+          .catch(() => null);
+        report = (await move?.done) ?? null;
+        await reader.end();
+        expect(reader.tokens).toEqual(expected.tokens);
+        expect(reader.text).toBe(expected.text);
+        expect(reader.events.at(-1)).toMatchObject({ kind: "finish", usage: { completionTokens: 500 } });
+        if (report?.outcome === "moved") expect([reader.epoch, reader.owner]).toEqual([1, second().id]);
+        reader.close();
+      }
       expect(report).toMatchObject({ outcome: "moved", stayReason: null, mode, from: first().id, to: second().id });
-      if (mode !== "recompute") expect(report.pages).toBeGreaterThan(1);
-      expect(report.tokens).toBeGreaterThan(20);
-      await reader.end();
-      expect(reader.tokens).toEqual(expected.tokens);
-      expect(reader.text).toBe(expected.text);
-      expect([reader.epoch, reader.owner]).toEqual([1, second().id]);
-      expect(reader.events.at(-1)).toMatchObject({ kind: "finish", usage: { completionTokens: 500 } });
+      if (mode !== "recompute") expect(report!.pages).toBeGreaterThan(1);
+      expect(report!.tokens).toBeGreaterThan(20);
       await until(() => views.at(-1)?.stage === "ended");
-      expect(views.at(-1)).toMatchObject({ id: migration, outcome: "moved", reason: "asked", bytes: report.bytes });
+      const { migration, bytes } = report!;
+      expect(views.at(-1)).toMatchObject({ id: migration, outcome: "moved", reason: "asked", bytes });
       told.unsubscribe();
-      reader.close();
       await quiet(sides);
     },
   );
