@@ -24,6 +24,13 @@ export type {
   WorkTakeOptions,
 } from "./bus/types.ts";
 export type { DeliveryState, HostedRequest, HostExtension, HostPort, InstanceHostOptions } from "./host/types.ts";
+export {
+  compareRouters,
+  routerTable,
+  type CompareOptions,
+  type RouterRow,
+  type TimedRequest,
+} from "./fleet/compare-routers.ts";
 export { combinedView } from "./fleet/combined-view.ts";
 export { Fleet } from "./fleet/fleet.ts";
 export { FleetEngine } from "./fleet/fleet-engine.ts";

@@ -287,5 +287,5 @@ function errorResponse(c: Context<AppEnv>, context: AppContext, error: unknown):
 
 function metrics(c: Context<AppEnv>, context: AppContext): Response {
   c.header("content-type", "text/plain; version=0.0.4; charset=utf-8");
-  return c.body(renderMetrics([...context.engines.values()], context.http));
+  return c.body(renderMetrics([...context.engines.values()], context.http, context.fleet.view));
 }

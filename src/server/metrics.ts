@@ -12,7 +12,9 @@ import {
   type RequestEnd,
   type SloCount,
 } from "../runtime/index.ts";
+import type { FleetView } from "../protocol/index.ts";
 import { SLO_CLASSES } from "../sched/index.ts";
+import { writeFleet } from "./fleet-metrics.ts";
 import { writePhases } from "./phase-metrics.ts";
 import { writeSpeculation } from "./speculation-metrics.ts";
 import { Exposition, type HistogramSample, type Labels } from "./exposition.ts";
@@ -128,7 +130,11 @@ export class HttpMetrics {
 }
 
 /** The whole page. */
-export function renderMetrics(engines: readonly Pick<Engine, "info" | "stats">[], http: HttpMetrics): string {
+export function renderMetrics(
+  engines: readonly Pick<Engine, "info" | "stats">[],
+  http: HttpMetrics,
+  fleet: FleetView | null = null,
+): string {
   const page = new Exposition();
   for (const engine of engines) {
     const stats = engine.stats();
@@ -139,6 +145,7 @@ export function renderMetrics(engines: readonly Pick<Engine, "info" | "stats">[]
     writeSpeculation(page, stats);
     http.writeShapes(page, stats.name);
   }
+  writeFleet(page, fleet);
   http.write(page);
   return page.text();
 }

@@ -50,6 +50,11 @@ export class FleetDesk {
     this.#clock = clock;
   }
 
+  /** The fleet now, or a moment ago; null for a server that is alone. */
+  get view(): FleetView | null {
+    return this.#source === null ? null : this.#look(this.#source).view;
+  }
+
   /** GET /admin/fleet. */
   answer(seen: SeenModels): Response {
     return Response.json(this.#source === null ? ALONE : seenOf(this.#look(this.#source).view, seen), NO_STORE);

@@ -1,0 +1,48 @@
+/** GET /metrics for a server that is a fleet's endpoint: every instance, what moves, who placed what. */
+import type { FleetView } from "../protocol/index.ts";
+import type { Exposition } from "./exposition.ts";
+
+/** Nothing for a server that is alone. */
+export function writeFleet(page: Exposition, view: FleetView | null): void {
+  if (view === null) return;
+  const { instances, moves, moveCounts, kv, routers, bus } = view;
+  page.gauge(
+    "punctual_bus_connected",
+    "1 while the bus is there.",
+    { bus: bus.kind },
+    bus.status === "connected" ? 1 : 0,
+  );
+  for (const instance of instances) {
+    const { id, model, host, role, state, running, waiting } = instance;
+    const labels = { instance: id, model_name: model };
+    const about = { ...labels, host, role, state };
+    page.gauge("punctual_instance_info", "An instance and where it stands.", about, 1);
+    page.gauge("punctual_instance_up", "1 when it takes requests.", labels, state === "serving" ? 1 : 0);
+    page.gauge("punctual_instance_requests_running", "Requests being computed there.", labels, running);
+    page.gauge("punctual_instance_requests_waiting", "Requests waiting there.", labels, waiting);
+    const known = [
+      ["punctual_instance_kv_pages_used", "Pages of its KV cache in use.", instance.usedPages],
+      ["punctual_instance_kv_pages_total", "Pages of its KV cache.", instance.totalPages],
+      ["punctual_instance_tokens_per_second", "Tokens that it generated lately.", instance.tokensPerSecond],
+      ["punctual_instance_heartbeat_age_seconds", "Since its last heartbeat.", seconds(instance.heartbeatAgeMs)],
+    ] as const;
+    for (const [name, help, value] of known) if (value !== null) page.gauge(name, help, labels, value);
+  }
+  page.gauge("punctual_fleet_requests_moving", "Requests that move between instances.", {}, moves.length);
+  for (const [outcome, count] of Object.entries(moveCounts)) {
+    page.counter("punctual_fleet_moves_total", "Moves of requests between instances.", { outcome }, count);
+  }
+  page.gauge("punctual_fleet_kv_in_flight_bytes", "Keys and values on their way.", {}, kv.inFlightBytes);
+  page.counter("punctual_fleet_kv_sent_bytes_total", "Keys and values sent between instances.", {}, kv.sentBytes);
+  for (const { name, isActive, requests, hitShare } of routers) {
+    const labels = { router: name };
+    page.gauge("punctual_router_active", "1 for the router that decides.", labels, isActive ? 1 : 0);
+    page.counter("punctual_router_requests_total", "Requests that a router placed.", labels, requests);
+    const help = "Prompt tokens cached where a router placed them, 0 to 1.";
+    if (hitShare !== null) page.gauge("punctual_router_prefix_hit_share", help, labels, hitShare);
+  }
+}
+
+function seconds(ms: number | null): number | null {
+  return ms === null ? null : ms / 1000;
+}
