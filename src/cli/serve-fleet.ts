@@ -1,6 +1,6 @@
 /** The part of `punctual serve` that is a router's: a fleet on a bus, other servers behind this one, its own models among them. */
 import { Option, type Command } from "commander";
-import type { Fleet, InstanceHost, UpstreamAddress, Upstreams } from "../cluster/index.ts";
+import type { Bus, Fleet, InstanceHost, UpstreamAddress, Upstreams } from "../cluster/index.ts";
 import type { Engine } from "../runtime/index.ts";
 import type { ServerLog, ServerOptions } from "../server/index.ts";
 import { parseSlo } from "../sched/index.ts";
@@ -10,6 +10,7 @@ import { addBusOptions, busUrl, connectToBus, shownUrl, type BusFlags } from "./
 /** Values of the flags that `addFleetOptions` declares. */
 export interface RouterFlags extends BusFlags {
   readonly router?: string;
+  readonly durable?: "keyed" | "all" | "none";
   readonly upstream?: readonly string[];
   readonly upstreamKey?: readonly string[];
   readonly upstreamFirstToken?: number;
@@ -24,6 +25,12 @@ const ROUTERS = ["kv-aware", "llumnix", "deadline-aware", "least-load", "round-r
 export function addFleetOptions(command: Command): Command {
   addBusOptions(command)
     .addOption(new Option("--router <name>", "who gets a request of the fleet; kv-aware when absent").choices(ROUTERS))
+    .addOption(
+      new Option(
+        "--durable <which>",
+        "requests without a stream that the bus keeps until they are done: those with an Idempotency-Key, all, or none",
+      ).choices(["keyed", "all", "none"]),
+    )
     .option(
       "--upstream <[name=]url[#model]>",
       "serve models of another server of OpenAI's interface too (vLLM, SGLang, llama-server, Ollama), repeatable",
@@ -70,42 +77,16 @@ export async function openRouter(flags: RouterFlags, log: ServerLog | undefined)
   const url = busUrl(flags);
   const addresses = await upstreamAddresses(flags);
   if (url === undefined && addresses.length === 0) return null;
-  const {
-    combinedView,
-    Fleet: FleetClass,
-    InstanceHost: Host,
-    Upstreams: UpstreamsClass,
-  } = await import("../cluster/index.ts");
+  const { combinedView, InstanceHost: Host } = await import("../cluster/index.ts");
   const served = new ServedModels();
-  const models = {
-    onModel: (engine: Engine) => served.add(engine),
-    onModelGone: (name: string) => served.remove(name),
-  };
-  const router = flags.router === undefined ? {} : { router: flags.router };
   const tell = (message: string): void => log?.info({}, message);
   const bus = url === undefined ? null : await connectToBus(url, flags, "punctual serve");
   const named = flags.fleet === undefined ? {} : { fleet: flags.fleet };
-  const fleet: Fleet | null =
-    bus === null ? null : await FleetClass.join({ bus, log: tell, ...named, ...router, ...models });
-  const upstreams: Upstreams | null =
-    addresses.length === 0
-      ? null
-      : new UpstreamsClass({
-          addresses,
-          timeouts: {
-            ...(flags.upstreamFirstToken === undefined ? {} : { firstTokenMs: flags.upstreamFirstToken * 1000 }),
-            ...(flags.upstreamBetweenTokens === undefined
-              ? {}
-              : { betweenTokensMs: flags.upstreamBetweenTokens * 1000 }),
-          },
-          ...(flags.slo === undefined ? {} : { defaultSlo: parseSlo(flags.slo, "--slo") }),
-          ...(fleet === null ? {} : { stats: fleet.stats }),
-          ...router,
-          ...models,
-        });
+  const fleet = bus === null ? null : await joinFleet(bus, flags, served, tell);
+  const upstreams = addresses.length === 0 ? null : await openUpstreams(addresses, flags, served, fleet);
   const hosts: InstanceHost[] = [];
   const where = [
-    ...(url === undefined ? [] : [`fleet ${fleet!.name} on ${shownUrl(url)}`]),
+    ...(fleet === null ? [] : [`fleet ${fleet.name} on ${shownUrl(url ?? "")}`]),
     ...addresses.map(({ base, model }) => (model === null ? base : `${base}#${model}`)),
   ].join(", ");
   return {
@@ -129,10 +110,53 @@ export async function openRouter(flags: RouterFlags, log: ServerLog | undefined)
   };
 }
 
+async function joinFleet(
+  bus: Bus,
+  { router, durable, fleet }: RouterFlags,
+  served: ServedModels,
+  log: (message: string) => void,
+): Promise<Fleet> {
+  const { Fleet: FleetClass } = await import("../cluster/index.ts");
+  return FleetClass.join({
+    bus,
+    log,
+    ...served.listener,
+    ...(fleet === undefined ? {} : { fleet }),
+    ...(router === undefined ? {} : { router }),
+    ...(durable === undefined ? {} : { durable }),
+  });
+}
+
+async function openUpstreams(
+  addresses: readonly UpstreamAddress[],
+  { router, slo, upstreamFirstToken, upstreamBetweenTokens }: RouterFlags,
+  served: ServedModels,
+  fleet: Fleet | null,
+): Promise<Upstreams> {
+  const { Upstreams: UpstreamsClass } = await import("../cluster/index.ts");
+  return new UpstreamsClass({
+    addresses,
+    timeouts: {
+      ...(upstreamFirstToken === undefined ? {} : { firstTokenMs: upstreamFirstToken * 1000 }),
+      ...(upstreamBetweenTokens === undefined ? {} : { betweenTokensMs: upstreamBetweenTokens * 1000 }),
+    },
+    ...served.listener,
+    ...(slo === undefined ? {} : { defaultSlo: parseSlo(slo, "--slo") }),
+    ...(fleet === null ? {} : { stats: fleet.stats }),
+    ...(router === undefined ? {} : { router }),
+  });
+}
+
 /** Models that came before there was a server, and all later ones. A name is served once: who has it first. */
 class ServedModels {
   readonly #engines = new Map<string, Engine>();
   #server: { add(engine: Engine): void; remove(name: string): void } | null = null;
+
+  /** For who finds models. */
+  readonly listener = {
+    onModel: (engine: Engine): void => this.add(engine),
+    onModelGone: (name: string): void => this.remove(name),
+  };
 
   get size(): number {
     return this.#engines.size;

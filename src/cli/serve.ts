@@ -139,9 +139,9 @@ async function serve(flags: ServeFlags, models: readonly ChosenModel[]): Promise
     });
     router?.attach(server);
     await loadFitting(pool, flags.lazy === true, (engine) => serveOwn(engine, server, router));
-    if (router !== null) console.log(dim(`Routes to ${router.summary}`));
     for (const { name, state } of pool.status()) console.log(describeEngine(pool.engine(name), state));
     console.log(`${bold("Listening on")} ${url} ${dim(`(ready after ${formatMs(performance.now() - startedMs)})`)}`);
+    if (router !== null) console.log(dim(`Routes to ${router.summary}`));
     await stopping.first;
     await stop(server, flags.grace * 1000, stopping.second);
     await router?.stop(0);

@@ -186,6 +186,11 @@ export interface GenerateRequest {
   /** Do not stop at the end token. */
   readonly ignoreEos?: boolean;
   /**
+   * Its answer is wanted whole, nobody reads along: a fleet may keep it safe until it is done. The same key and the same
+   * request are computed once, and the result is told again for minutes. Of no effect for an engine in this process.
+   */
+  readonly whole?: { readonly key: string | null };
+  /**
    * What the visible text must be (or the call, when the prompt opens one); it ends the answer when nothing can follow.
    * Thinking before it is free. `maxTokens`, stop strings and deadlines may cut it short.
    */

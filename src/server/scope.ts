@@ -119,7 +119,7 @@ export class RequestScope implements RequestGate {
   }
 
   #submit(signal: AbortSignal, engine: Engine, request: GenerateRequest): TokenStream {
-    const promised = this.#promised(engine, request);
+    const promised = this.#owned(this.#promised(engine, request));
     const trace = this.#trace;
     let choice = 0;
     const record = this.#app.live.requests.open(
@@ -179,6 +179,12 @@ export class RequestScope implements RequestGate {
       record.refused(error, this.#app.clock.nowMs());
       throw error;
     }
+  }
+
+  /** Keys of different callers are different keys, whatever they call them. */
+  #owned(request: GenerateRequest): GenerateRequest {
+    const key = request.whole?.key ?? null;
+    return key === null || this.owner === null ? request : { ...request, whole: { key: `${this.owner}/${key}` } };
   }
 
   /** With the objective of whoever says one first, request, key or model, and as much of its task's time as is left. */

@@ -5,6 +5,7 @@
  * Its books are its own: times as its clients saw them. Steps are not told (`watch`): they happen at the instances.
  */
 import { fail, PunctualError, type Clock, type RandomStream } from "../../core/index.ts";
+import type { WireRequest } from "../../protocol/index.ts";
 import type { FleetRequest } from "../../sched/index.ts";
 import {
   checkDimensions,
@@ -23,9 +24,11 @@ import {
   type TokenStream,
 } from "../../runtime/index.ts";
 import { createPolicy } from "../../sched/index.ts";
+import type { DurableWork } from "../work/durable-work.ts";
 import { BLOCK_TOKENS, blockIds } from "../routing/prefix-index.ts";
 import type { Route, Router } from "../routing/router.ts";
 import type { AnswerEnd } from "./answer-log.ts";
+import { DurableStream, keyedRequest } from "./durable-stream.ts";
 import { fleetInfo } from "./fleet-info.ts";
 import { FleetStream, type Choice, type StreamHost } from "./fleet-stream.ts";
 import { fleetRequestId, fromWireError, toWireRequest } from "./from-wire.ts";
@@ -46,6 +49,10 @@ export interface EngineHost {
   readonly stallMs: number;
   readonly recoverMs: number;
   readonly maxOpen: number;
+  /** Which of the requests whose answers are wanted whole the bus keeps. */
+  readonly durable: "keyed" | "all" | "none";
+  /** Null: this bus keeps nothing. */
+  readonly work: DurableWork | null;
   /** Who places requests now. */
   router(): Router;
   /** Of that model, gone ones not included; in order of joining. */
@@ -77,6 +84,7 @@ export class FleetEngine implements Engine, StreamHost {
   readonly #host: EngineHost;
   readonly #metrics = new EngineMetrics();
   readonly #open = new Set<FleetStream>();
+  readonly #kept = new Set<DurableStream>();
   readonly #routedBy = new WeakMap<FleetStream, string>();
   #info: EngineInfo;
   #restarts = 0;
@@ -131,19 +139,53 @@ export class FleetEngine implements Engine, StreamHost {
   }
 
   submit(request: GenerateRequest, options: SubmitOptions = {}): TokenStream {
-    this.#check(request);
+    const work = this.#keeper(request);
+    this.#check(request, work !== null);
     const { link, maxOpen, random, clock } = this.#host;
-    if (this.#open.size >= maxOpen) {
+    if (this.#open.size + this.#kept.size >= maxOpen) {
       this.#metrics.ended("rejected");
       return fail("queue_full", `${maxOpen} requests are under way already`, { retryAfterMs: RETRY_MS });
     }
     const id = fleetRequestId(request.id, link.router, this.#host.nextNumber());
     const arrived = { ...request, arrivalMs: request.arrivalMs ?? clock.nowMs() };
     const wire = toWireRequest({ slo: this.#info.defaultSlo, ...arrived }, id, random.uint32());
+    if (work !== null) return this.#keep(work, arrived, wire, options);
     const stream = new FleetStream(this, arrived, wire, blockIds(request.promptTokens), options);
     this.#open.add(stream);
     this.#host.register(stream);
     stream.start();
+    return stream;
+  }
+
+  /** Who keeps it until it is done; null: it is placed like any other. */
+  #keeper({ whole, embedding }: GenerateRequest): DurableWork | null {
+    const { durable, work } = this.#host;
+    if (whole === undefined || embedding === true || work === null || durable === "none") return null;
+    if (durable === "keyed" && whole.key === null) return null;
+    // Work is taken by instances that do both phases; where there are none, or it never was, it is placed.
+    const there = this.#host.instances(this.name);
+    return there.length === 0 || there.some(({ card }) => card.role === "any") ? work : null;
+  }
+
+  #keep(
+    work: DurableWork,
+    request: GenerateRequest & { readonly arrivalMs: number },
+    wire: WireRequest,
+    options: SubmitOptions,
+  ): TokenStream {
+    const key = request.whole?.key ?? null;
+    const { seed } = request.sampling ?? {};
+    const asked = key === null ? wire : keyedRequest(withSeed(wire, seed), this.name, key);
+    const host = {
+      clock: this.clock,
+      work,
+      model: this.name,
+      inbox: this.link.ownInbox(),
+      book: (event: SequenceEvent) => this.book(event),
+      ended: (stream: DurableStream) => this.#kept.delete(stream),
+    };
+    const stream = new DurableStream(host, asked, request.arrivalMs, key !== null, options);
+    this.#kept.add(stream);
     return stream;
   }
 
@@ -343,7 +385,8 @@ export class FleetEngine implements Engine, StreamHost {
     }
   }
 
-  #check(request: GenerateRequest): void {
+  /** @param mayWait the bus keeps it until an instance comes */
+  #check(request: GenerateRequest, mayWait: boolean): void {
     if (this.#closed) fail("shutting_down", "the router is stopping");
     const embeds = this.#info.embedding !== undefined;
     if (embeds !== (request.embedding === true)) {
@@ -351,7 +394,7 @@ export class FleetEngine implements Engine, StreamHost {
       fail("unsupported", `the model '${this.name}' ${why}`, { param: "model" });
     }
     if (request.promptTokens.length === 0) fail("invalid_request", "the prompt is empty", { param: "promptTokens" });
-    if (this.#host.instances(this.name).length === 0) this.#nobody();
+    if (!mayWait && this.#host.instances(this.name).length === 0) this.#nobody();
     const { contextTokens } = this.info;
     if (request.promptTokens.length >= contextTokens) {
       const message = `the prompt has ${request.promptTokens.length} tokens, the context ${contextTokens}`;
@@ -386,7 +429,14 @@ export class FleetEngine implements Engine, StreamHost {
       this.#onDrained = null;
     }
     for (const stream of this.#open) stream.fail(new PunctualError("shutting_down", "the router is stopping"));
+    for (const stream of this.#kept) stream.cancel();
   }
+}
+
+/** The seed that was asked for, or none yet. */
+function withSeed(wire: WireRequest, seed: number | undefined): WireRequest {
+  const { seed: _made, ...sampling } = wire.sampling ?? {};
+  return { ...wire, sampling: seed === undefined ? sampling : { ...sampling, seed } };
 }
 
 function nowhere(error: PunctualError, waitMs: number): Choice {

@@ -263,3 +263,42 @@ test("repeated beginnings go where they are cached, and the index is corrected b
   const { prefixHits, prefixQueries } = engine.stats().counters;
   expect(prefixHits / prefixQueries).toBeGreaterThan(0.7);
 });
+
+describe("answers that are wanted whole", () => {
+  test("are kept by the bus under their key: computed once, told again, also by a router that has just started", async () => {
+    await using setup = await fleetOf(2, { durable: "keyed" }, { workItems: 4 });
+    const { engine, fleet } = setup;
+    const one = request(50, { whole: { key: "once" }, sampling: {} });
+    const first = await read(engine.submit(one));
+    expect(first.tokens).toHaveLength(24);
+    const computed = engines[0]!.stats().counters.promptTokens + engines[1]!.stats().counters.promptTokens;
+    await using again = await Fleet.join({ bus: broker.connect(), fleet: fleet.name, id: "r2", durable: "keyed" });
+    expect(await read((await again.ready()).submit(one))).toEqual(first);
+    expect(engines[0]!.stats().counters.promptTokens + engines[1]!.stats().counters.promptTokens).toBe(computed);
+    expect((await read(engine.submit(request(51, { whole: { key: "once" }, sampling: {} })))).tokens).not.toEqual(
+      first.tokens,
+    );
+    expect(engine.stats().counters.requests.length).toBe(2);
+    await again.stop();
+  });
+
+  test("wait for an instance, and go on when who asked has left", async () => {
+    await using setup = await fleetOf(1, { durable: "keyed" }, { workItems: 4 });
+    const { engine, fleet, hosts } = setup;
+    await hosts[0]!.stop({ graceMs: 0 });
+    await until(() => engine.state === "restarting");
+    const one = request(52, { whole: { key: "later" } });
+    const left = engine.submit(one);
+    setTimeout(() => left.cancel(), 100);
+    expect(await codeOf(read(left))).toBe("cancelled");
+    const again = await InstanceHost.start({
+      engine: engines[0]!,
+      bus: broker.connect(),
+      fleet: fleet.name,
+      id: "i9",
+      workItems: 2,
+    });
+    expect((await read(engine.submit(one))).tokens).toEqual((await read(engines[0]!.submit(one))).tokens);
+    await again.stop({ graceMs: 0 });
+  });
+});

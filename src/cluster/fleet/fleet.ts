@@ -28,6 +28,7 @@ import { fleetNames, type FleetNames } from "../registry/names.ts";
 import { InstanceRegistry, type GoneReason } from "../registry/registry.ts";
 import { Router, DEFAULT_ROUTER } from "../routing/router.ts";
 import { decodeMessage } from "../wire.ts";
+import { DurableWork } from "../work/durable-work.ts";
 import { FleetEngine, type EngineHost, type FleetFacts } from "./fleet-engine.ts";
 import type { FleetStream } from "./fleet-stream.ts";
 import { instanceView, requestView } from "./fleet-view.ts";
@@ -62,6 +63,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
   readonly stallMs: number;
   readonly recoverMs: number;
   readonly maxOpen: number;
+  readonly durable: "keyed" | "all" | "none";
   readonly link: FleetLink;
   readonly #options: FleetOptions;
   readonly #bus: Bus;
@@ -78,6 +80,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
   readonly #startedMs: number;
   #router: Router;
   #registry: InstanceRegistry | null = null;
+  #work: DurableWork | null = null;
   #nextIndex = 0;
   #nextNumber = 0;
   #aliveMs = -Infinity;
@@ -96,6 +99,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
     this.stallMs = limits.stallMs;
     this.recoverMs = limits.recoverMs;
     this.maxOpen = limits.maxOpen;
+    this.durable = options.durable ?? (bus.kind === "nats" ? "keyed" : "none");
     this.#names = fleetNames(options.fleet);
     this.name = this.#names.fleet;
     this.#router = new Router(options.router ?? DEFAULT_ROUTER, this.random.fork("routing"));
@@ -146,6 +150,10 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
       }
       await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     }
+  }
+
+  get work(): DurableWork | null {
+    return this.#work;
   }
 
   router(): Router {
@@ -243,6 +251,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
     const nowMs = (): number => this.clock.nowMs();
     this.#undo.push(this.#bus.onStatus((status) => status === "connected" && this.#reconnected()));
     this.#undo.push(subscribed(this.#bus.subscribe(this.#names.moves, ({ data }) => this.#onMove(data))));
+    if (this.durable !== "none") this.#work = await DurableWork.open(this.#bus, this.#names);
     this.#registry = await InstanceRegistry.open({
       bus: this.#bus,
       names: this.#names,

@@ -53,6 +53,11 @@ export class FleetLink implements Disposable {
     return this.#names.inbox(this.router, requestId);
   }
 
+  /** A subject of its own, for one answer. */
+  ownInbox(): string {
+    return this.#bus.inbox();
+  }
+
   /** Errors: `unavailable` when nobody is there, `request_timeout`. */
   async submit(instance: string, message: Omit<SubmitMessage, "version">): Promise<SubmitReply> {
     const bytes = encodeMessage({ version: FLEET_VERSION, ...message });

@@ -30,6 +30,11 @@ export interface FleetOptions {
   readonly stallMs?: number;
   /** Most open requests; the next is refused with `queue_full`. 10 000 when absent. */
   readonly maxOpen?: number;
+  /**
+   * Which requests whose answers are wanted whole are kept by the bus until they are done: those with a key, all, or none.
+   * "keyed" over NATS and "none" in one process when absent. Such work is taken by instances as they have room, not routed.
+   */
+  readonly durable?: "keyed" | "all" | "none";
   /** Told what goes wrong without a request to blame. Never a prompt. */
   readonly log?: (message: string) => void;
   /** `liveClock` when absent. */

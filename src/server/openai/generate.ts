@@ -42,6 +42,7 @@ export interface GenerationSettings {
   /** The field that holds the prompt, for errors about its length. */
   readonly promptField: string;
   readonly objective: RequestObjective;
+  readonly header?: (name: string) => string | undefined;
 }
 
 /** Most tokens of thinking: a number, or a share of the tokens that the answer may have. */
@@ -88,6 +89,7 @@ export function generateRequests(
   const sampling = samplingOptions(fields, settings, engine.info.vocabSize);
   const constraint = settings.forced ?? outputConstraint(fields);
   const n = fields.n ?? 1;
+  const whole = fields.stream === true ? undefined : wholeAnswer(settings.header);
   const adapter = engine.adapters.some(({ name }) => name === fields.model) ? fields.model : undefined;
   return prompts.flatMap((promptTokens, prompt) => {
     const room = contextRoom(engine, promptTokens.length, settings);
@@ -102,6 +104,7 @@ export function generateRequests(
         sampling: sampling.seed === undefined ? sampling : { ...sampling, seed: choiceSeed(sampling.seed, choice) },
         ...given("minTokens", fields.min_tokens),
         ...given("ignoreEos", fields.ignore_eos),
+        ...given("whole", whole === undefined ? undefined : wholeChoice(whole, choice)),
         ...given("stop", stopList(fields.stop)),
         ...given("thinkingBudget", budgetTokens(settings.thinkingBudget, maxTokens)),
         ...given("prediction", settings.prediction),
@@ -114,6 +117,21 @@ export function generateRequests(
       };
     });
   });
+}
+
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
+/** An answer that is not streamed may be kept, and under the client's key told again. */
+function wholeAnswer(header: GenerationSettings["header"]): NonNullable<GenerateRequest["whole"]> {
+  const key = header?.("idempotency-key") ?? null;
+  if (key === null || IDEMPOTENCY_KEY.test(key)) return { key };
+  return fail("invalid_request", "Expected an Idempotency-Key of 1 to 255 printable characters without spaces.", {
+    param: "Idempotency-Key",
+  });
+}
+
+function wholeChoice({ key }: NonNullable<GenerateRequest["whole"]>, choice: number): GenerateRequest["whole"] {
+  return { key: key === null ? null : `${key}/${choice}` };
 }
 
 function given<K extends keyof ConstrainedRequest>(
