@@ -7,6 +7,7 @@ import { llumnix } from "./29-llumnix.ts";
 import { cacheGen } from "./32-cachegen.ts";
 import { distServe } from "./13-distserve.ts";
 import { jitServe } from "./16-jitserve.ts";
+import { first } from "./25-first.ts";
 import { fastgen } from "./26-fastgen.ts";
 import { geb } from "./39-geb.ts";
 import { semiPd } from "./40-semi-pd.ts";
@@ -48,6 +49,7 @@ export const CLAIMS: readonly Claim[] = [
   speedBench,
   distServe,
   jitServe,
+  first,
   fastgen,
   llumnix,
   cacheGen,

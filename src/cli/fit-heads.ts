@@ -2,23 +2,15 @@
  * `punctual fit heads`: draft heads for a model, on texts of its user or on the world of the built-in models. Ctrl-C leaves a
  * checkpoint to go on from.
  */
-import { createReadStream } from "node:fs";
 import { mkdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Option, type Command } from "commander";
 import { fail } from "../core/index.ts";
-import type {
-  ExampleSource,
-  FittedHeads,
-  HeadsPlan,
-  HeadsPlanOptions,
-  OpenedModel,
-  PromptedText,
-} from "../fit/index.ts";
+import type { ExampleSource, FittedHeads, HeadsPlan, HeadsPlanOptions, OpenedModel } from "../fit/index.ts";
 import type { WeightsFormat } from "../llm/index.ts";
 import { wholeNumber } from "./arguments.ts";
+import { readTexts } from "./fit-texts.ts";
 import { resolveModel, weightCacheDir } from "./models.ts";
 import { sourceRevision } from "./source-revision.ts";
 import { bold, dim, startProgress } from "./terminal.ts";
@@ -186,26 +178,6 @@ async function sourceOf(
   } finally {
     progress.stop();
   }
-}
-
-/** Every line of the file that is not empty. @throws PunctualError invalid_file naming the line. */
-async function readTexts(path: string, model: OpenedModel, limit = Infinity): Promise<PromptedText[]> {
-  const { EXAMPLE_LIMITS, readExample } = await import("../fit/index.ts");
-  const texts: PromptedText[] = [];
-  let number = 0;
-  const lines = createInterface({ input: createReadStream(path, "utf8"), crlfDelay: Infinity });
-  try {
-    for await (const line of lines) {
-      number += 1;
-      if (line.trim() === "") continue;
-      if (texts.length >= Math.min(limit, EXAMPLE_LIMITS.lines)) break;
-      texts.push(readExample(line, `${path} line ${number}`, model));
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return fail("not_found", `${path} cannot be read`, { param: "--data" });
-  }
-  return texts;
 }
 
 function describe(

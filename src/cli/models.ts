@@ -26,8 +26,8 @@ export async function resolveModel(text: string, offline = false): Promise<Model
   const alias = existsSync(text) ? null : /^([\w][\w.:/-]*)=(.+)$/.exec(text);
   if (alias !== null) return { ...(await resolveModel(alias[2]!, offline)), name: alias[1]! };
   if (text.startsWith("hf:")) return hubModel(text, offline);
-  const { builtInModels } = await import("../llm/index.ts");
-  const builtIns = builtInModels();
+  const { builtInModels, furtherModels } = await import("../llm/index.ts");
+  const builtIns = [...builtInModels(), ...furtherModels()];
   const known = builtIns.find(({ name }) => name === text || name === `punctual-${text}`);
   if (known !== undefined) return known;
   const path = resolve(text);
@@ -75,6 +75,7 @@ export interface EngineFlags extends SpeculationFlags {
   readonly phases?: "colocated" | "disaggregated" | "semi-pd";
   readonly slo?: string;
   readonly exact?: boolean;
+  readonly routes?: string | false;
 }
 
 /** An oracle is told how long answers will be, which nobody who serves knows: it is for benchmarks. */
@@ -111,6 +112,8 @@ export function addEngineOptions(command: Command): Command {
       ]),
     )
     .option("--exact", "the same seed gives the same text bit by bit, whatever else runs; long prompts take longer")
+    .option("--routes <folder>", "layer routes of 'punctual fit route'; those beside the weights when absent")
+    .option("--no-routes", "leave no layers out, whatever lies beside the weights")
     .option("--slo <targets>", "objective of requests that bring none, for example ttft=200ms,tpot=50ms");
   return addSpeculationOptions(command);
 }
@@ -135,6 +138,8 @@ export function engineOptions(model: ChosenModel, given: EngineFlags): PooledMod
   if (flags.policy !== undefined) options.policy = flags.policy;
   if (flags.phases !== undefined) options.phases = flags.phases;
   if (flags.exact === true) options.exact = true;
+  if (flags.routes === false) options.routes = null;
+  else if (typeof flags.routes === "string") options.routes = resolve(flags.routes);
   if (flags.slo !== undefined) options.defaultSlo = parseSlo(flags.slo, "--slo");
   return options;
 }

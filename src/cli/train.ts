@@ -31,7 +31,9 @@ export function addTrain(program: Command): void {
 
 async function list(): Promise<void> {
   const { RECIPES } = await import("../recipes/index.ts");
-  for (const { name, summary } of RECIPES) console.log(`${bold(name.padEnd(16))} ${dim(summary)}`);
+  const { ROUTED_MODEL, ROUTED_SUMMARY } = await import("../fit/index.ts");
+  const all = [...RECIPES, { name: ROUTED_MODEL, summary: ROUTED_SUMMARY }];
+  for (const { name, summary } of all) console.log(`${bold(name.padEnd(16))} ${dim(summary)}`);
 }
 
 async function train(nameOrShort: string, flags: TrainFlags): Promise<void> {
@@ -39,6 +41,7 @@ async function train(nameOrShort: string, flags: TrainFlags): Promise<void> {
     import("../recipes/index.ts"),
     import("../runtime/index.ts"),
   ]);
+  if (nameOrShort === "routed" || nameOrShort === "punctual-routed") return trainRoutedModel(flags);
   const short = RECIPES.find((recipe) => recipe.name === `punctual-${nameOrShort}`);
   const { name } = short ?? findRecipe(nameOrShort);
   if (flags.verify !== undefined) {
@@ -63,6 +66,39 @@ async function train(nameOrShort: string, flags: TrainFlags): Promise<void> {
     });
     bar.stop();
     console.log(flags.json === true ? JSON.stringify(summary) : describe(summary));
+  } finally {
+    bar.stop();
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  }
+}
+
+/** The model with layer routes is more than a decoder: its recipe is fit's. */
+async function trainRoutedModel(flags: TrainFlags): Promise<void> {
+  const [{ ROUTED_MODEL, trainRouted }, { createProgressBar }, { liveClock }] = await Promise.all([
+    import("../fit/index.ts"),
+    import("../recipes/index.ts"),
+    import("../runtime/index.ts"),
+  ]);
+  const interrupted = new AbortController();
+  const onSignal = (): void => interrupted.abort();
+  process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
+  let bar = { stage: "", ...createProgressBar(ROUTED_MODEL) };
+  try {
+    const summary = await trainRouted({
+      outDir: resolve(flags.out ?? `models/more/${ROUTED_MODEL}`),
+      clock: liveClock,
+      signal: interrupted.signal,
+      progress: (stage, progress) => {
+        if (stage !== bar.stage) {
+          bar.stop();
+          bar = { stage, ...createProgressBar(`${ROUTED_MODEL}, ${stage}`) };
+        }
+        bar.update(progress);
+      },
+    });
+    bar.stop();
+    const told = summary.finished ? "finished" : "stopped; the same command goes on from its checkpoints";
+    console.log(flags.json === true ? JSON.stringify(summary) : `${bold(summary.name)}: ${told}`);
   } finally {
     bar.stop();
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);

@@ -20,5 +20,20 @@ export { GraphTrainer, keptWeights, type GraphTrainerOptions, type StepFeeds } f
 export { fitHeads, type FitOptions, type FittedHeads, type FittedModel } from "./heads/fit-heads.ts";
 export { headsPlan, type HeadsPlan, type HeadsPlanOptions } from "./heads/plan.ts";
 export type { HeldOutAcceptance } from "./heads/places.ts";
+export { routedItems } from "./routed/examples.ts";
+export {
+  ROUTED_MODEL,
+  ROUTED_ROUTES,
+  ROUTED_SUMMARY,
+  trainRouted,
+  type RoutedOptions,
+  type TrainedRouted,
+} from "./routed/recipe.ts";
+export { askRouted, type RoutedAnswer } from "./routed/score.ts";
+export { ROUTED_TASKS, type RoutedItem, type RoutedSplit, type RoutedTask } from "./routed/tasks.ts";
+export { fitRoutes, type FittedRoutes, type RoutesOptions } from "./routes/fit-routes.ts";
+export { ROUTE_BASELINES, unifiedMask, type RouteBaseline } from "./routes/masks.ts";
+export { routesPlan, type RoutesPlan, type RoutesPlanOptions } from "./routes/plan.ts";
+export type { RouteScores, ScoredArm } from "./routes/scores.ts";
 export { openModel, type OpenedModel } from "./model.ts";
 export { MOST_TOKENS } from "./states.ts";

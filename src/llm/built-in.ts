@@ -25,12 +25,22 @@ export function builtInModels(): ModelFolder[] {
     .map((name) => ({ name, dir: join(FOLDER, name) }));
 }
 
+/** Models that ship with the package too and are served only when they are named, each to show one thing. */
+export function furtherModels(): ModelFolder[] {
+  const folder = join(FOLDER, "more");
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => existsSync(join(folder, name, "config.json")))
+    .toSorted()
+    .map((name) => ({ name, dir: join(folder, name) }));
+}
+
 /**
  * The folder of a built-in model, with or without its prefix "punctual-".
  * @throws PunctualError model_not_found, naming those there are.
  */
 export function builtInModelDir(name: string = DEFAULT_MODEL): string {
-  const models = builtInModels();
+  const models = [...builtInModels(), ...furtherModels()];
   const found = models.find((model) => model.name === name || model.name === `punctual-${name}`);
   const known = models.map((model) => model.name).join(", ");
   return (

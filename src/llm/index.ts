@@ -12,7 +12,7 @@
  *   sequence.commit(promptTokens);                        // full pages become shareable
  *   const token = sampler.sample(scores[0][0]) ?? sampler.sample(await executor.wholeRow(0, 0));
  */
-export { builtInModelDir, builtInModels, DEFAULT_MODEL, type ModelFolder } from "./built-in.ts";
+export { builtInModelDir, builtInModels, DEFAULT_MODEL, furtherModels, type ModelFolder } from "./built-in.ts";
 export {
   checkConfig,
   countParameters,
@@ -104,6 +104,18 @@ export {
   type LoraTarget,
   type TrainedAdapter,
 } from "./lora/index.ts";
+export {
+  loraNames,
+  loraSpecs,
+  routeForwardGraph,
+  routerName,
+  routerSpecs,
+  routeStatesGraph,
+  routeTrainingGraph,
+  type RouteLoss,
+  type RouteStage,
+  type TrainableSpec,
+} from "./routes/route-training.ts";
 export {
   decideMask,
   DEFAULT_PROTECTED,

@@ -16,6 +16,9 @@ export {
 export { roundedWeights, writeCard, writeModel } from "./export-model.ts";
 export { drawTrainingItem } from "./draw.ts";
 export { trainTokenizer } from "./family-tokenizer.ts";
+export { parameterShapes } from "./decoder-shard.ts";
+export { initialise } from "./initial.ts";
+export { packBatch, PackedBatch, type TokenItem } from "./packing.ts";
 export { createProgressBar, type ProgressBar } from "./progress-bar.ts";
 export { findRecipe, RECIPES } from "./recipes.ts";
 export { shareOf, type Share } from "./statistics.ts";

@@ -14,7 +14,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "../../core/index.ts";
 import type { TensorData } from "../../graph/index.ts";
-import { asFloat32, encodeSafetensors, SafetensorsFile, writeFileAtomically } from "../../nn/index.ts";
+import { asFloat32, encodeSafetensors, float32ToHalf, SafetensorsFile, writeFileAtomically } from "../../nn/index.ts";
 import { layerName, type DecoderConfig } from "../config.ts";
 import { JsonFields } from "../json-fields.ts";
 
@@ -271,8 +271,13 @@ export interface TrainedAdapter {
   readonly modules: ReadonlyMap<string, { readonly a: Float32Array; readonly b: Float32Array }>;
 }
 
-/** Writes an adapter in PEFT's layout, float32. @param base what it was trained on, for people */
-export async function writeAdapter(dir: string, adapter: TrainedAdapter, base: string): Promise<void> {
+/** Writes an adapter in PEFT's layout. @param base what it was trained on, for people @param storage of its numbers */
+export async function writeAdapter(
+  dir: string,
+  adapter: TrainedAdapter,
+  base: string,
+  storage: "float32" | "float16" = "float32",
+): Promise<void> {
   const { rank, alpha } = adapter;
   const tensors = new Map<string, TensorData>();
   const targets = new Set<string>();
@@ -280,7 +285,11 @@ export async function writeAdapter(dir: string, adapter: TrainedAdapter, base: s
     const module = name.replace(/\.weight$/u, "");
     targets.add(module.slice(module.lastIndexOf(".") + 1));
     const store = (side: string, data: Float32Array, dims: readonly number[]): unknown =>
-      tensors.set(`base_model.model.${module}.lora_${side}.weight`, { dtype: "float32", dims, data });
+      tensors.set(`base_model.model.${module}.lora_${side}.weight`, {
+        dtype: storage,
+        dims,
+        data: storage === "float16" ? float32ToHalf(data) : data,
+      });
     store("A", a, [rank, a.length / rank]);
     store("B", b, [b.length / rank, rank]);
   }

@@ -52,7 +52,7 @@ export async function createRouted(options: RoutedOptions, cleanups: Cleanup[]):
 async function createSessions(options: RoutedOptions, cleanups: Cleanup[]): Promise<RoutedSessions> {
   const { executor, routes, graph, topK } = options;
   const { config, threads, weightCacheDir } = executor;
-  const { routers, adapter, identity } = routes;
+  const { adapter, identity } = routes;
   const weights = adapter === null ? executor.weights : mergedWeights(executor.weights, adapter, identity);
   const open = async (model: Parameters<typeof createSession>[0]): Promise<Session> => {
     const session = await createSession(model, {
@@ -63,7 +63,8 @@ async function createSessions(options: RoutedOptions, cleanups: Cleanup[]): Prom
     return session;
   };
   const { layers } = config;
-  const leavable = (layer: number): boolean => (routers[layer] ?? null) !== null;
+  // Requests may list their layers: any but the first and the last can be missing.
+  const leavable = (layer: number): boolean => layer > 0 && layer < layers - 1;
   const whole: Session[] = [];
   const ends: (Session | null)[] = [];
   const starts: (Session | null)[] = [];

@@ -60,7 +60,8 @@ export class SequenceRoute {
   placeAt(start: number, pages: SequencePages): RowPlace | undefined {
     if (start < this.#promptTokens) return undefined;
     assert(this.#mask !== null, "the mask is decided before what follows the prompt");
-    return this.#leavesOut ? { mask: this.#mask, packed: pages.packed } : undefined;
+    // With every layer kept it is the model itself, but for who has listed its layers: that is by the routes' weights.
+    return this.#leavesOut || "keepLayers" in this.#request ? { mask: this.#mask, packed: pages.packed } : undefined;
   }
 
   /** After a step that has computed so many of its tokens: decides when that is the whole prompt. */

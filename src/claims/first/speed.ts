@@ -1,0 +1,190 @@
+/**
+ * Claim 25, time and memory: the same prompts to an engine of the model alone and to one that leaves layers out, in turn. Time
+ * per output token is taken from the whole request, prompt and routers included, so that nothing hides beside the decodes.
+ */
+import { KvPages, readRoutes, StepExecutor, type WeightSource } from "../../llm/index.ts";
+import { openCheckpoint, randomWeights } from "../../llm/index.ts";
+import type { Engine } from "../../runtime/index.ts";
+import type { ClaimContext, Measured } from "../framework.ts";
+import { compare, exact } from "../statistics.ts";
+import type { Subject } from "./subject.ts";
+
+interface Size {
+  /** Pairs of measurements. */
+  readonly pairs: number;
+  readonly tokens: number;
+  readonly prompts: readonly number[];
+}
+
+const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
+  full: { pairs: 31, tokens: 160, prompts: [1, 8] },
+  quick: { pairs: 9, tokens: 120, prompts: [1, 8] },
+  smoke: { pairs: 2, tokens: 12, prompts: [1, 2] },
+};
+const PROMPT_TOKENS = 24;
+const LEAST_GAIN = 1 / 0.82;
+const ROUTER_PROMPT = 128;
+
+/** Milliseconds a token of `together` requests, all in all. */
+async function perTokenMs(
+  engine: Engine,
+  { tokens }: Size,
+  together: number,
+  round: number,
+  kept: number | null,
+): Promise<number> {
+  const { vocabSize } = engine.info;
+  const layers = engine.config.layers;
+  const times = await Promise.all(
+    Array.from({ length: together }, async (_, i) => {
+      const promptTokens = Array.from(
+        { length: PROMPT_TOKENS },
+        (_each, at) => 280 + ((at * 37 + i * 11 + round * 101) % (vocabSize - 281)),
+      );
+      const compute = kept === null ? {} : { compute: kept / layers };
+      const stream = engine.submit({
+        promptTokens,
+        maxTokens: tokens,
+        ignoreEos: true,
+        sampling: { temperature: 0 },
+        ...compute,
+      });
+      for await (const event of stream) if (event.kind === "finish") return event.usage.slo.e2e_ms! / tokens;
+      return Number.NaN;
+    }),
+  );
+  return times.reduce((sum, ms) => sum + ms, 0) / times.length;
+}
+
+/** Time per output token, KV memory, and what routers cost a prompt. */
+export async function measureSpeed(context: ClaimContext, subject: Subject): Promise<Measured[]> {
+  const size = SIZES[context.mode];
+  const { kept, layers } = subject;
+  const lines: Measured[] = [];
+  await using plain = await subject.start(null);
+  await using routed = await subject.start(subject.routesOf("routes"));
+  for (const together of size.prompts) {
+    context.progress(`time per token, ${together} at once`);
+    const ours: number[] = [];
+    const full: number[] = [];
+    for (let pair = -1; pair < size.pairs; pair++) {
+      const a = await perTokenMs(plain, size, together, pair, null);
+      const b = await perTokenMs(routed, size, together, pair, kept);
+      if (pair < 0) continue; // the first pair warms up
+      full.push(a);
+      ours.push(b);
+    }
+    const skipped = (((layers - kept) / layers) * 100).toFixed(0);
+    lines.push(
+      compare(
+        {
+          metric: `time per output token, ${together} at once, ${skipped} % of layers left out`,
+          unit: "ms",
+          better: "lower",
+          kind: "live",
+          paper_says: "about 18 % lower at 25 %",
+          note: `whole request over its ${size.tokens} tokens, prompt of ${PROMPT_TOKENS} at full depth and routers included; full is an engine without routes`,
+        },
+        ours,
+        full,
+        LEAST_GAIN,
+      ),
+    );
+  }
+  lines.push(await kvLine(subject, plain, routed));
+  lines.push(await routerLine(context, subject));
+  return lines;
+}
+
+/** Pages that one long answer holds near its end. */
+async function kvLine({ kept, layers }: Subject, plain: Engine, routed: Engine): Promise<Measured> {
+  const length = Math.min(200, Math.floor(plain.info.contextTokens * 0.75));
+  const held = async (engine: Engine, compute: object): Promise<number> => {
+    const promptTokens = Array.from({ length: Math.floor(length / 2) }, (_, i) => 280 + (i % 200));
+    const maxTokens = Math.ceil(length / 2);
+    let seen = 0;
+    let pages = 0;
+    for await (const event of engine.submit({ promptTokens, maxTokens, ignoreEos: true, ...compute })) {
+      if (event.kind === "token" && ++seen === maxTokens - 2) pages = engine.stats().kv.pagesUsed;
+    }
+    return pages;
+  };
+  const full = await held(plain, {});
+  const ours = await held(routed, { compute: kept / layers });
+  return exact(
+    {
+      metric: "KV memory of an answer, of what the full model holds",
+      unit: "share",
+      better: "lower",
+      kind: "live",
+      note: `${ours} pages where the full model holds ${full}; ${kept} of ${layers} layers; a page is the least that is given back`,
+    },
+    ours / full,
+    (Math.ceil((full * kept) / layers) + 1) / full,
+    1,
+  );
+}
+
+/** A prompt's step with and without routers, in turn. */
+async function routerLine(context: ClaimContext, subject: Subject): Promise<Measured> {
+  context.progress("routers' share of a prompt");
+  const pairs = { full: 400, quick: 120, smoke: 3 }[context.mode];
+  const { model } = subject;
+  const checkpoint = "dir" in model ? await openCheckpoint(model.dir) : null;
+  const weights: WeightSource =
+    checkpoint === null
+      ? randomWeights((model as { random: Parameters<typeof randomWeights>[0] }).random, 1)
+      : checkpoint.weights;
+  const engineConfig = "dir" in model ? await configOf(subject) : model.random;
+  const open = async (routes: boolean): Promise<StepExecutor> =>
+    StepExecutor.create({
+      config: engineConfig,
+      weights,
+      weightsFormat: "f32",
+      threads: 1,
+      kv: { format: "f32", pages: 32, pageTokens: 16 },
+      attention: { ortRowThreshold: Infinity },
+      ...(routes ? { routes: await readRoutes(subject.routesOf("routes"), engineConfig) } : {}),
+    });
+  try {
+    await using bare = await open(false);
+    await using routed = await open(true);
+    const timeOf = async (executor: StepExecutor): Promise<number> => {
+      const sequence = new KvPages({ pages: 32, pageTokens: 16 }).open();
+      const tokens = Array.from({ length: ROUTER_PROMPT }, (_, i) => 280 + (i % 200));
+      sequence.reserve(tokens.length);
+      const startMs = context.clock.nowMs();
+      await executor.step([{ tokens, startPosition: 0, pages: sequence.pages, wantLogits: "last" }]);
+      return context.clock.nowMs() - startMs;
+    };
+    const ours: number[] = [];
+    const without: number[] = [];
+    for (let pair = -3; pair < pairs; pair++) {
+      const swapped = pair % 2 === 0;
+      const firstMs = await timeOf(swapped ? routed : bare);
+      const secondMs = await timeOf(swapped ? bare : routed);
+      if (pair < 0) continue;
+      ours.push(swapped ? firstMs : secondMs);
+      without.push(swapped ? secondMs : firstMs);
+    }
+    return compare(
+      {
+        metric: `a prompt of ${ROUTER_PROMPT} tokens with routers`,
+        unit: "ms",
+        better: "lower",
+        kind: "live",
+        note: "one step of the executor, routers reading every token before each layer that may be left out; target: at most 1 % slower",
+      },
+      ours,
+      without,
+      0.99,
+    );
+  } finally {
+    await checkpoint?.close();
+  }
+}
+
+async function configOf(subject: Subject): Promise<Engine["config"]> {
+  await using engine = await subject.start(null);
+  return engine.config;
+}

@@ -1,0 +1,191 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { randomAdapter } from "../../../test/support/adapters.ts";
+import { createRandom } from "../../core/index.ts";
+import { createSession, type TensorData } from "../../graph/index.ts";
+import {
+  keptLayers,
+  KvPages,
+  loraNames,
+  maskOf,
+  parameterSpecs,
+  randomWeights,
+  readRoutes,
+  routeForwardGraph,
+  StepExecutor,
+  type DecoderConfig,
+} from "../../llm/index.ts";
+import { liveClock } from "../../runtime/index.ts";
+import type { Example, ExampleSource } from "../examples.ts";
+import { gateFeeds, promptTokens, routeBatch } from "./batches.ts";
+import { fitRoutes } from "./fit-routes.ts";
+import { bestMask, influence, randomMask, unifiedMask } from "./masks.ts";
+import { routesPlan, sharpnessOf } from "./plan.ts";
+
+const CONFIG: DecoderConfig = {
+  vocabSize: 64,
+  hidden: 32,
+  layers: 5,
+  heads: 2,
+  kvHeads: 1,
+  headDim: 16,
+  ffn: 48,
+  ropeTheta: 10_000,
+  normEps: 1e-5,
+  tiedEmbeddings: true,
+  maxPositions: 64,
+};
+const WEIGHTS = randomWeights(CONFIG, 3);
+
+/** Answers that repeat the prompt. */
+function exampleOf(random: ReturnType<typeof createRandom>): Example {
+  const prompt = Array.from({ length: random.int(3, 6) }, () => random.int(1, 60));
+  const tokens = [...prompt, 61, ...prompt, 62];
+  return { tokens, lossMask: Uint8Array.from(tokens, (_, i) => (i > prompt.length ? 1 : 0)) };
+}
+
+const SOURCE: ExampleSource = {
+  identity: "repetitions",
+  draw: exampleOf,
+  heldOut: (count) => Array.from({ length: count }, (_, i) => exampleOf(createRandom(i, "held-out"))),
+};
+
+describe("batches", () => {
+  it("tell prompts from answers, and ask for what follows the first token of an answer", () => {
+    const example: Example = { tokens: [5, 6, 7, 8, 9, 62], lossMask: [0, 0, 0, 1, 1, 1] };
+    expect(promptTokens(example)).toBe(3);
+    const { rows, goals } = routeBatch({ batch: 2, length: 8 }, [example]);
+    expect([...(rows["answers"]!.data as Float32Array)].slice(0, 8)).toEqual([0, 0, 0, 1, 1, 1, 0, 0]);
+    expect([...(rows["shares"]!.data as Float32Array)].slice(0, 4)).toEqual([1 / 3, 1 / 3, 1 / 3, 0].map(Math.fround));
+    expect([...(goals["targets"]!.data as BigInt64Array)].slice(0, 6).map(Number)).toEqual([
+      -100, -100, -100, 9, 62, -100,
+    ]);
+    expect([...(goals["counts"]!.data as Float32Array)].slice(0, 6)).toEqual([0, 0, 0, 0.5, 0.5, 0]);
+  });
+});
+
+describe("masks", () => {
+  it("keep as many layers as they should", () => {
+    expect([...unifiedMask(12, 6)]).toEqual([1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1]);
+    for (let kept = 2; kept <= 12; kept++) {
+      const mask = unifiedMask(12, kept);
+      expect([keptLayers(mask), mask[0], mask[11]]).toEqual([kept, 1, 1]);
+    }
+    const always = { first: 2, last: 1 };
+    expect([...bestMask(CONFIG, always, 4, [0, 0, 1, 2, 0])]).toEqual([1, 1, 0, 1, 1]);
+    const random = createRandom(1, "masks");
+    const drawn = new Set(Array.from({ length: 30 }, () => randomMask(CONFIG, always, 4, random).join()));
+    expect(drawn.size).toBe(2);
+    expect(influence(Float32Array.of(1, 0), Float32Array.of(2, 0))).toBeCloseTo(0, 6);
+    expect(influence(Float32Array.of(1, 0), Float32Array.of(0, 2))).toBeCloseTo(1, 6);
+  });
+});
+
+describe("what is trained is what the engine computes", () => {
+  it("answers by given layers and low-rank weights", async () => {
+    const adapter = randomAdapter(CONFIG, 2, 3);
+    const mask = maskOf(CONFIG.layers, [0, 1, 3, 4]);
+    const example = exampleOf(createRandom(4, "one"));
+    const shape = { batch: 1, length: example.tokens.length };
+    const tensor = (data: Float32Array, dims: readonly number[]): TensorData => ({ dtype: "float32", dims, data });
+    const weights = Object.fromEntries(
+      parameterSpecs(CONFIG).map(({ name, dims }) => [name, tensor(WEIGHTS.get(name, dims), dims)]),
+    );
+    const low = Object.fromEntries(
+      [...adapter.modules].flatMap(([name, { a, b }]) => {
+        const names = loraNames(name);
+        return [
+          [names.a, tensor(a, [3, a.length / 3])],
+          [names.b, tensor(b, [b.length / 3, 3])],
+        ];
+      }),
+    );
+    await using session = await createSession(routeForwardGraph(CONFIG, shape, { rank: 3, alpha: 3 }), { threads: 1 });
+    const { rows } = routeBatch(shape, [example]);
+    const feeds = { ...weights, ...low, ...rows, ...gateFeeds(shape, CONFIG.layers, [mask]) };
+    const { logits } = await session.run(feeds, ["logits"]);
+    const routers = Array.from({ length: CONFIG.layers }, (_, layer) =>
+      layer === 2 || layer === 3 ? { weight: new Float32Array(CONFIG.hidden), bias: 0 } : null,
+    );
+    await using executor = await StepExecutor.create({
+      config: CONFIG,
+      weights: WEIGHTS,
+      weightsFormat: "f32",
+      threads: 1,
+      kv: { format: "f32", pages: 16, pageTokens: 8 },
+      routes: { routers, adapter, identity: "x" },
+    });
+    const sequence = new KvPages({ pages: 16, pageTokens: 8 }).open();
+    sequence.reserve(example.tokens.length);
+    const prompt = promptTokens(example);
+    const { pages } = sequence;
+    const common = { pages, wantLogits: "all", scores: { row: true } } as const;
+    const [first] = (await executor.step([{ ...common, tokens: example.tokens.slice(0, prompt), startPosition: 0 }]))
+      .scores;
+    const rest = { ...common, tokens: example.tokens.slice(prompt), startPosition: prompt };
+    const [second] = (await executor.step([{ ...rest, route: { mask, packed: false } }])).scores;
+    const served = [...first!, ...second!].flatMap((row) => (row.kind === "row" ? [...row.logits] : []));
+    const trained = logits!.data as Float32Array;
+    expect(Math.max(...served.map((x, i) => Math.abs(x - trained[i]!)))).toBeLessThan(1e-4);
+  });
+});
+
+describe("a run", () => {
+  let dir = "";
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), "fit-routes-"));
+  });
+  afterAll(() => rm(dir, { recursive: true }));
+
+  const plan = routesPlan({ compute: 0.8, batch: 4, length: 32, routerSteps: 6, adapterSteps: 4, rank: 2 });
+  const model = { name: "tiny", config: CONFIG, weights: WEIGHTS, endTokens: [62] };
+  const options = { clock: liveClock, threads: 1, heldOut: 8 };
+
+  it("that is stopped and goes on ends with the same routes; baselines lie beside them", async () => {
+    const whole = await fitRoutes(model, SOURCE, plan, { ...options, outDir: join(dir, "whole"), baselines: true });
+    expect(whole.finished).toBe(true);
+    expect(whole.scores!.arms.map(({ name }) => name)).toEqual([
+      "full",
+      "routers alone",
+      "routers alone, soft",
+      "routes",
+      "routes, auto",
+      "lora-only",
+      "unified",
+      "random",
+      "shortgpt",
+    ]);
+    const stop = new AbortController();
+    const stopped = await fitRoutes(model, SOURCE, plan, {
+      ...options,
+      outDir: join(dir, "parts"),
+      signal: stop.signal,
+      progress: (stage, { step }) => void (stage === "routers" && step === 3 && stop.abort()),
+    });
+    expect(stopped.finished).toBe(false);
+    await fitRoutes(model, SOURCE, plan, { ...options, outDir: join(dir, "parts") });
+    const [a, b] = [await readRoutes(join(dir, "whole"), CONFIG), await readRoutes(join(dir, "parts"), CONFIG)];
+    expect(b.routers).toEqual(a.routers);
+    expect(b.adapter).toEqual(a.adapter);
+    expect(a.routers.map((router) => router !== null)).toEqual([false, false, true, true, false]);
+    expect((await readRoutes(join(dir, "whole", "baselines", "unified"), CONFIG)).adapter).not.toEqual(a.adapter);
+  }, 60_000);
+
+  it("checkpoints of another plan are refused", async () => {
+    const outDir = join(dir, "other");
+    const stop = new AbortController();
+    await fitRoutes(model, SOURCE, plan, { ...options, outDir, signal: stop.signal, progress: () => stop.abort() });
+    await expect(fitRoutes(model, SOURCE, { ...plan, seed: 2 }, { ...options, outDir })).rejects.toMatchObject({
+      code: "invalid_file",
+    });
+  });
+
+  it("gates sharpen, and plans have limits", () => {
+    expect(sharpnessOf(plan, 0)).toBeCloseTo(1, 6);
+    expect(sharpnessOf(plan, 5)).toBeCloseTo(10, 6);
+    expect(() => routesPlan({ compute: 1 })).toThrow(/compute/u);
+    expect(() => routesPlan({ rank: 0 })).toThrow(/rank/u);
+  });
+});
