@@ -47,9 +47,19 @@ export class TestProcess {
     });
   }
 
-  /** Runs `punctual` with these arguments. @param environment added to a plain shell's */
-  static start(name: string, args: readonly string[], environment: Record<string, string> = {}): TestProcess {
-    const child = spawn(process.execPath, [MAIN, ...args], {
+  /**
+   * Runs `punctual` with these arguments.
+   * @param environment added to a plain shell's
+   * @param under a command that ends by executing what follows it, so that the pid is that of `punctual`
+   */
+  static start(
+    name: string,
+    args: readonly string[],
+    environment: Record<string, string> = {},
+    under: readonly string[] = [],
+  ): TestProcess {
+    const [command, ...rest] = [...under, process.execPath, MAIN, ...args];
+    const child = spawn(command!, rest, {
       cwd: root,
       env: plainEnvironment(environment),
       stdio: ["ignore", "pipe", "pipe"],

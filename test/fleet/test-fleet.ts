@@ -8,7 +8,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { TestNatsServer } from "../../src/cluster/bus/nats-server.conformance.ts";
+import { TestNatsServer, type NatsServerOptions } from "../../src/cluster/bus/nats-server.conformance.ts";
 import {
   fleetAnswerSchema,
   type FleetDrainAnswer,
@@ -50,6 +50,8 @@ export interface WorkerOptions {
   readonly kvPages?: number;
   /** More of its arguments. */
   readonly more?: readonly string[];
+  /** A command that it is run under, see `TestProcess.start`. */
+  readonly under?: readonly string[];
 }
 
 /** See the head of this file. */
@@ -75,12 +77,15 @@ export class TestFleet implements AsyncDisposable {
     this.router = this.#startRouter("0");
   }
 
-  /** Starts the bus, the router and these workers, and waits until the router knows all of them. */
+  /**
+   * Starts the bus, the router and these workers, and waits until the router knows all of them.
+   */
   static async start(
     workers: Readonly<Record<string, WorkerOptions>>,
     routerFlags: readonly string[] = [],
+    natsOptions: NatsServerOptions = {},
   ): Promise<TestFleet> {
-    const nats = await TestNatsServer.start();
+    const nats = await TestNatsServer.start(natsOptions);
     const routerBus = await FaultProxy.start(nats.port, () => natsSplitter());
     const fleet = new TestFleet(mkdtempSync(join(tmpdir(), "punctual-fleet-")), nats, routerBus, routerFlags);
     try {
@@ -95,7 +100,10 @@ export class TestFleet implements AsyncDisposable {
   }
 
   /** Starts a worker, and waits until it says that it serves. */
-  async startWorker(id: string, { role = "any", kvPages = 512, more = [] }: WorkerOptions = {}): Promise<TestWorker> {
+  async startWorker(
+    id: string,
+    { role = "any", kvPages = 512, more = [], under = [] }: WorkerOptions = {},
+  ): Promise<TestWorker> {
     const bus = await FaultProxy.start(this.nats.port, () => natsSplitter());
     const kvPort = await freePort();
     const kv = await FaultProxy.start(kvPort, () =>
@@ -111,7 +119,7 @@ export class TestFleet implements AsyncDisposable {
       "kv-pages": kvPages,
       threads: 1,
     };
-    const process = TestProcess.start(id, ["worker", ...argumentsOf(flags), ...more]);
+    const process = TestProcess.start(id, ["worker", ...argumentsOf(flags), ...more], {}, under);
     const worker = { id, process, bus, kv };
     this.workers.set(id, worker);
     await process.printed(/serves/);

@@ -1,6 +1,7 @@
 /** What each way of routing has done at this router: requests, times to the first token, hits of caches. Bounded. */
 import { quantile } from "../../core/index.ts";
 import type { FleetRouterView } from "../../protocol/index.ts";
+import { ROUTER_NAMES } from "../routing/router.ts";
 
 /** Of the latest so many requests percentiles are told. */
 const KEPT = 512;
@@ -33,10 +34,11 @@ export class RouterStats {
     entry.next = (entry.next + 1) % KEPT;
   }
 
-  /** @param active the one that decides now */
+  /** All there are, also those that have placed nothing yet. @param active the one that decides now; it comes first */
   views(active: string): FleetRouterView[] {
-    this.#of(active);
-    return Array.from(this.#entries, ([name, { requests, promptTokens, cachedTokens, ttftMs }]) => ({
+    const names = [active, ...ROUTER_NAMES.filter((name) => name !== active)];
+    const entries = names.map((name) => [name, this.#of(name)] as const);
+    return entries.map(([name, { requests, promptTokens, cachedTokens, ttftMs }]) => ({
       name,
       isActive: name === active,
       requests,

@@ -1,0 +1,105 @@
+/**
+ * Processes that die in the middle: source, target, router and broker, by kill -9, at every stage of a migration, the stage's
+ * message lost or just sent. What a client streams stays whole, what was accepted is answered, and no page stays in use.
+ *
+ * By default a few of all cases run; `FLEET_FAULTS=all` runs every one. It is read from the environment because a test file
+ * has no other argument.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { askWhole, faultsOf } from "./answers.ts";
+import { question, rightAnswers } from "./right-answer.ts";
+import { atStage, STAGES, type Stage, type Way } from "./stages.ts";
+import { TestFleet } from "./test-fleet.ts";
+
+const VICTIMS = ["source", "target", "router", "broker"] as const;
+type Victim = (typeof VICTIMS)[number];
+
+interface Case {
+  readonly victim: Victim;
+  readonly stage: Stage;
+  /** Whether the message of the stage still arrives. */
+  readonly message: "sent" | "lost";
+}
+
+const ALL = VICTIMS.flatMap((victim) =>
+  STAGES.flatMap((stage) => (["sent", "lost"] as const).map((message): Case => ({ victim, stage, message }))),
+);
+const QUICK = new Set([
+  "source pages sent",
+  "source commit lost",
+  "target adopted lost",
+  "router commit sent",
+  "broker reserved lost",
+]);
+const nameOf = ({ victim, stage, message }: Case): string => `${victim} ${stage} ${message}`;
+const CASES = process.env["FLEET_FAULTS"] === "all" ? ALL : ALL.filter((one) => QUICK.has(nameOf(one)));
+
+const SEED = 11;
+let fleet: TestFleet;
+let right: string;
+
+beforeAll(async () => {
+  fleet = await TestFleet.start({ one: {}, two: {} });
+  [right] = (await rightAnswers(fleet.modelDir, [question("right", SEED)])) as [string];
+});
+afterAll(() => fleet?.[Symbol.asyncDispose]());
+afterEach(({ task }) => {
+  if (task.result?.state === "fail") console.error(fleet.report());
+});
+
+/** Ends a victim without a word. */
+function kill(victim: Victim, { source, target }: Way): void {
+  if (victim === "router") fleet.router.kill();
+  else if (victim === "broker") void fleet.nats.kill();
+  else fleet.worker(victim === "source" ? source : target).process.kill();
+}
+
+/** Starts it again, as whoever watches over processes would. */
+async function revive(victim: Victim, { source, target }: Way): Promise<void> {
+  if (victim === "router") await fleet.restartRouter();
+  else if (victim === "broker") await fleet.nats.restart();
+  else await fleet.replaceWorker(victim === "source" ? source : target);
+}
+
+describe("killed in the middle of a migration", () => {
+  test.each(CASES.map((one) => [nameOf(one), one] as const))("%s", async (name, { victim, stage, message }) => {
+    const { answer, end, at } = await fleet.streaming(question(`kill ${name}`.replaceAll(" ", "-"), SEED));
+    const way = { source: at, target: fleet.other(at) };
+    const struck = atStage(fleet, way, stage, message === "lost" ? "drop" : "pass", () => kill(victim, way));
+    expect(await fleet.move(answer.id, way.target)).not.toBeNull();
+    await struck;
+    await sleep(200);
+    if (victim === "broker" || victim === "router") await revive(victim, way);
+    await end;
+    // Whoever loses the router loses the connection with it; nothing else is worth an error while one worker lives.
+    expect(faultsOf(answer, right, victim === "router")).toEqual([]);
+    if (victim === "source" || victim === "target") await revive(victim, way);
+    await fleet.whole();
+    await fleet.quiesced();
+  });
+});
+
+describe("what was accepted and is not streamed", () => {
+  test("is answered though its worker and its router die", async () => {
+    const asked = Array.from({ length: 6 }, (_, i) => question(`whole-${i}`, 20 + i, 1500));
+    const texts = await rightAnswers(fleet.modelDir, asked);
+    const persistent = async (one: (typeof asked)[number]): Promise<string> => {
+      for (;;) {
+        const answer = await askWhole(fleet.url, one);
+        if (answer?.status === 200) return answer.text;
+        if (answer !== null && answer.status !== 503 && answer.status !== 429) return JSON.stringify(answer);
+        await sleep(200);
+      }
+    };
+    const answers = asked.map(persistent);
+    await fleet.until(({ instances }) => instances.some(({ running }) => running > 0));
+    const [dying] = fleet.workers.keys();
+    fleet.worker(dying!).process.kill();
+    await fleet.restartRouter();
+    await fleet.replaceWorker(dying!);
+    expect(await Promise.all(answers)).toEqual(texts);
+    await fleet.whole();
+    await fleet.quiesced();
+  });
+});
