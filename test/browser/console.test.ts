@@ -147,42 +147,6 @@ describe("chat", () => {
   });
 });
 
-test("drafts are seen in the timeline, taken and in vain, and among a step's tokens", async () => {
-  const speculate = ["--speculate", "draft:punctual-small", "--speculative-tokens", "4"];
-  const own = await startServer("node", [MAIN, "serve", "punctual-base", ...speculate], root);
-  const visitor = await startBrowser(() => new URL(own.url).origin);
-  try {
-    const visit = await visitor.open(`${own.url}/#/chat`);
-    visit.setDefaultTimeout(PATIENCE_MS);
-    const timeline = visit.locator("article.answer figure.timeline").last();
-    // How many are drafted follows from what steps cost here and now: on a busy machine it may take an answer or two.
-    for (let tries = 0; tries < 8; tries++) {
-      const message = visit.getByLabel("Message", { exact: true });
-      await message.fill(`What is ${12 + tries} + 7 * 3?`);
-      await message.press("Enter");
-      await expect
-        .poll(() => visit.locator("article.answer").last().getAttribute("aria-busy"), { timeout: PATIENCE_MS })
-        .toBe("false");
-      await timeline.waitFor();
-      if ((await timeline.getByText(/drafted and taken/u).count()) > 0) break;
-    }
-    await timeline.getByText(/\d+ drafted and taken/u).waitFor();
-    expect(await timeline.locator(".tl-accepted").count()).toBe(1);
-    expect(await timeline.getByRole("img").getAttribute("aria-label")).toMatch(
-      /\d+ drafted tokens taken, \d+ in vain/u,
-    );
-    await visit.reload(); // kept with the conversation
-    await visit
-      .getByText(/\d+ drafted and taken/u)
-      .last()
-      .waitFor();
-    expect(visitor.faults).toEqual([]);
-  } finally {
-    await visitor.stop();
-    await own.stop();
-  }
-});
-
 describe("deadlines", () => {
   test("show one that is met and one that is missed, each with its trace", async () => {
     await freshChat();
@@ -279,6 +243,17 @@ test("a fleet is planned", async () => {
   await expect.poll(() => page.getByText(/The cheapest that attains|Nothing attains this/u).count()).toBeGreaterThan(0);
 });
 
+test("a server that is alone tells how to have a fleet", async () => {
+  await go("fleet", "Fleet");
+  await page.getByRole("heading", { name: "This server is alone" }).waitFor();
+  await page.getByRole("button", { name: "Copy" }).click();
+  await page.getByText("Copied.").waitFor();
+  const commands = (await page.evaluate(() => navigator.clipboard.readText()))
+    .split("\n")
+    .filter((line) => line !== "");
+  expect(commands.filter((line) => !line.startsWith("#"))).toHaveLength(10);
+});
+
 test("papers are searched, and a row opens its claim", async () => {
   await go("papers", "Papers");
   const table = page.getByRole("table", { name: "Papers" });
@@ -328,6 +303,7 @@ test("pages can be had by keyboard alone", async () => {
   await page.keyboard.press("Escape");
   for (const [key, heading] of [
     ["d", "Deadlines"],
+    ["f", "Fleet"],
     ["p", "Plan"],
     ["m", "Models"],
     ["r", "Papers"],
