@@ -5,7 +5,9 @@
 import { speedBench } from "./11-speed-bench.ts";
 import { llumnix } from "./29-llumnix.ts";
 import { cacheGen } from "./32-cachegen.ts";
+import { liveMigration } from "./29-live.ts";
 import { distServe } from "./13-distserve.ts";
+import { processes } from "./13-processes.ts";
 import { jitServe } from "./16-jitserve.ts";
 import { first } from "./25-first.ts";
 import { fastgen } from "./26-fastgen.ts";
@@ -48,10 +50,12 @@ export { exitStatus, runClaim, selectClaims, type RunOptions } from "./run.ts";
 export const CLAIMS: readonly Claim[] = [
   speedBench,
   distServe,
+  processes,
   jitServe,
   first,
   fastgen,
   llumnix,
+  liveMigration,
   cacheGen,
   geb,
   semiPd,

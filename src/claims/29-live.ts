@@ -1,0 +1,63 @@
+/**
+ * Claim `29-live`: live migration as it is, not simulated (claim 29 is): real engines, pages copied over TCP while the
+ * sequence decodes, as in Llumnix (OSDI'24), against computing again and against a blocking copy; and routers side by side.
+ */
+import type { DecoderConfig } from "../llm/index.ts";
+import type { Claim, ClaimContext, Measured } from "./framework.ts";
+import { gapLines, type GapSize } from "./live-migration/gap.ts";
+import { routerLines, type RoutersSize } from "./live-migration/routers.ts";
+
+interface Size {
+  readonly gap: GapSize;
+  readonly routers: RoutersSize;
+}
+
+const decoder = (hidden: number, layers: number): DecoderConfig => ({
+  vocabSize: 2048,
+  hidden,
+  layers,
+  heads: hidden / 32,
+  kvHeads: 2,
+  headDim: 32,
+  ffn: 3 * hidden,
+  ropeTheta: 10_000,
+  normEps: 1e-5,
+  tiedEmbeddings: true,
+  maxPositions: 16_384,
+});
+
+const SMOKE = { model: decoder(64, 2), modelName: "64x2" };
+const MODEL = { model: decoder(256, 4), modelName: "256x4" };
+
+const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
+  smoke: {
+    gap: { ...SMOKE, lengths: [64, 128], rounds: 1 },
+    routers: { ...SMOKE, instances: 2, rounds: 1, requests: 4, ratePerSecond: 200 },
+  },
+  quick: {
+    gap: { ...MODEL, lengths: [256, 1024, 3072], rounds: 3 },
+    routers: { ...MODEL, instances: 3, rounds: 1, requests: 24, ratePerSecond: 16 },
+  },
+  full: {
+    gap: { ...MODEL, lengths: [256, 1024, 4096, 8192], rounds: 15 },
+    routers: { ...MODEL, instances: 3, rounds: 6, requests: 80, ratePerSecond: 16 },
+  },
+};
+
+async function measure(context: ClaimContext): Promise<readonly Measured[]> {
+  const size = SIZES[context.mode];
+  return [...(await gapLines(size.gap, context)), ...(await routerLines(size.routers, context))];
+}
+
+export const liveMigration: Claim = {
+  id: "29-live",
+  name: "live migration",
+  headline:
+    "A request that moves to another engine while it is answered stands still for two decode steps at most, however long it is.",
+  baseline:
+    "the same move by computing the sequence again at the target, and by a blocking copy; round-robin for the routers",
+  source: "Llumnix, OSDI'24: staged copies of pages while the source decodes, a handshake before the last one",
+  targets:
+    "the longest time between two tokens at a move at most 2 decode steps, and at the longest sequence at most 1.5 times that at the shortest; no answer changed by a move; routers published without a target",
+  measure,
+};

@@ -1,0 +1,177 @@
+/**
+ * Claim 29-live: what a reader notices of a migration. A sequence of some length decodes alone and is moved to another engine
+ * in the middle, live, by a blocking copy, or by computing it again there; the ways take turns. The gap is the time between
+ * the last token of the one and the first of the other, as its reader sees them, in mean decode steps of the same answer before. Tokens are
+ * compared with those of an engine that nobody disturbs.
+ */
+import { assert, createRandom, fail, median } from "../../core/index.ts";
+import { measureGap, type MigrationMode, type MoveReport } from "../../cluster/index.ts";
+import type { DecoderConfig } from "../../llm/index.ts";
+import type { Engine, GenerateEvent, GenerateRequest } from "../../runtime/index.ts";
+import type { ClaimContext, Measured } from "../framework.ts";
+import { absolute, compare, exact } from "../statistics.ts";
+import { startLiveFleet, type LiveFleet } from "./live-fleet.ts";
+
+/** How much is measured. */
+export interface GapSize {
+  readonly model: DecoderConfig;
+  readonly modelName: string;
+  /** Tokens before the move, ascending. */
+  readonly lengths: readonly number[];
+  readonly rounds: number;
+}
+
+const MODES = ["live", "blocking", "recompute"] as const satisfies readonly MigrationMode[];
+type Mode = (typeof MODES)[number];
+
+const FIRST_ID = 32;
+/** Tokens that are awaited before the move: their pace is the step. */
+const BEFORE = 32;
+/** And after it. */
+const AFTER = 160;
+const GAP_STEPS = 2;
+/** How much longer the gap of the longest sequence may be than that of the shortest. */
+const FLAT = 1.5;
+
+interface Moved {
+  readonly mode: Mode;
+  readonly length: number;
+  readonly gapMs: number;
+  readonly gapSteps: number;
+  readonly isRight: boolean;
+}
+
+function drawRequest(length: number, vocabSize: number, seed: string): GenerateRequest {
+  const random = createRandom(seed, "prompt");
+  return {
+    promptTokens: Array.from({ length: length - BEFORE }, () => random.int(FIRST_ID, vocabSize - 1)),
+    maxTokens: BEFORE + AFTER,
+    ignoreEos: true,
+    sampling: { temperature: 1, seed: random.uint32() },
+  };
+}
+
+async function tokensOf(engine: Engine, request: GenerateRequest): Promise<readonly number[]> {
+  const tokens: number[] = [];
+  for await (const event of engine.submit(request)) if (event.kind === "token") tokens.push(event.id);
+  return tokens;
+}
+
+interface MovedOnce {
+  readonly gapMs: number;
+  readonly gapSteps: number;
+  readonly tokens: readonly number[];
+}
+
+/** @throws PunctualError engine_failed when the sequence stayed where it was. */
+async function moveOnce(
+  live: LiveFleet,
+  request: GenerateRequest,
+  mode: Mode,
+  { clock }: ClaimContext,
+): Promise<MovedOnce> {
+  const tokens: number[] = [];
+  const times: number[] = [];
+  async function* noted(): AsyncGenerator<GenerateEvent, void> {
+    for await (const event of live.engine.submit(request)) {
+      if (event.kind === "token") {
+        tokens.push(event.id);
+        times.push(clock.nowMs());
+      }
+      yield event;
+    }
+  }
+  const { report, gapMs } = await measureGap({
+    stream: noted(),
+    afterTokens: BEFORE,
+    move: () => moveTheOnly(live, mode),
+  });
+  if (gapMs === null) fail("engine_failed", `it stayed (${mode}): ${report.stayReason ?? "the answer had ended"}`);
+  // The first steps after the prompt are not at their pace yet. Tokens may come several at a time: a mean, not a median.
+  const [from, to] = [BEFORE / 4, BEFORE - 1];
+  const stepMs = (times[to]! - times[from]!) / (to - from);
+  assert(stepMs > 0, "steps take time");
+  return { gapMs, gapSteps: gapMs / stepMs, tokens };
+}
+
+async function moveTheOnly({ instances }: LiveFleet, mode: Mode): Promise<MoveReport> {
+  const from = instances.find(({ host }) => host.port.requests().length > 0);
+  const to = instances.find((one) => one !== from);
+  const [request] = from?.host.port.requests() ?? [];
+  if (from === undefined || to === undefined || request === undefined) return fail("engine_failed", "nothing runs");
+  const { done } = await from.migration.move(request.requestId, to.host.id, { mode });
+  return done;
+}
+
+async function measureMoves(size: GapSize, context: ClaimContext): Promise<readonly Moved[]> {
+  const longest = size.lengths.at(-1)!;
+  const pageTokens = 16;
+  await using live = await startLiveFleet(2, {
+    model: { random: size.model, seed: context.seed },
+    name: size.modelName,
+    threads: 1,
+    pageTokens,
+    prefixCache: false, // a second copy of the same prompt would make computing again free
+    exact: true,
+    kvPages: 2 * Math.ceil((longest + BEFORE + AFTER) / pageTokens),
+  });
+  const moved: Moved[] = [];
+  for (let round = -1; round < size.rounds; round++) {
+    for (const length of round < 0 ? size.lengths.slice(0, 1) : size.lengths) {
+      context.progress(`29-live: ${length} tokens, round ${round + 1} of ${size.rounds}`);
+      const request = drawRequest(length, size.model.vocabSize, `${context.seed} ${round} ${length}`);
+      const right = await tokensOf(live.instances[0]!.engine, request);
+      for (let turn = 0; turn < MODES.length; turn++) {
+        const mode = MODES[(turn + Math.max(0, round)) % MODES.length]!;
+        const { tokens, ...one } = await moveOnce(live, request, mode, context);
+        // The first round warms up.
+        if (round >= 0) moved.push({ ...one, mode, length, isRight: tokens.join() === right.join() });
+      }
+    }
+  }
+  return moved;
+}
+
+/** The lines. */
+export async function gapLines(size: GapSize, context: ClaimContext): Promise<readonly Measured[]> {
+  const moved = await measureMoves(size, context);
+  const of = (mode: Mode, length: number): readonly Moved[] =>
+    moved.filter((one) => one.mode === mode && one.length === length);
+  const gaps = (mode: Mode, length: number): number[] => of(mode, length).map(({ gapMs }) => gapMs);
+  const [shortest, longest] = [size.lengths[0]!, size.lengths.at(-1)!];
+  const curve = size.lengths.map((length) => ({
+    tokens: length,
+    ...Object.fromEntries(MODES.map((mode) => [`${mode}_ms`, round(median(gaps(mode, length)))])),
+    live_steps: round(median(of("live", length).map(({ gapSteps }) => gapSteps))),
+  }));
+  const note = `${size.modelName}, a sequence alone, ${size.lengths.join(", ")} tokens; two engines of one thread, pages over TCP`;
+  const text = { unit: "ms", better: "lower", kind: "live", note } as const;
+  const live = moved.filter(({ mode }) => mode === "live").map(({ gapSteps }) => gapSteps);
+  const growth = gaps("live", longest).map((ms, i) => ms / gaps("live", shortest)[i]!);
+  return [
+    absolute({ ...text, metric: "gap at a live migration", unit: "decode steps", curve }, live, GAP_STEPS),
+    absolute({ ...text, metric: `gap at ${longest} tokens against ${shortest}, live`, unit: "times" }, growth, FLAT),
+    compare(
+      { ...text, metric: `gap at ${longest} tokens, against computing again` },
+      gaps("live", longest),
+      gaps("recompute", longest),
+      null,
+    ),
+    compare(
+      { ...text, metric: `gap at ${longest} tokens, against a blocking copy` },
+      gaps("live", longest),
+      gaps("blocking", longest),
+      null,
+    ),
+    exact(
+      { ...text, metric: "answers that a move has changed", unit: "answers" },
+      moved.filter(({ isRight }) => !isRight).length,
+      0,
+      moved.length,
+    ),
+  ];
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
