@@ -5,6 +5,7 @@ import { fleetMoveViewSchema, type FleetMoveView } from "../../protocol/index.ts
 import type { Engine, GenerateEvent } from "../../runtime/index.ts";
 import { until } from "../bus/bus.conformance.ts";
 import { MemoryBroker, type MemoryBus } from "../bus/memory.ts";
+import type { Bus } from "../bus/types.ts";
 import { Fleet } from "../fleet/fleet.ts";
 import { TestReader } from "../host/reader.conformance.ts";
 import { decodeMessage } from "../wire.ts";
@@ -180,17 +181,55 @@ describe("behind a router", () => {
   );
 });
 
+describe("a word that is lost", () => {
+  test("back at its first instance before that one knows that it has left: it goes on there", async () => {
+    for (const { host } of sides) await host.stop({ graceMs: 0 });
+    let silent = true;
+    const deaf = (bus: Bus): Bus =>
+      new Proxy(bus, {
+        get: (target, key) => {
+          if (key !== "publish") {
+            const value: unknown = Reflect.get(target, key);
+            return typeof value === "function" ? (value as () => unknown).bind(target) : value;
+          }
+          return (subject: string, data: Uint8Array) => {
+            const isWord = subject.endsWith(".control") && Buffer.from(data).includes('"kind":"adopted"');
+            if (!silent || !isWord) target.publish(subject, data);
+          };
+        },
+      });
+    sides = [await startSide(engines[0]!, broker), await startSide(engines[1]!, broker, {}, deaf)];
+    await acquainted(sides);
+    const wanted = request(15, { maxTokens: 900 });
+    const expected = await direct(first().engine, wanted);
+    const reader = new TestReader(mine, names, "returns");
+    await reader.submit(names.submit(first().id), wanted);
+    await until(() => reader.tokens.length > 10);
+    const there = await first().migration.move("returns", second().id);
+    await until(() => second().host.port.request("returns") !== null);
+    const back = await second().migration.move("returns", first().id);
+    expect(await back.done).toMatchObject({ outcome: "moved" });
+    expect(await there.done).toMatchObject({ outcome: "moved" });
+    silent = false;
+    await reader.end();
+    expect(reader.tokens).toEqual(expected.tokens);
+    expect([reader.epoch, reader.owner]).toEqual([2, first().id]);
+    reader.close();
+    await quiet(sides);
+  });
+});
+
 describe("a soak", () => {
   test(
     `${moves} moves over a bus that loses, repeats and delays: no wrong token`,
     async () => {
       for (const { host } of sides) await host.stop({ graceMs: 0 });
       const random = createRandom("soak", "bus");
-      const wrap = (bus: MemoryBus): MemoryBus => unreliable(bus, random, 0.2) as MemoryBus;
+      const wrap = (bus: Bus): Bus => unreliable(bus, random, 0.3);
       const options = { maxOutgoing: 8, maxIncoming: 8 };
       sides = [
-        await startSide(engines[0]!, broker, options, wrap as never),
-        await startSide(engines[1]!, broker, options, wrap as never),
+        await startSide(engines[0]!, broker, options, wrap),
+        await startSide(engines[1]!, broker, options, wrap),
       ];
       await acquainted(sides);
       const kinds = Array.from({ length: 6 }, (_, i) => request(30 + 7 * i, { maxTokens: 60 + 40 * i }));

@@ -272,6 +272,11 @@ export class Migration implements HostExtension {
     const known = this.#incoming.get(message.migration);
     if (known !== undefined) return known.receive(message);
     const { host } = this.#need();
+    if (message.kind === "offer") {
+      for (const one of this.#outgoing.values()) {
+        if (one.parts.hosted.requestId === message.request.id) one.comesBack(message.epoch);
+      }
+    }
     const comes = this.#moving().incoming;
     const isFull = comes >= this.settings.maxIncoming;
     // Beyond what can be remembered nothing is said: a refusal that is forgotten could be contradicted.

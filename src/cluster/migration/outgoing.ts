@@ -111,6 +111,17 @@ export class Outgoing {
     this.#dispatch({ kind: "message", message });
   }
 
+  /**
+   * The request is offered to this instance under a higher epoch: so the target has had it, whatever became of its word, and
+   * what is left here must be gone before it comes back.
+   */
+  comesBack(epoch: number): void {
+    const { migration, hosted } = this.parts;
+    if (epoch <= hosted.epoch) return;
+    const message = { kind: "adopted", migration, epoch: hosted.epoch + 1 } as const;
+    this.#dispatch({ kind: "message", message });
+  }
+
   /** It is to stay, if that is still possible. */
   cancel(reason: StayReason): void {
     this.#dispatch({ kind: "cancel", reason });
@@ -172,8 +183,9 @@ export class Outgoing {
       case "offer": {
         const request = clipped(hosted.request, host.engine.info.contextTokens);
         const fingerprint = host.engine.info.modelFingerprint ?? "";
-        const { ageMs } = hosted;
-        return { ...base, kind: "offer", mode, fingerprint, request, ageMs, pages, ...(door === null ? {} : { door }) };
+        const { ageMs, epoch } = hosted;
+        const offer = { ...base, kind: "offer", mode, epoch, fingerprint, request, ageMs, pages } as const;
+        return door === null ? offer : { ...offer, door };
       }
       case "reserve": {
         const isLast =
@@ -275,19 +287,26 @@ export class Outgoing {
   }
 
   async #release(): Promise<void> {
-    const { exported, host, hosted, to } = this.parts;
+    const { exported, to } = this.parts;
     this.#stoodStill();
-    host.settle(hosted.requestId, { kind: "moved", to });
+    this.#settle({ kind: "moved", to });
     // It may have been cancelled here meanwhile: then there is nothing to free.
     await exported.commit().catch(() => undefined);
   }
 
   async #resume(epoch: number): Promise<void> {
-    const { exported, host, hosted, mode } = this.parts;
+    const { exported, hosted, mode } = this.parts;
     // What was to be handed over goes on waiting for somebody who takes it.
     if (mode !== "hand-over") await exported.resume().catch(() => undefined);
     this.#stoodStill();
-    host.settle(hosted.requestId, { kind: "stays", ...(epoch === hosted.epoch ? {} : { epoch }) });
+    this.#settle({ kind: "stays", ...(epoch === hosted.epoch ? {} : { epoch }) });
+  }
+
+  /** Unless it has come back here meanwhile: then what is here is another part of its life. */
+  #settle(outcome: Parameters<HostPort["settle"]>[1]): void {
+    const { host, hosted } = this.parts;
+    const now = host.request(hosted.requestId);
+    if (now === null || now.epoch === hosted.epoch) host.settle(hosted.requestId, outcome);
   }
 
   #stoodStill(): void {

@@ -65,6 +65,8 @@ const offerSchema = z.object({
   ...base,
   kind: z.literal("offer"),
   mode: z.enum(MIGRATION_MODES),
+  /** Under which its tokens are told now. */
+  epoch: count,
   /** Of the model. */
   fingerprint: z.string().min(1).max(FLEET_LIMITS.idCharacters),
   /** Clipped to the source's context. */
