@@ -67,7 +67,8 @@ describe("killed in the middle of a migration", () => {
     const { answer, end, at } = await fleet.streaming(question(`kill ${name}`.replaceAll(" ", "-"), SEED));
     const way = { source: at, target: fleet.other(at) };
     const struck = atStage(fleet, way, stage, message === "lost" ? "drop" : "pass", () => kill(victim, way));
-    expect(await fleet.move(answer.id, way.target)).not.toBeNull();
+    const begun = await fleet.move(answer.id, way.target);
+    if (victim !== "router") expect(begun).not.toBeNull();
     await struck;
     await sleep(200);
     if (victim === "broker" || victim === "router") await revive(victim, way);

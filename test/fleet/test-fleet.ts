@@ -204,10 +204,14 @@ export class TestFleet implements AsyncDisposable {
     return (await this.view()).requests.find((request) => request.id === id) ?? null;
   }
 
-  /** Begins to move a request. Null when it could not be asked for. */
+  /** Begins to move a request. Null when it could not be asked for, or the router died meanwhile. */
   async move(request: string, to: string): Promise<FleetMoveAnswer | null> {
-    const response = await this.#post("moves", { request, to });
-    return response.ok ? ((await response.json()) as FleetMoveAnswer) : null;
+    try {
+      const response = await this.#post("moves", { request, to });
+      return response.ok ? ((await response.json()) as FleetMoveAnswer) : null;
+    } catch {
+      return null; // the connection went with the router
+    }
   }
 
   async drain(id: string): Promise<FleetDrainAnswer> {

@@ -203,7 +203,11 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
       instances: instances.map((instance) => instanceView(instance, nowMs)),
       requests: shown.map((stream) => requestView(stream, model(stream), moving, nowMs)),
       omittedRequests: streams.length - shown.length,
-      ...this.#moves.view(nowMs, (request) => this.#streams.get(request)?.id ?? request.replace(/~[^~]*$/, "")),
+      ...this.#moves.view(
+        nowMs,
+        (request) => this.#streams.get(request)?.id ?? request.replace(/~[^~]*$/, ""),
+        (request) => this.#streams.get(request)?.instance?.id ?? null,
+      ),
       routers: this.stats.views(this.#router.name).slice(0, FLEET_VIEW_LIMITS.routers),
     };
   }

@@ -4,8 +4,11 @@
  */
 import { FLEET_VIEW_LIMITS, type FleetMoveView, type FleetView } from "../../protocol/index.ts";
 
-/** A move that nothing is heard of for so long is over, however it ended. */
-const FORGET_MS = 60_000;
+/**
+ * A move that nothing is heard of for so long is over: its last word was lost. Sources speak at every stage and give up who
+ * does not answer within a few seconds.
+ */
+const FORGET_MS = 15_000;
 /** Bytes lately: over so many milliseconds. */
 const RATE_MS = 2000;
 
@@ -64,10 +67,17 @@ export class MoveBook {
     if (this.#ended.length > FLEET_VIEW_LIMITS.endedMoves) this.#ended.pop();
   }
 
-  /** @param nameOf the id that people know a request by */
-  view(nowMs: number, nameOf: (request: string) => string): Words {
+  /**
+   * @param nameOf the id that people know a request by
+   * @param placeOf the instance that has it now; null when it has ended, or has none
+   */
+  view(nowMs: number, nameOf: (request: string) => string, placeOf: (request: string) => string | null): Words {
     for (const { view, heardMs, beganMs } of this.#under.values()) {
-      if (nowMs - heardMs > FORGET_MS) this.#lost(view, beganMs, nowMs, "nothing more was heard of it");
+      if (nowMs - heardMs <= FORGET_MS) continue;
+      if (placeOf(view.request) === view.to) {
+        this.#under.delete(view.id);
+        this.#end({ ...view, tookMs: heardMs - beganMs, outcome: "moved" }, beganMs);
+      } else this.#lost(view, beganMs, nowMs, "nothing more was heard of it");
     }
     const named = ({ view, beganMs }: Pick<Known, "view" | "beganMs">): FleetMoveView => {
       return { ...view, request: nameOf(view.request), ageMs: nowMs - beganMs };

@@ -37,7 +37,8 @@ export function InstanceCard({ lane, room }: { readonly lane: FleetLane; readonl
   );
 }
 
-function heardWords({ heartbeatAgeMs }: FleetInstanceView): string {
+function heardWords({ host, heartbeatAgeMs }: FleetInstanceView): string {
+  if (host === "upstream" && heartbeatAgeMs === null) return "its health is asked for";
   if (heartbeatAgeMs === null) return "not heard of yet";
   return `heard of ${formatMs(Math.round(heartbeatAgeMs / 10) * 10)} ago`;
 }

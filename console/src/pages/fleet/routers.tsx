@@ -13,6 +13,8 @@ const ABOUT: Readonly<Record<string, string>> = {
   "round-robin": "One after the other.",
   "least-load": "Where the smallest share of memory is in use and asked for.",
   "kv-aware": "Where most of the prompt is cached already, weighed against load.",
+  "least-queue": "Where the fewest run and wait.",
+  lmetric: "Where tokens to compute, times the batch, are fewest.",
   llumnix: "Where there is most room for what runs, what waits and what will grow.",
   "deadline-aware": "Where the promise can be kept; where none can, as its objective says.",
 };
