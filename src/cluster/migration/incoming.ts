@@ -220,8 +220,10 @@ export class Incoming {
       const complete = { ...snapshot, request: whole } as SequenceSnapshot;
       return await this.#import!.commit(complete, { ...options, ...tail, elapsedMs });
     };
+    // On its way it has grown older.
+    const ageMs = delivery.ageMs + heldMs + liveClock.nowMs() - atMs;
     try {
-      await host.adopt(whole, delivery, begin);
+      await host.adopt(whole, { ...delivery, ageMs }, begin);
       onAdopted(whole.id);
       this.#dispatch({ kind: "put_in_place" });
     } catch {

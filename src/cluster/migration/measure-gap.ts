@@ -34,17 +34,20 @@ export interface GapOptions {
 /** Reads an answer, moves it on the way, and measures the pause. */
 export async function measureGap({ stream, afterTokens, move }: GapOptions): Promise<GapSample> {
   assert(afterTokens >= 8, "a step is measured before a move");
+  /** When tokens were made, and when they came here. */
+  const madeMs: number[] = [];
   const atMs: number[] = [];
   let moving: Promise<MoveReport> | null = null;
   for await (const event of stream) {
     if (event.kind !== "token") continue;
+    madeMs.push(event.atMs);
     atMs.push(liveClock.nowMs());
     if (atMs.length === afterTokens) moving = move();
   }
   assert(moving !== null, "the answer is longer than the tokens after which it moves");
   const report = await moving;
   const between = (first: number, end: number): number[] =>
-    atMs.slice(first + 1, end).map((time, i) => time - atMs[first + i]!);
+    madeMs.slice(first + 1, end).map((time, i) => time - madeMs[first + i]!);
   const stepMs = median(between(Math.floor(afterTokens / 4), afterTokens));
   const { tokens } = report;
   const isMoved = report.outcome === "moved" && tokens > 0 && tokens < atMs.length;

@@ -71,6 +71,7 @@ export class Outgoing {
   #resolve: (report: MoveReport) => void = () => undefined;
   #door: Door | null = null;
   #push: KvPush | null = null;
+  #opening: Promise<KvPush> | null = null;
   #frozen: (FrozenSequence & { readonly atMs: number; readonly first: number }) | null = null;
   #delivery: DeliveryState | null = null;
   #standstillMs = 0;
@@ -107,7 +108,11 @@ export class Outgoing {
 
   /** The target says something. */
   receive(message: FromTarget): void {
-    if (message.kind === "accepted") this.#door = message.door;
+    if (message.kind === "accepted" && this.#door === null) {
+      this.#door = message.door;
+      // The way is open before anything stands still; if it cannot be had, whoever copies finds out.
+      if (message.door !== null) void this.#pushing().catch(() => undefined);
+    }
     this.#dispatch({ kind: "message", message });
   }
 
@@ -257,8 +262,12 @@ export class Outgoing {
     return bytes.subarray((first - from) * pageBytes, (first + count - from) * pageBytes);
   }
 
-  async #pushing(): Promise<KvPush> {
-    if (this.#push !== null) return this.#push;
+  #pushing(): Promise<KvPush> {
+    this.#opening ??= this.#openPush();
+    return this.#opening;
+  }
+
+  async #openPush(): Promise<KvPush> {
     const { client, migration, exported } = this.parts;
     const door = this.#door;
     if (door === null) throw new PunctualError("unavailable", "The target takes no pages.");
