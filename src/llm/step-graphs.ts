@@ -14,11 +14,11 @@ import {
   gather,
   GraphBuilder,
   logSoftmax,
+  matmul,
   mul,
   packGather,
   packLinear,
   reduceMax,
-  reduceSum,
   sub,
   topK,
   type GraphModel,
@@ -101,11 +101,15 @@ function residualInputs(builder: GraphBuilder, config: DecoderConfig): { attende
   };
 }
 
+/** Of a router's weight among the initializers: it stays as it is where others are packed. */
+const ROUTER_NAME = "router";
+
 /** A layer's router as an output: "route" [rows, 1], w · x of the states that enter the layer. */
 function outputRoute(builder: GraphBuilder, x: Tensor, router: Router | null): void {
   if (router === null) return;
-  const weight = builder.constant(router.weight, "float32", [1, router.weight.length]);
-  builder.output("route", reduceSum(mul(x, weight), { axes: [1] }));
+  const { weight } = router;
+  const column = builder.initializer(ROUTER_NAME, { dtype: "float32", dims: [weight.length, 1], data: weight });
+  builder.output("route", matmul(x, column));
 }
 
 /** Boundary `layer`: the rest of layer-1 and the start of `layer`. */
@@ -269,6 +273,7 @@ export function packGraph(
     ...(options.vectors === undefined ? {} : { vectors: options.vectors }),
   });
   return packLinear(withTable, {
+    include: (name) => name !== ROUTER_NAME,
     bits,
     blockSize: options.blockSize,
     packed: (name, dims) => {

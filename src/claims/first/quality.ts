@@ -1,11 +1,11 @@
 /** Claim 25, quality: every item of the test split to every arm, greedily, each arm by the engine with its own low-rank weights. */
 import { createRandom, quantile } from "../../core/index.ts";
 import { askRouted, unifiedMask, type RoutedAnswer } from "../../fit/index.ts";
-import { DEFAULT_PROTECTED, isRoutable, SPECIAL_TOKENS, Tokenizer } from "../../llm/index.ts";
+import { DEFAULT_PROTECTED, isRoutable } from "../../llm/index.ts";
 import type { ClaimContext, Measured } from "../framework.ts";
 import { decide } from "../statistics.ts";
 import { influentialLayers } from "./influence.ts";
-import type { Subject } from "./subject.ts";
+import { chatTokenizer, type Subject } from "./subject.ts";
 
 /** Lines, and the answers of the routed arm. */
 export interface Quality {
@@ -47,7 +47,7 @@ export async function measureQuality(context: ClaimContext, subject: Subject): P
   const askOf = async (arm: Parameters<Subject["routesOf"]>[0], how: How): Promise<RoutedAnswer[]> => {
     context.progress(`quality: ${arm}`);
     await using engine = await subject.start(subject.routesOf(arm));
-    const tokenizer = tokenizerOf(engine.tokenizer);
+    const tokenizer = chatTokenizer(engine.tokenizer);
     return await askRouted(engine, tokenizer, items, how);
   };
   const routed = await askOf("routes", { compute: kept / layers });
@@ -101,12 +101,6 @@ function randomLayers(layers: number, kept: number, random: ReturnType<typeof cr
 
 function isFree(layers: number, layer: number): boolean {
   return isRoutable({ layers } as Parameters<typeof isRoutable>[0], DEFAULT_PROTECTED, layer);
-}
-
-/** Of the committed model its own; a random model's knows no words and has the same marks. */
-function tokenizerOf(tokenizer: object): Tokenizer {
-  if (tokenizer instanceof Tokenizer && SPECIAL_TOKENS.every((name) => tokenizer.specials.has(name))) return tokenizer;
-  throw new Error("expected a vocabulary with the marks of our chats");
 }
 
 function layersNote(answers: readonly RoutedAnswer[], layers: number): string {

@@ -22,6 +22,8 @@ import {
   LORA_TARGETS,
   loraShape,
   loraWeightName,
+  SPECIAL_TOKENS,
+  Tokenizer,
   writeAdapter,
   writeRoutes,
   type DecoderConfig,
@@ -126,4 +128,10 @@ async function writeTiny(dir: string, config: DecoderConfig, seed: number): Prom
 /** The task of an item as a number. */
 export function taskNumber({ task }: RoutedItem): number {
   return ROUTED_TASKS.indexOf(task);
+}
+
+/** The vocabulary as our chats need it. Of the committed model its own; a random model's knows no words and has the same marks. */
+export function chatTokenizer(tokenizer: object): Tokenizer {
+  if (tokenizer instanceof Tokenizer && SPECIAL_TOKENS.every((name) => tokenizer.specials.has(name))) return tokenizer;
+  return fail("invalid_file", "expected a vocabulary with the marks of our chats", { param: "tokenizer.json" });
 }

@@ -33,8 +33,8 @@ export const ROUTED_MODEL = "punctual-routed";
 /** One line about it. */
 export const ROUTED_SUMMARY = "Twelve layers, six small tasks, and routers that leave out what a prompt does not need.";
 
-/** How its routes are fitted: a third of the layers left out. */
-export const ROUTED_ROUTES = routesPlan({ compute: 2 / 3, length: 64, routerSteps: 150, adapterSteps: 120 });
+/** How its routes are fitted: half of the layers left out. */
+export const ROUTED_ROUTES = routesPlan({ compute: 0.5, length: 64, routerSteps: 300, adapterSteps: 300 });
 
 /** Where a run writes and how it is watched and stopped. */
 export interface RoutedOptions {

@@ -24,12 +24,21 @@ export class RouteSums {
     const router = this.#routers[layer];
     if (router === null || router === undefined) return;
     const layers = this.#routers.length;
+    const { bias } = router;
+    const sums = this.#sums;
+    const size = this.#pageTokens;
+    let page = -1;
+    let first = 0; // slot of the page's first token
     for (let row = 0; row < slots.length; row++) {
       const slot = slots[row]!;
-      const at = Math.floor(slot / this.#pageTokens) * layers + layer;
-      const p = sigmoid(products[row]! + router.bias);
+      if (page < 0 || slot < first || slot >= first + size) {
+        page = Math.floor(slot / size);
+        first = page * size;
+      }
+      const at = page * layers + layer;
+      const p = sigmoid(products[row]! + bias);
       // A page's first token begins its sum: what it held before is nobody's.
-      this.#sums[at] = slot % this.#pageTokens === 0 ? p : this.#sums[at]! + p;
+      sums[at] = slot === first ? p : sums[at]! + p;
     }
   }
 

@@ -3,7 +3,8 @@
  * rows are sorted by where they come from and where they go.
  *
  *   kept before, kept      one run: the end of the layer before and the start of this one, as everybody's
- *   kept before, left out  the end of the layer before; then the row waits, its state unchanged
+ *   kept before, left out  in the same run, whose queries nobody asks for, or by itself the end of the layer before; then the
+ *                          row waits, its state unchanged
  *   waiting, kept          the start of this layer
  *   waiting, left out      nothing
  *
@@ -156,11 +157,12 @@ export class RoutedRun {
     const kept = (at: number) => (part: Part) => part.place.mask[at] === 1;
     const came = kept(layer - 1);
     const goes = kept(layer);
-    const through = this.#rowsOf((part) => came(part) && goes(part));
-    const ending = this.#rowsOf((part) => came(part) && !goes(part));
+    const coming = this.#rowsOf(came);
+    const going = this.#sequences.some((part) => came(part) && goes(part));
     const starting = this.#rowsOf((part) => !came(part) && goes(part));
-    if (through !== undefined) await this.#through(layer, through);
-    if (ending !== undefined) await this.#end(layer - 1, ending);
+    // A run of its own would cost more than queries, keys and values that nobody asks for.
+    if (coming !== undefined && going) await this.#through(layer, coming);
+    else if (coming !== undefined) await this.#end(layer - 1, coming);
     if (starting !== undefined) await this.#start(layer, starting);
   }
 
@@ -211,6 +213,7 @@ export class RoutedRun {
     this.#queriesAndKeys(layer, rows, q, k, v);
   }
 
+  /** Takes what a run has made of these rows, as far as they keep the layer. */
   #queriesAndKeys(
     layer: number,
     rows: Rows,
@@ -219,28 +222,39 @@ export class RoutedRun {
     v: TensorData | undefined,
   ): void {
     const { config, cache } = this.#parts;
+    const width = config.kvHeads * config.headDim;
     this.#put(this.#q, config.heads * config.headDim, rows, q);
-    const slots = this.#slots(layer, rows);
-    const length = slots.length * config.kvHeads * config.headDim;
-    const part = (data: TensorData | undefined): Float32Array => (data!.data as Float32Array).subarray(0, length);
+    const { slots, at } = this.#slots(layer, rows);
+    const part = (data: TensorData | undefined): Float32Array => {
+      const floats = data!.data as Float32Array;
+      if (at === null) return floats.subarray(0, slots.length * width);
+      const taken = new Float32Array(at.length * width);
+      for (const [i, row] of at.entries()) taken.set(floats.subarray(row * width, (row + 1) * width), i * width);
+      return taken;
+    };
     cache.writeKv(0, part(k), part(v), slots);
   }
 
-  /** Where keys and values of these rows go, of one layer. */
-  #slots(layer: number, rows: Rows): Int32Array {
+  /** Where keys and values of those rows go that keep the layer, and which of the run's rows they are; null: the first ones, all. */
+  #slots(layer: number, rows: Rows): { readonly slots: Int32Array; readonly at: readonly number[] | null } {
     const { pageTokens } = this.#parts.limits;
-    const slots = new Int32Array(rows === ALL ? this.#plan.rows : rows.length);
-    let at = 0;
+    const slots: number[] = [];
+    const at: number[] = [];
+    let next = 0; // of the run's rows
     for (const { place, pages, blocks, sequence } of this.#sequences) {
       const { queryStart, queryRows, contextLength } = sequence;
-      if (rows !== ALL && rows[at] !== queryStart) continue;
+      if (rows !== ALL && rows[next] !== queryStart) continue;
+      const from = next;
+      next += queryRows;
+      if (place.mask[layer] !== 1) continue;
       const units = layerUnits(pages, blocks, place, layer);
-      for (let position = contextLength - queryRows; position < contextLength; position++) {
-        slots[at++] = units[Math.floor(position / pageTokens)]! * pageTokens + (position % pageTokens);
+      for (let i = 0; i < queryRows; i++) {
+        const position = contextLength - queryRows + i;
+        slots.push(units[Math.floor(position / pageTokens)]! * pageTokens + (position % pageTokens));
+        at.push(from + i);
       }
     }
-    assert(at === slots.length, "every row has a place");
-    return slots;
+    return { slots: Int32Array.from(slots), at: slots.length === next ? null : at };
   }
 
   /** Attention of the sequences that keep the layer; of the last one only rows that are scored. */
