@@ -1,11 +1,15 @@
 /** Live migration between real engines in one process: a bus in memory, pages over TCP, the same tokens as without. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TINY } from "../../../test/support/tiny.ts";
 import { createRandom } from "../../core/index.ts";
 import { fleetMoveViewSchema, type FleetMoveView } from "../../protocol/index.ts";
 import type { Engine, GenerateEvent } from "../../runtime/index.ts";
 import { until } from "../bus/bus.conformance.ts";
 import { MemoryBroker, type MemoryBus } from "../bus/memory.ts";
 import type { Bus } from "../bus/types.ts";
+import { KvCodec } from "../codec/codec.ts";
+import { losslessFrameCodec } from "../codec/frame-codec.ts";
+import { cacheShape } from "../codec/shape.ts";
 import { Fleet } from "../fleet/fleet.ts";
 import { TestReader } from "../host/reader.conformance.ts";
 import { decodeMessage } from "../wire.ts";
@@ -214,6 +218,29 @@ describe("a word that is lost", () => {
     await reader.end();
     expect(reader.tokens).toEqual(expected.tokens);
     expect([reader.epoch, reader.owner]).toEqual([2, first().id]);
+    reader.close();
+    await quiet(sides);
+  });
+});
+
+describe("coded pages", () => {
+  test("travel in fewer bytes and are the same", async () => {
+    for (const { host } of sides) await host.stop({ graceMs: 0 });
+    const { modelFingerprint, pageTokens } = engines[0]!.info;
+    const shape = cacheShape({ ...TINY, maxPositions: 2048 }, { format: "f32", pageTokens }, modelFingerprint!);
+    const codecs = [losslessFrameCodec(await KvCodec.create(shape))];
+    sides = [await startSide(engines[0]!, broker, { codecs }), await startSide(engines[1]!, broker, { codecs })];
+    await acquainted(sides);
+    const wanted = request(16, { maxTokens: 900 });
+    const expected = await direct(first().engine, wanted);
+    const reader = new TestReader(mine, names, "coded");
+    await reader.submit(names.submit(first().id), wanted);
+    await until(() => reader.tokens.length > 60);
+    const report = await (await first().migration.move("coded", second().id)).done;
+    expect(report.outcome).toBe("moved");
+    expect(report.bytes).toBeLessThan(report.pages * engines[0]!.info.pageBytes);
+    await reader.end();
+    expect(reader.tokens).toEqual(expected.tokens);
     reader.close();
     await quiet(sides);
   });

@@ -40,6 +40,7 @@ export interface MigrationOptions extends MigrationSettings {
   /** The same for the host only: the port is the one that it listens on. */
   readonly advertiseHost?: string;
   readonly tls?: KvTls;
+  /** Pages travel coded by the first of them that the other side has, too. */
   readonly codecs?: readonly FrameCodec[];
   /** Takes part in watching over the fleet: one instance of all that do is elected. Nobody watches when absent. */
   readonly watch?: FleetWatchOptions;

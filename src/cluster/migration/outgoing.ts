@@ -273,7 +273,8 @@ export class Outgoing {
     if (door === null) throw new PunctualError("unavailable", "The target takes no pages.");
     const resource = resourceOf(migration);
     const { pageBytes } = exported;
-    const push = await client.push({ ...door, resource, pageBytes });
+    const [codec] = client.codecs.values();
+    const push = await client.push({ ...door, resource, pageBytes, ...(codec === undefined ? {} : { codec }) });
     if (isOver(this.#state)) push.close();
     this.#push = push;
     return push;
