@@ -44,7 +44,7 @@ async function startFleet() {
   const nats = start(flags, /Server is ready/, "nats-server", []);
   await nats.found;
   const workers = ["one", "two", "three"].map((id) =>
-    start(["worker", ...bus, "--model", "punctual-small", "--id", id, "--kv-pages", "96", "--threads", "1"], /serves/),
+    start(["worker", ...bus, "--model", "punctual-small", "--id", id, "--kv-pages", "160", "--threads", "1"], /serves/),
   );
   await Promise.all(workers.map(({ found }) => found));
   const router = start(["serve", ...bus, "--port", "0"], URL_PRINTED);
@@ -73,7 +73,7 @@ function fleetLoad(url) {
     await fetch(`${url}/admin/fleet/moves`, { method: "POST", body });
   };
   const timers = [
-    setInterval(() => void ask().catch(() => undefined), 150),
+    setInterval(() => void ask().catch(() => undefined), 300),
     setInterval(() => void move().catch(() => undefined), 600),
   ];
   return () => timers.forEach((timer) => clearInterval(timer));

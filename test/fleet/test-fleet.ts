@@ -146,6 +146,14 @@ export class TestFleet implements AsyncDisposable {
     await this.startWorker(`${id.split("_")[0]}_${this.#replaced}`, options);
   }
 
+  /** Has everything running again that has died. */
+  async repair(): Promise<void> {
+    if (this.nats.pid === 0) await this.nats.restart();
+    if (!this.router.isRunning) await this.restartRouter();
+    const dead = [...this.workers.values()].filter(({ process }) => !process.isRunning);
+    for (const { id } of dead) await this.replaceWorker(id);
+  }
+
   /** Waits until the router knows exactly the workers that live, and takes all of them for serving. */
   async whole(): Promise<FleetView> {
     const living = [...this.workers.keys()].toSorted();

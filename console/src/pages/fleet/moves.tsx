@@ -66,7 +66,10 @@ const COLUMNS: readonly Column<FleetMoveView>[] = [
     isNumber: true,
     isMinor: true,
     cell: ({ pages, totalPages, copies }) =>
-      `${formatNumber(pages)} of ${formatNumber(totalPages)}${copies > 1 ? ` in ${formatNumber(copies)} copies` : ""}`,
+      // Without pages it is computed again at the target.
+      totalPages === 0
+        ? "none"
+        : `${formatNumber(pages)} of ${formatNumber(totalPages)}${copies > 1 ? ` in ${formatNumber(copies)} copies` : ""}`,
   },
   { key: "bytes", title: "Sent", isNumber: true, isMinor: true, cell: ({ bytes }) => formatBytes(bytes) },
   { key: "took", title: "Took", isNumber: true, isMinor: true, cell: ({ tookMs, ageMs }) => formatMs(tookMs ?? ageMs) },
