@@ -39,53 +39,84 @@ function pairedInterval(
   return [quantile(found, 0.025), quantile(found, 0.975)];
 }
 
+/** Ways to choose as many layers for an item. */
+const WAYS = ["unified", "random", "shortgpt"] as const;
+
 /** Asks all arms. */
 export async function measureQuality(context: ClaimContext, subject: Subject): Promise<Quality> {
   const { items, kept, layers } = subject;
   const every = Array.from({ length: layers }, (_, layer) => layer);
-  const keptOf = (mask: ArrayLike<number>): number[] => every.filter((layer) => mask[layer] === 1);
-  const askOf = async (arm: Parameters<Subject["routesOf"]>[0], how: How): Promise<RoutedAnswer[]> => {
-    context.progress(`quality: ${arm}`);
-    await using engine = await subject.start(subject.routesOf(arm));
-    const tokenizer = chatTokenizer(engine.tokenizer);
-    return await askRouted(engine, tokenizer, items, how);
-  };
-  const routed = await askOf("routes", { compute: kept / layers });
-  const free = await askOf("routes", { compute: "auto" });
-  const full = await askOf("routes", { compute: "full" });
-  const adapted = await askOf("lora-only", { keepLayers: every });
+  const unified = unifiedMask(layers, kept);
   const random = createRandom(context.seed, "random layers");
   const drawn = items.map(() => randomLayers(layers, kept, random.fork(`${random.uint32()}`)));
-  const baselines = {
-    unified: await askOf("unified", { keepLayers: keptOf(unifiedMask(layers, kept)) }),
-    random: await askOf("random", (i) => ({ keepLayers: drawn[i]! })),
-    shortgpt: await askOf("shortgpt", { keepLayers: await influentialLayers(subject) }),
+  const ways: Readonly<Record<(typeof WAYS)[number], How>> = {
+    unified: { keepLayers: every.filter((layer) => unified[layer] === 1) },
+    random: (i) => ({ keepLayers: drawn[i]! }),
+    shortgpt: { keepLayers: await influentialLayers(subject) },
   };
+  const share = { compute: kept / layers };
+  const ask = (arm: Arm, hows: readonly How[]): Promise<RoutedAnswer[][]> => askArm(context, subject, arm, hows);
+  const [routed, free, full] = await ask("routes", [share, { compute: "auto" }, { compute: "full" }]);
+  const [adapted] = await ask("lora-only", [{ keepLayers: every }]);
+  const [alone, ...bare] = await ask("alone", [share, ...WAYS.map((way) => ways[way])]);
   const lines = [
     ratioLine(
       "quality at equal depth cut, of the full model with low-rank weights",
-      routed,
-      adapted,
+      routed!,
+      adapted!,
       0.98,
       "right answers, whole and exact",
     ),
     ratioLine(
       "quality where routers choose the depth, of the full model with low-rank weights",
-      free,
-      adapted,
+      free!,
+      adapted!,
       null,
-      layersNote(free, layers),
+      layersNote(free!, layers),
     ),
     ratioLine(
       "quality of the full model, of the full model with low-rank weights",
-      full,
-      adapted,
+      full!,
+      adapted!,
       null,
       "what low-rank weights alone are worth",
     ),
-    ...Object.entries(baselines).map(([name, answers]) => differenceLine(name, routed, answers, kept, layers)),
   ];
-  return { lines, routed };
+  for (const [i, way] of WAYS.entries()) {
+    const [answers] = await ask(way, [ways[way]]);
+    lines.push(
+      differenceLine(
+        `right answers more than ${way}, ${kept} of ${layers} layers each`,
+        routed!,
+        answers!,
+        "both with low-rank weights trained as long on the same examples",
+      ),
+      differenceLine(
+        `the same before low-rank weights, more than ${way}`,
+        alone!,
+        bare[i]!,
+        "the choice of layers alone, the model's own weights",
+      ),
+    );
+  }
+  return { lines, routed: routed! };
+}
+
+type Arm = Parameters<Subject["routesOf"]>[0];
+
+/** One engine, every item asked in each of these ways. */
+async function askArm(
+  context: ClaimContext,
+  subject: Subject,
+  arm: Arm,
+  hows: readonly How[],
+): Promise<RoutedAnswer[][]> {
+  context.progress(`quality: ${arm}`);
+  await using engine = await subject.start(subject.routesOf(arm));
+  const tokenizer = chatTokenizer(engine.tokenizer);
+  const answers: RoutedAnswer[][] = [];
+  for (const how of hows) answers.push(await askRouted(engine, tokenizer, subject.items, how));
+  return answers;
 }
 
 function randomLayers(layers: number, kept: number, random: ReturnType<typeof createRandom>): number[] {
@@ -137,16 +168,15 @@ function ratioLine(
 }
 
 function differenceLine(
-  name: string,
+  metric: string,
   ours: readonly RoutedAnswer[],
   theirs: readonly RoutedAnswer[],
-  kept: number,
-  layers: number,
+  note: string,
 ): Measured {
   const interval95 = pairedInterval(ours, theirs, (a, b) => a - b);
   const [low, high] = interval95;
   return {
-    metric: `right answers more than ${name}, ${kept} of ${layers} layers each`,
+    metric,
     unit: "share",
     better: "higher",
     ours: shareOf(ours) - shareOf(theirs),
@@ -159,6 +189,6 @@ function differenceLine(
     holds: low > 0 ? true : high <= 0 ? false : null,
     kind: "trained",
     paper_says: "better than other layer selection strategies",
-    note: `routes ${shareOf(ours).toFixed(3)}, ${name} ${shareOf(theirs).toFixed(3)}, both with low-rank weights trained as long on the same examples`,
+    note: `${shareOf(ours).toFixed(3)} against ${shareOf(theirs).toFixed(3)}; ${note}`,
   };
 }

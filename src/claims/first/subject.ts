@@ -3,7 +3,7 @@
  * random weights with random routes in the same folders, which has every arm and no quality.
  */
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRandom, fail } from "../../core/index.ts";
@@ -37,8 +37,8 @@ export interface Subject extends AsyncDisposable {
   readonly layers: number;
   /** Layers that every arm keeps. */
   readonly kept: number;
-  /** Folder of the routes, or of a baseline's. */
-  routesOf(arm: "routes" | (typeof ROUTE_BASELINES)[number]): string;
+  /** Folder of the routes, of a baseline's, or of the routers without low-rank weights. */
+  routesOf(arm: "routes" | "alone" | (typeof ROUTE_BASELINES)[number]): string;
   readonly items: readonly RoutedItem[];
   /** Starts an engine over the model. @param routes null: the model alone */
   start(routes: string | null, more?: Partial<EngineOptions>): Promise<Engine>;
@@ -59,7 +59,9 @@ export async function openSubject({ mode, seed }: ClaimContext): Promise<Subject
   if (mode === "smoke") {
     const folder = await mkdtemp(join(tmpdir(), "claim-25-"));
     const config = { ...TINY };
-    for (const arm of ["routes", ...ROUTE_BASELINES]) await writeTiny(join(folder, arm), config, seed);
+    for (const arm of ["routes", "alone", ...ROUTE_BASELINES]) {
+      await writeTiny(join(folder, arm), config, seed, arm !== "alone");
+    }
     const model = { random: config, seed };
     return {
       model,
@@ -75,7 +77,11 @@ export async function openSubject({ mode, seed }: ClaimContext): Promise<Subject
   if (dir === undefined)
     return fail("model_not_found", "expected models/more/punctual-routed; run: punctual train routed");
   const routes = join(dir, "routes");
-  const folderOf: Subject["routesOf"] = (arm) => (arm === "routes" ? routes : join(routes, "baselines", arm));
+  const alone = await mkdtemp(join(tmpdir(), "claim-25-"));
+  for (const file of ["route_config.json", "routers.safetensors"])
+    await copyFile(join(routes, file), join(alone, file));
+  const folderOf: Subject["routesOf"] = (arm) =>
+    arm === "routes" ? routes : arm === "alone" ? alone : join(routes, "baselines", arm);
   for (const arm of ROUTE_BASELINES) {
     if (!existsSync(folderOf(arm))) fail("model_not_found", `expected ${folderOf(arm)}; run: punctual train routed`);
   }
@@ -87,7 +93,7 @@ export async function openSubject({ mode, seed }: ClaimContext): Promise<Subject
     routesOf: folderOf,
     items,
     start: startOf({ dir }),
-    [Symbol.asyncDispose]: async () => undefined,
+    [Symbol.asyncDispose]: () => rm(alone, { recursive: true, force: true }),
   };
 }
 
@@ -108,7 +114,7 @@ const TINY: DecoderConfig = {
   maxPositions: 1024,
 };
 
-async function writeTiny(dir: string, config: DecoderConfig, seed: number): Promise<void> {
+async function writeTiny(dir: string, config: DecoderConfig, seed: number, adapts: boolean): Promise<void> {
   await mkdir(dir, { recursive: true });
   const random = createRandom(seed, "claim-25");
   const noise = (length: number): Float32Array => Float32Array.from({ length }, () => random.normal() * 0.3);
@@ -116,6 +122,7 @@ async function writeTiny(dir: string, config: DecoderConfig, seed: number): Prom
     isRoutable(config, DEFAULT_PROTECTED, layer) ? { weight: noise(config.hidden), bias: 0 } : null,
   );
   await writeRoutes(dir, { routers, protected: DEFAULT_PROTECTED, identity: `tiny-${seed}` });
+  if (!adapts) return;
   const modules = new Map(
     LORA_TARGETS.map((target) => {
       const shape = loraShape(config, target);
