@@ -211,7 +211,8 @@ describe("usage", () => {
     const worker = start("said", ["--json"], closed.url.replace("//", "//s3cret@"));
     const [line] = await worker.printed(/\{.*"ready".*\}/);
     const said = JSON.parse(line) as Record<string, unknown>;
-    expect(said).toMatchObject({ event: "ready", id: "said", model: "tiny", role: "any", fleet: "cli", kv: null });
+    const kv = { host: "127.0.0.1", port: expect.any(Number) as number };
+    expect(said).toMatchObject({ event: "ready", id: "said", model: "tiny", role: "any", fleet: "cli", kv });
     expect(said["pid"]).toBe(worker.pid);
     expect(worker.output).not.toContain("s3cret");
     worker.kill("SIGINT");

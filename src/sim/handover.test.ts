@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom, type RandomStream } from "../core/index.ts";
-import { createPolicy, leastQueue, lightest } from "../sched/index.ts";
+import { createPolicy, leastQueue, lightest, type Dispatch } from "../sched/index.ts";
 import type { TraceRequest, TraceStream } from "../workload/index.ts";
 import type { InstanceSpec } from "./fleet.ts";
 import type { RequestRecord } from "./report.ts";
@@ -161,16 +161,22 @@ test("phases that wait for each other for ever are found out, ticks or not", () 
   expect(() => simulate(options)).toThrow(/somebody acts/);
 });
 
-test("stale loads send a heap of requests to one instance, fresh ones do not", () => {
+test("stale loads send a heap of requests to one instance, fresh ones do not, nor a dispatcher that counts what it has sent", () => {
   const requests = Array.from({ length: 20 }, (_, id) => ({ id, arrivalMs: id, promptTokens: 50, outputTokens: 5 }));
-  const share = (loadRefreshMs?: number): number => {
+  const trusting: Dispatch = {
+    name: "trusting",
+    choose: (_, candidates) => lightest(candidates, ({ waiting, running }) => waiting + running),
+  };
+  const share = (dispatch: Dispatch, loadRefreshMs?: number): number => {
     const { records } = simulate({
       trace: stream(requests),
       instances: [spec(4096), spec(4096)],
+      dispatch,
       ...(loadRefreshMs === undefined ? {} : { loadRefreshMs }),
     });
     return records.filter(({ instance }) => instance === 0).length;
   };
-  expect(share()).toBe(10);
-  expect(share(1000)).toBe(20);
+  expect(share(trusting)).toBe(10);
+  expect(share(trusting, 1000)).toBe(20);
+  expect(share(leastQueue(), 1000)).toBe(10);
 });
