@@ -13,6 +13,7 @@ export type {
   BusOptions,
   BusStatus,
   BusSubscription,
+  BusWatch,
   KeyValue,
   KeyValueChange,
   KeyValueEntry,

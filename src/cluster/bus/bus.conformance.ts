@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PunctualError } from "../../core/index.ts";
-import type { Bus, BusMessage, KeyValueChange, WorkItem } from "./types.ts";
+import type { Bus, BusMessage, BusSubscription, KeyValueChange, WorkItem } from "./types.ts";
 
 /** A broker and its connections, as the suite needs them. */
 export interface BusUnderTest extends AsyncDisposable {
@@ -116,6 +116,23 @@ function messages(pair: Pair): void {
     expect(counts[0]).toBeGreaterThan(0);
     expect(counts[1]).toBeGreaterThan(0);
     for (const listener of listeners) listener.unsubscribe();
+  });
+
+  test("who drains leaves no request without an answer", async () => {
+    const [alice, bob] = pair();
+    const listen = (bus: Bus): BusSubscription =>
+      bus.subscribe("q.drain", (message) => message.respond(message.data), { queue: "d" });
+    const [stays, leaves] = [listen(alice), listen(bob)];
+    await alice.flush();
+    await bob.flush();
+    const ask = async (i: number): Promise<string> => {
+      if (i === 100) await leaves.drain();
+      return read(await alice.request("q.drain", text(`${i}`), { timeoutMs: 5000 }));
+    };
+    expect(await Promise.all(Array.from({ length: 200 }, (_, i) => ask(i)))).toEqual(
+      Array.from({ length: 200 }, (_, i) => `${i}`),
+    );
+    stays.unsubscribe();
   });
 
   test("a request has the first answer, or says that nobody listens, or that nobody answers", async () => {

@@ -2,7 +2,7 @@
 import { fail } from "../../core/index.ts";
 import { liveClock } from "../../runtime/index.ts";
 import { checkSize, checkSubject } from "./subjects.ts";
-import type { Bus, BusSubscription, KeyValue, KeyValueChange, KeyValueEntry, KeyValueOptions } from "./types.ts";
+import type { Bus, BusWatch, KeyValue, KeyValueChange, KeyValueEntry, KeyValueOptions } from "./types.ts";
 
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
@@ -122,7 +122,7 @@ export class MemoryKeyValue implements KeyValue {
     return this.#directory.entries().map(({ key }) => key);
   }
 
-  async watch(onChange: (change: KeyValueChange) => void): Promise<BusSubscription> {
+  async watch(onChange: (change: KeyValueChange) => void): Promise<BusWatch> {
     this.#bus.checkReachable();
     const known = new Map<string, number>();
     const tell = (change: KeyValueChange): void => {

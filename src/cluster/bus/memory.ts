@@ -74,6 +74,17 @@ export class MemoryBroker {
   /** For `MemoryBus`. */
   unlisten(pattern: string, listener: Listener): void {
     listener.isOpen = false;
+    this.#forget(pattern, listener);
+  }
+
+  /** For `MemoryBus`: nothing new for it; resolves when it has had what was sent before. */
+  async retire(pattern: string, listener: Listener): Promise<void> {
+    this.#forget(pattern, listener);
+    await new Promise<void>((resolve) => this.#enqueue(resolve));
+    listener.isOpen = false;
+  }
+
+  #forget(pattern: string, listener: Listener): void {
     this.#wild.delete(listener);
     const listeners = this.#plain.get(pattern);
     listeners?.delete(listener);
@@ -201,12 +212,15 @@ export class MemoryBus implements Bus {
     };
     this.#listeners.set(listener, subject);
     this.#broker.listen(subject, listener);
-    return {
-      unsubscribe: () => {
-        this.#listeners.delete(listener);
-        this.#broker.unlisten(subject, listener);
-      },
+    const unsubscribe = (): void => {
+      this.#listeners.delete(listener);
+      this.#broker.unlisten(subject, listener);
     };
+    const drain = async (): Promise<void> => {
+      this.#listeners.delete(listener);
+      await this.#broker.retire(subject, listener);
+    };
+    return { unsubscribe, drain };
   }
 
   async request(subject: string, data: Uint8Array, { timeoutMs }: { readonly timeoutMs: number }): Promise<BusMessage> {

@@ -7,7 +7,7 @@ import type { JetStreamClient } from "@nats-io/jetstream";
 import { after, sleep } from "../../runtime/index.ts";
 import { apiCodeOf, checkJetStream, isGone, toFailure, type NatsLink } from "./nats-link.ts";
 import { checkSize, checkSubject } from "./subjects.ts";
-import type { BusSubscription, KeyValue, KeyValueChange, KeyValueEntry, KeyValueOptions } from "./types.ts";
+import type { BusWatch, KeyValue, KeyValueChange, KeyValueEntry, KeyValueOptions } from "./types.ts";
 
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 const TIMEOUT_MS = 5000;
@@ -74,7 +74,7 @@ export class NatsKeyValue implements KeyValue {
     });
   }
 
-  async watch(onChange: (change: KeyValueChange) => void): Promise<BusSubscription> {
+  async watch(onChange: (change: KeyValueChange) => void): Promise<BusWatch> {
     this.#link.checkReachable();
     const watch = new Watch(this.#link, () => this.#kv(), onChange);
     await watch.start();

@@ -165,7 +165,15 @@ class NatsBus implements Bus, NatsLink {
         if (error === null) handler(this.#message(message));
       },
     });
-    return { unsubscribe: () => subscription.unsubscribe() };
+    const drain = async (): Promise<void> => {
+      const timer = new AbortController();
+      if (this.#status === "connected") {
+        await Promise.race([subscription.drain().catch(() => undefined), sleep(END_MS, timer.signal)]);
+        timer.abort();
+      }
+      subscription.unsubscribe();
+    };
+    return { unsubscribe: () => subscription.unsubscribe(), drain };
   }
 
   async request(subject: string, data: Uint8Array, { timeoutMs }: { readonly timeoutMs: number }): Promise<BusMessage> {

@@ -17,8 +17,17 @@ export interface BusMessage {
 }
 
 /** Ended by `unsubscribe`: nothing is delivered afterwards. Survives lost connections. */
-export interface BusSubscription {
+export interface BusWatch {
   unsubscribe(): void;
+}
+
+/** A watch over subjects. */
+export interface BusSubscription extends BusWatch {
+  /**
+   * Ends it without losing what is on its way: nothing new is sent here, what was sent before is still handled. Resolves
+   * when that is so; where the bus cannot be reached, at once.
+   */
+  drain(): Promise<void>;
 }
 
 /** Whether messages go through right now. */
@@ -95,7 +104,7 @@ export interface KeyValue {
   delete(key: string): Promise<void>;
   keys(): Promise<readonly string[]>;
   /** Expiry is not told. After a lost connection, changes made meanwhile are told late. */
-  watch(onChange: (change: KeyValueChange) => void): Promise<BusSubscription>;
+  watch(onChange: (change: KeyValueChange) => void): Promise<BusWatch>;
 }
 
 /** How to make a queue of work. Of one that exists already its own settings hold. */

@@ -22,7 +22,7 @@ import {
 } from "../../protocol/index.ts";
 import { z } from "zod";
 import { liveClock, type Engine } from "../../runtime/index.ts";
-import type { Bus, BusSubscription } from "../bus/types.ts";
+import type { Bus, BusWatch } from "../bus/types.ts";
 import { fetchFacts } from "../registry/facts.ts";
 import { fleetNames, type FleetNames } from "../registry/names.ts";
 import { InstanceRegistry, type GoneReason } from "../registry/registry.ts";
@@ -411,6 +411,6 @@ const WHY: Readonly<Record<GoneReason, string>> = {
   restarted: "has been restarted",
 };
 
-function subscribed(subscription: BusSubscription): () => void {
+function subscribed(subscription: BusWatch): () => void {
   return () => subscription.unsubscribe();
 }

@@ -17,7 +17,7 @@ import {
   type SubmitReply,
 } from "../../protocol/index.ts";
 import { liveClock, sleep, wallMs, type Engine } from "../../runtime/index.ts";
-import type { Bus, BusMessage, KeyValue } from "../bus/types.ts";
+import type { Bus, BusMessage, BusSubscription, KeyValue } from "../bus/types.ts";
 import { packFacts, pieceOfFacts, type PackedFacts } from "../registry/facts.ts";
 import { fleetNames, type FleetNames } from "../registry/names.ts";
 import { DIRECTORY_TTL_MS, LEASE_MS } from "../registry/registry.ts";
@@ -52,6 +52,7 @@ export class InstanceHost implements AsyncDisposable {
   readonly #facts: PackedFacts;
   readonly #extensions: ReadonlyMap<string, HostExtension>;
   readonly #undo: (() => void)[] = [];
+  readonly #subscriptions: BusSubscription[] = [];
   readonly #startedUnixMs = wallMs();
   #directory: KeyValue | null = null;
   #work: WorkRunner | null = null;
@@ -242,7 +243,7 @@ export class InstanceHost implements AsyncDisposable {
       const any = names.submitAny(this.#engine.info.name);
       subscriptions.push(this.#bus.subscribe(any, submit, { queue: names.anyQueue }));
     }
-    this.#undo.push(...subscriptions.map((subscription) => () => subscription.unsubscribe()));
+    this.#subscriptions.push(...subscriptions);
     every(this.#options.renewMs ?? RENEW_MS, () => void this.#announce());
     every(this.#options.heartbeatMs ?? HEARTBEAT_MS, () => this.#tellLoad());
     every(TICK_MS, () => this.#desk.tick());
@@ -410,6 +411,8 @@ export class InstanceHost implements AsyncDisposable {
     for (const extension of this.#extensions.values()) {
       await this.#guard(`${extension.name} could not be stopped`, extension.stop?.());
     }
+    // Who was asked before the bus knew that it leaves still says no: whoever asks would wait for nothing.
+    await Promise.all(this.#subscriptions.splice(0).map((subscription) => subscription.drain()));
     for (const step of this.#undo.splice(0)) step();
     this.#desk.close();
     this.#book[Symbol.dispose]();

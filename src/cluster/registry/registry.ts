@@ -15,7 +15,7 @@ import {
   type InstanceCard,
 } from "../../protocol/index.ts";
 import { liveClock } from "../../runtime/index.ts";
-import type { Bus, BusSubscription, KeyValueChange } from "../bus/types.ts";
+import type { Bus, BusWatch, KeyValueChange } from "../bus/types.ts";
 import { decodeMessage, encodeMessage } from "../wire.ts";
 import { Leases } from "./leases.ts";
 import type { FleetNames } from "./names.ts";
@@ -65,7 +65,7 @@ export class InstanceRegistry implements AsyncDisposable {
   /** Cards that were there before this reader: of instances, or of the dead of the last half minute. */
   readonly #unproven = new Map<string, InstanceCard>();
   #isOpening = true;
-  #watch: BusSubscription | null = null;
+  #watch: BusWatch | null = null;
 
   private constructor(options: RegistryOptions) {
     this.#options = options;
