@@ -9,7 +9,15 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "../core/index.ts";
 import type { WeightSource } from "../llm/index.ts";
-import type { EmbeddingOptions, EngineInfo, EngineOptions } from "./types.ts";
+import type {
+  EmbeddingOptions,
+  EmbedOptions,
+  EngineInfo,
+  EngineOptions,
+  GenerateRequest,
+  SubmitOptions,
+  TokenStream,
+} from "./types.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -136,4 +144,30 @@ export function unitVector(state: Float32Array, dimensions: number): Float32Arra
   for (const value of cut) sum += value * value;
   const scale = sum > 0 ? 1 / Math.sqrt(sum) : 0;
   return cut.map((value) => value * scale);
+}
+
+/** What an embedding is asked of. */
+interface Embedder {
+  readonly info: EngineInfo;
+  submit(request: GenerateRequest, options?: SubmitOptions): TokenStream;
+}
+
+/** `Engine.embed`, by a request like any other; its errors are said there. */
+export async function embedBy(
+  engine: Embedder,
+  tokens: readonly number[],
+  options: EmbedOptions,
+): Promise<Float32Array> {
+  const { embedding, name } = engine.info;
+  if (embedding === undefined) {
+    return fail("unsupported", `the model '${name}' generates text and embeds none`, { param: "model" });
+  }
+  const { dimensions = embedding.width, signal, ...rest } = options;
+  checkDimensions(embedding, dimensions);
+  const request = { ...rest, promptTokens: tokens, maxTokens: 1, embedding: true as const };
+  const stream = engine.submit(request, signal === undefined ? {} : { signal });
+  let state: Float32Array | undefined;
+  for await (const event of stream) if (event.kind === "finish") state = event.embedding;
+  if (state === undefined) return fail("deadline_expired", "the deadline passed before the text was embedded");
+  return unitVector(state, dimensions);
 }

@@ -18,7 +18,7 @@ import {
 import { GrammarChecker, type ChatDialect, type DecoderConfig, type TextTokenizer } from "../llm/index.ts";
 import { checkSlo, createPolicy, type DecisionLogEntry, type Phase } from "../sched/index.ts";
 import { after, liveClock, sleep } from "./clock.ts";
-import { checkDimensions, readEmbeddingOptions, unitVector } from "./embedding.ts";
+import { embedBy, readEmbeddingOptions } from "./embedding.ts";
 import { bothReady, openRecording, startWorker, type Opened } from "./engine-start.ts";
 import { EngineWatch } from "./engine-watch.ts";
 import { AdapterBook } from "./lora/book.ts";
@@ -235,19 +235,8 @@ export class Engine implements AsyncDisposable {
    * @throws PunctualError unsupported for a model that generates, invalid_request for `dimensions` that the model was
    * not trained for, otherwise as `submit` and its stream do.
    */
-  async embed(tokens: readonly number[], options: EmbedOptions = {}): Promise<Float32Array> {
-    const { embedding } = this.#info;
-    if (embedding === undefined) {
-      return fail("unsupported", `the model '${this.#name}' generates text and embeds none`, { param: "model" });
-    }
-    const { dimensions = embedding.width, signal, ...rest } = options;
-    checkDimensions(embedding, dimensions);
-    const request = { ...rest, promptTokens: tokens, maxTokens: 1, embedding: true as const };
-    const stream = this.submit(request, signal === undefined ? {} : { signal });
-    let state: Float32Array | undefined;
-    for await (const event of stream) if (event.kind === "finish") state = event.embedding;
-    if (state === undefined) return fail("deadline_expired", "the deadline passed before the text was embedded");
-    return unitVector(state, dimensions);
+  embed(tokens: readonly number[], options: EmbedOptions = {}): Promise<Float32Array> {
+    return embedBy(this, tokens, options);
   }
 
   stats(): EngineStats {

@@ -8,7 +8,7 @@
  *   }
  */
 export { after, liveClock, sleep, wallMs } from "./clock.ts";
-export { checkDimensions, unitVector } from "./embedding.ts";
+export { checkDimensions, embedBy, unitVector } from "./embedding.ts";
 export { Engine } from "./engine-port.ts";
 export type { ModelFacts } from "./load-model.ts";
 export { openPortableFacts, readPortableFacts } from "./portable-facts.ts";

@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from "../../core/index.ts";
 import type { WireSummary } from "../../protocol/index.ts";
-import type { FinishEvent, RequestEnd, RequestSummary, SequenceEnd } from "../../runtime/index.ts";
+import type { FinishEvent, RequestEnd, RequestSummary, SequenceEnd, SequenceEvent } from "../../runtime/index.ts";
 import { goodTokens, sloOutcome, tokenInTime, type Slo, type SloOutcome } from "../../sched/index.ts";
 
 /** How an answer ended. */
@@ -116,6 +116,20 @@ export class AnswerLog {
       ...(drafts === undefined ? {} : { drafts }),
     };
   }
+}
+
+/** What an engine's books are told of an answer that is over. @param booked by `ended` */
+export function bookedEvents(end: AnswerEnd, booked: SequenceEnd): readonly SequenceEvent[] {
+  if (end.kind === "finish") {
+    const { finish } = end;
+    const { promptTokens, cachedTokens } = finish.usage;
+    return [
+      { kind: "admit", seq: 0, queries: promptTokens, hits: cachedTokens },
+      { kind: "finish", seq: 0, finish, end: booked },
+    ];
+  }
+  const code = end.kind === "error" ? end.code : "cancelled";
+  return [{ kind: "error", seq: 0, error: { code, message: "", param: null, retryAfterMs: null }, end: booked }];
 }
 
 function endOf(end: AnswerEnd): RequestEnd {

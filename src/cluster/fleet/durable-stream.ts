@@ -17,7 +17,7 @@ import {
 } from "../../runtime/index.ts";
 import { BEST_EFFORT } from "../../sched/index.ts";
 import type { DurableWork } from "../work/durable-work.ts";
-import { AnswerLog, type AnswerEnd } from "./answer-log.ts";
+import { AnswerLog, bookedEvents, type AnswerEnd } from "./answer-log.ts";
 import { fromWireError, fromWireEvent } from "./from-wire.ts";
 
 /** What such a request asks of its router. */
@@ -139,19 +139,7 @@ export class DurableStream implements TokenStream {
     if (this.#over) return;
     this.#over = true;
     const booked = this.#log.ended(end, this.#host.clock.nowMs(), null);
-    if (end.kind === "finish") {
-      const { promptTokens, cachedTokens } = end.finish.usage;
-      this.#host.book({ kind: "admit", seq: 0, queries: promptTokens, hits: cachedTokens });
-      this.#host.book({ kind: "finish", seq: 0, finish: end.finish, end: booked });
-    } else {
-      const code = end.kind === "error" ? end.code : "cancelled";
-      this.#host.book({
-        kind: "error",
-        seq: 0,
-        error: { code, message: "", param: null, retryAfterMs: null },
-        end: booked,
-      });
-    }
+    for (const event of bookedEvents(end, booked)) this.#host.book(event);
     this.#host.ended(this);
     this.#options.onEnd?.(this.#log.summary(end, booked));
   }

@@ -8,9 +8,8 @@ import { fail, PunctualError, type Clock, type RandomStream } from "../../core/i
 import type { WireRequest } from "../../protocol/index.ts";
 import type { FleetRequest } from "../../sched/index.ts";
 import {
-  checkDimensions,
+  embedBy,
   EngineMetrics,
-  unitVector,
   noTransfers,
   type EmbedOptions,
   type Engine,
@@ -189,19 +188,8 @@ export class FleetEngine implements Engine, StreamHost {
     return stream;
   }
 
-  async embed(tokens: readonly number[], options: EmbedOptions = {}): Promise<Float32Array> {
-    const { embedding } = this.#info;
-    if (embedding === undefined) {
-      return fail("unsupported", `the model '${this.name}' generates text and embeds none`, { param: "model" });
-    }
-    const { dimensions = embedding.width, signal, ...rest } = options;
-    checkDimensions(embedding, dimensions);
-    const request = { ...rest, promptTokens: tokens, maxTokens: 1, embedding: true as const };
-    const stream = this.submit(request, signal === undefined ? {} : { signal });
-    let state: Float32Array | undefined;
-    for await (const event of stream) if (event.kind === "finish") state = event.embedding;
-    if (state === undefined) return fail("deadline_expired", "the deadline passed before the text was embedded");
-    return unitVector(state, dimensions);
+  embed(tokens: readonly number[], options: EmbedOptions = {}): Promise<Float32Array> {
+    return embedBy(this, tokens, options);
   }
 
   stats(): EngineStats {

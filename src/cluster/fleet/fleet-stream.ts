@@ -27,7 +27,7 @@ import type {
 } from "../../runtime/index.ts";
 import { BEST_EFFORT } from "../../sched/index.ts";
 import { BLOCK_TOKENS, type Placement } from "../routing/prefix-index.ts";
-import { AnswerLog, type AnswerEnd } from "./answer-log.ts";
+import { AnswerLog, bookedEvents, type AnswerEnd } from "./answer-log.ts";
 import { fromWireError, fromWireEvent } from "./from-wire.ts";
 import type { FleetInstance } from "./instance.ts";
 import type { FleetLink } from "./link.ts";
@@ -488,19 +488,7 @@ export class FleetStream implements TokenStream {
     if (!this.#buffer.end(error)) return;
     this.#unlisten?.();
     const booked = this.log.ended(end, this.#host.clock.nowMs(), summary);
-    if (end.kind === "finish") {
-      const { promptTokens, cachedTokens } = end.finish.usage;
-      this.#host.book({ kind: "admit", seq: 0, queries: promptTokens, hits: cachedTokens });
-      this.#host.book({ kind: "finish", seq: 0, finish: end.finish, end: booked });
-    } else {
-      const code = end.kind === "error" ? end.code : "cancelled";
-      this.#host.book({
-        kind: "error",
-        seq: 0,
-        error: { code, message: "", param: null, retryAfterMs: null },
-        end: booked,
-      });
-    }
+    for (const event of bookedEvents(end, booked)) this.#host.book(event);
     this.#host.ended(this, end);
     this.#leave();
     const told: RequestSummary = this.log.summary(end, booked);

@@ -5,6 +5,7 @@
 import type { InstanceCard, LoadReport } from "../../protocol/index.ts";
 import { costFromPoints, type CostEstimate, type InstanceLoad, type PromptBlocks } from "../../sched/index.ts";
 import { Heartbeats, type HeartbeatOptions } from "../routing/heartbeats.ts";
+import { countsOf } from "../registry/counts.ts";
 import { BLOCK_TOKENS, PrefixIndex } from "../routing/prefix-index.ts";
 
 /** What an instance has to know of a request. */
@@ -127,32 +128,17 @@ export class FleetInstance<R extends PlacedRequest> {
   }
 
   #loadAt(): InstanceLoad {
-    const { totalPages, pageTokens, maxRunning, role } = this.#card;
+    const { maxRunning } = this.#card;
     const { draining } = this;
-    const known = this.#report ?? { ...UNKNOWN, totalPages, pageTokens, budgetTokens: null };
+    const budgetTokens = this.#report?.budgetTokens;
     const cost = costOf(this.#report);
     return {
+      ...countsOf(this.#card, this.#report),
       index: this.index,
-      role: role === "any" ? "both" : role,
       state: draining ? "draining" : "serving",
       accepting: !draining,
-      waiting: known.waiting,
-      running: known.running,
-      waitingTokens: known.waitingTokens,
-      prefillTokens: known.prefillTokens,
-      usedPages: known.usedPages,
-      totalPages: known.totalPages,
-      pageTokens: known.pageTokens,
-      waitingPages: known.waitingPages,
-      headPages: known.headPages,
-      answerTokens: known.answerTokens,
-      urgent: known.urgent,
-      urgentWaiting: known.urgentWaiting,
-      urgentWaitingPages: known.urgentWaitingPages,
-      outgoing: known.outgoing,
-      incoming: known.incoming,
       ...(cost === null ? {} : { cost }),
-      ...(known.budgetTokens ? { limits: { budgetTokens: known.budgetTokens, maxRunning } } : {}),
+      ...(budgetTokens ? { limits: { budgetTokens, maxRunning } } : {}),
       cachedTokens: (request) => this.#cachedTokens(request),
     };
   }
@@ -162,23 +148,6 @@ export class FleetInstance<R extends PlacedRequest> {
     return Math.min(promptTokens - 1, this.prefix.match(hashIds) * BLOCK_TOKENS);
   }
 }
-
-/** An instance that has not said anything yet. */
-const UNKNOWN = {
-  waiting: 0,
-  running: 0,
-  waitingTokens: 0,
-  prefillTokens: 0,
-  usedPages: 0,
-  waitingPages: 0,
-  headPages: 0,
-  answerTokens: null,
-  urgent: 0,
-  urgentWaiting: 0,
-  urgentWaitingPages: 0,
-  outgoing: 0,
-  incoming: 0,
-} as const;
 
 function costOf(report: LoadReport | null): CostEstimate | null {
   const points = report?.costs ?? [];

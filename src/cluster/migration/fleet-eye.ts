@@ -5,6 +5,7 @@
 import { loadReportSchema, type InstanceCard, type LoadReport } from "../../protocol/index.ts";
 import { liveClock } from "../../runtime/index.ts";
 import type { InstanceLoad } from "../../sched/index.ts";
+import { countsOf } from "../registry/counts.ts";
 import type { Bus, BusSubscription } from "../bus/types.ts";
 import type { FleetNames } from "../registry/names.ts";
 import { InstanceRegistry } from "../registry/registry.ts";
@@ -97,50 +98,16 @@ export class FleetEye implements AsyncDisposable {
   }
 }
 
-const ROLES = { any: "both", prefill: "prefill", decode: "decode" } as const;
-
 function seen({ index, card, report, heardMs }: Entry, nowMs: number): SeenInstance {
   const draining = card.state === "draining" || report?.state === "draining";
   const state = draining ? "draining" : report === null ? "starting" : "serving";
-  const counts = report ?? NOTHING;
   const load: InstanceLoad = {
+    ...countsOf(card, report),
     index,
-    role: ROLES[card.role],
     state,
     accepting: state === "serving" && nowMs - heardMs < STALE_MS,
-    waiting: counts.waiting,
-    running: counts.running,
-    waitingTokens: counts.waitingTokens,
-    prefillTokens: counts.prefillTokens,
-    usedPages: counts.usedPages,
-    totalPages: card.totalPages,
-    pageTokens: card.pageTokens,
-    waitingPages: counts.waitingPages,
-    headPages: counts.headPages,
-    answerTokens: counts.answerTokens,
-    urgent: counts.urgent,
-    urgentWaiting: counts.urgentWaiting,
-    urgentWaitingPages: counts.urgentWaitingPages,
-    outgoing: counts.outgoing,
-    incoming: counts.incoming,
     takenMs: heardMs,
     cachedTokens: () => 0,
   };
   return { card, report, load, heardMs };
 }
-
-const NOTHING = {
-  waiting: 0,
-  running: 0,
-  waitingTokens: 0,
-  prefillTokens: 0,
-  usedPages: 0,
-  waitingPages: 0,
-  headPages: 0,
-  answerTokens: null,
-  urgent: 0,
-  urgentWaiting: 0,
-  urgentWaitingPages: 0,
-  outgoing: 0,
-  incoming: 0,
-} as const;

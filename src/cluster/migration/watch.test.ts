@@ -1,5 +1,5 @@
 /** Who watches, and what comes of it: a full instance is relieved, one is elected, and another when that one leaves. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { FleetDecision } from "../../sched/index.ts";
 import type { Engine } from "../../runtime/index.ts";
 import { until } from "../bus/bus.conformance.ts";
@@ -11,11 +11,17 @@ import type { MoveReport } from "./outgoing.ts";
 let broker: MemoryBroker;
 let mine: MemoryBus;
 let engines: readonly Engine[];
+let sides: Side[] = [];
+
+// Also after a failure: who is left holds the lease of who watches.
+afterEach(async () => {
+  for (const { host } of sides.splice(0)) await host.stop({ graceMs: 0 });
+});
 
 beforeAll(async () => {
   broker = new MemoryBroker();
   mine = broker.connect();
-  engines = await Promise.all([startEngine({ kvPages: 64 }), startEngine({ kvPages: 64 })]);
+  engines = await Promise.all([startEngine({ kvPages: 256 }), startEngine({ kvPages: 256 })]);
 });
 
 afterAll(async () => {
@@ -32,11 +38,11 @@ describe("watching", () => {
       onDecision: (_: string, decision: FleetDecision) => decisions.push(decision),
     };
     const onMoved = (report: MoveReport): unknown => reports.push(report);
-    const sides: Side[] = [];
     for (const engine of engines) sides.push(await startSide(engine, broker, { watch, onMoved }));
     await acquainted(sides);
     const seeds = [1, 2, 3, 4, 5, 6];
-    const wanted = seeds.map((seed) => request(seed, { maxTokens: 300 }));
+    // Long enough for several heartbeats on any machine: a load is told four times a second.
+    const wanted = seeds.map((seed) => request(seed, { maxTokens: 1300 }));
     const readers = seeds.map((seed) => new TestReader(mine, names, `full-${seed}`));
     // All of them to one: together they need about twice its pages.
     await Promise.all(readers.map(async (reader, i) => await reader.submit(names.submit(sides[0]!.id), wanted[i]!)));
@@ -53,18 +59,16 @@ describe("watching", () => {
     for (const { requestId } of moved) perRequest.set(requestId, (perRequest.get(requestId) ?? 0) + 1);
     expect(Math.max(...perRequest.values())).toBeLessThanOrEqual(3);
     await quiet(sides);
-    for (const { host } of sides) await host.stop({ graceMs: 0 });
   });
 
   test("one is elected; when it leaves, another", async () => {
     const watch = { migrate: {}, leaseMs: 600 };
-    const sides = [await startSide(engines[0]!, broker, { watch }), await startSide(engines[1]!, broker, { watch })];
+    sides = [await startSide(engines[0]!, broker, { watch }), await startSide(engines[1]!, broker, { watch })];
     const elected = (): Side[] => sides.filter(({ migration }) => migration.isWatching);
     await until(() => elected().length === 1);
     const [leader] = elected();
     await leader!.host.stop({ graceMs: 0 });
     const other = sides.find((one) => one !== leader)!;
     await until(() => other.migration.isWatching);
-    await other.host.stop({ graceMs: 0 });
   });
 });

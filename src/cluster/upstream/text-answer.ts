@@ -18,7 +18,7 @@ import type {
   TextUsage,
 } from "../../runtime/index.ts";
 import { BEST_EFFORT, type Slo } from "../../sched/index.ts";
-import { AnswerLog, type AnswerEnd } from "../fleet/answer-log.ts";
+import { AnswerLog, bookedEvents, type AnswerEnd } from "../fleet/answer-log.ts";
 import { brokenUpstream, type UpstreamAnswer } from "./http.ts";
 import { chunkFacts, readChunks, readFailure, readWhole, wholeAsChunk } from "./read-answer.ts";
 import type { UpstreamServer } from "./upstream-server.ts";
@@ -307,20 +307,7 @@ export class TextAnswer implements TextStream {
     this.#over = true;
     this.#undo?.();
     const booked = this.#log.ended(end, this.#host.clock.nowMs(), null, this.#usage);
-    const { metrics } = this.#host;
-    if (end.kind === "finish") {
-      const { promptTokens, cachedTokens } = end.finish.usage;
-      metrics.event({ kind: "admit", seq: 0, queries: promptTokens, hits: cachedTokens });
-      metrics.event({ kind: "finish", seq: 0, finish: end.finish, end: booked });
-    } else {
-      const code = end.kind === "error" ? end.code : "cancelled";
-      metrics.event({
-        kind: "error",
-        seq: 0,
-        error: { code, message: "", param: null, retryAfterMs: null },
-        end: booked,
-      });
-    }
+    for (const event of bookedEvents(end, booked)) this.#host.metrics.event(event);
     this.#host.ended(this, end);
     this.#options.onEnd?.(this.#log.summary(end, booked));
   }
