@@ -151,7 +151,7 @@ async function sourceOf(
   signal: AbortSignal,
 ): Promise<ExampleSource | null> {
   const { MOST_TOKENS, ownAnswers, textExamples, worldExamples } = await import("../fit/index.ts");
-  const { modelFingerprint, Tokenizer } = await import("../llm/index.ts");
+  const { weightsFingerprint, Tokenizer } = await import("../llm/index.ts");
   const { tokenizer, config, weights } = model;
   if (flags.data === undefined || flags.data === "world") {
     if (tokenizer instanceof Tokenizer && model.dialect.kind === "own") return worldExamples(tokenizer);
@@ -168,7 +168,7 @@ async function sourceOf(
   try {
     const answered = await ownAnswers(texts, {
       engine: { model: { dir }, weights: plan.weights, threads: flags.threads, weightCacheDir: weightCacheDir() },
-      fingerprint: modelFingerprint(config, weights),
+      fingerprint: weightsFingerprint(config, weights),
       maxTokens: flags.maxTokens,
       path: join(outDir, "heads-answers.jsonl"),
       signal,

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeRandomModel } from "../../test/support/model-folder.ts";
 import { TINY } from "../../test/support/tiny.ts";
 import { createRandom, FakeClock } from "../core/index.ts";
-import { HEADS_FILE, HEADS_WEIGHTS_FILE, modelFingerprint, readHeads } from "../llm/index.ts";
+import { HEADS_FILE, HEADS_WEIGHTS_FILE, weightsFingerprint, readHeads } from "../llm/index.ts";
 import { collect, Engine } from "../runtime/index.ts";
 import { ownAnswers } from "./answers.ts";
 import { readExample, textExamples, type ExampleSource, type PromptedText } from "./examples.ts";
@@ -40,7 +40,7 @@ afterAll(async () => {
 
 const answering = (path: string): Parameters<typeof ownAnswers>[1] => ({
   engine: { model: { dir }, weights: "f32", threads: 1, budgetTokens: 64, exact: true },
-  fingerprint: modelFingerprint(model.config, model.weights),
+  fingerprint: weightsFingerprint(model.config, model.weights),
   maxTokens: 24,
   path,
 });

@@ -190,7 +190,7 @@ export {
   HeadsDrafter,
   headsParameterSpecs,
   headsTrainingGraph,
-  modelFingerprint,
+  weightsFingerprint,
   readHeads,
   writeHeads,
   type HeadsConfig,

@@ -1,7 +1,7 @@
 /** Draft heads with random weights, for tests: what they draft is chance. */
 import {
   headsParameterSpecs,
-  modelFingerprint,
+  weightsFingerprint,
   randomWeights,
   weightsOf,
   type DecoderConfig,
@@ -35,7 +35,7 @@ export function randomHeads(decoder: DecoderConfig, seed: number, over: Partial<
   }
   return {
     config,
-    model: modelFingerprint(decoder, randomWeights(decoder, seed)),
+    model: weightsFingerprint(decoder, randomWeights(decoder, seed)),
     weights: weightsOf(tensors),
     vocabulary: Int32Array.from({ length: config.draftedTokens }, (_, id) => id),
   };

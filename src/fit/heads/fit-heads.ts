@@ -5,23 +5,17 @@
 import { existsSync, rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { createRandom, hashString, type Clock } from "../../core/index.ts";
+import { createRandom, hashString } from "../../core/index.ts";
 import {
-  modelFingerprint,
+  weightsFingerprint,
   weightsOf,
   writeHeads,
   type DecoderConfig,
   type HeadsConfig,
   type WeightSource,
 } from "../../llm/index.ts";
-import {
-  loadCheckpoint,
-  runTraining,
-  saveCheckpoint,
-  writeFileAtomically,
-  type TrainingProgress,
-} from "../../nn/index.ts";
-import { machineFingerprint, TrainLogWriter, type LogHeader } from "../../recipes/index.ts";
+import { loadCheckpoint, runTraining, saveCheckpoint, writeFileAtomically } from "../../nn/index.ts";
+import { machineFingerprint, TrainLogWriter, type LogHeader, type TrainOptions } from "../../recipes/index.ts";
 import type { ExampleSource } from "../examples.ts";
 import { keptWeights } from "../graph-trainer.ts";
 import { StateReader } from "../states.ts";
@@ -44,20 +38,8 @@ export interface FittedModel {
 }
 
 /** Where a run writes and how it is watched and stopped. None of it has an influence on the finished weights. */
-export interface FitOptions {
-  /** Folder for log, checkpoint and the finished heads; made when missing. */
-  readonly outDir: string;
-  readonly clock: Clock;
+export interface FitOptions extends TrainOptions {
   readonly threads: number;
-  /** Go on from the checkpoint in `outDir` when there is one (default true). */
-  readonly resume?: boolean;
-  /** Stop after this many steps of the plan, with a checkpoint. */
-  readonly maxSteps?: number;
-  readonly progress?: (progress: TrainingProgress) => void;
-  readonly signal?: AbortSignal;
-  /** Version of the source, for the log. */
-  readonly revision?: string;
-  readonly checkpointEveryMs?: number;
   readonly weightCacheDir?: string;
   /** Texts that the finished heads are scored on; 200 when absent. */
   readonly heldOutTexts?: number;
@@ -110,7 +92,7 @@ export async function fitHeads(
     reader,
     threads,
   };
-  const fingerprint = modelFingerprint(decoder, decoderWeights);
+  const fingerprint = weightsFingerprint(decoder, decoderWeights);
   const run = await train(parts, fingerprint, model.name, options);
   const { finished, stepsTaken } = run;
   if (!finished) return { finished, stepsTaken, acceptance: null };

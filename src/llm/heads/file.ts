@@ -30,7 +30,7 @@ const WEIGHTS_BYTES_MAX = 2 ** 30;
 /** Heads as they are stored. */
 export interface StoredHeads {
   readonly config: HeadsConfig;
-  /** Of the model that they are for: `modelFingerprint`. */
+  /** Of the model that they are for: `weightsFingerprint`. */
   readonly model: string;
   readonly weights: WeightSource;
   /** Tokens that they can draft, the most frequent of their training data first, [draftedTokens]. */
@@ -46,7 +46,7 @@ export interface HeadsNotes {
 }
 
 /** Says which model these are the weights of: equal for equal norms. @throws PunctualError as `weights.get` does. */
-export function modelFingerprint(config: DecoderConfig, weights: WeightSource): string {
+export function weightsFingerprint(config: DecoderConfig, weights: WeightSource): string {
   const hash = createHash("sha256");
   const { hidden, layers, vocabSize } = config;
   hash.update(JSON.stringify({ hidden, layers, vocabSize }));

@@ -11,7 +11,7 @@ import { EMBEDDING_NAME } from "../config.ts";
 import { randomWeights } from "../weights.ts";
 import { HEADS } from "./config.ts";
 import { HeadsDrafter, type HeadsDrafterOptions } from "./drafter.ts";
-import { hasHeads, HEADS_FILE, HEADS_WEIGHTS_FILE, modelFingerprint, readHeads, writeHeads } from "./file.ts";
+import { hasHeads, HEADS_FILE, HEADS_WEIGHTS_FILE, weightsFingerprint, readHeads, writeHeads } from "./file.ts";
 
 const decoderWeights = randomWeights(TINY, 3);
 const heads = randomHeads(TINY, 5);
@@ -238,8 +238,8 @@ describe("files of heads", () => {
   });
 
   test("know their model by its norms", () => {
-    expect(modelFingerprint(TINY, randomWeights(TINY, 1))).toBe(modelFingerprint(TINY, randomWeights(TINY, 2))); // all ones
+    expect(weightsFingerprint(TINY, randomWeights(TINY, 1))).toBe(weightsFingerprint(TINY, randomWeights(TINY, 2))); // all ones
     const other = { ...TINY, layers: 3 };
-    expect(modelFingerprint(other, randomWeights(other, 1))).not.toBe(heads.model);
+    expect(weightsFingerprint(other, randomWeights(other, 1))).not.toBe(heads.model);
   });
 });

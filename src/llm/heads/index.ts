@@ -6,7 +6,7 @@ export {
   hasHeads,
   HEADS_FILE,
   HEADS_WEIGHTS_FILE,
-  modelFingerprint,
+  weightsFingerprint,
   readHeads,
   writeHeads,
   type HeadsNotes,

@@ -5,7 +5,7 @@ import {
   hasHeads,
   HEADS_RUN_PLACES,
   HeadsDrafter,
-  modelFingerprint,
+  weightsFingerprint,
   readHeads,
   type DecoderConfig,
   type StoredHeads,
@@ -42,7 +42,7 @@ export async function headsOf(options: EngineOptions, config: DecoderConfig): Pr
   if (optional && !(await hasHeads(dir))) return null;
   const heads = await readHeads(dir);
   checkHeadsFit(heads.config, config);
-  const own = await withWeights(model, config, async (weights) => modelFingerprint(config, weights));
+  const own = await withWeights(model, config, async (weights) => weightsFingerprint(config, weights));
   if (own === heads.model) return heads;
   if (optional) return null;
   return fail("invalid_file", `heads: those in ${dir} were made for other weights: punctual fit heads makes new ones`, {

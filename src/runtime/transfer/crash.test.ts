@@ -259,8 +259,9 @@ test("fingerprints are of contents: equal where files are equal, wherever they a
     const of = (path: string, over = {}): Promise<string> => modelFingerprint({ model: { dir: path }, ...over });
     const known = await of(source);
     expect(known).toMatch(/^[0-9a-f]{32}$/);
-    expect(await of(a)).toBe(known); // the card is not part of it
+    expect(await of(a)).toBe(known); // neither the card is part of it, nor draft heads
     await writeFile(join(a, "card.md"), "another");
+    await writeFile(join(a, "heads.safetensors"), "draft heads");
     expect(await of(a)).toBe(known);
     for (const over of [{ weights: "int8" }, { kvFormat: "int8" }, { pageTokens: 32 }])
       expect(await of(a, over)).not.toBe(known);

@@ -10,6 +10,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { open, readdir, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
+import { HEADS_WEIGHTS_FILE } from "../../llm/index.ts";
 import type { EngineOptions } from "../types.ts";
 
 const WHOLE_BYTES = 64 * 2 ** 20;
@@ -38,7 +39,8 @@ export async function modelFingerprint({
 
 async function addModel(hash: Hash, path: string): Promise<void> {
   if ((await stat(path)).isFile()) return addFile(hash, path);
-  const names = (await readdir(path)).filter((name) => OF_MODEL.test(name)).toSorted();
+  // Draft heads change nothing that is said: with them or without, it is one model.
+  const names = (await readdir(path)).filter((name) => OF_MODEL.test(name) && name !== HEADS_WEIGHTS_FILE).toSorted();
   for (const name of names) {
     hash.update(JSON.stringify(name));
     await addFile(hash, join(path, name));

@@ -6,6 +6,7 @@ import { ApiError, getJson, isAbort } from "../../lib/api.ts";
 import { formatMs, formatNumber } from "../../lib/format.ts";
 import { Dialog } from "../../ui/dialog.tsx";
 import { Problem } from "../../ui/page-head.tsx";
+import { Facts, type Fact } from "../../ui/facts.tsx";
 import { timelineOfTrace } from "../../timeline/timeline.ts";
 import { TimelineView } from "../../timeline/timeline-view.tsx";
 import { frame, live } from "./feed.ts";
@@ -24,7 +25,7 @@ export function TraceDialog({ id, onClose }: { readonly id: string; readonly onC
     <Dialog title="A request's trace" isWide onClose={onClose}>
       {row === null ? null : <Verdict row={row} />}
       {timeline === null ? null : <TimelineView timeline={timeline} />}
-      {row === null ? null : <Facts row={row} trace={trace} />}
+      {row === null ? null : <TraceFacts row={row} trace={trace} />}
       {problem === null ? null : <Problem title="Its trace cannot be shown.">{problem}</Problem>}
       {row === null && problem === null ? <p class="soft">Asking the server…</p> : null}
     </Dialog>
@@ -84,9 +85,15 @@ function Verdict({ row }: { readonly row: RequestRow }): JSX.Element {
   );
 }
 
-function Facts({ row, trace }: { readonly row: RequestRow; readonly trace: RequestTraceBody | null }): JSX.Element {
+function TraceFacts({
+  row,
+  trace,
+}: {
+  readonly row: RequestRow;
+  readonly trace: RequestTraceBody | null;
+}): JSX.Element {
   const slackMs = trace?.outcome?.slackMs ?? null;
-  const facts: readonly (readonly [name: string, value: string])[] = [
+  const facts: readonly Fact[] = [
     ["Promised", promiseWords(row.targets, formatMs)],
     ["Class", row.class],
     ["First token after", formatMs(row.firstTokenMs === undefined ? null : row.firstTokenMs - row.arrivalMs)],
@@ -100,14 +107,5 @@ function Facts({ row, trace }: { readonly row: RequestRow; readonly trace: Reque
     ...(row.error === undefined ? [] : [["Error", row.error] as const]),
     ["Request", row.id],
   ];
-  return (
-    <dl class="dl-facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts class="dl-facts" facts={facts} />;
 }

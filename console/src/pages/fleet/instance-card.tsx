@@ -6,6 +6,7 @@ import { ApiError, postJson } from "../../lib/api.ts";
 import { formatMs, formatNumber } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
 import { toast } from "../../ui/toast.tsx";
+import { Facts, type Fact } from "../../ui/facts.tsx";
 import type { FleetLane } from "./memory.ts";
 import { kindWords, stateWords } from "./sums.ts";
 
@@ -27,7 +28,7 @@ export function InstanceCard({ lane, room }: { readonly lane: FleetLane; readonl
         {address === null ? null : <span class="mono fl-address">{address}</span>}
       </p>
       <Pages instance={instance} />
-      <Facts instance={instance} />
+      <InstanceFacts instance={instance} />
       <div class="fl-lane" data-instance={id} />
       <p class="soft small fl-more numbers">
         <span>{heardWords(instance)}</span>
@@ -76,24 +77,15 @@ function Pages({ instance }: { readonly instance: FleetInstanceView }): JSX.Elem
   );
 }
 
-function Facts({ instance }: { readonly instance: FleetInstanceView }): JSX.Element {
+function InstanceFacts({ instance }: { readonly instance: FleetInstanceView }): JSX.Element {
   const { running, waiting, batch, tokensPerSecond } = instance;
-  const facts: readonly (readonly [string, string])[] = [
+  const facts: readonly Fact[] = [
     ["Running", formatNumber(running)],
     ["Waiting", formatNumber(waiting)],
     ["Batch", formatNumber(batch === null ? null : Math.round(batch * 10) / 10)],
     ["Tokens/s", formatNumber(tokensPerSecond === null ? null : Math.round(tokensPerSecond))],
   ];
-  return (
-    <dl class="fl-facts numbers">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts class="fl-facts numbers" facts={facts} />;
 }
 
 function Drain({ instance: { id, host, state } }: { readonly instance: FleetInstanceView }): JSX.Element | null {

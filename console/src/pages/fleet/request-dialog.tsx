@@ -10,6 +10,7 @@ import { Dialog } from "../../ui/dialog.tsx";
 import { Select } from "../../ui/field.tsx";
 import { Problem } from "../../ui/page-head.tsx";
 import { toast } from "../../ui/toast.tsx";
+import { Facts, type Fact } from "../../ui/facts.tsx";
 import { requestWords, shortId } from "./sums.ts";
 
 /** The dialog; it stays when the request has ended, and says so. */
@@ -26,7 +27,7 @@ export function RequestDialog(props: {
         <p>It has ended.</p>
       ) : (
         <>
-          <Facts request={request} />
+          <RequestFacts request={request} />
           <Move request={request} view={view} />
         </>
       )}
@@ -37,8 +38,8 @@ export function RequestDialog(props: {
   );
 }
 
-function Facts({ request }: { readonly request: FleetRequestView }): JSX.Element {
-  const facts: readonly (readonly [string, string])[] = [
+function RequestFacts({ request }: { readonly request: FleetRequestView }): JSX.Element {
+  const facts: readonly Fact[] = [
     ["Id", request.id],
     ["Model", request.model],
     ["Instance", request.instance ?? "none"],
@@ -48,16 +49,7 @@ function Facts({ request }: { readonly request: FleetRequestView }): JSX.Element
     ["Moves", formatNumber(request.moves)],
     ["Age", formatMs(request.ageMs)],
   ];
-  return (
-    <dl class="fl-facts fl-facts-wide numbers">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts class="fl-facts fl-facts-wide numbers" facts={facts} />;
 }
 
 function Move({ request, view }: { readonly request: FleetRequestView; readonly view: FleetView }): JSX.Element {

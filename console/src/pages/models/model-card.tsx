@@ -5,6 +5,7 @@ import type { AdminModel, HeldOutScore } from "@protocol";
 import { formatBytes, formatNumber, formatShare, formatShort } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
 import { Icon } from "../../ui/icon.tsx";
+import { Facts, type Fact } from "../../ui/facts.tsx";
 import { cardSections, type CardSection } from "./card.ts";
 import { busy, change } from "./models-store.ts";
 
@@ -39,7 +40,7 @@ export function ModelCard({ model }: { readonly model: AdminModel }): JSX.Elemen
         <Actions model={model} />
       </header>
       {model.about === null ? null : <p class="models-about">{model.about}</p>}
-      <Facts model={model} />
+      <ModelFacts model={model} />
       <Abilities model={model} />
       {hasMore ? (
         <div>
@@ -81,8 +82,8 @@ function Actions({ model }: { readonly model: AdminModel }): JSX.Element | null 
   );
 }
 
-function Facts({ model }: { readonly model: AdminModel }): JSX.Element {
-  const facts: readonly (readonly [string, string])[] = [
+function ModelFacts({ model }: { readonly model: AdminModel }): JSX.Element {
+  const facts: readonly Fact[] = [
     ["Parameters", formatShort(model.parameters)],
     ["Shape", `${model.layers} layers, ${formatNumber(model.hidden)} wide`],
     ["Vocabulary", formatNumber(model.vocabulary)],
@@ -94,16 +95,7 @@ function Facts({ model }: { readonly model: AdminModel }): JSX.Element {
     ["Threads", formatNumber(model.threads)],
     ["Policy", model.policy],
   ];
-  return (
-    <dl class="models-facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts class="models-facts" facts={facts} />;
 }
 
 const ABILITIES: readonly (readonly [keyof AdminModel["capabilities"], string])[] = [
