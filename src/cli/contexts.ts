@@ -94,9 +94,10 @@ function folderOf({ dir }: StoreFlags): string {
   return dir ?? join(cacheHome(), "punctual", "contexts");
 }
 
-async function openStore(flags: StoreFlags, model: StoredModel): Promise<ContextStore> {
+/** @param adds what only looks, or takes away, must not make room: the store may be another's, with a limit of its own */
+async function openStore(flags: StoreFlags, model: StoredModel, adds: boolean): Promise<ContextStore> {
   const { ContextStore: Store } = await import("../cluster/index.ts");
-  const limit = flags.maxBytes === undefined ? {} : { maxBytes: flags.maxBytes };
+  const limit = flags.maxBytes === undefined ? (adds ? {} : { maxBytes: Infinity }) : { maxBytes: flags.maxBytes };
   return Store.open({ dir: folderOf(flags), fingerprint: model.fingerprint, label: model.label, ...limit });
 }
 
@@ -114,7 +115,7 @@ async function put(name: string, flags: PutFlags): Promise<void> {
   const { putContext } = await import("./contexts-put.ts");
   const text = flags.text ?? readFileSync(flags.file ?? 0, "utf8");
   const model = await resolveModel(flags.model ?? builtInModelDir());
-  const outcome = await putContext(name, text, model, flags, (stored) => openStore(flags, stored));
+  const outcome = await putContext(name, text, model, flags, (stored) => openStore(flags, stored, true));
   if (flags.json === true) console.log(JSON.stringify(asJson(outcome)));
   else say(name, outcome.tokens, outcome.levels, ` of ${outcome.textTokens} tokens`);
 }
@@ -152,7 +153,7 @@ async function list(flags: StoreFlags): Promise<void> {
   const { storedModels } = await import("../cluster/index.ts");
   const rows: { name: string; model: string; tokens: number; levels: Map<string, number>; created: number }[] = [];
   for (const model of await storedModels(folderOf(flags))) {
-    const store = await openStore(flags, model);
+    const store = await openStore(flags, model, false);
     for (const context of await store.list()) {
       rows.push({
         name: context.name,
@@ -179,7 +180,7 @@ async function remove(name: string, flags: StoreFlags): Promise<void> {
   let freed = 0;
   let found = false;
   for (const model of await storedModels(folderOf(flags))) {
-    const store = await openStore(flags, model);
+    const store = await openStore(flags, model, false);
     const places = ({ tokens }: NamedContext) => chunkPlaces(tokens, CHUNK_TOKENS, PAGE_TOKENS);
     const [own, others] = [await store.named(name), (await store.list()).filter((other) => other.name !== name)];
     if (own === null) continue;
@@ -193,7 +194,7 @@ async function remove(name: string, flags: StoreFlags): Promise<void> {
 }
 
 async function get(name: string, flags: RemoteFlags): Promise<void> {
-  const store = await openStore(flags, await modelOf(flags));
+  const store = await openStore(flags, await modelOf(flags), flags.from !== undefined);
   if (flags.from !== undefined) await bring(name, store, flags, await modelOf(flags));
   const context = (await store.named(name)) ?? fail("not_found", `There is no context '${name}' of this model here.`);
   const { CHUNK_TOKENS, chunkPlaces } = await import("../cluster/index.ts");
@@ -229,7 +230,7 @@ async function bring(name: string, store: ContextStore, flags: RemoteFlags, mode
 async function serve(flags: ServeFlags): Promise<void> {
   const { KvServer, serveContexts } = await import("../cluster/index.ts");
   const model = await modelOf(flags);
-  const store = await openStore(flags, model);
+  const store = await openStore(flags, model, false);
   const stop = stopSignal();
   await using server = await KvServer.listen({ fingerprint: model.fingerprint, host: flags.host, port: flags.port });
   serveContexts(server, store, flags.token);

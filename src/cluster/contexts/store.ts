@@ -320,6 +320,13 @@ export class ContextStore {
     const files = await readdir(folder);
     const found: { readonly entry: Entry; readonly usedMs: number }[] = [];
     const known = new Set<string>();
+    const byKey = new Map<string, string[]>();
+    for (const file of files) {
+      const key = file.slice(0, file.indexOf("."));
+      const ofKey = byKey.get(key);
+      if (ofKey === undefined) byKey.set(key, [file]);
+      else ofKey.push(file);
+    }
     for (const file of files.filter((name) => name.endsWith(".json"))) {
       const text = await readOrNull(join(folder, file));
       const place = text === null ? null : readPlace(text);
@@ -327,8 +334,8 @@ export class ContextStore {
       if (place === null || place.key !== key) continue;
       const levels = new Map<string, number>();
       let usedMs = 0;
-      for (const other of files) {
-        if (!other.startsWith(`${key}.`) || other === file || other.endsWith(".part")) continue;
+      for (const other of byKey.get(key) ?? []) {
+        if (other === file || other.endsWith(".part")) continue;
         const { size, mtimeMs } = await stat(join(folder, other));
         levels.set(other.slice(key.length + 1), size);
         usedMs = Math.max(usedMs, mtimeMs);
