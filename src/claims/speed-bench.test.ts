@@ -97,9 +97,10 @@ describe("loads", () => {
     const all = [PLAIN.name, heads.name];
     const real = cells(() => 1000, all, [8]);
     const random = cells((arm) => (arm === PLAIN.name ? 1010 : 1300), all, [8]);
-    const [line] = trapLines(real, random, [heads], heads, 8);
-    expect(line!.ours).toBeCloseTo(0.3);
-    expect(line!.holds).toBe(true);
+    const lines = trapLines(real, random, [heads], 8);
+    for (const { ours } of lines) expect(ours).toBeCloseTo(0.3);
+    expect(lines.map(({ holds }) => holds)).toEqual([true, null]);
+    expect(trapLines(real, real, [heads], 8)[0]!.holds).toBe(false);
   });
 });
 

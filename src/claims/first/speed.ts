@@ -35,7 +35,7 @@ interface Load {
   readonly together: number;
   /** Of all tasks, or of one at a time. */
   readonly mixed: boolean;
-  readonly target: number | null;
+  readonly target: number;
   readonly note: string;
 }
 
@@ -51,14 +51,14 @@ const loadsOf = ({ together }: Size): readonly Load[] => [
     name: `${together} of a task at once`,
     together,
     mixed: false,
-    target: null,
+    target: LEAST_GAIN,
     note: "prompts of one task, whose masks are mostly the same",
   },
   {
     name: `${together} of all tasks at once`,
     together,
     mixed: true,
-    target: null,
+    target: LEAST_GAIN,
     note: "masks of all tasks in one step: at each layer some rows come and others start, two runs where the full model has one",
   },
 ];

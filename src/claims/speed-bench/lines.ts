@@ -76,15 +76,11 @@ function categoryPoint(category: string, { length, conditional, rate }: Acceptan
   return { category, AL: rounded(length?.mean), ...Object.fromEntries(rates), accepted: rounded(rate) };
 }
 
-/**
- * Random tokens against real prompts: by how much they flatter each drafter. Noise has no sense to guess and much to repeat:
- * it is the drafter of repetitions that must be found out.
- */
+/** Random tokens against real prompts: by how much they flatter each drafter, and drafters on average, as the paper has it. */
 export function trapLines(
   real: readonly ThroughputCell[],
   random: readonly ThroughputCell[],
   arms: readonly SpeedArm[],
-  found: SpeedArm,
   batch: number,
 ): Measured[] {
   const inflation = (arm: SpeedArm): number[] => {
@@ -92,20 +88,23 @@ export function trapLines(
     return roundsOf(random, arm, batch).map((tps, i) => tps / below[i]! - 1);
   };
   const note = `${batch} at a time, same lengths; without drafts ${rounded(median(inflation(PLAIN)))}`;
-  return arms.map((arm) => ({
+  const line = (who: string, sample: readonly number[], target: number | null): Measured => ({
     ...absolute(
       {
         ...live,
-        metric: `inflation of throughput by random-token prompts, ${arm.name}`,
+        metric: `inflation of throughput by random-token prompts, ${who}`,
         unit: "share",
         better: "higher",
         note,
       },
-      inflation(arm),
-      arm === found ? 0.1 : null,
+      sample,
+      target,
     ),
     paper_says: "about 23 % on average, EAGLE3",
-  }));
+  });
+  const each = arms.map((arm) => ({ arm, sample: inflation(arm) }));
+  const mean = each[0]!.sample.map((_, i) => each.reduce((sum, { sample }) => sum + sample[i]!, 0) / each.length);
+  return [line("mean of drafters", mean, 0.1), ...each.map(({ arm, sample }) => line(arm.name, sample, null))];
 }
 
 /** Draft length × batch: the crossover, and the controller against every fixed length. */
