@@ -31,15 +31,15 @@ const MODEL = { model: decoder(256, 4), modelName: "256x4" };
 
 const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
   smoke: {
-    gap: { ...SMOKE, lengths: [64, 128], rounds: 1 },
+    gap: { ...SMOKE, lengths: [64, 128], rounds: 1, tokensAfter: 1500 },
     routers: { ...SMOKE, instances: 2, rounds: 1, requests: 4, ratePerSecond: 200 },
   },
   quick: {
-    gap: { ...MODEL, lengths: [256, 1024, 3072], rounds: 3 },
+    gap: { ...MODEL, lengths: [256, 1024, 3072], rounds: 3, tokensAfter: 160 },
     routers: { ...MODEL, instances: 3, rounds: 1, requests: 24, ratePerSecond: 16 },
   },
   full: {
-    gap: { ...MODEL, lengths: [256, 1024, 4096, 8192], rounds: 15 },
+    gap: { ...MODEL, lengths: [256, 1024, 4096, 8192], rounds: 15, tokensAfter: 160 },
     routers: { ...MODEL, instances: 3, rounds: 6, requests: 80, ratePerSecond: 16 },
   },
 };

@@ -19,6 +19,8 @@ export interface GapSize {
   /** Tokens before the move, ascending. */
   readonly lengths: readonly number[];
   readonly rounds: number;
+  /** Tokens that are left when the move is asked for: a small model is through 200 of them before it has begun. */
+  readonly tokensAfter: number;
 }
 
 const MODES = ["live", "blocking", "recompute"] as const satisfies readonly MigrationMode[];
@@ -27,8 +29,6 @@ type Mode = (typeof MODES)[number];
 const FIRST_ID = 32;
 /** Tokens that are awaited before the move: their pace is the step. */
 const BEFORE = 32;
-/** And after it. */
-const AFTER = 160;
 const GAP_STEPS = 2;
 /** How much longer the gap of the longest sequence may be than that of the shortest. */
 const FLAT = 1.5;
@@ -41,11 +41,11 @@ interface Moved {
   readonly isRight: boolean;
 }
 
-function drawRequest(length: number, vocabSize: number, seed: string): GenerateRequest {
+function drawRequest({ model, tokensAfter }: GapSize, length: number, seed: string): GenerateRequest {
   const random = createRandom(seed, "prompt");
   return {
-    promptTokens: Array.from({ length: length - BEFORE }, () => random.int(FIRST_ID, vocabSize - 1)),
-    maxTokens: BEFORE + AFTER,
+    promptTokens: Array.from({ length: length - BEFORE }, () => random.int(FIRST_ID, model.vocabSize - 1)),
+    maxTokens: BEFORE + tokensAfter,
     ignoreEos: true,
     sampling: { temperature: 1, seed: random.uint32() },
   };
@@ -113,13 +113,13 @@ async function measureMoves(size: GapSize, context: ClaimContext): Promise<reado
     pageTokens,
     prefixCache: false, // a second copy of the same prompt would make computing again free
     exact: true,
-    kvPages: 2 * Math.ceil((longest + BEFORE + AFTER) / pageTokens),
+    kvPages: 2 * Math.ceil((longest + BEFORE + size.tokensAfter) / pageTokens),
   });
   const moved: Moved[] = [];
   for (let round = -1; round < size.rounds; round++) {
     for (const length of round < 0 ? size.lengths.slice(0, 1) : size.lengths) {
       context.progress(`29-live: ${length} tokens, round ${round + 1} of ${size.rounds}`);
-      const request = drawRequest(length, size.model.vocabSize, `${context.seed} ${round} ${length}`);
+      const request = drawRequest(size, length, `${context.seed} ${round} ${length}`);
       const right = await tokensOf(live.instances[0]!.engine, request);
       for (let turn = 0; turn < MODES.length; turn++) {
         const mode = MODES[(turn + Math.max(0, round)) % MODES.length]!;
