@@ -10,7 +10,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { present, PunctualError, toErrorRecord } from "../core/index.ts";
 import { KvPages, readRoutes, StepExecutor, type DecoderConfig, type RouteSet } from "../llm/index.ts";
-import { createPolicy, outlookOf, StepCost, type SchedulerLimits } from "../sched/index.ts";
+import { createPolicy, outlookOf, promptStepTokens, StepCost, type SchedulerLimits } from "../sched/index.ts";
 import { after, liveClock, sleep, yieldThread } from "./clock.ts";
 import { calibrateOnce, calibrationFile, type CalibrationFile } from "./kept-calibration.ts";
 import { withWeights } from "./load-model.ts";
@@ -155,6 +155,8 @@ function limitsOf(options: EngineOptions, plan: EnginePlan, calibration: Calibra
     budgetTokens,
     maxChunk: options.maxChunk ?? budgetTokens,
     maxStepTokens: plan.maxRows,
+    // A budget that somebody set is kept whatever runs.
+    ...(plan.budgetTokens === null ? { promptStepTokens: promptStepTokens(budgetTokens, plan.maxRows) } : {}),
     ...knee(plan.budgetTokens === null ? calibration : null),
   };
 }

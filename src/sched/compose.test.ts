@@ -27,6 +27,15 @@ test("so does every view that a workload comes through", () => {
   fc.assert(property, { seed: 32, numRuns: 30 });
 });
 
+/** Nobody waits for the end of a step in which nothing decodes: it may be larger, and so may a chunk that nobody set. */
+function withLimitsOfStep(view: SchedulerView): SchedulerView {
+  const { budgetTokens, maxChunk, promptStepTokens } = view.limits;
+  const decodes = view.running.filter((sequence) => sequence.pendingTokens === 1).length;
+  if (decodes > 0 || promptStepTokens === undefined) return view;
+  const chunk = maxChunk >= budgetTokens ? promptStepTokens : maxChunk;
+  return { ...view, limits: { ...view.limits, budgetTokens: promptStepTokens, maxChunk: chunk } };
+}
+
 /** One plan in the making. Lives for one call. */
 class PlainFifo {
   readonly #view: SchedulerView;
@@ -42,9 +51,9 @@ class PlainFifo {
   #budget: number;
 
   constructor(view: SchedulerView) {
-    this.#view = view;
+    this.#view = withLimitsOfStep(view);
     this.#free = view.freePages;
-    this.#budget = view.limits.budgetTokens;
+    this.#budget = this.#view.limits.budgetTokens;
   }
 
   plan(): StepPlan {

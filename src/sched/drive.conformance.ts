@@ -49,6 +49,14 @@ export interface PlanLaws extends Pick<BatchPolicy, "chunked"> {
   readonly decodesWait?: boolean;
 }
 
+/** What a step of that view keeps within at most. */
+function limitsOf({ limits, running }: SchedulerView, laws: PlanLaws): { budget: number; chunk: number } {
+  const { budgetTokens, maxStepTokens = budgetTokens, maxChunk, promptStepTokens = budgetTokens } = limits;
+  if (laws.chunked === false) return { budget: maxStepTokens, chunk: maxStepTokens };
+  if (running.some(({ pendingTokens }) => pendingTokens === 1)) return { budget: budgetTokens, chunk: maxChunk };
+  return { budget: promptStepTokens, chunk: maxChunk < budgetTokens ? maxChunk : promptStepTokens };
+}
+
 /** Checks one plan against the view it was made of. @throws AssertionError naming the broken rule. */
 export function checkPlan(view: SchedulerView, plan: StepPlan, laws: PlanLaws = {}): void {
   const waiting = new Map(view.waiting.map((s) => [s.id, s]));
@@ -63,9 +71,8 @@ export function checkPlan(view: SchedulerView, plan: StepPlan, laws: PlanLaws = 
   assert(admitted.size === plan.admit.length, "a sequence is admitted once");
   for (const id of admitted) assert(waiting.has(id) && !gone.has(id), "only waiting sequences are admitted");
 
-  const { budgetTokens, maxStepTokens = budgetTokens, maxChunk } = view.limits;
-  let budget = laws.chunked === false ? maxStepTokens : budgetTokens;
-  const chunk = laws.chunked === false ? maxStepTokens : maxChunk;
+  const { budget: most, chunk } = limitsOf(view, laws);
+  let budget = most;
   let free = view.freePages;
   for (const id of [...plan.preempt, ...plan.cut]) {
     const sequence = running.get(id);

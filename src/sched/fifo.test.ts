@@ -85,3 +85,15 @@ test("pages for one sequence: eight requests still finish, one after the other",
   ).run(1000);
   expect(driven.ends).toEqual(Array.from({ length: 8 }, () => "done"));
 });
+
+test("while nothing decodes a prompt gets larger chunks, unless somebody set smaller ones", () => {
+  const limits = { maxRunning: 8, budgetTokens: 16, maxChunk: 16, promptStepTokens: 64 };
+  const prompt = sequence(0, { pendingTokens: 200, promptTokens: 200 });
+  const tokensOf = (running: readonly SequenceView[], maxChunk = 16): number | undefined =>
+    fifo()
+      .plan(view({ running, limits: { ...limits, maxChunk } }))
+      .advance.find(({ id }) => id === 0)?.tokens;
+  expect(tokensOf([prompt])).toBe(64);
+  expect(tokensOf([prompt, decode(1)])).toBe(15);
+  expect(tokensOf([prompt], 8)).toBe(8);
+});

@@ -3,21 +3,30 @@
  * (Sarathi, SplitFuse), then admission in arrival order while pages last. When pages run out the
  * youngest sequence is preempted: it gives its pages back and recomputes later.
  *
+ * While nothing decodes the budget is a larger one: small chunks protect the pace of running answers, and cost a prompt
+ * that has the engine to itself up to a quarter of its time on models whose budget is a few dozen tokens.
+ *
  * It reads deadlines only to expire, cut and reject; it never reorders by them.
  *
  * Why nothing starves: older sequences take pages from younger ones, never the reverse, and nobody
  * overtakes.
  */
 import { composeStep } from "./compose.ts";
-import type { BatchPolicy } from "./types.ts";
+import type { BatchPolicy, SchedulerLimits, SchedulerView } from "./types.ts";
 
 /** The policy at the head of this file. It keeps nothing between plans: one object serves any number of engines. */
 export function fifo(): BatchPolicy {
   return {
     name: "fifo",
     plan: (view) => {
-      const { budgetTokens, maxChunk } = view.limits;
-      return composeStep(view, { budgetTokens, maxChunk, mix: "decodes-first" });
+      return composeStep(view, { ...promptLimits(view), mix: "decodes-first" });
     },
   };
+}
+
+/** Budget and chunk of the next step: see `SchedulerLimits.promptStepTokens`. */
+function promptLimits({ running, limits }: SchedulerView): Pick<SchedulerLimits, "budgetTokens" | "maxChunk"> {
+  const { budgetTokens, maxChunk, promptStepTokens = budgetTokens } = limits;
+  if (running.some(({ pendingTokens }) => pendingTokens === 1)) return { budgetTokens, maxChunk };
+  return { budgetTokens: promptStepTokens, maxChunk: maxChunk < budgetTokens ? maxChunk : promptStepTokens };
 }

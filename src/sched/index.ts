@@ -51,6 +51,7 @@ export {
   type LearntBy,
   type LearntState,
 } from "./learnt-state.ts";
+export { promptStepTokens } from "./prompt-step.ts";
 export { KNEE_CHUNKS, KNEE_DECODE_CONTEXT, kneeDecodes, kneeOfSteps } from "./knee.ts";
 export { leastAttained, type LeastAttainedOptions } from "./least-attained.ts";
 export { MeanOutlook, TaskLedger, type ArrivedRequest, type Outlook, type RequestOutlook } from "./outlook.ts";

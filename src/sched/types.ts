@@ -97,6 +97,11 @@ export interface SchedulerLimits {
    * instead of budgetTokens and maxChunk; at least budgetTokens, and budgetTokens when absent.
    */
   readonly maxStepTokens?: number;
+  /**
+   * Most tokens in a step in which nothing decodes, instead of budgetTokens and of a maxChunk as large as that: nobody's
+   * next token waits for its end. budgetTokens when absent.
+   */
+  readonly promptStepTokens?: number;
   /** The smallest step whose throughput is close to the best one (the knee of the cost curve); unknown when absent. */
   readonly kneeTokens?: number;
 }

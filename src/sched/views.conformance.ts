@@ -87,12 +87,13 @@ export const optionsArbitrary: fc.Arbitrary<DriveOptions> = fc
     extraBudget: fc.integer({ min: 0, max: 40 }),
     maxChunk: fc.integer({ min: 1, max: 40 }),
     extraStep: fc.integer({ min: 0, max: 150 }),
+    extraPrompt: fc.option(fc.integer({ min: 0, max: 80 }), { nil: undefined }),
     kneeTokens: fc.option(fc.integer({ min: 1, max: 40 }), { nil: undefined }),
     pageTokens: fc.constantFrom(1, 4, 16),
     totalPages: fc.integer({ min: 4, max: 40 }),
     baseMs: fc.integer({ min: 1, max: 5 }),
   })
-  .map(({ maxRunning, extraBudget, maxChunk, extraStep, kneeTokens, pageTokens, totalPages, baseMs }) => ({
+  .map(({ maxRunning, extraBudget, maxChunk, extraStep, extraPrompt, kneeTokens, pageTokens, totalPages, baseMs }) => ({
     totalPages,
     pageTokens,
     limits: {
@@ -100,6 +101,7 @@ export const optionsArbitrary: fc.Arbitrary<DriveOptions> = fc
       budgetTokens: maxRunning + extraBudget,
       maxChunk,
       maxStepTokens: maxRunning + extraBudget + extraStep,
+      ...(extraPrompt === undefined ? {} : { promptStepTokens: maxRunning + extraBudget + extraPrompt }),
       ...(kneeTokens === undefined ? {} : { kneeTokens }),
     },
     stepMs: (tokens: number) => baseMs + tokens * 0.1,

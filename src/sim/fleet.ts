@@ -11,6 +11,7 @@ import {
   type InstanceRole,
   type Outlook,
   type SchedulerLimits,
+  promptStepTokens,
 } from "../sched/index.ts";
 import { calibrate, decodeShape } from "./cost/calibrate.ts";
 import { VirtualInstance, type InstanceListener } from "./instance.ts";
@@ -98,6 +99,7 @@ function limitsOf(spec: InstanceSpec): { limits: SchedulerLimits; cost: ReturnTy
       budgetTokens,
       maxChunk: spec.maxChunk ?? budgetTokens,
       maxStepTokens: Math.max(largest, budgetTokens),
+      ...(spec.budgetTokens === undefined ? { promptStepTokens: promptStepTokens(budgetTokens, largest) } : {}),
       ...(kneeTokens === null ? {} : { kneeTokens }),
     },
   };

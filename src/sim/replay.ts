@@ -140,7 +140,7 @@ function requestOf(recorded: RecordedRequest, end: RecordedEnd | undefined, page
 export function readEngineFacts(value: unknown): EngineFacts {
   const row = record(value, "engine");
   const limits = record(row["limits"], "engine.limits");
-  const optional = (field: "maxStepTokens" | "kneeTokens"): Partial<SchedulerLimits> =>
+  const optional = (field: "maxStepTokens" | "promptStepTokens" | "kneeTokens"): Partial<SchedulerLimits> =>
     limits[field] === undefined ? {} : { [field]: count(limits[field], `engine.limits.${field}`) };
   return {
     pages: count(row["pages"], "engine.pages"),
@@ -151,6 +151,7 @@ export function readEngineFacts(value: unknown): EngineFacts {
       budgetTokens: count(limits["budgetTokens"], "engine.limits.budgetTokens"),
       maxChunk: count(limits["maxChunk"], "engine.limits.maxChunk"),
       ...optional("maxStepTokens"),
+      ...optional("promptStepTokens"),
       ...optional("kneeTokens"),
     },
     cost: readPoints(row["cost"] ?? []),

@@ -76,8 +76,8 @@ const WHY: Readonly<Record<MeasuredShape["storage"], Readonly<Record<Subject, st
       "in so small a model eight streams share little: what a step costs whatever it holds (a session for every layer boundary, " +
       "sampling and a message for each stream) weighs heavily beside the weights that they read once for all",
     prompt:
-      "the prompt is computed in steps of at most 25 ms, so that other streams would not wait for it, and with f32 weights where " +
-      "llama.cpp reads half of the bytes",
+      "the prompt is computed in several steps, so that a request that comes meanwhile would not wait for all of it, and with f32 " +
+      "weights where llama.cpp reads half of the bytes",
     load: LOAD,
   },
 };
