@@ -34,6 +34,14 @@ export function busUrl({ bus }: BusFlags): string | undefined {
   return url === "" ? undefined : url;
 }
 
+/** What the flags say as variables for a process that is to find the same bus; certificates and nkeys it has of its own. */
+export function busEnvironment({ bus, busToken }: BusFlags): Readonly<Record<string, string>> {
+  return {
+    ...(bus === undefined ? {} : { PUNCTUAL_BUS: bus }),
+    ...(busToken === undefined ? {} : { PUNCTUAL_BUS_TOKEN: busToken }),
+  };
+}
+
 /** The address without what may be secret. */
 export function shownUrl(url: string): string {
   return url.replaceAll(/[^/,@]*@/g, "");

@@ -1,4 +1,4 @@
-/** Flags of `punctual simulate` about the fleet: migration between instances, and how many there are. */
+/** Flags of `punctual simulate` about the fleet: migration between instances, and how many there are; the latter for `serve`, too. */
 import { fail } from "../core/index.ts";
 import type { AutoscaleOptions } from "../sched/index.ts";
 import type { FleetController } from "../sim/index.ts";
@@ -38,15 +38,24 @@ export async function fleetControllerOf(flags: FleetFlags, kvBytesPerToken: numb
 
 /** @throws PunctualError invalid_request saying what was expected. */
 export function readAutoscale(text: string, instances: number): AutoscaleOptions {
+  const range = readRange(text, "--autoscale");
+  if (instances < range.least || instances > range.most) {
+    fail("invalid_request", `--autoscale: expected a range that contains --instances ${instances}, got "${text}".`, {
+      param: "autoscale",
+    });
+  }
+  return range;
+}
+
+/** How many instances, and the room to keep to. @throws PunctualError invalid_request naming the flag */
+export function readRange(text: string, flag: string): AutoscaleOptions {
   const match = /^(\d+)\.\.(\d+)(?:,(\d+)\.\.(\d+))?$/.exec(text);
   const bad = (what: string): never =>
-    fail("invalid_request", `--autoscale: expected ${what}, got "${text}".`, { param: "autoscale" });
+    fail("invalid_request", `${flag}: expected ${what}, got "${text}".`, { param: flag });
   if (match === null) return bad("FEWEST..MOST or FEWEST..MOST,LOW..HIGH");
   const [least, most] = [Number(match[1]), Number(match[2])];
   const lowSteps = match[3] === undefined ? DEFAULT_STEPS.lowSteps : Number(match[3]);
   const highSteps = match[4] === undefined ? DEFAULT_STEPS.highSteps : Number(match[4]);
-  if (least < 1 || least > most || instances < least || instances > most) {
-    return bad(`a range that contains --instances ${instances}`);
-  }
+  if (least < 1 || least > most) return bad("FEWEST from 1 to MOST");
   return lowSteps < highSteps ? { least, most, lowSteps, highSteps } : bad("LOW below HIGH");
 }

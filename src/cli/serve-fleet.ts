@@ -1,14 +1,16 @@
 /** The part of `punctual serve` that is a router's: a fleet on a bus, other servers behind this one, its own models among them. */
 import { Option, type Command } from "commander";
-import type { Bus, Fleet, InstanceHost, UpstreamAddress, Upstreams } from "../cluster/index.ts";
+import type { Bus, Fleet, InstanceHost, ScalingOptions, UpstreamAddress, Upstreams } from "../cluster/index.ts";
+import { fail } from "../core/index.ts";
 import type { Engine } from "../runtime/index.ts";
 import type { ServerLog, ServerOptions } from "../server/index.ts";
 import { parseSlo } from "../sched/index.ts";
 import { collectValues, decimal } from "./arguments.ts";
-import { addBusOptions, busUrl, connectToBus, shownUrl, type BusFlags } from "./bus-flags.ts";
+import { addBusOptions, busEnvironment, busUrl, connectToBus, shownUrl, type BusFlags } from "./bus-flags.ts";
+import { addScaleOptions, scalingOf, type ScaleFlags } from "./scale-flags.ts";
 
 /** Values of the flags that `addFleetOptions` declares. */
-export interface RouterFlags extends BusFlags {
+export interface RouterFlags extends BusFlags, ScaleFlags {
   readonly router?: string;
   readonly durable?: "keyed" | "all" | "none";
   readonly upstream?: readonly string[];
@@ -23,7 +25,7 @@ const ROUTERS = ["kv-aware", "llumnix", "deadline-aware", "least-load", "round-r
 
 /** Adds them to a command. */
 export function addFleetOptions(command: Command): Command {
-  addBusOptions(command)
+  addScaleOptions(addBusOptions(command))
     .addOption(new Option("--router <name>", "who gets a request of the fleet; kv-aware when absent").choices(ROUTERS))
     .addOption(
       new Option(
@@ -75,6 +77,10 @@ export interface RouterParts {
 /** Null when the flags ask for nothing of the kind. @throws PunctualError as the bus and the addresses do. */
 export async function openRouter(flags: RouterFlags, log: ServerLog | undefined): Promise<RouterParts | null> {
   const url = busUrl(flags);
+  const scaling = scalingOf(flags, busEnvironment(flags));
+  if (scaling !== null && url === undefined) {
+    fail("invalid_request", "--scale: expected --bus as well, which instances come over.", { param: "--scale" });
+  }
   const addresses = await upstreamAddresses(flags);
   if (url === undefined && addresses.length === 0) return null;
   const { combinedView, InstanceHost: Host } = await import("../cluster/index.ts");
@@ -82,13 +88,15 @@ export async function openRouter(flags: RouterFlags, log: ServerLog | undefined)
   const tell = (message: string): void => log?.info({}, message);
   const bus = url === undefined ? null : await connectToBus(url, flags, "punctual serve");
   const named = flags.fleet === undefined ? {} : { fleet: flags.fleet };
-  const fleet = bus === null ? null : await joinFleet(bus, flags, served, tell);
+  const fleet = bus === null ? null : await joinFleet(bus, flags, served, tell, scaling);
   const upstreams = addresses.length === 0 ? null : await openUpstreams(addresses, flags, served, fleet);
   const hosts: InstanceHost[] = [];
   const where = [
     ...(fleet === null ? [] : [`fleet ${fleet.name} on ${shownUrl(url ?? "")}`]),
     ...addresses.map(({ base, model }) => (model === null ? base : `${base}#${model}`)),
   ].join(", ");
+  const count =
+    scaling === null ? "" : `; ${scaling.policy.least} to ${scaling.policy.most} instances as load asks for`;
   return {
     options: {
       fleet: combinedView(fleet, upstreams),
@@ -100,7 +108,7 @@ export async function openRouter(flags: RouterFlags, log: ServerLog | undefined)
       hosts.push(await Host.start({ engine, bus, log: tell, ...named }));
       return true;
     },
-    summary: where,
+    summary: `${where}${count}`,
     stop: async (graceMs) => {
       await Promise.all(hosts.map((host) => host.stop({ graceMs })));
       await fleet?.stop({ graceMs: 0 });
@@ -115,6 +123,7 @@ async function joinFleet(
   { router, durable, fleet }: RouterFlags,
   served: ServedModels,
   log: (message: string) => void,
+  scaling: ScalingOptions | null,
 ): Promise<Fleet> {
   const { Fleet: FleetClass } = await import("../cluster/index.ts");
   return FleetClass.join({
@@ -124,6 +133,7 @@ async function joinFleet(
     ...(fleet === undefined ? {} : { fleet }),
     ...(router === undefined ? {} : { router }),
     ...(durable === undefined ? {} : { durable }),
+    ...(scaling === null ? {} : { scaling }),
   });
 }
 

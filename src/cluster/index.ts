@@ -103,3 +103,4 @@ export {
 } from "./contexts/store.ts";
 export { chunkPlaces, levelName, parseLevel, type ChunkPlace, type NamedContext } from "./contexts/types.ts";
 export type { FleetWatchOptions } from "./migration/watch.ts";
+export type { Launch, ScalingOptions } from "./scaling/types.ts";

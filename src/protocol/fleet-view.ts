@@ -165,6 +165,37 @@ export const fleetRouterViewSchema = z.object({
 /** What a way of routing has done at this router. */
 export type FleetRouterView = z.infer<typeof fleetRouterViewSchema>;
 
+/** How a router keeps the number of instances. */
+export const fleetScalingViewSchema = z.object({
+  /** Whose instances; null: of the one model that the fleet serves. */
+  model: z.string().max(LIMITS.modelNameCharacters).nullable(),
+  /** True for the one of several routers that does it. */
+  isActive: z.boolean(),
+  /** Fewest and most instances. */
+  least: count,
+  most: count,
+  /** Instances that it wants now, those that start included; null while another router decides, or nobody can. */
+  wanted: count.nullable(),
+  /** Of its own word: launched and not there yet, told to drain and not gone yet. */
+  starting: count,
+  draining: count,
+  /** Free tokens of all instances over requests of all, decode steps; null while there are no requests. */
+  freenessSteps: z.number().nullable(),
+  /** Below `lowSteps` one more is wanted, above `highSteps` one less. */
+  lowSteps: z.number(),
+  highSteps: z.number(),
+  /** Since this router started: launched and come, launched and not come, drained. */
+  started: count,
+  failed: count,
+  drained: count,
+  /** What it did last; `keep`: one that was draining stays. */
+  last: z.object({ kind: z.enum(["start", "drain", "keep"]), instance: id, ageMs: ms }).nullable(),
+  /** What is in its way. */
+  problem: z.string().max(FLEET_VIEW_LIMITS.detailCharacters).nullable(),
+});
+/** How a router keeps the number of instances. */
+export type FleetScalingView = z.infer<typeof fleetScalingViewSchema>;
+
 /** A fleet as one router sees it. */
 export const fleetViewSchema = z.object({
   kind: z.literal("fleet"),
@@ -187,6 +218,8 @@ export const fleetViewSchema = z.object({
   /** Keys and values between instances: sent and not yet acknowledged, sent in all, sent lately. */
   kv: z.object({ inFlightBytes: count, sentBytes: count, bytesPerSecond: z.number().min(0) }),
   routers: z.array(fleetRouterViewSchema).max(FLEET_VIEW_LIMITS.routers),
+  /** Absent where nobody starts or stops instances by load. */
+  scaling: fleetScalingViewSchema.optional(),
 });
 /** A fleet as one router sees it. */
 export type FleetView = z.infer<typeof fleetViewSchema>;

@@ -1,5 +1,5 @@
 /** GET /metrics for a server that is a fleet's endpoint: every instance, what moves, who placed what. */
-import type { FleetView } from "../protocol/index.ts";
+import type { FleetScalingView, FleetView } from "../protocol/index.ts";
 import type { Exposition } from "./exposition.ts";
 
 /** Nothing for a server that is alone. */
@@ -40,6 +40,28 @@ export function writeFleet(page: Exposition, view: FleetView | null): void {
     page.counter("punctual_router_requests_total", "Requests that a router placed.", labels, requests);
     const help = "Prompt tokens cached where a router placed them, 0 to 1.";
     if (hitShare !== null) page.gauge("punctual_router_prefix_hit_share", help, labels, hitShare);
+  }
+  if (view.scaling !== undefined) writeScaling(page, view.scaling);
+}
+
+function writeScaling(page: Exposition, scaling: FleetScalingView): void {
+  const { isActive, least, most, wanted, starting, draining, freenessSteps } = scaling;
+  page.gauge("punctual_scaling_active", "1 for the router that starts and stops instances.", {}, isActive ? 1 : 0);
+  const help = "Instances by load: the bounds, what is wanted, what starts and drains by this router's word.";
+  const numbers = [
+    ["least", least],
+    ["most", most],
+    ["wanted", wanted],
+    ["starting", starting],
+    ["draining", draining],
+  ] as const;
+  for (const [number, value] of numbers) {
+    if (value !== null) page.gauge("punctual_scaling_instances", help, { number }, value);
+  }
+  const about = "Free tokens of all instances over requests of all, decode steps.";
+  if (freenessSteps !== null) page.gauge("punctual_scaling_freeness_steps", about, {}, freenessSteps);
+  for (const what of ["started", "failed", "drained"] as const) {
+    page.counter("punctual_scaling_changes_total", "Instances started, not come, drained.", { what }, scaling[what]);
   }
 }
 

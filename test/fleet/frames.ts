@@ -58,6 +58,11 @@ export function headerSplitter(headerBytes: number, bodyBytes: (header: Buffer) 
   });
 }
 
+/** What nobody here can read: pieces as they come, all of them messages. */
+export function pieceSplitter(): Splitter {
+  return { push: (bytes) => [{ bytes, isMessage: true, kind: "piece", subject: "", payload: bytes }] };
+}
+
 /** @param first the frame at the beginning of the bytes; null: it is not complete yet */
 function splitter(first: (pending: Buffer) => Frame | null): Splitter {
   let pending: Buffer = EMPTY;

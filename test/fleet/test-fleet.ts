@@ -17,11 +17,12 @@ import {
   type FleetRequestView,
   type FleetView,
 } from "../../src/protocol/index.ts";
+import type { Certificate } from "../support/certificates.ts";
 import { writeRandomModel } from "../support/model-folder.ts";
 import { TINY } from "../support/tiny.ts";
 import { ask, type Answer, type Asked } from "./answers.ts";
 import { FaultProxy } from "./fault-proxy.ts";
-import { headerSplitter, natsSplitter } from "./frames.ts";
+import { headerSplitter, natsSplitter, pieceSplitter } from "./frames.ts";
 import { TestProcess } from "./processes.ts";
 
 /** The model that all instances of a test fleet serve. */
@@ -52,7 +53,14 @@ export interface WorkerOptions {
   readonly more?: readonly string[];
   /** A command that it is run under, see `TestProcess.start`. */
   readonly under?: readonly string[];
+  /** Its keys and values go over TLS: the proxy before its port sees pieces of a stream, no frames. */
+  readonly tls?: Certificate & { readonly ca: string };
 }
+
+/** More of a router's arguments, or what they are for a fleet whose folders are known. */
+export type RouterFlags =
+  | readonly string[]
+  | ((fleet: { readonly dir: string; readonly modelDir: string }) => readonly string[]);
 
 /** See the head of this file. */
 export class TestFleet implements AsyncDisposable {
@@ -67,12 +75,12 @@ export class TestFleet implements AsyncDisposable {
   readonly #routerFlags: readonly string[];
   #replaced = 0;
 
-  private constructor(dir: string, nats: TestNatsServer, routerBus: FaultProxy, routerFlags: readonly string[]) {
+  private constructor(dir: string, nats: TestNatsServer, routerBus: FaultProxy, routerFlags: RouterFlags) {
     this.dir = dir;
     this.modelDir = join(dir, "model");
     this.nats = nats;
     this.routerBus = routerBus;
-    this.#routerFlags = routerFlags;
+    this.#routerFlags = typeof routerFlags === "function" ? routerFlags(this) : routerFlags;
     writeRandomModel(this.modelDir, { ...TINY, maxPositions: CONTEXT_TOKENS });
     this.router = this.#startRouter("0");
   }
@@ -82,7 +90,7 @@ export class TestFleet implements AsyncDisposable {
    */
   static async start(
     workers: Readonly<Record<string, WorkerOptions>>,
-    routerFlags: readonly string[] = [],
+    routerFlags: RouterFlags = [],
     natsOptions: NatsServerOptions = {},
   ): Promise<TestFleet> {
     const nats = await TestNatsServer.start(natsOptions);
@@ -91,7 +99,8 @@ export class TestFleet implements AsyncDisposable {
     try {
       await Promise.all(Object.entries(workers).map(([id, options]) => fleet.startWorker(id, options)));
       await fleet.routerReady();
-      await fleet.whole();
+      // Where nobody is started here, the router may start some.
+      if (Object.keys(workers).length > 0) await fleet.whole();
     } catch (error) {
       await fleet[Symbol.asyncDispose]();
       throw error;
@@ -102,12 +111,14 @@ export class TestFleet implements AsyncDisposable {
   /** Starts a worker, and waits until it says that it serves. */
   async startWorker(
     id: string,
-    { role = "any", kvPages = 512, more = [], under = [] }: WorkerOptions = {},
+    { role = "any", kvPages = 512, more = [], under = [], tls }: WorkerOptions = {},
   ): Promise<TestWorker> {
     const bus = await FaultProxy.start(this.nats.port, () => natsSplitter());
     const kvPort = await freePort();
     const kv = await FaultProxy.start(kvPort, () =>
-      headerSplitter(KV_HEADER_BYTES, (header) => header.readUInt32LE(KV_PAYLOAD_BYTES_AT)),
+      tls === undefined
+        ? headerSplitter(KV_HEADER_BYTES, (header) => header.readUInt32LE(KV_PAYLOAD_BYTES_AT))
+        : pieceSplitter(),
     );
     const flags = {
       bus: `nats://127.0.0.1:${bus.port}`,
@@ -118,6 +129,7 @@ export class TestFleet implements AsyncDisposable {
       "kv-advertise": `127.0.0.1:${kv.port}`,
       "kv-pages": kvPages,
       threads: 1,
+      ...(tls === undefined ? {} : { "kv-cert": tls.cert, "kv-key": tls.key, "kv-ca": tls.ca }),
     };
     const process = TestProcess.start(id, ["worker", ...argumentsOf(flags), ...more], {}, under);
     const worker = { id, process, bus, kv };

@@ -5,6 +5,7 @@ import type {
   FleetMoveView,
   FleetRequestView,
   FleetRouterAnswer,
+  FleetScalingView,
   FleetView,
   FleetViewSource,
 } from "../../src/protocol/index.ts";
@@ -64,6 +65,28 @@ export function moveView(
     outcome: null,
     tookMs: null,
     gapMs: null,
+    ...extra,
+  };
+}
+
+/** A router that has started one instance and wants no other. */
+export function scalingView(extra: Partial<FleetScalingView> = {}): FleetScalingView {
+  return {
+    model: "punctual-small",
+    isActive: true,
+    least: 1,
+    most: 4,
+    wanted: 2,
+    starting: 0,
+    draining: 0,
+    freenessSteps: 512.5,
+    lowSteps: 400,
+    highSteps: 800,
+    started: 1,
+    failed: 0,
+    drained: 0,
+    last: { kind: "start", instance: "instance-b", ageMs: 30_000 },
+    problem: null,
     ...extra,
   };
 }

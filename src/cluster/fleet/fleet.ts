@@ -27,6 +27,8 @@ import { fetchFacts } from "../registry/facts.ts";
 import { fleetNames, type FleetNames } from "../registry/names.ts";
 import { InstanceRegistry, type GoneReason } from "../registry/registry.ts";
 import { Router, DEFAULT_ROUTER } from "../routing/router.ts";
+import { Election } from "../registry/election.ts";
+import { FleetScaler } from "../scaling/scaler.ts";
 import { decodeMessage } from "../wire.ts";
 import { DurableWork } from "../work/durable-work.ts";
 import { FleetEngine, type EngineHost, type FleetFacts } from "./fleet-engine.ts";
@@ -49,6 +51,8 @@ const MOST_ASKED = 1024;
 /** An instance with open requests that is silent for so long is asked whether it is there. */
 const SILENT_MS = 800;
 const CONTROL_TIMEOUT_MS = 5000;
+/** How often it is looked whether there are enough instances. */
+const SCALE_MS = 250;
 /** A model whose facts could not be read is tried again after so long. */
 const FACTS_RETRY_MS = 1000;
 const DEFAULTS = { window: 256, stallMs: 30_000, recoverMs: 10_000, maxOpen: 10_000, forgetMs: 600_000 };
@@ -81,6 +85,8 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
   #router: Router;
   #registry: InstanceRegistry | null = null;
   #work: DurableWork | null = null;
+  #scaler: FleetScaler | null = null;
+  #election: Election | null = null;
   #nextIndex = 0;
   #nextNumber = 0;
   #aliveMs = -Infinity;
@@ -209,15 +215,20 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
         (request) => this.#streams.get(request)?.instance?.id ?? null,
       ),
       routers: this.stats.views(this.#router.name).slice(0, FLEET_VIEW_LIMITS.routers),
+      ...(this.#scaler === null ? {} : { scaling: this.#scaler.view(nowMs) }),
     };
   }
 
   async drain(id: string): Promise<FleetDrainAnswer> {
     const instance = this.find(id) ?? fail("not_found", `There is no instance '${id}'.`);
-    const reply = await this.link.ask(id, { kind: "drain" }, CONTROL_TIMEOUT_MS);
-    if (reply.kind === "failed") throw fromWireError(reply.error);
+    await this.#tellDrain(id, false);
     const { running = 0, waiting = 0 } = instance.report ?? {};
     return { id, state: "draining", running, waiting };
+  }
+
+  async #tellDrain(id: string, undo: boolean): Promise<void> {
+    const reply = await this.link.ask(id, { kind: "drain", ...(undo ? { undo } : {}) }, CONTROL_TIMEOUT_MS);
+    if (reply.kind === "failed") throw fromWireError(reply.error);
   }
 
   async move(request: string, to: string): Promise<FleetMoveAnswer> {
@@ -274,11 +285,39 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
     this.#tick();
     const timer = setInterval(() => this.#tick(), TICK_MS).unref();
     this.#undo.push(() => clearInterval(timer));
+    await this.#scale();
+  }
+
+  /** Keeps the number of instances from now on, where that is asked for. */
+  async #scale(): Promise<void> {
+    const { scaling } = this.#options;
+    if (scaling === undefined) return;
+    const log = (message: string): void => this.#log(message);
+    const id = this.link.router;
+    const election = await Election.start({ bus: this.#bus, names: this.#names, office: "scaler", id, log });
+    this.#election = election;
+    const scaler = new FleetScaler(scaling, {
+      instances: () =>
+        Array.from(this.#instances.values(), ({ id: name, card, load }) => ({
+          id: name,
+          model: card.model,
+          role: card.role,
+          load,
+        })),
+      drain: (instance, undo) => this.#tellDrain(instance, undo),
+      isActive: () => election.isElected && this.#bus.status === "connected",
+      newId: () => `s-${this.random.uint32().toString(36)}`,
+      log,
+    });
+    this.#scaler = scaler;
+    const timer = setInterval(() => scaler.look(this.clock.nowMs()), SCALE_MS).unref();
+    this.#undo.push(() => clearInterval(timer));
   }
 
   async #stop(graceMs: number): Promise<void> {
     await Promise.all(Array.from(this.#engines.values(), (engine) => engine.stop({ graceMs })));
     for (const step of this.#undo.splice(0)) step();
+    await this.#election?.stop();
     this.link[Symbol.dispose]();
     await this.#registry?.[Symbol.asyncDispose]();
   }

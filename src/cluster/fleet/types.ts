@@ -3,6 +3,7 @@ import type { Clock, RandomStream } from "../../core/index.ts";
 import type { Engine } from "../../runtime/index.ts";
 import type { Bus } from "../bus/types.ts";
 import type { HeartbeatOptions } from "../routing/heartbeats.ts";
+import type { ScalingOptions } from "../scaling/types.ts";
 
 /** How a router works. */
 export interface FleetOptions {
@@ -35,6 +36,8 @@ export interface FleetOptions {
    * "keyed" over NATS and "none" in one process when absent. Such work is taken by instances as they have room, not routed.
    */
   readonly durable?: "keyed" | "all" | "none";
+  /** Starts and stops instances as load asks for; of several routers one does. Nobody does when absent. */
+  readonly scaling?: ScalingOptions;
   /** Told what goes wrong without a request to blame. Never a prompt. */
   readonly log?: (message: string) => void;
   /** `liveClock` when absent. */

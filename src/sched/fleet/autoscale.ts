@@ -2,7 +2,7 @@
  * How many instances a fleet has: one more when it is less free than wished, one less when it is freer (Llumnix, OSDI'24,
  * section 4.4; INFaaS scales by load in the same way). The measure is the freeness of the fleet taken as one: free tokens
  * of all over requests of all, with everything that is queued counted. Instances that are starting count as free, so that
- * one shortage starts one instance.
+ * one shortage starts one instance. Below the fewest that were asked for, as after a crash, nothing is waited for.
  */
 import { assert } from "../../core/index.ts";
 import type { FleetDecision, InstanceLoad } from "./types.ts";
@@ -19,7 +19,7 @@ export interface AutoscaleOptions {
   readonly everyMs?: number;
 }
 
-/** At most one change per interval. One object serves one fleet. */
+/** At most one change per interval, but for what is missing to the fewest. One object serves one fleet. */
 export class Autoscaler {
   readonly #options: AutoscaleOptions;
   readonly #everyMs: number;
@@ -35,11 +35,13 @@ export class Autoscaler {
   }
 
   scale(instances: readonly InstanceLoad[], nowMs: number): FleetDecision[] {
-    if (nowMs < this.#nextMs) return [];
-    this.#nextMs = nowMs + this.#everyMs;
     const { least, most, lowSteps, highSteps } = this.#options;
     const serving = instances.filter(({ state }) => state === "serving");
     const starting = instances.filter(({ state }) => state === "starting").length;
+    const isMissing = serving.length + starting < least;
+    if (nowMs < this.#nextMs && !isMissing) return [];
+    this.#nextMs = nowMs + this.#everyMs;
+    if (isMissing) return [{ kind: "start" }];
     const steps = fleetFreeness(instances);
     if (steps < lowSteps) return serving.length + starting < most ? [{ kind: "start" }] : [];
     if (steps <= highSteps || serving.length <= 1 || serving.length + starting <= least) return [];

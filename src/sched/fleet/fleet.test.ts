@@ -164,6 +164,16 @@ describe("autoscaling", () => {
     expect(one.scale(fleet(75, 3), 6000)).toEqual([]);
   });
 
+  test("what is missing to the fewest is started at once, one at a look", () => {
+    const one = scaler();
+    expect(one.scale([], 10)).toEqual([{ kind: "start" }]);
+    const starting = loadOf({ index: 7, state: "starting", accepting: false });
+    expect(one.scale([starting], 20)).toEqual([{ kind: "start" }]);
+    expect(one.scale([starting, starting], 30)).toEqual([]);
+    expect(one.scale(fleet(95, 2), 500)).toEqual([]); // starts count as changes
+    expect(one.scale(fleet(10, 1), 600)).toEqual([{ kind: "start" }]);
+  });
+
   test("what starts counts as room: one shortage starts one instance", () => {
     const starting = loadOf({ index: 2, state: "starting", accepting: false });
     expect(fleetFreeness(fleet(95, 2))).toBeLessThan(20);

@@ -1,7 +1,14 @@
 /** What a server says of its fleet and does to it, on a real socket; the fleet behind it is only told. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../../../test/support/engine.ts";
-import { FleetDouble, fleetView, instanceView, moveView, requestView } from "../../../test/support/fleet-double.ts";
+import {
+  FleetDouble,
+  fleetView,
+  instanceView,
+  moveView,
+  requestView,
+  scalingView,
+} from "../../../test/support/fleet-double.ts";
 import { readEvents } from "../../../test/support/sse.ts";
 import { FLEET_VIEW_LIMITS, fleetAnswerSchema, type FleetAnswer, type FleetView } from "../../protocol/index.ts";
 import { createServer, type PunctualServer } from "../index.ts";
@@ -96,6 +103,27 @@ describe("the fleet", () => {
     expect(await read(url)).toEqual(fleet.current);
   });
 
+  test("tells how many instances are wanted, in its view and its metrics", async () => {
+    const metrics = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
+    await settle();
+    expect(await metrics()).not.toContain("punctual_scaling");
+    await settle();
+    fleet.current = fleetView({ scaling: scalingView() });
+    expect(await read(url)).toEqual(fleet.current);
+    expect((await metrics()).split("\n").filter((line) => line.startsWith("punctual_scaling"))).toEqual([
+      "punctual_scaling_active 1",
+      'punctual_scaling_instances{number="least"} 1',
+      'punctual_scaling_instances{number="most"} 4',
+      'punctual_scaling_instances{number="wanted"} 2',
+      'punctual_scaling_instances{number="starting"} 0',
+      'punctual_scaling_instances{number="draining"} 0',
+      "punctual_scaling_freeness_steps 512.5",
+      'punctual_scaling_changes_total{what="started"} 1',
+      'punctual_scaling_changes_total{what="failed"} 0',
+      'punctual_scaling_changes_total{what="drained"} 0',
+    ]);
+  });
+
   test("is followed: a change within moments, the same again only to say that it lives", async () => {
     await settle(); // what the test before looked at is no first view
     const feed = new Feed();
@@ -181,10 +209,13 @@ test("with keys, a caller sees and changes what is of the models that it may use
   await using guarded = createServer({ engines: [], fleet, keys });
   const listening = await guarded.listen({ port: 0 });
   expect((await fetch(`${listening.url}/admin/fleet`)).status).toBe(401);
-  fleet.current = fleetView({ instances: [instanceView("instance-a"), instanceView("c", { model: "another" })] });
+  const instances = [instanceView("instance-a"), instanceView("c", { model: "another" })];
+  fleet.current = fleetView({ instances, scaling: scalingView() });
   const as = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` });
-  expect(await read(listening.url, as(GOOD))).toMatchObject({ instances: [{}, {}], requests: [{}] });
-  expect(await read(listening.url, as(OTHER))).toMatchObject({ instances: [{ id: "c" }], requests: [] });
+  expect(await read(listening.url, as(GOOD))).toMatchObject({ instances: [{}, {}], requests: [{}], scaling: {} });
+  const theirs = await read(listening.url, as(OTHER));
+  expect(theirs).toMatchObject({ instances: [{ id: "c" }], requests: [] });
+  expect(theirs).not.toHaveProperty("scaling");
   const drain = (id: string): Promise<Response> =>
     fetch(`${listening.url}/admin/fleet/instances/${id}/drain`, { method: "POST", headers: as(OTHER) });
   expect([(await drain("instance-a")).status, (await drain("c")).status]).toEqual([404, 200]);

@@ -181,8 +181,11 @@ async function pause(reader: Reader): Promise<void> {
 function seenOf(view: FleetView, seen: SeenModels): FleetView {
   if (seen === null) return view;
   const sees = ({ model }: { readonly model: string }): boolean => seen.has(model);
+  const { scaling, ...rest } = view;
+  const isOfTheirs = scaling !== undefined && scaling.model !== null && seen.has(scaling.model);
   return {
-    ...view,
+    ...rest,
+    ...(isOfTheirs ? { scaling } : {}),
     instances: view.instances.filter(sees),
     requests: view.requests.filter(sees),
     moves: view.moves.filter(sees),
