@@ -1,7 +1,10 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { plainEnvironment, root } from "../../../test/support/process.ts";
 import { createRandom, PunctualError } from "../../core/index.ts";
 import { sealChunk } from "../codec/header.ts";
 import { ContextStore, type ContextStoreOptions } from "./store.ts";
@@ -15,6 +18,25 @@ beforeEach(async () => {
 });
 
 afterEach(() => rm(dir, { recursive: true, force: true }));
+
+/** Another process that puts a chunk, and stands still when half of it is on disk. */
+const WRITER = `
+  import { readFile, writeFile } from "node:fs/promises";
+  import { ContextStore } from ${JSON.stringify(join(root, "dist/cluster/index.js"))};
+  const { dir, fingerprint, place, file } = JSON.parse(process.env.STORE);
+  const write = async (path, bytes) => {
+    if (!path.includes(".lossless.")) return writeFile(path, bytes);
+    await writeFile(path, bytes.subarray(0, bytes.length / 2));
+    await new Promise((resolve) => {
+      process.stdin.once("data", resolve);
+      process.stdout.write("half");
+    });
+    await writeFile(path, bytes.subarray(bytes.length / 2), { flag: "a" });
+  };
+  const store = await ContextStore.open({ dir, fingerprint, write });
+  await store.put(place, "lossless", await readFile(file));
+  process.exit(0);
+`;
 
 const open = (options: Partial<ContextStoreOptions> = {}): Promise<ContextStore> =>
   ContextStore.open({ dir, fingerprint: FINGERPRINT, ...options });
@@ -120,16 +142,47 @@ describe("a store", () => {
     expect(await store.get(places[0]!, "lossless")).not.toBeNull();
   });
 
-  it("a write that was cut off, and files that are not its own, are gone after a restart", async () => {
+  it("a write that was cut off long ago, and files that are not its own, are gone after a restart", async () => {
     const [place] = chunkPlaces(tokensOf(8, 32), 32, 8);
     await (await open()).put(place!, "lossless", sealed(place!));
     const folder = join((await chunkFiles())[0]!, "..");
-    await writeFile(join(folder, `${place!.key}.lossless.1234.part`), "half");
-    await writeFile(join(folder, `${"0".repeat(32)}.json`), "{ not json");
-    await writeFile(join(folder, `${"1".repeat(32)}.lossless`), "no place");
+    const strays = [
+      join(folder, `${place!.key}.lossless.1234.part`),
+      join(folder, `${"1".repeat(32)}.lossless`),
+      join(folder, "..", "contexts", "name.json.5678.part"),
+    ];
+    for (const path of strays) await writeFile(path, "half");
+    await writeFile(join(folder, `${"0".repeat(32)}.json`), "{ not json"); // damaged: nobody writes a file like that
+    const young = await open();
+    expect(young.stats.chunks).toBe(1);
+    expect((await readdir(folder)).length).toBe(4); // who knows who is writing them
+    const longAgo = new Date(Date.now() - 3_600_000);
+    for (const path of strays) await utimes(path, longAgo, longAgo);
     const again = await open();
     await again.checkIntegrity();
     expect(again.stats.chunks).toBe(1);
+    expect(await readdir(join(folder, "..", "contexts"))).toEqual([]);
+  });
+
+  it("what another process is writing stays when it is opened here, and is whole afterwards", async () => {
+    const [place] = chunkPlaces(tokensOf(13, 32), 32, 8);
+    const file = join(dir, "chunk");
+    await writeFile(file, sealed(place!));
+    const writer = spawn(process.execPath, ["--input-type=module", "-e", WRITER], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: plainEnvironment({
+        STORE: JSON.stringify({ dir: join(dir, "store"), fingerprint: FINGERPRINT, place, file }),
+      }),
+    });
+    const ended = once(writer, "exit");
+    await once(writer.stdout, "data"); // the place is there, of the chunk the half
+    const options = { dir: join(dir, "store") };
+    expect((await open(options)).stats.chunks).toBe(0);
+    writer.stdin.write("go on");
+    expect(await ended).toEqual([0, null]);
+    const after = await open(options);
+    await after.checkIntegrity();
+    expect(await after.get(place!, "lossless")).toEqual(Buffer.from(sealed(place!)));
   });
 
   it("refuses chunks of another model or other tokens, and names that are paths", async () => {

@@ -7,11 +7,15 @@
  *
  * A file appears whole or not at all (written aside, renamed). What is read is checked; what is damaged is removed and
  * counts as absent. A full disk is made room on once; then the write fails with out_of_space and nothing is lost.
+ *
+ * Several processes may have a folder open: who opens it removes what nobody is writing any more, judged by its age, and never
+ * a part of a chunk that another one is about to complete.
  */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert, fail, PunctualError } from "../../core/index.ts";
+import { wallMs } from "../../runtime/index.ts";
 import { fingerprintBytes } from "../codec/tables.ts";
 import { openChunk, type ChunkHeader } from "../codec/header.ts";
 import type { ChunkPlace, NamedContext } from "./types.ts";
@@ -66,6 +70,8 @@ const DEFAULT_MAX_BYTES = 2 ** 30;
 const NAME = /^[\w.-]{1,128}$/;
 const KEY = /^[0-9a-f]{32}$/;
 const PLACE_BYTES_MAX = 2 ** 24;
+/** What belongs to no whole chunk and was not touched for so long is nobody's work under way: a chunk is written in seconds. */
+const ABANDONED_MS = 600_000;
 
 /** Chunks on disk. See the head of this file. */
 export class ContextStore {
@@ -331,12 +337,18 @@ export class ContextStore {
       const text = await readOrNull(join(folder, file));
       const place = text === null ? null : readPlace(text);
       const key = file.slice(0, -5);
-      if (place === null || place.key !== key) continue;
+      if (place === null || place.key !== key) {
+        // A file appears whole: what cannot be read is damaged, however young it is.
+        if (text !== null) await rm(join(folder, file), { force: true });
+        continue;
+      }
       const levels = new Map<string, number>();
       let usedMs = 0;
       for (const other of byKey.get(key) ?? []) {
         if (other === file || other.endsWith(".part")) continue;
-        const { size, mtimeMs } = await stat(join(folder, other));
+        const facts = await statOrNull(join(folder, other));
+        if (facts === null) continue; // another process has removed it
+        const { size, mtimeMs } = facts;
         levels.set(other.slice(key.length + 1), size);
         usedMs = Math.max(usedMs, mtimeMs);
         known.add(other);
@@ -345,13 +357,23 @@ export class ContextStore {
       known.add(file);
       found.push({ entry: { place, levels }, usedMs });
     }
-    for (const file of files) if (!known.has(file)) await rm(join(folder, file), { force: true });
+    const strays = files.filter((file) => !known.has(file)).map((file) => join(folder, file));
+    await removeAbandoned([...strays, ...(await this.#parts())], wallMs());
     // Of equal times the later part of a prefix goes first.
     found.sort((a, b) => a.usedMs - b.usedMs || b.entry.place.firstPosition - a.entry.place.firstPosition);
     for (const { entry } of found) {
       this.#entries.set(entry.place.key, entry);
       for (const size of entry.levels.values()) this.#bytes += size;
     }
+  }
+
+  /** What was begun to be written elsewhere than among the chunks. */
+  async #parts(): Promise<string[]> {
+    const folders = [this.#root, join(this.#root, "contexts"), join(this.#root, "tables")];
+    const found = await Promise.all(
+      folders.map(async (folder) => (await readdir(folder)).map((file) => join(folder, file))),
+    );
+    return found.flat().filter((path) => path.endsWith(".part"));
   }
 
   /** Says on disk what was used, for the next one who opens it. */
@@ -407,6 +429,23 @@ function isGone(error: unknown): boolean {
 
 function ignoreGone(error: unknown): void {
   if (!isGone(error)) throw error;
+}
+
+async function statOrNull(path: string): Promise<{ readonly size: number; readonly mtimeMs: number } | null> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    ignoreGone(error);
+    return null;
+  }
+}
+
+/** A young one may be what another process is writing: the place of a chunk before its first level, a level before it is whole. */
+async function removeAbandoned(paths: readonly string[], nowUnixMs: number): Promise<void> {
+  for (const path of paths) {
+    const found = await statOrNull(path);
+    if (found !== null && nowUnixMs - found.mtimeMs > ABANDONED_MS) await rm(path, { force: true });
+  }
 }
 
 async function readOrNull(path: string): Promise<Buffer | null> {
