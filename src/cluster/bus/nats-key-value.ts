@@ -1,6 +1,11 @@
 /**
  * Directories over JetStream's key-value buckets. A bucket in the broker's memory is gone after its restart, and a watch
  * breaks with the connection it was made on; both are made again here, and a watcher is told what it has missed.
+ *
+ * A watch can also fall silent while the connection stands: the broker drops the consumer behind it (nobody listened for a
+ * moment, on a machine that was too busy; its restart was too quick to be seen). The client takes that for silence until two
+ * heartbeats are missing, and asks for one every half minute once it has made a consumer again, so that a fleet could be blind
+ * for a minute. Here a watch is compared with its bucket every two seconds, and made again when it lags behind.
  */
 import type { KV } from "@nats-io/kv";
 import type { JetStreamClient } from "@nats-io/jetstream";
@@ -14,6 +19,8 @@ const TIMEOUT_MS = 5000;
 const RETRY_MS = 200;
 /** When all that was counted has expired before it was told, a watch is ready all the same. */
 const READY_MS = 1000;
+/** How often a watch is compared with its bucket. */
+const CHECK_MS = 2000;
 const WRONG_LAST_SEQUENCE = 10071;
 
 /** A bucket. */
@@ -76,7 +83,7 @@ export class NatsKeyValue implements KeyValue {
 
   async watch(onChange: (change: KeyValueChange) => void): Promise<BusWatch> {
     this.#link.checkReachable();
-    const watch = new Watch(this.#link, () => this.#kv(), onChange);
+    const watch = new Watch(this.#link, (action) => this.#use(action), onChange);
     await watch.start();
     return { unsubscribe: () => watch.stop() };
   }
@@ -128,20 +135,29 @@ async function openBucket(link: NatsLink, name: string, options: KeyValueOptions
   });
 }
 
+/** Does something with a bucket, which is made again where it is gone. Errors: ours. */
+type UseBucket = <T>(action: (kv: KV) => Promise<T>) => Promise<T>;
+
 /** One watcher: watches anew after each reconnect, and tells what became of what it knew. */
 class Watch {
   readonly #link: NatsLink;
-  readonly #open: () => Promise<KV>;
+  readonly #use: UseBucket;
   readonly #onChange: (change: KeyValueChange) => void;
   readonly #known = new Map<string, number>();
   readonly #undo: (() => void)[] = [];
   #stopCurrent: (() => void) | null = null;
   #isStopped = false;
+  /** Of the consumer behind it; another one has another number. */
   #life = 0;
+  /** The highest revision that this life has heard of. */
+  #heard = 0;
+  /** What the bucket had last when it was looked at last; what is above `#heard` then has not come in time. */
+  #expected = 0;
+  #isChecking = false;
 
-  constructor(link: NatsLink, open: () => Promise<KV>, onChange: (change: KeyValueChange) => void) {
+  constructor(link: NatsLink, use: UseBucket, onChange: (change: KeyValueChange) => void) {
     this.#link = link;
-    this.#open = open;
+    this.#use = use;
     this.#onChange = onChange;
   }
 
@@ -149,11 +165,12 @@ class Watch {
     this.#undo.push(this.#link.onClose(() => this.stop()));
     this.#undo.push(
       this.#link.onStatus((status) => {
-        this.#life += 1;
-        this.#stopCurrent?.();
+        this.#end();
         if (status === "connected") void this.#again(this.#life);
       }),
     );
+    const timer = setInterval(() => void this.#check(), CHECK_MS).unref();
+    this.#undo.push(() => clearInterval(timer));
     try {
       await this.#begin(this.#life);
     } catch (error) {
@@ -167,6 +184,37 @@ class Watch {
     this.#isStopped = true;
     this.#stopCurrent?.();
     for (const step of this.#undo.splice(0)) step();
+  }
+
+  /** What is told from now on is another life's. */
+  #end(): void {
+    this.#life += 1;
+    this.#stopCurrent?.();
+    this.#stopCurrent = null;
+    this.#heard = 0;
+    this.#expected = 0;
+  }
+
+  /** Everything that is in the bucket has a revision, and the last of them comes to whoever watches. */
+  async #check(): Promise<void> {
+    if (this.#isChecking || this.#stopCurrent === null || this.#link.status !== "connected") return;
+    this.#isChecking = true;
+    const [life, before] = [this.#life, this.#heard];
+    try {
+      const { streamInfo, values } = await this.#use((kv) => kv.status());
+      if (this.#isStopped || life !== this.#life) return;
+      const { last_seq: last } = streamInfo.state;
+      // Where numbers have begun anew, the bucket is another one.
+      const lags = last < before || (values > 0 && this.#heard < this.#expected);
+      this.#expected = values > 0 ? last : 0;
+      if (!lags) return;
+      this.#end();
+      void this.#again(this.#life);
+    } catch {
+      // The broker is away or busy: the next look will tell.
+    } finally {
+      this.#isChecking = false;
+    }
   }
 
   async #again(life: number): Promise<void> {
@@ -183,10 +231,11 @@ class Watch {
 
   /** Resolves when all that is there has been told. */
   async #begin(life: number): Promise<void> {
-    const kv = await this.#open();
     // Makes the bucket again where it is gone; the number counts marks of deletion too.
-    const { values } = await kv.status();
-    const entries = await kv.watch();
+    const { values, entries } = await this.#use(async (kv) => {
+      const { values: count } = await kv.status();
+      return { values: count, entries: await kv.watch() };
+    });
     if (this.#isStopped || life !== this.#life) {
       entries.stop();
       return;
@@ -217,6 +266,7 @@ class Watch {
   ): Promise<void> {
     for await (const { key, value, revision, operation, delta } of entries) {
       if (this.#isStopped || life !== this.#life) break;
+      this.#heard = Math.max(this.#heard, revision);
       missing.delete(key);
       if (operation === "PUT") {
         if (this.#known.get(key) !== revision) this.#tell({ kind: "put", key, value, revision });

@@ -15,6 +15,8 @@ const TIMEOUT_MS = 5000;
 const RETRY_MS = 250;
 /** How long one request for an item stands at the server. */
 const ASK_MS = 30_000;
+/** A request that the server does not know of (any more) is noticed after two of these. */
+const HEARTBEAT_MS = 3000;
 const STREAM_NAME_IN_USE = 10058;
 const STREAM_NOT_FOUND = 10059;
 const CONSUMER_NAME_IN_USE = 10013;
@@ -218,7 +220,11 @@ class Taker implements WorkTaker {
 
   /** Waits for one item, for ASK_MS at most. */
   async #ask(): Promise<void> {
-    const messages = await this.#consumer.fetch({ max_messages: 1, expires: ASK_MS });
+    const messages = await this.#consumer.fetch({
+      max_messages: 1,
+      expires: ASK_MS,
+      idle_heartbeat: HEARTBEAT_MS,
+    });
     this.#stopAsking = () => messages.stop();
     if (this.#isStopped || this.#link.status !== "connected") messages.stop();
     for await (const message of messages) {

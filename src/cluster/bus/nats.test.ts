@@ -1,9 +1,9 @@
 /** The bus over a real NATS server under the suite of all buses, and its ways to prove who one is. */
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { nkeys } from "@nats-io/transport-node";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect, nkeys } from "@nats-io/transport-node";
 import { describe, expect, test } from "vitest";
+import { makeCertificates } from "../../../test/support/certificates.ts";
 import { describeBus, until } from "./bus.conformance.ts";
 import { connectBus } from "./connect.ts";
 import { TestNatsServer } from "./nats-server.conformance.ts";
@@ -115,30 +115,27 @@ describe("who may connect", () => {
   });
 });
 
-interface Certificates {
-  readonly ca: string;
-  readonly server: { readonly cert: string; readonly key: string };
-  readonly client: { readonly cert: string; readonly key: string };
-}
-
-/** A new authority and two certificates of it, good for a day. */
-function makeCertificates(dir: string): Certificates {
-  const at = (name: string): string => join(dir, name);
-  const openssl = (...args: string[]): void => void execFileSync("openssl", args, { stdio: "pipe" });
-  const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"];
-  openssl("req", "-x509", ...newKey, "-subj", "/CN=test-ca", "-keyout", at("ca.key"), "-out", at("ca.pem"));
-  const issue = (name: string): { cert: string; key: string } => {
-    const [cert, key] = [at(`${name}.pem`), at(`${name}.key`)];
-    const signed = [
-      "-CA",
-      at("ca.pem"),
-      "-CAkey",
-      at("ca.key"),
-      "-addext",
-      "subjectAltName=IP:127.0.0.1,DNS:localhost",
-    ];
-    openssl("req", "-x509", ...newKey, ...signed, "-subj", `/CN=${name}`, "-keyout", key, "-out", cert);
-    return { cert, key };
-  };
-  return { ca: at("ca.pem"), server: issue("server"), client: issue("client") };
-}
+test("a watch whose consumer the broker has dropped hears again, time after time, though the connection stands", async () => {
+  await using server = await TestNatsServer.start();
+  await using mine = await connectBus(server.url);
+  await using theirs = await connectBus(server.url);
+  const heard = new Set<string>();
+  const directory = await mine.keyValue("deaf", { ttlMs: 600_000 });
+  await directory.watch((change) => change.kind === "put" && heard.add(change.key));
+  const other = await theirs.keyValue("deaf", { ttlMs: 600_000 });
+  await other.put("first", Uint8Array.of(1));
+  await until(() => heard.has("first"));
+  const connection = await connect({ servers: `127.0.0.1:${server.port}` });
+  try {
+    const { consumers } = await jetstreamManager(connection);
+    for (const key of ["second", "third"]) {
+      const names: string[] = [];
+      for await (const { name } of consumers.list("KV_deaf")) names.push(name);
+      for (const name of names) await consumers.delete("KV_deaf", name);
+      await other.put(key, Uint8Array.of(2));
+      await until(() => heard.has(key), 30_000);
+    }
+  } finally {
+    await connection.close();
+  }
+});
