@@ -128,6 +128,17 @@ export async function askWhole(
   }
 }
 
+/** The text of an answer that is not streamed, asked for again under its key for as long as it takes; what ended it otherwise. */
+export async function askPersistently(url: () => string, asked: Asked): Promise<string> {
+  for (;;) {
+    const answer = await askWhole(url(), asked);
+    if (answer?.status === 200) return answer.text;
+    const isPassing = answer === null || answer.status >= 500 || answer.status === 429 || answer.status === 408;
+    if (!isPassing) return JSON.stringify(answer);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
 /** What is wrong with an answer, given the right text: nothing when it is that text, or its beginning and one clear error. */
 export function faultsOf(answer: Answer, right: string, mayFail: boolean): string[] {
   const faults: string[] = [];

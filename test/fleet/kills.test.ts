@@ -7,7 +7,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { askWhole, faultsOf } from "./answers.ts";
+import { askPersistently, faultsOf } from "./answers.ts";
 import { question, rightAnswers } from "./right-answer.ts";
 import { atStage, STAGES, type Stage, type Way } from "./stages.ts";
 import { PATIENCE_MS, TestFleet } from "./test-fleet.ts";
@@ -25,13 +25,7 @@ interface Case {
 const ALL = VICTIMS.flatMap((victim) =>
   STAGES.flatMap((stage) => (["sent", "lost"] as const).map((message): Case => ({ victim, stage, message }))),
 );
-const QUICK = new Set([
-  "source pages sent",
-  "source commit lost",
-  "target adopted lost",
-  "router commit sent",
-  "broker reserved lost",
-]);
+const QUICK = new Set(["source pages sent", "broker reserved lost"]);
 const nameOf = ({ victim, stage, message }: Case): string => `${victim} ${stage} ${message}`;
 const CASES = process.env["FLEET_FAULTS"] === "all" ? ALL : ALL.filter((one) => QUICK.has(nameOf(one)));
 
@@ -92,15 +86,7 @@ describe("what was accepted and is not streamed", () => {
   test("is answered though its worker and its router die", async () => {
     const asked = Array.from({ length: 6 }, (_, i) => question(`whole-${i}`, 20 + i, 1500));
     const texts = await rightAnswers(fleet.modelDir, asked);
-    const persistent = async (one: (typeof asked)[number]): Promise<string> => {
-      for (;;) {
-        const answer = await askWhole(fleet.url, one);
-        if (answer?.status === 200) return answer.text;
-        if (answer !== null && answer.status !== 503 && answer.status !== 429) return JSON.stringify(answer);
-        await sleep(200);
-      }
-    };
-    const answers = asked.map(persistent);
+    const answers = asked.map((one) => askPersistently(() => fleet.url, one));
     await fleet.until(({ instances }) => instances.some(({ running }) => running > 0));
     const [dying] = fleet.workers.keys();
     fleet.worker(dying!).process.kill();

