@@ -1,6 +1,6 @@
 /** What `contexts put` does: an engine computes a text, and its cache is coded and kept. Tables are profiled when a level needs them. */
 import { createRandom, fail } from "../core/index.ts";
-import type { CacheShape, CodecLevel, ContextStore, ProfiledTables, StoredModel } from "../cluster/index.ts";
+import type { CacheShape, CodecLevel, ContextStore, KvCodecOptions, Planes, StoredModel } from "../cluster/index.ts";
 import type { ModelFolder } from "../llm/index.ts";
 import type { Engine } from "../runtime/index.ts";
 import type { PutFlags } from "./contexts.ts";
@@ -17,6 +17,8 @@ export interface PutOutcome {
   readonly levels: ReadonlyMap<string, number>;
   /** Id of the profiled tables, where a level uses them. */
   readonly tables: string | null;
+  /** Id of the tables of predictions, where a level uses them. */
+  readonly prediction: string | null;
 }
 
 /** Tokens that tables are profiled from, beside the text itself. */
@@ -26,7 +28,10 @@ function levelsOf(list: string, parse: (name: string) => CodecLevel | null): Cod
   return list.split(",").map((name) => {
     const level = parse(name.trim());
     if (level !== null) return level;
-    return fail("invalid_request", `--levels: expected lossless, anchored-0 to -3 or released-0 to -2, got '${name}'.`);
+    return fail(
+      "invalid_request",
+      `--levels: expected lossless, predicted-0 to -5, anchored-0 to -3 or released-0 to -2, got '${name}'.`,
+    );
   });
 }
 
@@ -60,9 +65,7 @@ export async function putContext(
     if (tokens.length <= pageTokens)
       fail("invalid_request", `Expected a text of more than ${pageTokens} tokens, got ${tokens.length}.`);
     await compute(engine, tokens);
-    const isProfiled = levels.some(({ variant }) => variant === "anchored");
-    const tables = isProfiled ? await tablesFor(engine, shape, store, tokens) : null;
-    const codec = await KvCodec.create(shape, tables === null ? {} : { tables });
+    const codec = await KvCodec.create(shape, await tablesFor(engine, shape, store, tokens, levels));
     const prefixes = new PrefixStore({ transfers: engine.transfers, codec, store });
     const kept = await prefixes.save(tokens, levels);
     await store.name(name, tokens.slice(0, kept), Date.now());
@@ -78,7 +81,8 @@ export async function putContext(
       tokens: kept,
       textTokens: tokens.length,
       levels: sizes,
-      tables: tables?.id ?? null,
+      tables: codec.tables?.id ?? null,
+      prediction: codec.prediction?.id ?? null,
     };
   } finally {
     await engine.stop();
@@ -91,28 +95,54 @@ async function compute(engine: Engine, promptTokens: readonly number[]): Promise
     if (event.kind === "finish") return;
 }
 
-/** The newest tables of the store, or new ones: of the text, and of what built-in models were trained on. */
+/** What levels need: the newest tables of the store, or new ones, of the text and of what built-in models were trained on. */
 async function tablesFor(
   engine: Engine,
   shape: CacheShape,
   store: ContextStore,
   tokens: readonly number[],
-): Promise<ProfiledTables> {
-  const { pagesToPlanes, readTables, TableProfiler } = await import("../cluster/index.ts");
-  const newest = (await store.tableIds()).at(-1);
-  const bytes = newest === undefined ? null : await store.tables(newest);
-  if (bytes !== null) return readTables(shape, bytes);
-  const profiler = new TableProfiler(shape);
+  levels: readonly CodecLevel[],
+): Promise<KvCodecOptions> {
+  const { isPrediction, PredictionProfiler, readPrediction, readTables, TableProfiler } =
+    await import("../cluster/index.ts");
+  const isWanted = (name: CodecLevel["variant"]): boolean => levels.some(({ variant }) => variant === name);
+  const kept = await Promise.all((await store.tableIds()).toReversed().map((id) => store.tables(id)));
+  const newest = (prediction: boolean) => kept.find((bytes) => bytes !== null && isPrediction(bytes) === prediction);
+  const [tables, prediction] = [newest(false), newest(true)];
+  const anchored = isWanted("anchored") && tables === undefined ? new TableProfiler(shape) : null;
+  const predicted = isWanted("predicted") && prediction === undefined ? new PredictionProfiler(shape) : null;
+  if (anchored !== null || predicted !== null) {
+    for await (const [planes, ids] of profiledTexts(engine, shape, tokens)) {
+      anchored?.add(planes);
+      predicted?.add(planes, ids);
+    }
+  }
+  const made = [anchored?.finish(), predicted?.finish()] as const;
+  for (const each of made) if (each !== undefined) await store.putTables(each.id, each.bytes);
+  const anchoredTables = made[0] ?? (isWanted("anchored") && tables ? readTables(shape, tables) : undefined);
+  const predictedTables =
+    made[1] ?? (isWanted("predicted") && prediction ? readPrediction(shape, prediction) : undefined);
+  return {
+    ...(anchoredTables === undefined ? {} : { tables: anchoredTables }),
+    ...(predictedTables === undefined ? {} : { prediction: predictedTables }),
+  };
+}
+
+/** The text and those of the world, as planes with the ids of their tokens. */
+async function* profiledTexts(
+  engine: Engine,
+  shape: CacheShape,
+  tokens: readonly number[],
+): AsyncGenerator<[Planes, readonly number[]]> {
+  const { pagesToPlanes } = await import("../cluster/index.ts");
   for (const text of [tokens, ...(await worldTexts(engine))]) {
     if (text !== tokens) await compute(engine, text);
     const reader = await engine.transfers.readPrefix(text);
     if (reader === null) continue;
-    profiler.add(pagesToPlanes(shape, await reader.read(0, reader.pages), reader.tokens, 0));
+    const planes = pagesToPlanes(shape, await reader.read(0, reader.pages), reader.tokens, 0);
     await reader.release();
+    yield [planes, text.slice(0, planes.tokens)];
   }
-  const tables = profiler.finish();
-  await store.putTables(tables.id, tables.bytes);
-  return tables;
 }
 
 /** Conversations of the world, for models that were trained on it: others have the text alone. */

@@ -70,7 +70,11 @@ export function addContexts(program: Command): void {
     .description("compute a text once and keep it at several levels")
     .option("--file <file>", "the text; standard input when neither is given")
     .option("--text <text>", "the text itself")
-    .option("--levels <list>", "lossless, anchored-0 to -3, released-0 to -2, by commas", "lossless,anchored-1")
+    .option(
+      "--levels <list>",
+      "lossless, predicted-0 to -5, anchored-0 to -3, released-0 to -2, by commas",
+      "lossless,anchored-1",
+    )
     .action(put);
   withModel(contexts.command("get").argument("<name>", "a context"))
     .description("check a context that is here, or bring it from another machine's store")
@@ -120,8 +124,8 @@ async function put(name: string, flags: PutFlags): Promise<void> {
   else say(name, outcome.tokens, outcome.levels, ` of ${outcome.textTokens} tokens`);
 }
 
-function asJson({ name, model, tokens, textTokens, levels, tables }: PutOutcome) {
-  return { name, model, tokens, text_tokens: textTokens, bytes: Object.fromEntries(levels), tables };
+function asJson({ name, model, tokens, textTokens, levels, tables, prediction }: PutOutcome) {
+  return { name, model, tokens, text_tokens: textTokens, bytes: Object.fromEntries(levels), tables, prediction };
 }
 
 function say(name: string, tokens: number, levels: ReadonlyMap<string, number>, rest = ""): void {

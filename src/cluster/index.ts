@@ -46,7 +46,14 @@ export { InstanceHost } from "./host/instance-host.ts";
 export { InstanceRegistry, type GoneReason, type RegistryListener, type RegistryOptions } from "./registry/registry.ts";
 export { DurableWork } from "./work/durable-work.ts";
 export { decodeMessage, encodeMessage } from "./wire.ts";
-export { CODEC_LEVELS, KvCodec, type CodecLevel, type KvChunk, type KvCodecOptions } from "./codec/codec.ts";
+export {
+  CODEC_LEVELS,
+  KvCodec,
+  type CodecLevel,
+  type DecodeOptions,
+  type KvChunk,
+  type KvCodecOptions,
+} from "./codec/codec.ts";
 export type { ChunkHeader, CodecVariant } from "./codec/header.ts";
 export { emptyPlanes, pagesToPlanes, planesToPages, type Planes } from "./codec/planes.ts";
 export {
@@ -65,6 +72,11 @@ export {
   TableProfiler,
   type ProfiledTables,
 } from "./codec/tables.ts";
+export { ERROR_STEPS } from "./codec/predicted.ts";
+export { isPrediction, PREDICTED_LEVELS, readPrediction, type PredictionTables } from "./codec/prediction.ts";
+export { PREDICTION_TOKENS_MAX, PredictionProfiler, type PredictionOptions } from "./codec/prediction-fit.ts";
+export { measureSensitivities, type SensitivitySample } from "./codec/sensitivity.ts";
+export { frontierOf, type RatedLevel } from "./codec/frontier.ts";
 export { KvClient, type KvClientOptions } from "./kv/client.ts";
 export type { KvPush } from "./kv/push.ts";
 export { KvServer, type KvServerOptions, type KvServerStats } from "./kv/server.ts";

@@ -6,10 +6,13 @@ import { createRandom } from "../../core/index.ts";
 import {
   cacheShape,
   KvCodec,
+  measureSensitivities,
   pagesToPlanes,
+  PredictionProfiler,
   TableProfiler,
   type CacheShape,
   type KvChunk,
+  type SensitivitySample,
 } from "../../cluster/index.ts";
 import { builtInModelDir, encodeChat, loadModel, StepExecutor, type LoadedModel } from "../../llm/index.ts";
 import { generateMixture, type Split, type Turn } from "../../world/index.ts";
@@ -104,35 +107,89 @@ export function placeContext(subject: Subject, bytes: Uint8Array): void {
 }
 
 /** A context as chunks. */
-export function chunksOf(pages: Uint8Array, tokens: number): KvChunk[] {
-  const pageBytes = pages.length / Math.ceil(tokens / PAGE_TOKENS);
+export function chunksOf(pages: Uint8Array, tokens: readonly number[]): KvChunk[] {
+  const pageBytes = pages.length / Math.ceil(tokens.length / PAGE_TOKENS);
   const chunks: KvChunk[] = [];
-  for (let at = 0; at < tokens; at += CHUNK_TOKENS) {
-    const count = Math.min(CHUNK_TOKENS, tokens - at);
+  for (let at = 0; at < tokens.length; at += CHUNK_TOKENS) {
+    const tokenIds = tokens.slice(at, at + CHUNK_TOKENS);
     const first = at / PAGE_TOKENS;
-    const end = first + Math.ceil(count / PAGE_TOKENS);
-    chunks.push({ pages: pages.subarray(first * pageBytes, end * pageBytes), tokens: count, firstPosition: at });
+    const end = first + Math.ceil(tokenIds.length / PAGE_TOKENS);
+    const own = pages.subarray(first * pageBytes, end * pageBytes);
+    chunks.push({ pages: own, tokens: tokenIds.length, firstPosition: at, tokenIds });
   }
   return chunks;
 }
 
-/** Profiles tables from training texts, never from those that are measured. */
-export async function profiledCodec(subject: Subject, tokens: number, seed: number): Promise<KvCodec> {
-  const profiler = new TableProfiler(subject.shape);
-  for (const text of drawTexts(subject, "train", 128, Math.ceil(tokens / 128), seed)) {
-    const context = text.tokens.slice(0, text.contextTokens);
-    profiler.add(pagesToPlanes(subject.shape, await computeContext(subject, context), context.length, 0));
+/** What profiles are made of. */
+export interface ProfileSize {
+  readonly tokens: number;
+  /** Texts that sensitivities are measured on; 0: all heads are equal. */
+  readonly sensitivityTexts: number;
+}
+
+/** Context lengths of profiled texts, in turn. */
+const PROFILE_LENGTHS = [64, 128, 256] as const;
+
+/** Profiles tables of both kinds from the same training texts, never from those that are measured. */
+export async function profiledCodec(subject: Subject, size: ProfileSize, seed: number): Promise<KvCodec> {
+  const { shape } = subject;
+  const [anchored, predicted] = [new TableProfiler(shape), new PredictionProfiler(shape)];
+  const count = Math.ceil(size.tokens / PROFILE_LENGTHS.reduce((sum, length) => sum + length, 0));
+  const byLength = PROFILE_LENGTHS.map((length) => drawTexts(subject, "train", length, count, seed));
+  for (let i = 0; i < count; i++) {
+    for (const texts of byLength) {
+      const context = texts[i]!.tokens.slice(0, texts[i]!.contextTokens);
+      const planes = pagesToPlanes(shape, await computeContext(subject, context), context.length, 0);
+      anchored.add(planes);
+      predicted.add(planes, context);
+    }
   }
-  return KvCodec.create(subject.shape, { tables: profiler.finish() });
+  const samples: SensitivitySample[] = [];
+  for (const text of drawTexts(subject, "train", 128, size.sensitivityTexts, seed + 1)) {
+    samples.push(await sampleOf(subject, text));
+  }
+  const random = createRandom(seed, "claim-32-sensitivity");
+  const sensitivities =
+    samples.length === 0 ? undefined : await measureSensitivities(shape, predicted.deviations(), samples, random);
+  const prediction = predicted.finish(sensitivities === undefined ? {} : { sensitivities });
+  return KvCodec.create(shape, { tables: anchored.finish(), prediction });
 }
 
-/** What a reply costs over the context that is in place, teacher-forced, and which token is best at each place. */
-export interface ReplyScores {
-  readonly loss: number;
-  readonly best: readonly number[];
+/** A text whose divergence is that of its reply's distributions, in nats per token. */
+async function sampleOf(subject: Subject, text: Text): Promise<SensitivitySample> {
+  const tokens = text.tokens.slice(0, text.contextTokens);
+  const planes = pagesToPlanes(subject.shape, await computeContext(subject, tokens), tokens.length, 0);
+  const exact = await replyRows(subject, text);
+  return {
+    planes,
+    firstPosition: 0,
+    divergence: async (pages) => {
+      placeContext(subject, pages);
+      const rows = await replyRows(subject, text);
+      const sum = exact.reduce((total, row, i) => total + divergenceOf(row, rows[i]!), 0);
+      return sum / Math.max(1, exact.length);
+    },
+  };
 }
 
-export async function scoreReply({ executor, pages }: Subject, text: Text): Promise<ReplyScores> {
+/** Kullback and Leibler's, of two rows of logarithms of probabilities. */
+function divergenceOf(exact: Float64Array, other: Float64Array): number {
+  return exact.reduce((sum, log, i) => sum + Math.exp(log) * (log - other[i]!), 0);
+}
+
+/** Logarithms of the probabilities of every token at each place of the reply. */
+async function replyRows(subject: Subject, text: Text): Promise<Float64Array[]> {
+  const rows = await replyLogits(subject, text);
+  return rows.map((logits) => {
+    let top = -Infinity;
+    for (const logit of logits) if (logit > top) top = logit;
+    let total = 0;
+    for (const logit of logits) total += Math.exp(logit - top);
+    return Float64Array.from(logits, (logit) => logit - top - Math.log(total));
+  });
+}
+
+async function replyLogits({ executor, pages }: Subject, text: Text): Promise<Float32Array[]> {
   const { tokens, contextTokens, replyAt } = text;
   const { scores } = await executor.step([
     {
@@ -143,18 +200,23 @@ export async function scoreReply({ executor, pages }: Subject, text: Text): Prom
       scores: { row: true },
     },
   ]);
+  return scores[0]!.slice(replyAt - 1 - contextTokens).flatMap((row) => (row.kind === "row" ? [row.logits] : []));
+}
+
+/** What a reply costs over the context that is in place, teacher-forced, and which token is best at each place. */
+export interface ReplyScores {
+  readonly loss: number;
+  readonly best: readonly number[];
+}
+
+export async function scoreReply(subject: Subject, text: Text): Promise<ReplyScores> {
+  const { tokens, replyAt } = text;
+  const rows = await replyRows(subject, text);
   let loss = 0;
-  const best: number[] = [];
-  for (let i = replyAt; i < tokens.length; i++) {
-    const row = scores[0]![i - 1 - contextTokens]!;
-    if (row.kind !== "row") continue; // rows were asked for
-    let top = 0;
-    for (let token = 1; token < row.logits.length; token++) if (row.logits[token]! > row.logits[top]!) top = token;
-    let total = 0;
-    for (const logit of row.logits) total += Math.exp(logit - row.logits[top]!);
-    loss += row.logits[top]! + Math.log(total) - row.logits[tokens[i]!]!;
-    best.push(top);
-  }
+  const best = rows.map((row, i) => {
+    loss -= row[tokens[replyAt + i]!]!;
+    return row.reduce((top, log, token) => (log > row[top]! ? token : top), 0);
+  });
   return { loss, best };
 }
 

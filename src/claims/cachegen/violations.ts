@@ -1,11 +1,20 @@
 /**
  * Claim 32, objectives on links whose rate varies, simulated at the paper's scale with the shares of bytes that were
  * measured: a 7 B model's context of 9,400 tokens in chunks of 1,500 (622 MB in int8), 200 ms to compute a chunk's text,
- * as in the paper's artifact. A link draws a new rate, log-uniform from 0.1 to 10 Gbit/s, every 200 ms. All arms see the
+ * as in the paper's artifact. Levels are those of all encoders that no other beats in both bytes and loss. A link draws a new rate, log-uniform from 0.1 to 10 Gbit/s, every 200 ms. All arms see the
  * same links.
  */
 import { createRandom } from "../../core/index.ts";
-import { LINK_CAUTION, playLoad, type ChunkOffer, type LinkTrace, type LoadStrategy } from "../../cluster/index.ts";
+import {
+  frontierOf,
+  levelName,
+  LINK_CAUTION,
+  playLoad,
+  type ChunkOffer,
+  type LinkTrace,
+  type LoadStrategy,
+  type RatedLevel,
+} from "../../cluster/index.ts";
 import type { ClaimContext, Measured } from "../framework.ts";
 import { decide } from "../statistics.ts";
 
@@ -40,12 +49,15 @@ function drawTrace(seed: number, run: number): LinkTrace {
   return Array.from({ length: 400 }, (_, i) => ({ fromMs: i * 200, rate: 12_500 * 100 ** random.uniform() }));
 }
 
-export function measureViolations(context: ClaimContext, shares: readonly number[]): Measured[] {
+/** @param rated every level's share of int8 bytes and its loss: the controller chooses among those worth having */
+export function measureViolations(context: ClaimContext, rated: readonly RatedLevel[]): Measured[] {
+  const levels = frontierOf(rated);
+  const shares = levels.map(({ bytes }) => bytes);
   const runs = { full: 4000, quick: 1000, smoke: 40 }[context.mode];
   const chunks = offers(shares);
   const traces = Array.from({ length: runs }, (_, run) => drawTrace(context.seed, run));
   const fixed = [
-    ...shares.map((_, level) => ({ name: `level ${level}`, choice: { kind: "level", level } as const })),
+    ...levels.map(({ level }, i) => ({ name: levelName(level), choice: { kind: "level", level: i } as const })),
     { name: "text", choice: { kind: "text" } as const },
   ].map(({ name, choice }) => ({
     name,

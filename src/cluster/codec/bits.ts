@@ -32,6 +32,14 @@ export class BitWriter {
     this.unsigned(value > 0 ? 2 * value - 1 : -2 * value);
   }
 
+  /** The same in Rice's code (1979): the low `lowBits` bits as they are, the rest in unary. For values of about 2^lowBits. */
+  rice(value: number, lowBits: number): void {
+    const mapped = value > 0 ? 2 * value - 1 : -2 * value;
+    for (let i = mapped >> lowBits; i > 0; i--) this.bit(1);
+    this.bit(0);
+    for (let i = lowBits - 1; i >= 0; i--) this.bit((mapped >> i) & 1);
+  }
+
   /** What was written, zeros up to a whole byte. */
   bytes(): Uint8Array {
     return this.#bytes.subarray(0, Math.ceil(this.#bits / 8));
@@ -69,6 +77,18 @@ export class BitReader {
   signed(): number {
     const value = this.unsigned();
     return value % 2 === 1 ? (value + 1) / 2 : 0 - value / 2;
+  }
+
+  /** What `rice` of so many low bits wrote, for magnitudes below 2^15. */
+  rice(lowBits: number): number {
+    let high = 0;
+    while (this.bit() === 1) {
+      high += 1;
+      if (high >> (16 - lowBits) !== 0) fail("invalid_file", "expected a number below 2^15");
+    }
+    let mapped = high;
+    for (let i = 0; i < lowBits; i++) mapped = mapped * 2 + this.bit();
+    return mapped % 2 === 1 ? (mapped + 1) / 2 : 0 - mapped / 2;
   }
 
   /** Throws invalid_file unless all but the padding of the last byte has been read. */

@@ -1,7 +1,7 @@
 /**
  * Keys and values of consecutive tokens as few bytes and back. One codec per model and thread; what travels is a chunk:
  * whole pages and where they begin. Lossless is the default, exact to the bit, and the only one whose pages may enter an
- * exact prefix cache; the others are CacheGen's two variants at several levels.
+ * exact prefix cache; the others are CacheGen's two variants and one by prediction (predicted.ts), at several levels.
  *
  *   const codec = await KvCodec.create(shape, { tables });
  *   const bytes = codec.encode({ pages, tokens, firstPosition }, { variant: "anchored", level: 1 });
@@ -12,7 +12,9 @@ import { EntropyCoder } from "../../kernels/index.ts";
 import { ANCHORED_LEVELS, decodeAnchored, encodeAnchored, type LoadedProfile } from "./anchored.ts";
 import { openChunk, sealChunk, type ChunkHeader, type CodecVariant } from "./header.ts";
 import { decodeLossless, encodeLossless } from "./lossless.ts";
-import { pagesToPlanes, planesToPages } from "./planes.ts";
+import { pagesToPlanes, planesToPages, type Planes } from "./planes.ts";
+import { decodePredicted, encodePredicted, loadPrediction, type LoadedPrediction } from "./predicted.ts";
+import { PREDICTED_LEVELS, type PredictionTables } from "./prediction.ts";
 import { decodeReleased, encodeReleased, RELEASED_LEVELS } from "./released.ts";
 import { pageLayout, type CacheShape } from "./shape.ts";
 import type { ProfiledTables } from "./tables.ts";
@@ -25,25 +27,40 @@ export interface KvChunk {
   readonly tokens: number;
   /** Position of the first of them. */
   readonly firstPosition: number;
+  /** Ids of the tokens, one each: what the predicted variant needs, and only that. */
+  readonly tokenIds?: readonly number[];
+}
+
+/** How to decode, where a chunk needs more than its bytes. */
+export interface DecodeOptions {
+  /** Added to all positions: the tokens stand elsewhere now (not for lossless, whose keys stay turned). */
+  readonly shift?: number;
+  /** Ids of the tokens, one each, as they were encoded: for the predicted variant. */
+  readonly tokenIds?: readonly number[];
 }
 
 /** How to code. */
 export type CodecLevel =
   | { readonly variant: "lossless" }
-  | { readonly variant: "anchored" | "released"; readonly level: number };
+  | { readonly variant: "anchored" | "released" | "predicted"; readonly level: number };
 
 /** Levels of each variant: 0 (the finest) to one less than this. */
 export const CODEC_LEVELS: { readonly [V in CodecVariant]: number } = {
   lossless: 1,
   anchored: ANCHORED_LEVELS,
   released: RELEASED_LEVELS,
+  predicted: PREDICTED_LEVELS,
 };
 
 /** What a codec may have beside a shape. */
 export interface KvCodecOptions {
   /** For the anchored variant. */
   readonly tables?: ProfiledTables;
+  /** For the predicted variant. */
+  readonly prediction?: PredictionTables;
 }
+
+type KvCodecTables = { readonly [K in keyof KvCodecOptions]: KvCodecOptions[K] | null };
 
 /** Tokens that a chunk may have: no header makes a decoder reserve more. */
 const CHUNK_TOKENS_MAX = 2 ** 20;
@@ -54,13 +71,18 @@ export class KvCodec {
   readonly shape: CacheShape;
   /** The profiled tables that it has, if any. */
   readonly tables: ProfiledTables | null;
+  /** The tables of predictions that it has, if any. */
+  readonly prediction: PredictionTables | null;
   readonly #coder: EntropyCoder;
   readonly #profile: LoadedProfile | null;
+  readonly #predictor: LoadedPrediction | null;
 
-  private constructor(shape: CacheShape, coder: EntropyCoder, tables: ProfiledTables | null) {
+  private constructor(shape: CacheShape, coder: EntropyCoder, { tables = null, prediction = null }: KvCodecTables) {
     this.shape = shape;
     this.tables = tables;
+    this.prediction = prediction;
     this.#coder = coder;
+    this.#predictor = prediction === null ? null : loadPrediction(coder, prediction);
     this.#profile =
       tables === null
         ? null
@@ -73,7 +95,7 @@ export class KvCodec {
 
   /** @throws PunctualError missing_dependency when the package is not built. */
   static async create(shape: CacheShape, options: KvCodecOptions = {}): Promise<KvCodec> {
-    return new KvCodec(shape, await EntropyCoder.create(), options.tables ?? null);
+    return new KvCodec(shape, await EntropyCoder.create(), options);
   }
 
   /** @throws PunctualError invalid_request for pages that do not fit, a level that is not there, or missing tables. */
@@ -87,19 +109,24 @@ export class KvCodec {
     if (how.variant === "lossless") return seal(null, encodeLossless(this.#coder, this.shape, pages));
     const planes = pagesToPlanes(this.shape, pages, tokens, firstPosition);
     if (how.variant === "released") return seal(null, encodeReleased(this.#coder, this.shape, planes, level));
+    if (how.variant === "predicted") {
+      const predictor = this.#predictor ?? fail("invalid_request", "coding by prediction needs tables of predictions");
+      const ids = chunk.tokenIds ?? fail("invalid_request", "coding by prediction needs the ids of the tokens");
+      return seal(predictor.tables.id, encodePredicted(this.#coder, predictor, this.shape, planes, ids, level));
+    }
     const profile = this.#profile ?? fail("invalid_request", "coding differences to anchors needs profiled tables");
     return seal(profile.profile.id, encodeAnchored(this.#coder, profile, this.shape, planes, level));
   }
 
   /**
    * The chunk that `encode` was given, exactly when lossless, nearly otherwise.
-   * @param shift added to all positions: the tokens stand elsewhere now (not for lossless, whose keys stay turned)
-   * @throws PunctualError invalid_file for damage, unsupported for another model or other tables.
+   * @throws PunctualError invalid_file for damage and for other tokens, unsupported for another model or other tables,
+   * invalid_request for a predicted chunk without the ids of its tokens.
    */
-  decode(bytes: Uint8Array, shift = 0): KvChunk & { readonly header: ChunkHeader } {
+  decode(bytes: Uint8Array, { shift = 0, tokenIds }: DecodeOptions = {}): KvChunk & { readonly header: ChunkHeader } {
     const { header, body } = openChunk(bytes, this.shape.fingerprint);
     this.#checkHeader(header);
-    const { tokens, level } = header;
+    const { tokens } = header;
     assert(shift === 0 || header.variant !== "lossless", "exact pages stay where they are");
     const firstPosition = header.firstPosition + shift;
     assert(firstPosition >= 0, "positions are not negative");
@@ -108,10 +135,7 @@ export class KvCodec {
       const pages = decodeLossless(this.#coder, this.shape, body, pageCount);
       return { header, pages, tokens, firstPosition };
     }
-    const planes =
-      header.variant === "released"
-        ? decodeReleased(this.#coder, this.shape, body, tokens, level)
-        : decodeAnchored(this.#coder, this.#profileOf(header), this.shape, body, tokens, level);
+    const planes = this.#planesOf(header, body, tokenIds);
     return { header, pages: planesToPages(this.shape, planes, firstPosition), tokens, firstPosition };
   }
 
@@ -122,6 +146,28 @@ export class KvCodec {
     return header;
   }
 
+  #planesOf(header: ChunkHeader, body: Uint8Array, tokenIds: readonly number[] | undefined): Planes {
+    const { tokens, level } = header;
+    if (header.variant === "released") return decodeReleased(this.#coder, this.shape, body, tokens, level);
+    if (header.variant === "anchored") {
+      return decodeAnchored(this.#coder, this.#profileOf(header), this.shape, body, tokens, level);
+    }
+    const predictor = this.#predictor;
+    if (predictor === null || predictor.tables.id !== header.tables) {
+      fail(
+        "unsupported",
+        `expected tables ${header.tables ?? "none"}, this side has ${predictor?.tables.id ?? "none"}`,
+        {
+          param: "tables",
+        },
+      );
+    }
+    if (tokenIds?.length !== tokens) {
+      fail("invalid_request", `expected the ids of the chunk's ${tokens} tokens`, { param: "tokenIds" });
+    }
+    return decodePredicted(this.#coder, predictor, this.shape, body, tokenIds, level);
+  }
+
   #profileOf({ tables }: ChunkHeader): LoadedProfile {
     if (this.#profile?.profile.id === tables && this.#profile !== null) return this.#profile;
     return fail("unsupported", `expected tables ${tables ?? "none"}, this side has ${this.tables?.id ?? "none"}`, {
@@ -129,12 +175,15 @@ export class KvCodec {
     });
   }
 
-  #checkChunk({ pages, tokens, firstPosition }: KvChunk): void {
+  #checkChunk({ pages, tokens, firstPosition, tokenIds }: KvChunk): void {
     const { pageBytes } = pageLayout(this.shape);
     const count = Math.ceil(tokens / this.shape.pageTokens);
     if (!Number.isInteger(tokens) || tokens < 1 || tokens > CHUNK_TOKENS_MAX || pages.length !== count * pageBytes) {
       const expected = `${count} pages of ${pageBytes} bytes`;
       fail("invalid_request", `expected ${expected} for ${tokens} tokens, got ${pages.length} bytes`);
+    }
+    if (tokenIds !== undefined && (tokenIds.length !== tokens || !tokenIds.every((id) => id >= 0 && id < 2 ** 31))) {
+      fail("invalid_request", `expected ${tokens} token ids, got ${tokenIds.length}`, { param: "tokenIds" });
     }
     if (!Number.isInteger(firstPosition) || firstPosition < 0 || firstPosition >= 2 ** 31) {
       fail("invalid_request", `expected a position of at least 0, got ${firstPosition}`, { param: "firstPosition" });

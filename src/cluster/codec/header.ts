@@ -11,10 +11,11 @@ import { fingerprintBytes } from "./tables.ts";
 
 /**
  * How a chunk is coded. lossless: the stored bytes, exactly. anchored: CacheGen's paper. released: CacheGen's code.
+ * predicted: by what is known of its tokens (predicted.ts).
  */
-export type CodecVariant = "lossless" | "anchored" | "released";
+export type CodecVariant = "lossless" | "anchored" | "released" | "predicted";
 
-const VARIANTS: readonly CodecVariant[] = ["lossless", "anchored", "released"];
+const VARIANTS: readonly CodecVariant[] = ["lossless", "anchored", "released", "predicted"];
 
 const MAGIC = 0x43564b50; // "PKVC"
 const VERSION = 1;

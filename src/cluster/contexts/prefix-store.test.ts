@@ -7,6 +7,7 @@ import { builtInModelDir, fromHuggingFaceConfig, readCheckpointFacts } from "../
 import { Engine, type GenerateRequest } from "../../runtime/index.ts";
 import { KvCodec } from "../codec/codec.ts";
 import { pagesToPlanes } from "../codec/planes.ts";
+import { PredictionProfiler } from "../codec/prediction-fit.ts";
 import { cacheShape } from "../codec/shape.ts";
 import { TableProfiler } from "../codec/tables.ts";
 import { PrefixStore } from "./prefix-store.ts";
@@ -50,18 +51,25 @@ it("prefixes come back into another engine's cache: exact ones for everybody, lo
   const shape = cacheShape(config, { format: "f32", pageTokens: first.info.pageTokens }, fingerprint);
   const reader = (await first.transfers.readPrefix(prompt))!;
   const profiler = new TableProfiler(shape);
-  profiler.add(pagesToPlanes(shape, await reader.read(0, reader.pages), reader.tokens, 0));
+  const planes = pagesToPlanes(shape, await reader.read(0, reader.pages), reader.tokens, 0);
   await reader.release();
-  const codec = await KvCodec.create(shape, { tables: profiler.finish() });
+  profiler.add(planes);
+  const predicted = new PredictionProfiler(shape);
+  predicted.add(planes, prompt.slice(0, planes.tokens));
+  const codec = await KvCodec.create(shape, { tables: profiler.finish(), prediction: predicted.finish() });
   const store = await ContextStore.open({ dir: folder, fingerprint });
   const lossy = { variant: "anchored", level: 1 } as const;
+  const byPrediction = { variant: "predicted", level: 1 } as const;
   const out = new PrefixStore({ transfers: first.transfers, codec, store });
-  expect(await out.save(prompt, [{ variant: "lossless" }, lossy])).toBe(144);
+  expect(await out.save(prompt, [{ variant: "lossless" }, lossy, byPrediction])).toBe(144);
   expect(await out.save(prompt, [{ variant: "lossless" }])).toBe(144);
 
   const back = new PrefixStore({ transfers: second.transfers, codec, store });
   expect(await back.restore(prompt, { level: lossy, salt: "lossy" })).toBe(144);
-  await expect(back.restore(prompt, { level: lossy })).rejects.toThrow(AssertionError);
+  expect(await back.restore(prompt, { level: byPrediction, salt: "predicted" })).toBe(144);
+  for (const level of [lossy, byPrediction]) {
+    await expect(back.restore(prompt, { level })).rejects.toThrow(AssertionError);
+  }
   // What is under the salt is nobody else's.
   expect((await answer(second, { promptTokens: prompt })).cached).toBe(0);
   expect((await answer(second, { promptTokens: prompt, cacheSalt: "lossy" })).cached).toBe(144);

@@ -68,7 +68,8 @@ export class PrefixStore {
           if (end > reader.tokens) break;
           const first = place.firstPosition / reader.pageTokens;
           const pages = await reader.read(first, Math.ceil(place.tokens.length / reader.pageTokens));
-          const chunk = { pages, tokens: place.tokens.length, firstPosition: place.firstPosition };
+          const { tokens: tokenIds, firstPosition } = place;
+          const chunk = { pages, tokens: tokenIds.length, firstPosition, tokenIds };
           for (const level of levels) await store.put(place, levelName(level), codec.encode(chunk, level));
         }
         kept = end;
@@ -98,7 +99,7 @@ export class PrefixStore {
       if (end <= cached) continue;
       const bytes = await store.get(place, levelName(level));
       if (bytes === null) break;
-      const { pages } = codec.decode(bytes);
+      const { pages } = codec.decode(bytes, { tokenIds: place.tokens });
       const first = place.firstPosition / codec.shape.pageTokens;
       const { installedTokens } = await transfers.installPrefix(tokens.slice(0, end), pages, { ...under, first });
       cached = Math.max(cached, installedTokens);

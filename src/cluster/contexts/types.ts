@@ -27,8 +27,10 @@ export function levelName(level: CodecLevel): string {
 /** A level by its name; null when there is none of that name. */
 export function parseLevel(name: string): CodecLevel | null {
   if (name === "lossless") return { variant: "lossless" };
-  const match = /^(anchored|released)-(\d)$/.exec(name);
-  return match === null ? null : { variant: match[1] as "anchored" | "released", level: Number(match[2]) };
+  const match = /^(anchored|released|predicted)-(\d)$/.exec(name);
+  return match === null
+    ? null
+    : { variant: match[1] as "anchored" | "released" | "predicted", level: Number(match[2]) };
 }
 
 /**
