@@ -252,7 +252,8 @@ describe("tables", () => {
   it("come back from their bytes with the same id, and nothing else is taken for them", () => {
     const shape = shapeOf("f32");
     const tables = profileOf(shape);
-    const again = readTables(shape, tables.bytes);
+    // As a file is read: a part of a larger buffer.
+    const again = readTables(shape, Buffer.concat([Buffer.alloc(5), tables.bytes]).subarray(5));
     expect(again.id).toBe(tables.id);
     expect(again.deviations).toEqual(tables.deviations);
     expect(again.anchors.starts).toEqual(tables.anchors.starts);

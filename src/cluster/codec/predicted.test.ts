@@ -216,6 +216,9 @@ describe("tables of predictions", () => {
   it("come back from their bytes, and nothing else is taken for them", () => {
     const again = readPrediction(shape, tables.bytes);
     expect(again).toEqual(tables);
+    // As a file is read: a part of a larger buffer.
+    const padded = Buffer.concat([Buffer.alloc(5), tables.bytes]);
+    expect(readPrediction(shape, padded.subarray(5))).toEqual(tables);
     expect(codeOf(() => readPrediction({ ...shape, fingerprint: "other" }, tables.bytes))).toBe("invalid_file");
     const random = createRandom(SEED, "damage");
     for (let i = 0; i < 30; i++) {

@@ -218,7 +218,9 @@ export function readPrediction(shape: CacheShape, bytes: Uint8Array): Prediction
     fail("invalid_file", "expected tables of this model, these are of another");
   }
   if (bytes.length < HEADER_BYTES + rows * 8) fail("invalid_file", `expected ${rows} means and scales`);
-  const floats = (at: number): Float32Array => new Float32Array(bytes.slice(at, at + rows * 4).buffer);
+  // A copy: what is read from a file may be a part of a larger buffer, whose own slice is not one.
+  const floats = (at: number): Float32Array =>
+    new Float32Array(new Uint8Array(bytes.subarray(at, at + rows * 4)).buffer);
   const means = floats(HEADER_BYTES);
   const scales = floats(HEADER_BYTES + rows * 4);
   if (!means.every((mean) => Math.abs(mean) < 1e30)) fail("invalid_file", "expected finite means");
@@ -233,7 +235,7 @@ export function readPrediction(shape: CacheShape, bytes: Uint8Array): Prediction
     blocks,
     residuals: EntropyTables.fromSizes(rest.sizes, RESIDUAL_SYMBOLS),
     places: new Map(Array.from(rest.ids, (id, place) => [id, place])),
-    bytes: bytes.slice(),
+    bytes: new Uint8Array(bytes),
   };
 }
 

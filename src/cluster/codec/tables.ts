@@ -254,12 +254,13 @@ export function readTables(shape: CacheShape, bytes: Uint8Array): ProfiledTables
   }
   const rows = planes * channels;
   if (bytes.length < HEADER_BYTES + rows * 4) fail("invalid_file", `expected ${rows} deviations`);
-  const deviations = new Float32Array(bytes.slice(HEADER_BYTES, HEADER_BYTES + rows * 4).buffer);
+  // A copy: what is read from a file may be a part of a larger buffer, whose own slice is not one.
+  const deviations = new Float32Array(new Uint8Array(bytes.subarray(HEADER_BYTES, HEADER_BYTES + rows * 4)).buffer);
   if (!deviations.every((value) => value > 0 && value < 1e30)) fail("invalid_file", "expected deviations above 0");
   const reader = new BitReader(bytes.subarray(HEADER_BYTES + rows * 4));
   const read = (alphabet: number): EntropyTables => fromQuarterOctaves(readLogs(reader, rows, alphabet), alphabet);
   const anchors = read(ANCHOR_SYMBOLS);
   const deltas = Array.from({ length: ANCHORED_LEVELS }, () => read(DELTA_SYMBOLS));
   reader.end();
-  return { id: idOf(bytes), deviations, anchors, deltas, bytes: bytes.slice() };
+  return { id: idOf(bytes), deviations, anchors, deltas, bytes: new Uint8Array(bytes) };
 }
