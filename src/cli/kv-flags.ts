@@ -1,7 +1,7 @@
 /** Flags of who serves keys and values to other instances over TCP: where, how others reach it, and its certificates. */
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import type { KvAddress, MigrationOptions } from "../cluster/index.ts";
 import { fail } from "../core/index.ts";
 import { wholeNumber } from "./arguments.ts";
@@ -14,6 +14,7 @@ export interface KvFlags {
   readonly kvCert?: string;
   readonly kvKey?: string;
   readonly kvCa?: string;
+  readonly kvCoding: "lossless" | "none";
 }
 
 /** Adds the flags to a command. */
@@ -31,6 +32,14 @@ export function addKvOptions(command: Command): Command {
     .option(
       "--kv-ca <file>",
       "the authority that other instances' certificates are checked against, and this one's by them",
+    )
+    .addOption(
+      new Option(
+        "--kv-coding <how>",
+        "pages travel in fewer bytes, exactly, where both sides can; none: where the network is faster than a core codes",
+      )
+        .choices(["lossless", "none"])
+        .default("lossless"),
     );
 }
 

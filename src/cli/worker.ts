@@ -1,10 +1,11 @@
 /** `punctual worker`: one model as an instance of a fleet, on a bus that others carry requests over. It listens on no HTTP port. */
 import { Option, type Command } from "commander";
-import type { InstanceHost, Migration } from "../cluster/index.ts";
+import type { InstanceHost, KvCodec, Migration } from "../cluster/index.ts";
 import { fail } from "../core/index.ts";
 import type { Engine, EngineOptions } from "../runtime/index.ts";
 import { byteSize, decimal, wholeNumber } from "./arguments.ts";
 import { addBusOptions, busUrl, connectToBus, shownUrl, type BusFlags } from "./bus-flags.ts";
+import { frameCodecsOf, kvCodecOf } from "./kv-codec.ts";
 import { addKvOptions, kvOptions, type KvFlags } from "./kv-flags.ts";
 import { addEngineOptions, chosenModels, engineOptionsWithDrafts, type EngineFlags } from "./models.ts";
 import { stopSignal, type StopSignal } from "./stop-signal.ts";
@@ -124,14 +125,15 @@ async function work(flags: WorkerFlags): Promise<void> {
     // Before a model is loaded: a wrong address or token is said at once.
     await using bus = await connectToBus(url, flags, `punctual worker ${flags.id ?? ""}`.trim());
     const started = await startEngine(flags);
-    const engine = flags.contexts === undefined ? started : await withContexts(started, flags.contexts, flags);
+    const codec = await kvCodecOf(started, flags.kvCacheDtype === "int8" ? "int8" : "f32");
+    const engine = flags.contexts === undefined ? started : await withContexts(started, codec, flags.contexts, flags);
     try {
       const { InstanceHost: Host } = await import("../cluster/index.ts");
       const host = await Host.start({
         bus,
         engine,
         role: flags.role,
-        extensions: [await migrationOf(flags)],
+        extensions: [await migrationOf(flags, codec)],
         ...(flags.fleet === undefined ? {} : { fleet: flags.fleet }),
         ...(flags.id === undefined ? {} : { id: flags.id }),
         ...(flags.workItems === undefined ? {} : { workItems: flags.workItems }),
@@ -175,26 +177,26 @@ async function serveUntilStopped(host: InstanceHost, flags: WorkerFlags, stoppin
 }
 
 /** The engine with a store of prefixes behind its cache. */
-async function withContexts(engine: Engine, dir: string, flags: WorkerFlags): Promise<Engine> {
-  const { cacheShape, ContextStore, KvCodec, PrefixStore, withPrefixSpill } = await import("../cluster/index.ts");
-  const { fromHuggingFaceConfig, readCheckpointFacts } = await import("../llm/index.ts");
-  const { modelFingerprint, pageTokens, dir: folder, name } = engine.info;
-  if (modelFingerprint === null || folder === null)
-    fail("unsupported", "--contexts: expected a model of files that can be read again.");
-  const config = fromHuggingFaceConfig((await readCheckpointFacts(folder)).config);
-  const format = flags.kvCacheDtype === "int8" ? "int8" : "f32";
-  const codec = await KvCodec.create(cacheShape(config, { format, pageTokens }, modelFingerprint));
+async function withContexts(engine: Engine, codec: KvCodec | null, dir: string, flags: WorkerFlags): Promise<Engine> {
+  const { ContextStore, PrefixStore, withPrefixSpill } = await import("../cluster/index.ts");
+  if (codec === null) fail("unsupported", "--contexts: expected a model of files that can be read again.");
+  const { shape } = codec;
   const limit = flags.contextsBytes === undefined ? {} : { maxBytes: flags.contextsBytes };
-  const store = await ContextStore.open({ dir, fingerprint: modelFingerprint, label: name, ...limit });
+  const store = await ContextStore.open({ dir, fingerprint: shape.fingerprint, label: engine.info.name, ...limit });
   const prefixes = new PrefixStore({ transfers: engine.transfers, codec, store });
   const log = (message: string): void => console.error(dim(`${new Date().toISOString()} ${message}`, process.stderr));
   return withPrefixSpill(engine, prefixes, { log }).engine;
 }
 
 /** What lets its sequences move to other instances, and theirs here. */
-async function migrationOf(flags: WorkerFlags): Promise<Migration> {
+async function migrationOf(flags: WorkerFlags, codec: KvCodec | null): Promise<Migration> {
   const { Migration: Extension } = await import("../cluster/index.ts");
-  return new Extension({ role: flags.role, ...kvOptions(flags), ...(flags.balance ? { watch: { migrate: {} } } : {}) });
+  return new Extension({
+    role: flags.role,
+    ...kvOptions(flags),
+    codecs: await frameCodecsOf(codec, flags.kvCoding),
+    ...(flags.balance ? { watch: { migrate: {} } } : {}),
+  });
 }
 
 async function startEngine(flags: WorkerFlags): Promise<Engine> {

@@ -13,8 +13,12 @@ import {
 
 /** Pages on their way to one place. */
 export interface KvPush {
-  /** Resolves when the other side has put them in place; the order of calls is kept. @throws PunctualError */
-  send(first: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * Resolves when the other side has put them in place; the order of calls is kept.
+   * @param isUrgent they go as they are: somebody stands still until they are there
+   * @throws PunctualError
+   */
+  send(first: number, bytes: Uint8Array, isUrgent?: boolean): Promise<void>;
   /** Nothing more comes: what has not been acknowledged fails with `cancelled`. */
   close(): void;
   report(): TransferReport;
@@ -72,8 +76,8 @@ export class Push implements KvPush, TransferOwner {
     return this.#sender.pendingBytes > 0;
   }
 
-  async send(first: number, bytes: Uint8Array): Promise<void> {
-    await this.#sender.send(first, bytes);
+  async send(first: number, bytes: Uint8Array, isUrgent = false): Promise<void> {
+    await this.#sender.send(first, bytes, isUrgent);
   }
 
   close(): void {

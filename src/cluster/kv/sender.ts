@@ -54,9 +54,13 @@ export class FrameSender {
     return this.#acknowledged;
   }
 
-  /** Sends pages `first` and those behind it; resolves when the receiver has them all. @throws what `fail` was given. */
-  async send(first: number, bytes: Uint8Array): Promise<void> {
-    const sent = this.#last.then(async () => await this.#enqueue(first, bytes));
+  /**
+   * Sends pages `first` and those behind it; resolves when the receiver has them all.
+   * @param isUrgent they go as they are, whatever the codec: coding would take longer than it saves
+   * @throws what `fail` was given.
+   */
+  async send(first: number, bytes: Uint8Array, isUrgent = false): Promise<void> {
+    const sent = this.#last.then(async () => await this.#enqueue(first, bytes, isUrgent ? null : this.codec));
     // Those behind it fail by themselves.
     this.#last = sent.then(
       () => undefined,
@@ -66,13 +70,13 @@ export class FrameSender {
     await this.#until(this.#next);
   }
 
-  async #enqueue(first: number, bytes: Uint8Array): Promise<void> {
+  async #enqueue(first: number, bytes: Uint8Array, codec: FrameCodec | null): Promise<void> {
     const { pageBytes } = this.#options;
     assert(pageBytes > 0 && bytes.length % pageBytes === 0, "pages are sent whole");
     const step = Math.max(1, Math.floor(FRAME_BYTES / pageBytes)) * pageBytes;
     for (let at = 0; at < bytes.length; at += step) {
       const piece = bytes.subarray(at, Math.min(at + step, bytes.length));
-      const one = this.#frameOf(first + at / pageBytes, piece);
+      const one = this.#frameOf(first + at / pageBytes, piece, codec);
       await this.#untilRoom(one.payload.length);
       this.#next += 1;
       this.#kept.push(one);
@@ -81,9 +85,8 @@ export class FrameSender {
     }
   }
 
-  #frameOf(firstPage: number, raw: Uint8Array): Frame {
+  #frameOf(firstPage: number, raw: Uint8Array, codec: FrameCodec | null): Frame {
     const { model, transfer, pageBytes } = this.#options;
-    const { codec } = this;
     const pages = raw.length / pageBytes;
     const payload = codec === null ? raw : codec.encode(raw, { first: firstPage, count: pages, pageBytes });
     return frame({

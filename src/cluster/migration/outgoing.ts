@@ -241,7 +241,8 @@ export class Outgoing {
       for (let at = first; at < first + count; at += step) {
         const bytes = await this.#pagesOf(at, Math.min(step, first + count - at));
         await last;
-        last = push.send(at, bytes);
+        // What is left while it stands still is little: coding it would only add to the pause.
+        last = push.send(at, bytes, this.#frozen !== null);
         last.catch(() => undefined); // seen at the next await
       }
       await last;
