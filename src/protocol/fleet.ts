@@ -84,7 +84,9 @@ export const loadReportSchema = z.object({
   waitingPages: count,
   headPages: count,
   answerTokens: z.number().nullable(),
+  /** Of class "latency": waiting, paused and running. */
   urgent: count,
+  /** Of `waiting` and `waitingPages`, their part. */
   urgentWaiting: count,
   urgentWaitingPages: count,
   outgoing: count,

@@ -25,6 +25,7 @@ export {
 export { dispatchFreeness, migrationFreeness, type FreenessOptions } from "./fleet/freeness.ts";
 export { llumnixMigrants, type MigrantsOptions } from "./fleet/migrants.ts";
 export { Pairing, type PairingOptions } from "./fleet/pairing.ts";
+export { priorityBySlo } from "./fleet/sent.ts";
 export { fleetWatcher, type WatcherOptions } from "./fleet/watcher.ts";
 export type {
   Dispatch,

@@ -22,7 +22,7 @@ import {
   type SubmitOptions,
   type TokenStream,
 } from "../../runtime/index.ts";
-import { createPolicy } from "../../sched/index.ts";
+import { createPolicy, priorityBySlo } from "../../sched/index.ts";
 import type { DurableWork } from "../work/durable-work.ts";
 import { BLOCK_TOKENS, blockIds } from "../routing/prefix-index.ts";
 import type { Route, Router } from "../routing/router.ts";
@@ -342,6 +342,7 @@ export class FleetEngine implements Engine, StreamHost {
       promptTokens: promptTokens.length + generated,
       hashIds: stream.blocks,
       blockTokens: BLOCK_TOKENS,
+      priority: priorityBySlo(slo),
       // What has been accepted is not refused any more.
       ...(slo === undefined || generated > 0 ? {} : { slo }),
       waitedMs: nowMs - stream.log.arrivalMs,

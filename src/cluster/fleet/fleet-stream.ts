@@ -25,7 +25,7 @@ import type {
   SubmitOptions,
   TokenStream,
 } from "../../runtime/index.ts";
-import { BEST_EFFORT } from "../../sched/index.ts";
+import { BEST_EFFORT, priorityBySlo } from "../../sched/index.ts";
 import { BLOCK_TOKENS, type Placement } from "../routing/prefix-index.ts";
 import { AnswerLog, bookedEvents, type AnswerEnd } from "./answer-log.ts";
 import { fromWireError, fromWireEvent } from "./from-wire.ts";
@@ -142,6 +142,9 @@ export class FleetStream implements TokenStream {
   }
   get tokens(): number {
     return this.#generated.length;
+  }
+  get isUrgent(): boolean {
+    return priorityBySlo(this.request.slo) > 0;
   }
   get generated(): readonly number[] {
     return this.#generated;

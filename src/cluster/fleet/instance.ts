@@ -12,7 +12,21 @@ import { BLOCK_TOKENS, PrefixIndex } from "../routing/prefix-index.ts";
 export interface PlacedRequest {
   /** Tokens of its answer that have come. */
   readonly tokens: number;
+  /** As the instance's own counts of urgent requests have it. */
+  readonly isUrgent: boolean;
 }
+
+/** Counts of a load that change with what ends. */
+const NOTHING = {
+  running: 0,
+  pages: 0,
+  waiting: 0,
+  waitingTokens: 0,
+  waitingPages: 0,
+  urgent: 0,
+  urgentWaiting: 0,
+  urgentWaitingPages: 0,
+};
 
 /** See the head of this file. @typeParam R a request of this router */
 export class FleetInstance<R extends PlacedRequest> {
@@ -30,7 +44,7 @@ export class FleetInstance<R extends PlacedRequest> {
   /** What was sent there since its last word, which cannot speak of it. */
   readonly #sent = new Map<R, { readonly pages: number; readonly tokens: number }>();
   /** What has ended there since its last word, which still speaks of it. */
-  readonly #ended = { running: 0, pages: 0, waiting: 0, waitingTokens: 0, waitingPages: 0 };
+  readonly #ended = { ...NOTHING };
   /** Requests that its last word counts among those that wait, as nothing had come of them by then. */
   readonly #waited = new Map<R, number>();
 
@@ -61,15 +75,22 @@ export class FleetInstance<R extends PlacedRequest> {
     if (this.#sent.size === 0 && ended.running + ended.waiting === 0) return known;
     let waitingPages = Math.max(0, known.waitingPages - ended.waitingPages);
     let waitingTokens = Math.max(0, known.waitingTokens - ended.waitingTokens);
-    for (const { pages, tokens } of this.#sent.values()) {
+    let [urgentSent, urgentSentPages] = [0, 0];
+    for (const [{ isUrgent }, { pages, tokens }] of this.#sent) {
       waitingPages += pages;
       waitingTokens += tokens;
+      if (!isUrgent) continue;
+      urgentSent += 1;
+      urgentSentPages += pages;
     }
     return {
       ...known,
       waiting: Math.max(0, known.waiting - ended.waiting) + this.#sent.size,
       waitingPages,
       waitingTokens,
+      urgent: Math.max(0, known.urgent - ended.urgent) + urgentSent,
+      urgentWaiting: Math.max(0, known.urgentWaiting - ended.urgentWaiting) + urgentSent,
+      urgentWaitingPages: Math.max(0, known.urgentWaitingPages - ended.urgentWaitingPages) + urgentSentPages,
       running: Math.max(0, known.running - ended.running),
       usedPages: Math.max(0, known.usedPages - ended.pages),
     };
@@ -88,6 +109,7 @@ export class FleetInstance<R extends PlacedRequest> {
     this.open.delete(request);
     if (this.#sent.delete(request)) return;
     const { pageTokens } = this.#card;
+    if (request.isUrgent) this.#ended.urgent += 1;
     const waited = this.#waited.get(request);
     // It may have been admitted just before the report: then the counts of those that wait do not have it.
     if (waited === undefined || this.#load.waiting <= this.#ended.waiting) {
@@ -97,7 +119,11 @@ export class FleetInstance<R extends PlacedRequest> {
     }
     this.#ended.waiting += 1;
     this.#ended.waitingTokens += waited;
-    this.#ended.waitingPages += Math.ceil(waited / pageTokens);
+    const pages = Math.ceil(waited / pageTokens);
+    this.#ended.waitingPages += pages;
+    if (!request.isUrgent) return;
+    this.#ended.urgentWaiting += 1;
+    this.#ended.urgentWaitingPages += pages;
   }
 
   get draining(): boolean {
@@ -118,7 +144,7 @@ export class FleetInstance<R extends PlacedRequest> {
     this.#sent.clear();
     for (const request of this.#waited.keys())
       if (!this.open.has(request) || request.tokens > 0) this.#waited.delete(request);
-    Object.assign(this.#ended, { running: 0, pages: 0, waiting: 0, waitingTokens: 0, waitingPages: 0 });
+    Object.assign(this.#ended, NOTHING);
     this.#load = this.#loadAt();
   }
 

@@ -82,7 +82,7 @@ export class DeliveryDesk {
     const generated = resume?.generated ?? [];
     const nextIndex = generated.length;
     const where = { request, router, inbox, observe, epoch, arrivalMs, nextIndex, windowEnd: nextIndex + window };
-    const opening = this.#open(where, this.#options.book.enter(request.promptTokens.length, nextIndex));
+    const opening = this.#open(where, this.#options.book.enter(request, nextIndex));
     known?.cancel(); // first: an engine has one request of that id
     try {
       const { engine } = this.#options;
@@ -116,7 +116,7 @@ export class DeliveryDesk {
       fail("busy", `'${requestId}' is here under a later epoch.`);
     this.alive(router);
     const arrivalMs = liveClock.nowMs() - state.ageMs;
-    const entry = this.#options.book.enter(request.promptTokens.length, nextIndex, true);
+    const entry = this.#options.book.enter(request, nextIndex, true);
     const where = { request, router, inbox, observe, epoch, arrivalMs, nextIndex, windowEnd };
     const opening = this.#open(where, entry);
     try {

@@ -260,6 +260,29 @@ describe("life of an instance", () => {
     reader.close();
   });
 
+  test("it says how many of its requests are urgent, and what those that wait need", async () => {
+    const loads: LoadReport[] = [];
+    const hearing = mine.subscribe(names.loads, (message) => loads.push(decodeMessage(loadReportSchema, message.data)));
+    await using host = await hosted({ heartbeatMs: 20 });
+    const slo = { class: "latency", ttftMs: 60_000, onMiss: "finish" } as const;
+    const long = Array.from({ length: 8 }, (_, i) => request(60 + i, { maxTokens: 150, ...(i === 0 ? { slo } : {}) }));
+    const late = [request(70, { slo, promptTokens: Array.from({ length: 40 }, (_, i) => 30 + i) }), request(71)];
+    const readers = [...long, ...late].map((_, i) => new TestReader(mine, names, `urgent${i}`, { window: 400 }));
+    for (const [i, wanted] of [...long, ...late].entries()) await readers[i]!.submit(names.submit(host.id), wanted);
+    // All slots are taken; of the two that wait one is urgent, and so is one of those that run.
+    await until(() => loads.some(({ running, waiting }) => running === 8 && waiting === 2));
+    expect(loads.find(({ running, waiting }) => running === 8 && waiting === 2)).toMatchObject({
+      urgent: 2,
+      urgentWaiting: 1,
+      urgentWaitingPages: 3,
+      headPages: 3,
+    });
+    await Promise.all(readers.map((reader) => reader.end()));
+    await until(() => loads.at(-1)!.urgent + loads.at(-1)!.waiting === 0);
+    hearing.unsubscribe();
+    for (const reader of readers) reader.close();
+  });
+
   test("it answers what it is asked", async () => {
     const host = await hosted({
       extensions: [

@@ -1,9 +1,10 @@
 /**
  * What a host knows of its engine's load beyond the engine's own gauges: how many tokens those that wait have to compute,
- * how long answers have been lately, what steps are like. Kept up by the observers of all requests, read four times a second.
+ * which of all requests are urgent, how long answers have been lately, what steps are like. Kept up by the observers of all requests, read four times a second.
  */
 import { FLEET_VERSION, type LoadReport } from "../../protocol/index.ts";
 import { liveClock, type Engine, type RequestObserver, type WatchedStep } from "../../runtime/index.ts";
+import { priorityBySlo, type Slo } from "../../sched/index.ts";
 
 /** Weight of the newest in running means. */
 const STEP_SHARE = 0.2;
@@ -14,10 +15,17 @@ const IDLE_MS = 500;
 
 interface Entry {
   readonly promptTokens: number;
+  readonly isUrgent: boolean;
   generated: number;
   /** Tokens with keys and values in place. */
   computed: number;
   state: "waiting" | "running" | "paused";
+}
+
+/** What the book has to know of a request. */
+export interface BookedRequest {
+  readonly promptTokens: { readonly length: number };
+  readonly slo?: Slo;
 }
 
 /** One request in the book. */
@@ -47,11 +55,16 @@ export class LoadBook implements Disposable {
     this.#counted = { tokens: engine.stats().counters.generationTokens, atMs: liveClock.nowMs() };
   }
 
-  /** @param running of one that came from elsewhere with its pages: all its tokens but the last are in place */
-  enter(promptTokens: number, generated: number, running = false): LoadEntry {
+  /**
+   * @param request its prompt, and its objective unless that is the engine's default
+   * @param running of one that came from elsewhere with its pages: all its tokens but the last are in place
+   */
+  enter(request: BookedRequest, generated: number, running = false): LoadEntry {
+    const promptTokens = request.promptTokens.length;
     const known = promptTokens + generated;
     const entry: Entry = {
       promptTokens,
+      isUrgent: priorityBySlo(request.slo ?? this.#engine.info.defaultSlo) > 0,
       generated,
       computed: running ? known : 0,
       state: running ? "running" : "waiting",
@@ -107,14 +120,11 @@ export class LoadBook implements Disposable {
       running: stats.running,
       paused: stats.paused,
       ...this.#demand(pageTokens),
+      ...this.#urgent(pageTokens),
       usedPages: pagesUsed,
       totalPages: pagesTotal,
       pageTokens,
       answerTokens: this.#answerTokens,
-      // Requests have no priorities on this side: urgency is in their objectives.
-      urgent: 0,
-      urgentWaiting: 0,
-      urgentWaitingPages: 0,
       ...moving,
       batch: isIdle ? 0 : this.#batch,
       stepTokens: isIdle ? 0 : this.#stepTokens,
@@ -131,16 +141,33 @@ export class LoadBook implements Disposable {
 
   #demand(pageTokens: number): Pick<LoadReport, "waitingTokens" | "prefillTokens" | "waitingPages" | "headPages"> {
     let [waitingTokens, prefillTokens, waitingPages, headPages] = [0, 0, 0, 0];
-    for (const { promptTokens, generated, computed, state } of this.#entries) {
+    let isHeadUrgent = false;
+    for (const { promptTokens, generated, computed, state, isUrgent } of this.#entries) {
       const tokens = promptTokens + generated;
       if (state === "running") prefillTokens += Math.max(0, promptTokens - computed);
       if (state !== "waiting") continue;
       const pages = Math.ceil(tokens / pageTokens);
       waitingTokens += tokens;
       waitingPages += pages;
-      if (headPages === 0) headPages = pages;
+      // The first in line: of urgent ones, if there are any.
+      if (headPages === 0 || (isUrgent && !isHeadUrgent)) {
+        headPages = pages;
+        isHeadUrgent = isUrgent;
+      }
     }
     return { waitingTokens, prefillTokens, waitingPages, headPages };
+  }
+
+  #urgent(pageTokens: number): Pick<LoadReport, "urgent" | "urgentWaiting" | "urgentWaitingPages"> {
+    let [urgent, urgentWaiting, urgentWaitingPages] = [0, 0, 0];
+    for (const { promptTokens, generated, state, isUrgent } of this.#entries) {
+      if (!isUrgent) continue;
+      urgent += 1;
+      if (state !== "waiting") continue;
+      urgentWaiting += 1;
+      urgentWaitingPages += Math.ceil((promptTokens + generated) / pageTokens);
+    }
+    return { urgent, urgentWaiting, urgentWaitingPages };
   }
 
   #countTokens(tokens: number, nowMs: number): void {

@@ -11,7 +11,13 @@ import { randomBytes } from "node:crypto";
 import { fail, PunctualError } from "../../core/index.ts";
 import { FLEET_VERSION, type FleetMoveReason, type FleetMoveView } from "../../protocol/index.ts";
 import { liveClock, sleep, type SequenceExport, type TransferCandidate } from "../../runtime/index.ts";
-import { llumnixMigrants, type Migrants, type MigrationSource } from "../../sched/index.ts";
+import {
+  llumnixMigrants,
+  priorityBySlo,
+  type Migrants,
+  type MigrationSource,
+  type SequenceView,
+} from "../../sched/index.ts";
 import type { HostExtension, HostPort } from "../host/types.ts";
 import { KvClient } from "../kv/client.ts";
 import { KvServer } from "../kv/server.ts";
@@ -323,11 +329,11 @@ export class Migration implements HostExtension {
     if (own === null || target === null || this.#outgoing.size > 0) return;
     if (target.card.fingerprint !== own.card.fingerprint) return;
     const candidates = await this.candidates();
-    const source: MigrationSource = {
-      load: own.load,
-      running: candidates.filter(({ state }) => state === "running").map(({ view }) => view),
-      waiting: candidates.filter(({ state }) => state === "waiting").map(({ view }) => view),
-    };
+    const of = (wanted: TransferCandidate["state"]): SequenceView[] =>
+      candidates
+        .filter(({ state }) => state === wanted)
+        .map(({ view }) => ({ ...view, priority: view.priority ?? priorityBySlo(view.slo) }));
+    const source: MigrationSource = { load: own.load, running: of("running"), waiting: of("waiting") };
     for (const id of this.#migrants.choose(source, target.load, liveClock.nowMs())) {
       const candidate = candidates.find(({ view }) => view.id === id);
       if (candidate === undefined) continue;

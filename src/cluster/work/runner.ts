@@ -186,7 +186,7 @@ export class WorkRunner {
     const { request, ageMs, putUnixMs } = message;
     // Only calendars know how long it has waited; one that is ahead must not make it younger than it was.
     const arrivalMs = liveClock.nowMs() - ageMs - Math.max(0, wallMs() - putUnixMs);
-    const entry = book.enter(request.promptTokens.length, 0);
+    const entry = book.enter(request, 0);
     let summary: WireSummary | null = null;
     let running: Running | null = null;
     const events: WireEvent[] = [];

@@ -3,7 +3,15 @@
  * not send a heap of requests to one place. Fresh loads need no such memory.
  */
 import { NO_DEMAND, type ExtraDemand } from "./freeness.ts";
+import type { Slo } from "../types.ts";
 import type { FleetRequest, InstanceLoad } from "./types.ts";
+
+/**
+ * The priority of a request where none is named: above 0 for class "latency", the objective of who reads each token as it
+ * comes (the service tier "priority" is short for one). A late batch or task loses its deadline as a whole; a late token is
+ * seen.
+ */
+export const priorityBySlo = (slo: Slo | undefined): number => (slo?.class === "latency" ? 1 : 0);
 
 /** Above 0 goes first. */
 export const isUrgent = ({ priority = 0 }: FleetRequest): boolean => priority > 0;
