@@ -2,10 +2,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Option, type Command } from "commander";
-import type { ContextStore, NamedContext, StoredModel } from "../cluster/index.ts";
+import type { ContextStore, KvAddress, NamedContext, StoredModel } from "../cluster/index.ts";
 import { fail } from "../core/index.ts";
 import type { KvFormat } from "../llm/index.ts";
 import { byteSize, wholeNumber } from "./arguments.ts";
+import { addBusOptions, busUrl, connectToBus, type BusFlags } from "./bus-flags.ts";
 import type { PutOutcome } from "./contexts-put.ts";
 import { cacheHome } from "./hub-settings.ts";
 import { resolveModel } from "./models.ts";
@@ -32,7 +33,7 @@ export interface PutFlags extends StoreFlags, ModelFlags {
   readonly levels: string;
 }
 
-interface RemoteFlags extends StoreFlags, ModelFlags {
+interface RemoteFlags extends StoreFlags, ModelFlags, BusFlags {
   readonly from?: string;
   readonly token?: string;
   readonly level?: string;
@@ -76,9 +77,12 @@ export function addContexts(program: Command): void {
       "lossless,anchored-1",
     )
     .action(put);
-  withModel(contexts.command("get").argument("<name>", "a context"))
+  addBusOptions(withModel(contexts.command("get").argument("<name>", "a context")))
     .description("check a context that is here, or bring it from another machine's store")
-    .option("--from <host:port>", "where 'contexts serve' or a worker offers it")
+    .option(
+      "--from <host:port>",
+      "where 'contexts serve' offers it; with --bus, workers of the fleet are asked instead",
+    )
     .option("--token <secret>", "what it asks for")
     .option("--level <level>", "only this level; all when absent")
     .action(get);
@@ -198,8 +202,11 @@ async function remove(name: string, flags: StoreFlags): Promise<void> {
 }
 
 async function get(name: string, flags: RemoteFlags): Promise<void> {
-  const store = await openStore(flags, await modelOf(flags), flags.from !== undefined);
-  if (flags.from !== undefined) await bring(name, store, flags, await modelOf(flags));
+  const model = await modelOf(flags);
+  // Only the flag: who has a bus in the environment may still mean what is here.
+  const isBrought = flags.from !== undefined || flags.bus !== undefined;
+  const store = await openStore(flags, model, isBrought);
+  if (isBrought) await bring(name, store, flags, model);
   const context = (await store.named(name)) ?? fail("not_found", `There is no context '${name}' of this model here.`);
   const { CHUNK_TOKENS, chunkPlaces } = await import("../cluster/index.ts");
   // What is damaged leaves the store when it is read.
@@ -219,16 +226,32 @@ async function get(name: string, flags: RemoteFlags): Promise<void> {
 /** Copies a context, and the tables it was coded with, out of another store. */
 async function bring(name: string, store: ContextStore, flags: RemoteFlags, model: StoredModel): Promise<void> {
   const { CHUNK_TOKENS, chunkPlaces, copyContext, KvClient, RemoteContexts } = await import("../cluster/index.ts");
-  const match = /^(.+):(\d{1,5})$/.exec(flags.from!);
-  if (match === null) fail("invalid_request", `--from: expected host:port, got '${flags.from}'.`, { param: "--from" });
+  const { address, token } = await doorOf(name, flags, model);
   await using client = new KvClient({ fingerprint: model.fingerprint });
-  const address = { host: match[1]!, port: Number(match[2]) };
-  const remote = new RemoteContexts(client, address, flags.token ?? "");
+  const remote = new RemoteContexts(client, address, token);
   const context =
-    (await remote.named(name)) ?? fail("not_found", `${flags.from} offers no context '${name}' of this model.`);
+    (await remote.named(name)) ??
+    fail("not_found", `${address.host}:${address.port} offers no context '${name}' of this model.`);
   const places = chunkPlaces(context.tokens, CHUNK_TOKENS, PAGE_TOKENS);
   await copyContext(remote, store, places, flags.level);
   await store.name(name, context.tokens, context.createdUnixMs);
+}
+
+/** Where a context is had: there, or at the worker of a fleet that says so. */
+async function doorOf(
+  name: string,
+  flags: RemoteFlags,
+  model: StoredModel,
+): Promise<{ readonly address: KvAddress; readonly token: string }> {
+  if (flags.from !== undefined) {
+    const match = /^(.+):(\d{1,5})$/.exec(flags.from);
+    if (match === null)
+      fail("invalid_request", `--from: expected host:port, got '${flags.from}'.`, { param: "--from" });
+    return { address: { host: match[1]!, port: Number(match[2]) }, token: flags.token ?? "" };
+  }
+  const { findNamedContext } = await import("../cluster/index.ts");
+  await using bus = await connectToBus(busUrl(flags)!, flags, "punctual contexts");
+  return await findNamedContext(bus, flags.fleet, model.fingerprint, name);
 }
 
 async function serve(flags: ServeFlags): Promise<void> {

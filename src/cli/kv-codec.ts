@@ -1,7 +1,8 @@
 /** What codes a started engine's keys and values, for its store of contexts and for what it sends to other instances. */
-import type { FrameCodec, KvCodec } from "../cluster/index.ts";
+import type { KvCodec, MigrationOptions } from "../cluster/index.ts";
 import type { KvFormat } from "../llm/index.ts";
 import type { Engine } from "../runtime/index.ts";
+import type { KvCoding } from "./kv-flags.ts";
 
 /**
  * The codec of an engine's cache; null where there is none: the files of its model cannot be read again, so that nobody
@@ -17,8 +18,11 @@ export async function kvCodecOf(engine: Engine, format: KvFormat): Promise<KvCod
 }
 
 /** How pages may travel: exactly only, since what comes is answered from as if it had been computed there. */
-export async function frameCodecsOf(codec: KvCodec | null, coding: "lossless" | "none"): Promise<readonly FrameCodec[]> {
-  if (codec === null || coding === "none") return [];
+export async function codingOptions(
+  codec: KvCodec | null,
+  coding: KvCoding,
+): Promise<Pick<MigrationOptions, "codecs" | "codesLocally">> {
+  if (codec === null || coding === "none") return {};
   const { losslessFrameCodec } = await import("../cluster/index.ts");
-  return [losslessFrameCodec(codec)];
+  return { codecs: [losslessFrameCodec(codec)], codesLocally: coding === "lossless" };
 }

@@ -6,6 +6,9 @@ import type { KvAddress, MigrationOptions } from "../cluster/index.ts";
 import { fail } from "../core/index.ts";
 import { wholeNumber } from "./arguments.ts";
 
+/** Whether pages travel coded, exactly: to other machines, everywhere, or never. */
+export type KvCoding = "auto" | "lossless" | "none";
+
 /** What the flags say. */
 export interface KvFlags {
   readonly kvHost: string;
@@ -14,7 +17,7 @@ export interface KvFlags {
   readonly kvCert?: string;
   readonly kvKey?: string;
   readonly kvCa?: string;
-  readonly kvCoding: "lossless" | "none";
+  readonly kvCoding: KvCoding;
 }
 
 /** Adds the flags to a command. */
@@ -36,10 +39,10 @@ export function addKvOptions(command: Command): Command {
     .addOption(
       new Option(
         "--kv-coding <how>",
-        "pages travel in fewer bytes, exactly, where both sides can; none: where the network is faster than a core codes",
+        "auto: pages travel to other machines in fewer bytes, exactly, where both sides can; lossless: on this one too; none: where the network is faster than a core codes",
       )
-        .choices(["lossless", "none"])
-        .default("lossless"),
+        .choices(["auto", "lossless", "none"])
+        .default("auto"),
     );
 }
 

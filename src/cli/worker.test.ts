@@ -5,12 +5,22 @@ import { join } from "node:path";
 import { nkeys } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { TestProcess } from "../../test/fleet/processes.ts";
+import { writeRandomAdapter } from "../../test/support/adapters.ts";
 import { writeRandomModel } from "../../test/support/model-folder.ts";
 import { TINY } from "../../test/support/tiny.ts";
 import { until } from "../cluster/bus/bus.conformance.ts";
 import { TestNatsServer } from "../cluster/bus/nats-server.conformance.ts";
 import { TestReader } from "../cluster/host/reader.conformance.ts";
-import { connectBus, DurableWork, fetchFacts, fleetNames, InstanceRegistry, type Bus } from "../cluster/index.ts";
+import {
+  connectBus,
+  DurableWork,
+  fetchFacts,
+  Fleet,
+  fleetNames,
+  InstanceRegistry,
+  type Bus,
+} from "../cluster/index.ts";
+import type { Engine } from "../runtime/index.ts";
 import { FLEET_VERSION, type WireRequest, type WorkMessage } from "../protocol/index.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "punctual-worker-"));
@@ -200,6 +210,39 @@ describe("a worker", () => {
     expect(answers.length).toBeGreaterThan(5);
     expect(new Set(answers)).toEqual(new Set([60]));
   });
+});
+
+describe("what workers do for each other and for a router", () => {
+  test("a router hears the steps of the one that has its request, and sends it where its adapter is", async () => {
+    const dir = await writeRandomAdapter(join(folder, "adapter"), { ...TINY, maxPositions: 4096 }, 1, 4);
+    const lora = ["--enable-lora", "--lora-modules", `tuned=${dir}`, "--max-lora-rank", "4"];
+    await Promise.all([serving("adapted", lora), serving("plain")]);
+    await using fleet = await Fleet.join({ bus, fleet: "cli", id: "hears", router: "round-robin" });
+    const engine: Engine = await fleet.ready("tiny");
+    await until(() => fleet.size === 2);
+    const instances = new Set<string | undefined>();
+    let told = 0;
+    engine.watch(({ instance, decodeTokens }) => {
+      instances.add(instance);
+      told += decodeTokens;
+    });
+    const answers: number[][] = [];
+    for (const adapter of ["tuned", "tuned", undefined]) {
+      const { promptTokens, ...rest } = request(40);
+      const named = adapter === undefined ? {} : { adapter };
+      const tokens: number[] = [];
+      const asked = { ...rest, promptTokens, sampling: { temperature: 0 }, ...named };
+      for await (const event of engine.submit(asked)) if (event.kind === "token") tokens.push(event.id);
+      answers.push(tokens);
+      if (answers.length === 2) {
+        await until(() => told >= 2 * 39, 10_000);
+        expect(instances).toEqual(new Set(["adapted"]));
+      }
+    }
+    expect(answers[0]).toEqual(answers[1]);
+    expect(answers[2]).not.toEqual(answers[0]);
+    expect(() => engine.submit({ ...request(4), adapter: "other" })).toThrow(/no instance.*adapter 'other'/i);
+  }, 240_000);
 });
 
 describe("usage", () => {

@@ -1,19 +1,20 @@
 /** `punctual worker`: one model as an instance of a fleet, on a bus that others carry requests over. It listens on no HTTP port. */
 import { Option, type Command } from "commander";
-import type { InstanceHost, KvCodec, Migration } from "../cluster/index.ts";
+import type { HostExtension, InstanceHost, KvCodec, PromptMemory } from "../cluster/index.ts";
 import { fail } from "../core/index.ts";
 import type { Engine, EngineOptions } from "../runtime/index.ts";
 import { byteSize, decimal, wholeNumber } from "./arguments.ts";
 import { addBusOptions, busUrl, connectToBus, shownUrl, type BusFlags } from "./bus-flags.ts";
-import { frameCodecsOf, kvCodecOf } from "./kv-codec.ts";
+import { codingOptions, kvCodecOf } from "./kv-codec.ts";
 import { addKvOptions, kvOptions, type KvFlags } from "./kv-flags.ts";
+import { addLoraOptions, loraOptions, type LoraFlags } from "./lora-flags.ts";
 import { addEngineOptions, chosenModels, engineOptionsWithDrafts, type EngineFlags } from "./models.ts";
 import { stopSignal, type StopSignal } from "./stop-signal.ts";
 import { bold, dim, formatMs, startProgress } from "./terminal.ts";
 
 type Role = "any" | "prefill" | "decode";
 
-interface WorkerFlags extends EngineFlags, BusFlags, KvFlags {
+interface WorkerFlags extends EngineFlags, BusFlags, KvFlags, LoraFlags {
   readonly model?: string;
   readonly offline?: boolean;
   readonly id?: string;
@@ -23,6 +24,7 @@ interface WorkerFlags extends EngineFlags, BusFlags, KvFlags {
   readonly policyState?: string;
   readonly contexts?: string;
   readonly contextsBytes?: number;
+  readonly contextsWait: number;
   readonly grace: number;
   readonly balance: boolean;
   readonly json?: boolean;
@@ -53,7 +55,16 @@ export function addWorker(program: Command): void {
       wholeNumber(0, 1024),
     )
     .option("--policy-state <file>", "keep what a policy learns of lengths and tasks in a file, across restarts")
-    .option("--contexts <folder>", "keep computed prompts on disk and put them back when they are asked for again")
+    .option(
+      "--contexts <folder>",
+      "keep computed prompts on disk, put them back when they are asked for again, and give them to instances that lack them",
+    )
+    .option(
+      "--contexts-wait <milliseconds>",
+      "what a prompt may wait at least for what other instances keep of it; longer where computing it would take longer",
+      wholeNumber(0, 60_000),
+      500,
+    )
     .option("--contexts-bytes <size>", "most bytes of that folder, for example 4GiB; 1 GiB when absent", byteSize)
     .option(
       "--grace <seconds>",
@@ -68,6 +79,7 @@ export function addWorker(program: Command): void {
     .option("--json", "say what happens as JSON lines");
   addBusOptions(command);
   addKvOptions(command);
+  addLoraOptions(command);
   addEngineOptions(command).action((flags: WorkerFlags) => work(flags));
 }
 
@@ -125,15 +137,15 @@ async function work(flags: WorkerFlags): Promise<void> {
     // Before a model is loaded: a wrong address or token is said at once.
     await using bus = await connectToBus(url, flags, `punctual worker ${flags.id ?? ""}`.trim());
     const started = await startEngine(flags);
-    const codec = await kvCodecOf(started, flags.kvCacheDtype === "int8" ? "int8" : "f32");
-    const engine = flags.contexts === undefined ? started : await withContexts(started, codec, flags.contexts, flags);
     try {
+      const codec = await kvCodecOf(started, flags.kvCacheDtype === "int8" ? "int8" : "f32");
+      const { engine, extensions } = await withContexts(started, codec, flags);
       const { InstanceHost: Host } = await import("../cluster/index.ts");
       const host = await Host.start({
         bus,
         engine,
         role: flags.role,
-        extensions: [await migrationOf(flags, codec)],
+        extensions,
         ...(flags.fleet === undefined ? {} : { fleet: flags.fleet }),
         ...(flags.id === undefined ? {} : { id: flags.id }),
         ...(flags.workItems === undefined ? {} : { workItems: flags.workItems }),
@@ -155,7 +167,7 @@ async function work(flags: WorkerFlags): Promise<void> {
       });
       await serveUntilStopped(host, flags, stopping);
     } finally {
-      await engine.stop({ graceMs: 0 });
+      await started.stop({ graceMs: 0 });
     }
   } finally {
     stopping.dispose();
@@ -176,27 +188,41 @@ async function serveUntilStopped(host: InstanceHost, flags: WorkerFlags, stoppin
   }
 }
 
-/** The engine with a store of prefixes behind its cache. */
-async function withContexts(engine: Engine, codec: KvCodec | null, dir: string, flags: WorkerFlags): Promise<Engine> {
-  const { ContextStore, PrefixStore, withPrefixSpill } = await import("../cluster/index.ts");
-  if (codec === null) fail("unsupported", "--contexts: expected a model of files that can be read again.");
-  const { shape } = codec;
-  const limit = flags.contextsBytes === undefined ? {} : { maxBytes: flags.contextsBytes };
-  const store = await ContextStore.open({ dir, fingerprint: shape.fingerprint, label: engine.info.name, ...limit });
-  const prefixes = new PrefixStore({ transfers: engine.transfers, codec, store });
-  const log = (message: string): void => console.error(dim(`${new Date().toISOString()} ${message}`, process.stderr));
-  return withPrefixSpill(engine, prefixes, { log }).engine;
+interface Equipped {
+  readonly engine: Engine;
+  readonly extensions: readonly HostExtension[];
 }
 
-/** What lets its sequences move to other instances, and theirs here. */
-async function migrationOf(flags: WorkerFlags, codec: KvCodec | null): Promise<Migration> {
-  const { Migration: Extension } = await import("../cluster/index.ts");
-  return new Extension({
-    role: flags.role,
-    ...kvOptions(flags),
-    codecs: await frameCodecsOf(codec, flags.kvCoding),
-    ...(flags.balance ? { watch: { migrate: {} } } : {}),
-  });
+/**
+ * The engine with a longer memory, and what lets its sequences move to other instances and theirs here. Prompts that other
+ * instances keep come from there whether or not this one keeps any itself.
+ */
+async function withContexts(engine: Engine, codec: KvCodec | null, flags: WorkerFlags): Promise<Equipped> {
+  const { ContextStore, FleetContexts, Migration, PrefixStore, withPrefixSpill } = await import("../cluster/index.ts");
+  const coding = await codingOptions(codec, flags.kvCoding);
+  const watch = flags.balance ? { watch: { migrate: {} } } : {};
+  const moves = { role: flags.role, ...kvOptions(flags), ...coding, ...watch };
+  if (codec === null) {
+    if (flags.contexts !== undefined)
+      fail("unsupported", "--contexts: expected a model of files that can be read again.", { param: "--contexts" });
+    return { engine, extensions: [new Migration(moves)] };
+  }
+  const log = (message: string): void => console.error(dim(`${new Date().toISOString()} ${message}`, process.stderr));
+  const { fingerprint } = codec.shape;
+  const limit = flags.contextsBytes === undefined ? {} : { maxBytes: flags.contextsBytes };
+  const dir = flags.contexts;
+  const store =
+    dir === undefined ? null : await ContextStore.open({ dir, fingerprint, label: engine.info.name, ...limit });
+  const memory: PromptMemory = {
+    warm: (tokens) => spilling.warm(tokens),
+    keep: (tokens) => spilling.keep(tokens),
+  };
+  const carrier = new Migration({ ...moves, memory });
+  const others = new FleetContexts({ carrier, store, leastMs: flags.contextsWait, log });
+  const prefixes = new PrefixStore({ transfers: engine.transfers, codec, store });
+  const spilling = withPrefixSpill(engine, prefixes, { others, log });
+  // In this order: contexts are carried by what carries moves.
+  return { engine: spilling.engine, extensions: [carrier, others] };
 }
 
 async function startEngine(flags: WorkerFlags): Promise<Engine> {
@@ -204,9 +230,11 @@ async function startEngine(flags: WorkerFlags): Promise<Engine> {
   const [model] = await chosenModels(flags.model === undefined ? undefined : [flags.model], flags.offline);
   const progress = startProgress("Loading", 1, model!.name);
   try {
+    const lora = loraOptions(flags, model!.name, [model!.name]);
     const options: EngineOptions = {
       ...(await engineOptionsWithDrafts(model!, flags)),
       ...(flags.kvPages === undefined ? {} : { kvPages: flags.kvPages }),
+      ...(lora === undefined ? {} : { lora }),
       ...(flags.role === "prefill" ? { handOff: "after-first-token" as const } : {}),
       ...(flags.policyState === undefined ? {} : { policyState: flags.policyState }),
     };

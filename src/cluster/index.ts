@@ -85,6 +85,7 @@ export type { CodedPages, FrameCodec, KvAddress, KvResource, KvSink, KvSource, K
 export { FleetEye, type SeenInstance } from "./migration/fleet-eye.ts";
 export type { MigrationStats } from "./migration/ledger.ts";
 export { measureGap, type GapOptions, type GapSample } from "./migration/measure-gap.ts";
+export type { PromptMemory } from "./migration/incoming.ts";
 export { Migration, type BegunMove, type MigrationOptions } from "./migration/migration.ts";
 export type { MoveReport } from "./migration/outgoing.ts";
 export type { MigrationSettings } from "./migration/settings.ts";
@@ -102,7 +103,14 @@ export {
   type LoadProgress,
 } from "./codec/controller.ts";
 export { playLoad, transferMs, type LinkTrace, type LoadRecord, type LoadStrategy } from "./codec/link.ts";
-export { withPrefixSpill, type SpillOptions } from "./contexts/spill.ts";
+export { findNamedContext } from "./contexts/find-named.ts";
+export {
+  FleetContexts,
+  type ContextsCarrier,
+  type FleetContextsOptions,
+  type FleetContextsStats,
+} from "./contexts/fleet-contexts.ts";
+export { withPrefixSpill, type SpillingEngine, type SpillOptions } from "./contexts/spill.ts";
 export { CHUNK_TOKENS, PrefixStore, type PrefixStoreOptions } from "./contexts/prefix-store.ts";
 export { copyContext, RemoteContexts, serveContexts } from "./contexts/remote.ts";
 export { LOSSLESS_FRAME_CODEC, losslessFrameCodec } from "./codec/frame-codec.ts";

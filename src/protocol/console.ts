@@ -186,6 +186,8 @@ export const stepRecordSchema = z.object({
   preempted: count,
   /** Which phase's worker computed it, of engines whose phases are apart. */
   phase: z.enum(["prefill", "decode"]).optional(),
+  /** Which instance computed it, of models that a fleet computes. */
+  instance: z.string().optional(),
 });
 /** One step of an engine. */
 export type StepRecord = z.infer<typeof stepRecordSchema>;

@@ -37,6 +37,13 @@ export const FLEET_LIMITS = {
   /** Bytes of a model's facts in all. */
   factsBytes: 128 * 1024 * 1024,
   policyCharacters: 64,
+  /** Steps of one message, and routers that an instance tells of its steps. */
+  batchSteps: 512,
+  stepWatchers: 64,
+  /** Adapters of an instance, and characters of one's name and of the folder that it is read from. */
+  adapters: 256,
+  adapterCharacters: 256,
+  pathCharacters: 4096,
 } as const;
 
 /** Whose name travels in subjects: letters, digits, `_` and `-`. */
@@ -52,6 +59,9 @@ export const fleetRequestIdSchema = z
   .min(1)
   .max(FLEET_LIMITS.idCharacters)
   .regex(/^[\x21-\x7e]+$/, { error: "expected printable characters without spaces" });
+
+/** An adapter's name. */
+export const fleetAdapterSchema = z.string().min(1).max(FLEET_LIMITS.adapterCharacters);
 
 const samplingSchema = z.object({
   temperature: z.number().min(0).max(100).optional(),
@@ -104,6 +114,8 @@ export const wireRequestSchema = z.object({
   grammar: grammarSchema.optional(),
   prediction: z.array(tokenId).max(LIMITS.promptTokens).optional(),
   embedding: z.literal(true).optional(),
+  /** Of instances that have it: the adapter by its name. */
+  adapter: fleetAdapterSchema.optional(),
   /** Prefixes are shared among requests of one salt only. */
   cacheSalt: z.string().max(LIMITS.nameCharacters).optional(),
 });

@@ -14,6 +14,7 @@
 import { z } from "zod";
 import {
   FLEET_LIMITS,
+  fleetAdapterSchema,
   fleetIdSchema,
   fleetRequestIdSchema,
   fleetErrorSchema,
@@ -55,6 +56,10 @@ export const instanceCardSchema = z.object({
   maxWaiting: count,
   /** Where it serves keys and values over TCP; null when it does not. */
   kv: z.object({ host: z.string().min(1).max(255), port: z.number().int().min(1).max(65_535) }).nullable(),
+  /** Adapters that requests may name there; absent when it takes none. */
+  adapters: z.array(fleetAdapterSchema).max(FLEET_LIMITS.adapters).optional(),
+  /** It keeps contexts there, and gives them to instances of its model; absent when it does not. */
+  contexts: z.boolean().optional(),
   /** By its own calendar; for people only. */
   startedUnixMs: z.number(),
   /** Engine's EngineInfo, as it is: what a router shows of a model. */
@@ -104,6 +109,34 @@ export const loadReportSchema = z.object({
 });
 /** How loaded an instance is. */
 export type LoadReport = z.infer<typeof loadReportSchema>;
+
+/** One step, as an instance tells it: runtime's WatchedStep. */
+const wireStepSchema = z.object({
+  /** By the instance's own clock. */
+  startMs: z.number(),
+  durationMs: z.number().min(0),
+  prefillTokens: count,
+  decodeTokens: count,
+  rejectedTokens: count.optional(),
+  sequences: count,
+  budgetTokens: count,
+  preempted: count,
+  phase: z.enum(["prefill", "decode"]).optional(),
+});
+
+/** An instance's steps since the last message, told to routers that watch them (`watch`): for people, not for decisions. */
+export const stepsMessageSchema = z.object({
+  version,
+  instance: fleetIdSchema,
+  /** When this was said, by the same clock: what is between the two clocks, the quickest of many messages tells. */
+  sentMs: z.number(),
+  /** Steps before these that are not told: there were too many. */
+  omitted: count,
+  /** In order. */
+  steps: z.array(wireStepSchema).max(FLEET_LIMITS.batchSteps),
+});
+/** An instance's steps since the last message. */
+export type StepsMessage = z.infer<typeof stepsMessageSchema>;
 
 /** A request for an instance. */
 export const submitMessageSchema = z.object({
@@ -186,6 +219,22 @@ export const controlMessageSchema = z.discriminatedUnion("kind", [
   }),
   /** Told: this router is there, and with it all its requests. */
   z.object({ version, kind: z.literal("alive"), router: fleetIdSchema }),
+  /** Told: this router wants to be told of your steps for so long, where it says; said again while that is so. */
+  z.object({
+    version,
+    kind: z.literal("watch"),
+    router: fleetIdSchema,
+    inbox: subject,
+    forMs: z.number().min(0).max(60_000),
+  }),
+  /** Asked: one more adapter, from that folder of yours; or one less. */
+  z.object({
+    version,
+    kind: z.literal("load_adapter"),
+    name: fleetAdapterSchema,
+    dir: z.string().min(1).max(FLEET_LIMITS.pathCharacters),
+  }),
+  z.object({ version, kind: z.literal("unload_adapter"), name: fleetAdapterSchema }),
   /** Asked: are you there, and which of these requests do you have? */
   z.object({
     version,

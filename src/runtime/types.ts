@@ -404,6 +404,8 @@ export interface WatchedStep {
   readonly preempted: number;
   /** Whose loop it was, of engines whose phases are apart. */
   readonly phase?: Phase;
+  /** Whose engine it was, of a fleet of them. */
+  readonly instance?: string;
 }
 
 /** A switch of policy that was carried out. */

@@ -9,7 +9,7 @@ import { plainEnvironment, root } from "../support/process.ts";
 /** The end of what a process has printed that is kept, characters. */
 const KEPT_CHARACTERS = 20_000;
 /** Patience for a busy machine; nothing here measures how long it takes. */
-const START_MS = 90_000;
+const START_MS = 240_000;
 
 const MAIN = join(root, "dist/cli/main.js");
 const alive = new Set<TestProcess>();

@@ -33,7 +33,7 @@ interface ModelHistory {
   readonly older: SampleEvent[];
   readonly samples: SampleEvent[];
   readonly steps: StepRecord[];
-  /** When the last step of each phase began. */
+  /** When the last step of each phase began, of each instance. */
   readonly lastStepMs: Map<string, number>;
 }
 
@@ -163,9 +163,9 @@ export class LiveStore {
   private addSteps(model: string, added: readonly StepRecord[]): void {
     const { steps, lastStepMs } = this.history(model);
     for (const step of added) {
-      const phase = step.phase ?? "";
-      if (step.startMs <= (lastStepMs.get(phase) ?? Number.NEGATIVE_INFINITY)) continue; // told again
-      lastStepMs.set(phase, step.startMs);
+      const line = `${step.phase ?? ""} ${step.instance ?? ""}`;
+      if (step.startMs <= (lastStepMs.get(line) ?? Number.NEGATIVE_INFINITY)) continue; // told again
+      lastStepMs.set(line, step.startMs);
       steps.push(step);
     }
     if (steps.length > LIVE_LIMITS.steps) steps.splice(0, steps.length - LIVE_LIMITS.steps);

@@ -1,8 +1,8 @@
 /**
- * Prefixes of an engine in a context store and back: what its cache had to give up, or what another instance computed.
- * Only exact chunks enter the cache that everybody shares; others only under a salt, where requests have to ask for them.
+ * Prefixes of an engine in a context store and back: what its cache had to give up, or what another instance computed and
+ * gives away (fleet-contexts.ts). Only exact chunks enter the cache that everybody shares; others only under a salt, where requests have to ask for them.
  */
-import { assert } from "../../core/index.ts";
+import { assert, fail } from "../../core/index.ts";
 import type { SequenceTransfers } from "../../runtime/index.ts";
 import type { CodecLevel, KvCodec } from "../codec/codec.ts";
 import type { ContextStore } from "./store.ts";
@@ -15,7 +15,8 @@ export const CHUNK_TOKENS = 64;
 export interface PrefixStoreOptions {
   readonly transfers: Pick<SequenceTransfers, "readPrefix" | "installPrefix">;
   readonly codec: KvCodec;
-  readonly store: ContextStore;
+  /** Null: nothing is kept, and what comes back comes from others. */
+  readonly store: ContextStore | null;
   /** A multiple of the page size; 64 when absent. */
   readonly chunkTokens?: number;
 }
@@ -38,8 +39,9 @@ export class PrefixStore {
 
   /** Whether the store has the beginning of the prefix, exactly. */
   has(tokens: readonly number[]): boolean {
+    const { store } = this.#options;
     const [first] = this.places(tokens.slice(0, this.#chunkTokens));
-    return first !== undefined && this.#options.store.leading([first], "lossless") === 1;
+    return store !== null && first !== undefined && store.leading([first], "lossless") === 1;
   }
 
   /**
@@ -48,6 +50,7 @@ export class PrefixStore {
    */
   async save(tokens: readonly number[], levels: readonly CodecLevel[] = [{ variant: "lossless" }]): Promise<number> {
     const { transfers, codec, store } = this.#options;
+    if (store === null) return 0;
     const places = this.places(tokens);
     const isKept = (place: ChunkPlace): boolean =>
       levels.every((level) => store.levels(place)?.has(levelName(level)) === true);
@@ -82,24 +85,32 @@ export class PrefixStore {
 
   /**
    * Puts what the store has of a prefix into the engine's cache, beyond what is cached already.
-   * @param options level: lossless when absent, which is everybody's; any other needs a `salt`, under which it will be
+   * @param options level: lossless when absent, which is everybody's; any other needs a `salt`, under which it will be.
+   * fetch: gives chunks that the store has not, sealed and not yet checked, in their order; null ends it
    * @returns leading tokens that are cached now
+   * @throws PunctualError invalid_file for a chunk that is not what it should be; those before it are in place then
    */
   async restore(
     tokens: readonly number[],
-    options: { readonly level?: CodecLevel; readonly salt?: string } = {},
+    options: {
+      readonly level?: CodecLevel;
+      readonly salt?: string;
+      readonly fetch?: (place: ChunkPlace) => Promise<Uint8Array | null>;
+    } = {},
   ): Promise<number> {
     const { transfers, codec, store } = this.#options;
-    const { level = { variant: "lossless" }, salt = "" } = options;
+    const { level = { variant: "lossless" }, salt = "", fetch } = options;
     assert(level.variant === "lossless" || salt !== "", "only exact pages enter the exact cache");
     const under = salt === "" ? {} : { salt };
     let cached = await this.#cached(tokens, under);
     for (const place of this.places(tokens)) {
       const end = place.firstPosition + place.tokens.length;
       if (end <= cached) continue;
-      const bytes = await store.get(place, levelName(level));
+      const bytes = (await store?.get(place, levelName(level))) ?? (await fetch?.(place)) ?? null;
       if (bytes === null) break;
-      const { pages } = codec.decode(bytes, { tokenIds: place.tokens });
+      const { pages, header } = codec.decode(bytes, { tokenIds: place.tokens });
+      const isIt = header.variant === level.variant && header.firstPosition === place.firstPosition;
+      if (!isIt || header.tokens !== place.tokens.length) fail("invalid_file", `expected the chunk ${place.key}`);
       const first = place.firstPosition / codec.shape.pageTokens;
       const { installedTokens } = await transfers.installPrefix(tokens.slice(0, end), pages, { ...under, first });
       cached = Math.max(cached, installedTokens);

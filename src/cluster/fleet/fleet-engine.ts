@@ -2,15 +2,18 @@
  * All instances of one model as one engine: to a server it is an `Engine` like any other, computed elsewhere. Made by `Fleet`
  * when the first instance of a model comes; it stays while there is none, and then refuses with 503.
  *
- * Its books are its own: times as its clients saw them. Steps are not told (`watch`): they happen at the instances.
+ * Its books are its own: times as its clients saw them. Steps (`watch`) are those of instances that have requests of this
+ * router, as they tell them; adapters are those that instances say they have, and a request goes only where its own is.
  */
 import { fail, PunctualError, type Clock, type RandomStream } from "../../core/index.ts";
-import type { WireRequest } from "../../protocol/index.ts";
+import type { StepsMessage, WireRequest } from "../../protocol/index.ts";
 import type { FleetRequest } from "../../sched/index.ts";
 import {
   embedBy,
   EngineMetrics,
   noTransfers,
+  sleep,
+  type AdapterSource,
   type EmbedOptions,
   type Engine,
   type EngineInfo,
@@ -21,6 +24,7 @@ import {
   type SequenceEvent,
   type SubmitOptions,
   type TokenStream,
+  type WatchedStep,
 } from "../../runtime/index.ts";
 import { createPolicy, priorityBySlo } from "../../sched/index.ts";
 import type { DurableWork } from "../work/durable-work.ts";
@@ -32,8 +36,9 @@ import { fleetInfo } from "./fleet-info.ts";
 import { FleetStream, type Choice, type StreamHost } from "./fleet-stream.ts";
 import { fleetRequestId, fromWireError, toWireRequest } from "./from-wire.ts";
 import type { FleetInstance } from "./instance.ts";
-import type { FleetLink } from "./link.ts";
+import type { Control, FleetLink } from "./link.ts";
 import type { RouterStats } from "./router-stats.ts";
+import { StepMerge } from "./step-merge.ts";
 
 /** What a router reads and writes a model's texts with. */
 export type FleetFacts = Pick<Engine, "tokenizer" | "dialect" | "config" | "endTokens">;
@@ -58,6 +63,8 @@ export interface EngineHost {
   instances(model: string): readonly FleetInstance<FleetStream>[];
   find(id: string): FleetInstance<FleetStream> | null;
   suspect(instance: FleetInstance<FleetStream>): void;
+  /** Its steps are wanted. */
+  follow(instance: FleetInstance<FleetStream>): void;
   /** Where the messages of a request go to; answers a number that no other request of this router has. */
   register(stream: FleetStream): void;
   unregister(stream: FleetStream): void;
@@ -69,7 +76,11 @@ const SILENCE_WAIT_MS = 2000;
 const RETRY_MS = 1000;
 const DEFAULT_GRACE_MS = 10_000;
 const CONTROL_TIMEOUT_MS = 5000;
+/** Adapters are read from disk. */
+const ADAPTER_TIMEOUT_MS = 60_000;
+const CARD_POLL_MS = 20;
 
+type AdapterChange = Extract<Control, { readonly kind: "load_adapter" | "unload_adapter" }>;
 type Target = FleetInstance<FleetStream>;
 
 /** See the head of this file. */
@@ -85,6 +96,8 @@ export class FleetEngine implements Engine, StreamHost {
   readonly #open = new Set<FleetStream>();
   readonly #kept = new Set<DurableStream>();
   readonly #routedBy = new WeakMap<FleetStream, string>();
+  readonly #watchers = new Set<(step: WatchedStep) => void>();
+  readonly #steps = new StepMerge();
   #info: EngineInfo;
   #restarts = 0;
   #lastError: string | null = null;
@@ -149,7 +162,8 @@ export class FleetEngine implements Engine, StreamHost {
     const arrived = { ...request, arrivalMs: request.arrivalMs ?? clock.nowMs() };
     const wire = toWireRequest({ slo: this.#info.defaultSlo, ...arrived }, id, random.uint32());
     if (work !== null) return this.#keep(work, arrived, wire, options);
-    const stream = new FleetStream(this, arrived, wire, blockIds(request.promptTokens), options);
+    const blocks = blockIds(request.promptTokens, BLOCK_TOKENS, rootOf(wire));
+    const stream = new FleetStream(this, arrived, wire, blocks, options);
     this.#open.add(stream);
     this.#host.register(stream);
     stream.start();
@@ -157,13 +171,16 @@ export class FleetEngine implements Engine, StreamHost {
   }
 
   /** Who keeps it until it is done; null: it is placed like any other. */
-  #keeper({ whole, embedding }: GenerateRequest): DurableWork | null {
+  #keeper({ whole, embedding, adapter }: GenerateRequest): DurableWork | null {
     const { durable, work } = this.#host;
     if (whole === undefined || embedding === true || work === null || durable === "none") return null;
     if (durable === "keyed" && whole.key === null) return null;
-    // Work is taken by instances that do both phases; where there are none, or it never was, it is placed.
+    // Work is taken by instances that do both phases, whichever has room; where there are none, or not all of them have the
+    // adapter that it names, it is placed.
     const there = this.#host.instances(this.name);
-    return there.length === 0 || there.some(({ card }) => card.role === "any") ? work : null;
+    const takers = there.filter(({ card }) => card.role === "any");
+    if (adapter !== undefined && !takers.every((instance) => hasAdapter(instance, adapter))) return null;
+    return there.length === 0 || takers.length > 0 ? work : null;
   }
 
   #keep(
@@ -226,9 +243,26 @@ export class FleetEngine implements Engine, StreamHost {
     };
   }
 
-  /** Steps happen elsewhere: none is told. */
-  watch(): () => void {
-    return () => undefined;
+  /**
+   * Steps of instances while they have requests of this router, in order of their beginnings by this clock; told a moment
+   * after they happened.
+   */
+  watch(onStep: (step: WatchedStep) => void): () => void {
+    const own = (step: WatchedStep): void => onStep(step); // the same function may watch twice
+    this.#watchers.add(own);
+    return () => void this.#watchers.delete(own);
+  }
+
+  /** An instance has told its steps. */
+  tookSteps(message: StepsMessage, nowMs: number): void {
+    if (this.#watchers.size > 0) this.#steps.take(message, nowMs);
+  }
+
+  /** Called a few times a second. */
+  tick(nowMs: number): void {
+    if (this.#watchers.size === 0) return;
+    for (const instance of this.#host.instances(this.name)) if (instance.open.size > 0) this.#host.follow(instance);
+    for (const step of this.#steps.release(nowMs)) for (const onStep of this.#watchers) onStep(step);
   }
 
   /** Nobody here decides. */
@@ -241,17 +275,43 @@ export class FleetEngine implements Engine, StreamHost {
     fail("unsupported", `the model '${this.name}' is computed by a fleet`);
   }
 
-  /** Instances may have adapters; this router does not know of them. */
-  get adapters(): readonly never[] {
-    return [];
+  /** Those that any instance has; where their files lie is the instances' matter. */
+  get adapters(): readonly AdapterSource[] {
+    return adapterNames(this.#host.instances(this.name)).map((name) => ({ name, dir: "" }));
   }
 
-  async loadAdapter(): Promise<never> {
-    return fail("unsupported", `the model '${this.name}' is computed by a fleet: load adapters at its instances`);
+  /**
+   * At every instance that takes adapters, from that folder of its own machine. Done when one has it: requests go only there.
+   * @throws PunctualError as an engine does, when no instance has it then.
+   */
+  async loadAdapter({ name, dir }: AdapterSource): Promise<void> {
+    const takers = this.#host.instances(this.name).filter(({ card }) => card.adapters !== undefined);
+    if (takers.length === 0) fail("unsupported", `no instance of the model '${this.name}' takes adapters`);
+    await this.#askForAdapter(takers, { kind: "load_adapter", name, dir });
   }
 
-  async unloadAdapter(): Promise<never> {
-    return this.loadAdapter();
+  /** At every instance that has it. @throws PunctualError model_not_found, and as an engine does. */
+  async unloadAdapter(name: string): Promise<void> {
+    const owners = this.#host.instances(this.name).filter((instance) => hasAdapter(instance, name));
+    if (owners.length === 0) this.#noAdapter(name);
+    await this.#askForAdapter(owners, { kind: "unload_adapter", name });
+  }
+
+  /** Done when one instance has done it, and this router knows. */
+  async #askForAdapter(instances: readonly Target[], message: AdapterChange): Promise<void> {
+    const ask = async ({ id }: Target): Promise<void> => {
+      const reply = await this.link.ask(id, message, ADAPTER_TIMEOUT_MS);
+      if (reply.kind === "failed") throw fromWireError(reply.error);
+    };
+    const outcomes = await Promise.allSettled(instances.map(ask));
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failed !== undefined && outcomes.every(({ status }) => status === "rejected")) throw failed.reason;
+    // Cards follow by another way than answers.
+    const done = instances.filter((_, i) => outcomes[i]!.status === "fulfilled");
+    const isKnown = (instance: Target): boolean =>
+      instance.gone || hasAdapter(instance, message.name) === (message.kind === "load_adapter");
+    const untilMs = this.clock.nowMs() + CONTROL_TIMEOUT_MS;
+    while (!done.every(isKnown) && this.clock.nowMs() < untilMs) await sleep(CARD_POLL_MS);
   }
 
   /** At every instance. @throws PunctualError as an engine does; engine_failed when one does not answer. */
@@ -280,7 +340,10 @@ export class FleetEngine implements Engine, StreamHost {
 
   choose(stream: FleetStream, tried: ReadonlySet<number>): Choice {
     const nowMs = this.clock.nowMs();
-    const there = this.#host.instances(this.name);
+    const { adapter } = stream.request;
+    const there = this.#host
+      .instances(this.name)
+      .filter((instance) => adapter === undefined || hasAdapter(instance, adapter));
     const able = there.filter((instance) => !tried.has(instance.index) && instance.accepts(nowMs));
     const router = this.#host.router();
     const route = router.route(
@@ -294,6 +357,7 @@ export class FleetEngine implements Engine, StreamHost {
       this.#routedBy.set(stream, router.name);
       this.#host.stats.placed(router.name);
     }
+    if (this.#watchers.size > 0) this.#host.follow(instance);
     return { kind: "to", instance, placement: instance.prefix.place(stream.blocks) };
   }
 
@@ -317,9 +381,10 @@ export class FleetEngine implements Engine, StreamHost {
     if (this.#open.size === 0) this.#onDrained?.();
   }
 
-  /** An instance of it is gone. */
-  lostInstance(): void {
-    this.#restarts += 1;
+  /** An instance of it is gone. @param lost not by its own will */
+  instanceGone(id: string, lost: boolean): void {
+    this.#steps.forget(id);
+    if (lost) this.#restarts += 1;
   }
 
   /** What the answer says of the cache, and what it has left there. */
@@ -327,7 +392,7 @@ export class FleetEngine implements Engine, StreamHost {
     const { instance, placement, log, request } = stream;
     if (instance !== null) {
       if (placement !== null) instance.prefix.correct(placement, Math.floor(cachedTokens / BLOCK_TOKENS));
-      instance.prefix.place(blockIds([...request.promptTokens, ...stream.generated]));
+      instance.prefix.place(blockIds([...request.promptTokens, ...stream.generated], BLOCK_TOKENS, rootOf(request)));
     }
     const router = this.#routedBy.get(stream);
     if (router === undefined) return;
@@ -367,7 +432,9 @@ export class FleetEngine implements Engine, StreamHost {
       case "nobody": {
         const silent = there.some((instance) => !instance.draining && !tried.has(instance.index));
         const waitMs = stream.recovering ? this.recoverMs : silent ? SILENCE_WAIT_MS : 0;
-        return nowhere(this.#nobodyError(), waitMs);
+        const { adapter } = stream.request;
+        const isUnknown = there.length === 0 && adapter !== undefined && this.#host.instances(this.name).length > 0;
+        return nowhere(isUnknown ? this.#noAdapterError(adapter) : this.#nobodyError(), waitMs);
       }
       default:
         return route satisfies never;
@@ -383,12 +450,27 @@ export class FleetEngine implements Engine, StreamHost {
       fail("unsupported", `the model '${this.name}' ${why}`, { param: "model" });
     }
     if (request.promptTokens.length === 0) fail("invalid_request", "the prompt is empty", { param: "promptTokens" });
-    if (!mayWait && this.#host.instances(this.name).length === 0) this.#nobody();
+    const instances = this.#host.instances(this.name);
+    if (!mayWait && instances.length === 0) this.#nobody();
+    const { adapter } = request;
+    const isKnown = adapter === undefined || instances.some((instance) => hasAdapter(instance, adapter));
+    if (!isKnown) this.#noAdapter(adapter);
     const { contextTokens } = this.info;
     if (request.promptTokens.length >= contextTokens) {
       const message = `the prompt has ${request.promptTokens.length} tokens, the context ${contextTokens}`;
       fail("context_length_exceeded", message, { param: "promptTokens" });
     }
+  }
+
+  #noAdapter(name: string): never {
+    throw this.#noAdapterError(name);
+  }
+
+  #noAdapterError(name: string): PunctualError {
+    const known = adapterNames(this.#host.instances(this.name)).map((each) => `'${each}'`);
+    const others = known.length === 0 ? "none" : known.join(", ");
+    const message = `No instance of the model '${this.name}' has the adapter '${name}'; there are ${others}.`;
+    return new PunctualError("model_not_found", message, { param: "adapter" });
   }
 
   #nobody(): never {
@@ -420,6 +502,20 @@ export class FleetEngine implements Engine, StreamHost {
     for (const stream of this.#open) stream.fail(new PunctualError("shutting_down", "the router is stopping"));
     for (const stream of this.#kept) stream.cancel();
   }
+}
+
+/** Requests may name it there. */
+function hasAdapter({ card }: Target, name: string): boolean {
+  return card.adapters?.includes(name) === true;
+}
+
+function adapterNames(instances: readonly Target[]): string[] {
+  return [...new Set(instances.flatMap(({ card }) => card.adapters ?? []))];
+}
+
+/** Who shares what is cached of equal tokens: requests of the same adapter and salt. */
+function rootOf({ adapter = "", cacheSalt = "" }: WireRequest): string {
+  return adapter === "" && cacheSalt === "" ? "" : JSON.stringify([adapter, cacheSalt]);
 }
 
 /** The seed that was asked for, or none yet. */

@@ -25,6 +25,10 @@ const infoSchema = z.object({
   modelFingerprint: z.string().max(256).nullable().catch(null),
   pageBytes: z.number().int().min(0).catch(0),
   defaultSlo: z.unknown(),
+  lora: z
+    .object({ maxLoras: z.number().int().min(1), maxRank: z.number().int().min(1) })
+    .optional()
+    .catch(undefined),
   embedding: z
     .object({
       dimensions: z.union([z.enum(["full", "any"]), z.array(z.number().int().min(1)).max(64)]),
@@ -39,7 +43,8 @@ const infoSchema = z.object({
 /** @param cards at least one, all of one model. @throws PunctualError never; ZodError for a card without a vocabulary's size */
 export function fleetInfo(cards: readonly InstanceCard[]): EngineInfo {
   const first = cards[0]!;
-  const { defaultSlo, fixedPolicy, embedding, ...info } = infoSchema.parse(first.info);
+  const { defaultSlo, fixedPolicy, embedding, lora: _, ...info } = infoSchema.parse(first.info);
+  const loras = cards.flatMap((card) => infoSchema.shape.lora.parse(card.info["lora"]) ?? []);
   return {
     ...info,
     name: first.model,
@@ -50,6 +55,14 @@ export function fleetInfo(cards: readonly InstanceCard[]): EngineInfo {
     defaultSlo: sloOf(defaultSlo),
     ...(fixedPolicy === undefined ? {} : { fixedPolicy }),
     ...(embedding === undefined ? {} : { embedding }),
+    ...(loras.length === 0
+      ? {}
+      : {
+          lora: {
+            maxLoras: Math.max(...loras.map(({ maxLoras }) => maxLoras)),
+            maxRank: Math.max(...loras.map(({ maxRank }) => maxRank)),
+          },
+        }),
   };
 }
 

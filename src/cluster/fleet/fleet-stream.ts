@@ -293,7 +293,9 @@ export class FleetStream implements TokenStream {
       if (choice.kind === "to") {
         const error = await this.#send(choice.instance, choice.placement);
         if (error === null) return;
-        if (!ELSEWHERE.has(error.code) && error.code !== "request_timeout") {
+        // An adapter that has just been unloaded there may be elsewhere.
+        const isUnloaded = error.code === "model_not_found" && this.request.adapter !== undefined;
+        if (!ELSEWHERE.has(error.code) && error.code !== "request_timeout" && !isUnloaded) {
           this.#end({ kind: "error", code: error.code }, error);
           return;
         }

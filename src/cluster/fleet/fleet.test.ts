@@ -4,7 +4,14 @@ import { TINY } from "../../../test/support/tiny.ts";
 import { until } from "../../../test/support/engine.ts";
 import { createRandom, type ErrorCode } from "../../core/index.ts";
 import { fleetViewSchema } from "../../protocol/fleet-view.ts";
-import { Engine, type GenerateRequest, type RequestSummary, type TokenStream } from "../../runtime/index.ts";
+import {
+  Engine,
+  liveClock,
+  type GenerateRequest,
+  type RequestSummary,
+  type TokenStream,
+  type WatchedStep,
+} from "../../runtime/index.ts";
 import { MemoryBroker } from "../bus/memory.ts";
 import { InstanceHost } from "../host/instance-host.ts";
 import type { InstanceHostOptions } from "../host/types.ts";
@@ -222,6 +229,38 @@ describe("instances come and go", () => {
     for (const one of ended) {
       if (one.status === "rejected") expect((one.reason as { code: string }).code).toBe("queue_full");
     }
+  });
+});
+
+describe("steps", () => {
+  test("a router tells those of the instances that have its requests, in moments of its own, and of no others", async () => {
+    await using setup = await fleetOf(2);
+    const { engine, fleet } = setup;
+    const steps: WatchedStep[] = [];
+    await read(engine.submit(request(1))); // nobody watches: nothing is told
+    const unwatch = engine.watch((step) => steps.push(step));
+    const beganMs = liveClock.nowMs();
+    const stream = engine.submit(request(902, { maxTokens: 200 }));
+    await stream.next();
+    const at = fleet.view().requests[0]!.instance!;
+    // Another one, which this router has nothing of, is busy as well.
+    const other = engines[at === "i0" ? 1 : 0]!;
+    const rest = async (): Promise<void> => {
+      for await (const event of stream) expect(event.kind === "token" || event.cause === "max_tokens").toBe(true);
+    };
+    await Promise.all([rest(), read(other.submit(request(903, { maxTokens: 200 })))]);
+    await until(() => steps.reduce((sum, { decodeTokens }) => sum + decodeTokens, 0) >= 199);
+    expect(new Set(steps.map(({ instance }) => instance))).toEqual(new Set([at]));
+    expect(steps.reduce((sum, { prefillTokens }) => sum + prefillTokens, 0)).toBe(request(902).promptTokens.length);
+    for (const [i, { startMs, durationMs, budgetTokens, sequences }] of steps.entries()) {
+      expect(startMs).toBeGreaterThanOrEqual(steps[i - 1]?.startMs ?? beganMs - 100);
+      expect(startMs + durationMs).toBeLessThan(liveClock.nowMs());
+      expect([budgetTokens, sequences]).toEqual([32, 1]);
+    }
+    unwatch();
+    const before = steps.length;
+    await read(engine.submit(request(4)));
+    expect(steps.length).toBe(before);
   });
 });
 

@@ -18,6 +18,7 @@ import {
   type FleetViewSource,
   type InstanceCard,
   type LoadReport,
+  type StepsMessage,
   type StreamMessage,
 } from "../../protocol/index.ts";
 import { z } from "zod";
@@ -80,6 +81,8 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
   readonly #facts = new Map<string, Promise<FleetFacts>>();
   /** When the last instance of a model went. */
   readonly #emptySinceMs = new Map<string, number>();
+  /** When an instance was told last that its steps are watched. */
+  readonly #followedMs = new WeakMap<Target, number>();
   readonly #undo: (() => void)[] = [];
   readonly #startedMs: number;
   #router: Router;
@@ -113,6 +116,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
     const handlers = {
       load: (report: LoadReport) => this.#instances.get(report.id)?.heard(report, clock.nowMs()),
       stream: (message: StreamMessage) => this.#onStream(message),
+      steps: (message: StepsMessage) => this.#onSteps(message),
     };
     this.link = new FleetLink(bus, this.#names, id, handlers, (message) => this.#log(message));
   }
@@ -176,6 +180,14 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
 
   suspect(instance: Target): void {
     void this.#registry?.suspect(instance.id);
+  }
+
+  follow(instance: Target): void {
+    const nowMs = this.clock.nowMs();
+    if (nowMs - (this.#followedMs.get(instance) ?? -Infinity) < ALIVE_MS) return;
+    this.#followedMs.set(instance, nowMs);
+    const { router, stepsInbox } = this.link;
+    this.link.tell(instance.id, { kind: "watch", router, inbox: stepsInbox, forMs: 3 * ALIVE_MS });
   }
 
   register(stream: FleetStream): void {
@@ -358,6 +370,11 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
     if (message.kind !== "error") this.link.tell(instance, { kind: "cancel", requestId });
   }
 
+  #onSteps(message: StepsMessage): void {
+    const card = this.#instances.get(message.instance)?.card;
+    if (card !== undefined) this.#engines.get(card.model)?.tookSteps(message, this.clock.nowMs());
+  }
+
   #onMove(data: Uint8Array): void {
     try {
       this.#moves.heard(decodeMessage(fleetMoveViewSchema, data), this.clock.nowMs());
@@ -373,7 +390,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
     this.#moves.gone(instance.id, this.clock.nowMs());
     this.#instances.delete(card.id);
     if (this.instances(card.model).length === 0) this.#emptySinceMs.set(card.model, this.clock.nowMs());
-    if (why !== "left") this.#engines.get(card.model)?.lostInstance();
+    this.#engines.get(card.model)?.instanceGone(card.id, why !== "left");
     for (const stream of instance.open) stream.lost(instance, `it ${WHY[why]}`);
   }
 
@@ -391,6 +408,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
       this.link.tellAll({ kind: "alive", router: this.link.router });
     }
     for (const stream of this.#streams.values()) stream.tick(nowMs);
+    for (const engine of this.#engines.values()) engine.tick(nowMs);
     for (const instance of this.#instances.values()) {
       if (instance.open.size > 0 && nowMs - (instance.beats.lastMs ?? nowMs) > SILENT_MS) this.suspect(instance);
     }

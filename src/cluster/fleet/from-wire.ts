@@ -9,7 +9,7 @@ import type { GenerateEvent, GenerateRequest } from "../../runtime/index.ts";
 /** The request as it travels: under that id, with that seed. */
 export function toWireRequest(request: GenerateRequest, id: string, seed: number): WireRequest {
   const { promptTokens, maxTokens, minTokens, sampling, stop, slo, task, thinkingBudget } = request;
-  const { ignoreEos, grammar, prediction, embedding } = request;
+  const { ignoreEos, grammar, prediction, embedding, adapter, cacheSalt } = request;
   return {
     id,
     promptTokens: [...promptTokens],
@@ -24,6 +24,8 @@ export function toWireRequest(request: GenerateRequest, id: string, seed: number
     ...(grammar === undefined ? {} : { grammar: grammar as NonNullable<WireRequest["grammar"]> }),
     ...(prediction === undefined ? {} : { prediction: [...prediction] }),
     ...(embedding === undefined ? {} : { embedding }),
+    ...(adapter === undefined ? {} : { adapter }),
+    ...(cacheSalt === undefined ? {} : { cacheSalt }),
   };
 }
 

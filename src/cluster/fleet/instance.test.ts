@@ -64,7 +64,10 @@ const urgentOf = ({ load }: FleetInstance<PlacedRequest>): number[] => [
 test("urgent requests count from when they are sent until they end, whatever the instance has said meanwhile", () => {
   const instance = new FleetInstance<PlacedRequest>(0, card, 0);
   instance.heard(report(0, {}), 0);
-  const [urgent, other] = [{ tokens: 0, isUrgent: true }, { tokens: 0, isUrgent: false }];
+  const [urgent, other] = [
+    { tokens: 0, isUrgent: true },
+    { tokens: 0, isUrgent: false },
+  ];
   instance.enter(urgent, 40, 0);
   instance.enter(other, 20, 0);
   expect(urgentOf(instance)).toEqual([1, 1, 3, 2, 5]);

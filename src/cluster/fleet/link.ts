@@ -4,11 +4,13 @@ import {
   controlReplySchema,
   FLEET_VERSION,
   loadReportSchema,
+  stepsMessageSchema,
   streamMessageSchema,
   submitReplySchema,
   type ControlMessage,
   type ControlReply,
   type LoadReport,
+  type StepsMessage,
   type StreamMessage,
   type SubmitMessage,
   type SubmitReply,
@@ -24,6 +26,7 @@ export type Control = ControlMessage extends infer M ? (M extends unknown ? Omit
 export interface LinkHandlers {
   readonly load: (report: LoadReport) => void;
   readonly stream: (message: StreamMessage) => void;
+  readonly steps: (message: StepsMessage) => void;
 }
 
 /** How long an instance may take to say whether it takes a request, milliseconds. */
@@ -45,12 +48,18 @@ export class FleetLink implements Disposable {
     this.#subscriptions = [
       bus.subscribe(names.loads, (message) => this.#take(loadReportSchema, message, handlers.load)),
       bus.subscribe(names.inboxes(router), (message) => this.#take(streamMessageSchema, message, handlers.stream)),
+      bus.subscribe(names.steps(router), (message) => this.#take(stepsMessageSchema, message, handlers.steps)),
     ];
   }
 
   /** Where the stream messages of a request come to. */
   inbox(requestId: string): string {
     return this.#names.inbox(this.router, requestId);
+  }
+
+  /** Where steps come to that are watched. */
+  get stepsInbox(): string {
+    return this.#names.steps(this.router);
   }
 
   /** A subject of its own, for one answer. */

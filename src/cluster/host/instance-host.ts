@@ -8,6 +8,7 @@ import { fail, PunctualError, toErrorRecord } from "../../core/index.ts";
 import {
   controlMessageSchema,
   fleetIdSchema,
+  FLEET_LIMITS,
   FLEET_VERSION,
   submitMessageSchema,
   type ControlMessage,
@@ -25,6 +26,7 @@ import { decodeMessage, encodeMessage } from "../wire.ts";
 import { WorkRunner } from "../work/runner.ts";
 import { DeliveryDesk } from "./delivery-desk.ts";
 import { LoadBook } from "./load-book.ts";
+import { StepFeed } from "./step-feed.ts";
 import type { HostExtension, HostPort, InstanceHostOptions } from "./types.ts";
 import { toFleetError } from "./wire-events.ts";
 
@@ -49,6 +51,7 @@ export class InstanceHost implements AsyncDisposable {
   readonly #bus: Bus;
   readonly #book: LoadBook;
   readonly #desk: DeliveryDesk;
+  readonly #feed: StepFeed;
   readonly #facts: PackedFacts;
   readonly #extensions: ReadonlyMap<string, HostExtension>;
   readonly #undo: (() => void)[] = [];
@@ -57,6 +60,7 @@ export class InstanceHost implements AsyncDisposable {
   #directory: KeyValue | null = null;
   #work: WorkRunner | null = null;
   #kv: InstanceCard["kv"] = null;
+  #keepsContexts = false;
   #moving = { outgoing: 0, incoming: 0 };
   #state: State = "serving";
   #evacuation: AbortController | null = null;
@@ -89,6 +93,8 @@ export class InstanceHost implements AsyncDisposable {
       ...(options.keptEvents === undefined ? {} : { keptEvents: options.keptEvents }),
       ...(options.keptMs === undefined ? {} : { keptMs: options.keptMs }),
     });
+    const send = (inbox: string, message: Uint8Array): void => this.#publish(inbox, message);
+    this.#feed = new StepFeed({ instance: this.id, engine, send });
     this.drained = new Promise((resolve) => {
       this.#onDrained = resolve;
     });
@@ -129,6 +135,10 @@ export class InstanceHost implements AsyncDisposable {
       maxRunning: stats.limits.maxRunning,
       maxWaiting: stats.limits.maxWaiting,
       kv: this.#kv,
+      ...(this.#keepsContexts ? { contexts: true } : {}),
+      ...(info.lora === undefined
+        ? {}
+        : { adapters: engine.adapters.slice(0, FLEET_LIMITS.adapters).map(({ name }) => name) }),
       startedUnixMs: this.#startedUnixMs,
       info: { ...info, dir: null },
       facts: { id: this.#facts.id, bytes: this.#facts.bytes.length },
@@ -192,8 +202,9 @@ export class InstanceHost implements AsyncDisposable {
       fail("busy", `Another instance of this fleet has the id '${this.id}'.`, { param: "id" });
     }
     for (const extension of this.#extensions.values()) {
-      const { kv } = (await extension.start?.(this.port)) ?? {};
+      const { kv, contexts } = (await extension.start?.(this.port)) ?? {};
       if (kv !== undefined) this.#kv = kv;
+      if (contexts === true) this.#keepsContexts = true;
     }
     this.#listen(role);
     await this.#bus.flush();
@@ -247,6 +258,7 @@ export class InstanceHost implements AsyncDisposable {
     every(this.#options.renewMs ?? RENEW_MS, () => void this.#announce());
     every(this.#options.heartbeatMs ?? HEARTBEAT_MS, () => this.#tellLoad());
     every(TICK_MS, () => this.#desk.tick());
+    every(TICK_MS, () => this.#feed.tick(liveClock.nowMs()));
     this.#undo.push(
       this.#bus.onStatus((status) => {
         this.#desk.onStatus(status === "connected");
@@ -293,6 +305,17 @@ export class InstanceHost implements AsyncDisposable {
         return { kind: "done" };
       case "alive":
         this.#desk.alive(message.router);
+        return { kind: "done" };
+      case "watch":
+        this.#feed.watch(message.router, message.inbox, message.forMs, liveClock.nowMs());
+        return { kind: "done" };
+      case "load_adapter":
+        await this.#engine.loadAdapter({ name: message.name, dir: message.dir });
+        await this.#announce();
+        return { kind: "done" };
+      case "unload_adapter":
+        await this.#engine.unloadAdapter(message.name);
+        await this.#announce();
         return { kind: "done" };
       case "ping": {
         const { running, waiting } = this.#engine.stats();
@@ -355,6 +378,16 @@ export class InstanceHost implements AsyncDisposable {
     }
   }
 
+  /** What is lost is nobody's loss. */
+  #publish(subject: string, message: Uint8Array): void {
+    if (this.#bus.status !== "connected") return;
+    try {
+      this.#bus.publish(subject, message);
+    } catch (error) {
+      this.#options.log?.(`Steps could not be told: ${String(error)}`);
+    }
+  }
+
   #tellLoad(): void {
     if (this.#bus.status !== "connected" || this.#state === "stopped") return;
     const state = this.isDraining ? "draining" : "serving";
@@ -375,7 +408,9 @@ export class InstanceHost implements AsyncDisposable {
     try {
       const { card } = this;
       await this.#directory.put(this.id, encodeMessage(card));
-      if (card.state !== this.card.state) await this.#directory.put(this.id, encodeMessage(this.card));
+      // Drained, or with another adapter: said at once.
+      if (JSON.stringify(card) !== JSON.stringify(this.card))
+        await this.#directory.put(this.id, encodeMessage(this.card));
     } catch (error) {
       this.#options.log?.(`The card could not be put: ${String(error)}`);
     } finally {
@@ -416,6 +451,7 @@ export class InstanceHost implements AsyncDisposable {
     for (const step of this.#undo.splice(0)) step();
     this.#desk.close();
     this.#book[Symbol.dispose]();
+    this.#feed[Symbol.dispose]();
     if (this.#directory !== null && this.#bus.status === "connected") {
       // Nobody listens under its name any more by now.
       await this.#guard("The bus did not answer", this.#bus.flush());

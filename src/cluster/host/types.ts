@@ -84,7 +84,10 @@ export interface HostPort {
 export interface HostExtension {
   readonly name: string;
   /** Before the host is announced. What it answers becomes part of the card. */
-  start?(host: HostPort): Promise<{ readonly kv?: { readonly host: string; readonly port: number } }>;
+  start?(host: HostPort): Promise<{
+    readonly kv?: { readonly host: string; readonly port: number };
+    readonly contexts?: true;
+  }>;
   /**
    * A control message of kind "extension" with its name. The answer, if one was asked for, is what this resolves to; a
    * PunctualError is answered as `failed`. `body` is unchecked.

@@ -19,6 +19,8 @@ export interface KvClientOptions {
   /** Of the engine's model. */
   readonly fingerprint: string;
   readonly codecs?: readonly FrameCodec[];
+  /** False: pages go as they are between processes of one machine, which share its memory's speed. True when absent. */
+  readonly codesLocally?: boolean;
   /** How long a transfer tries to go on over another connection, milliseconds; 5000 when absent. */
   readonly resumeMs?: number;
   /** A connection on which an answer is awaited for so long is given up, milliseconds; 10 000 when absent. */
@@ -28,6 +30,7 @@ export interface KvClientOptions {
   readonly tls?: KvTls;
 }
 
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/i;
 const IDLE_MS = 10_000;
 const DEFAULT_WINDOW_BYTES = 4 * 1024 * 1024;
 
@@ -80,6 +83,10 @@ export class KvClient implements TransferClient, AsyncDisposable {
   }
   get windowBytes(): number {
     return this.#options.windowBytes ?? DEFAULT_WINDOW_BYTES;
+  }
+
+  codesTo({ host }: KvAddress): boolean {
+    return this.#options.codesLocally !== false || !LOOPBACK.test(host);
   }
 
   /** Begins a push: resolves when the other side takes it. @throws PunctualError not_found, unsupported, unavailable, cancelled. */

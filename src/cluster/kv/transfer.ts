@@ -31,6 +31,8 @@ export interface TransferClient {
   readonly resumeMs: number;
   readonly stallMs: number;
   readonly windowBytes: number;
+  /** Whether pages to and from there are worth coding. */
+  codesTo(address: KvAddress): boolean;
   connection(address: KvAddress): Promise<Carrier>;
 }
 
@@ -133,7 +135,9 @@ export class OpenTransfer implements Rider {
     this.#carrier = carrier;
     carrier.riders.set(this.id, this);
     this.#heardMs = liveClock.nowMs();
-    const codecs = this.#request.codec === undefined ? [...this.#client.codecs.keys()] : [this.#request.codec.id];
+    const own = this.#request.codec === undefined ? [...this.#client.codecs.keys()] : [this.#request.codec.id];
+    // What the opener does not name, neither side uses.
+    const codecs = this.#client.codesTo(address) ? own : [];
     const payload = encodeNote({ ...this.#owner.note(), resource, token, codecs });
     const note = await new Promise<OpenedNote>((resolve, reject) => {
       this.#opened = { resolve, reject };

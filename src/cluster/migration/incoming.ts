@@ -23,6 +23,14 @@ import { freshTarget, isSettled, stepTarget, type TargetAction, type TargetEvent
 import type { StayReason } from "./types.ts";
 import type { CommitMessage, FromSource, FromTarget, OfferMessage } from "./wire.ts";
 
+/** Prompts that an instance remembers beyond its cache (contexts/spill.ts). Neither rejects or throws. */
+export interface PromptMemory {
+  /** What is remembered of that prompt is in the cache when it resolves. */
+  warm(tokens: readonly number[]): Promise<void>;
+  /** It is in the cache now. */
+  keep(tokens: readonly number[]): void;
+}
+
 /** What a migration needs of its surroundings. */
 export interface IncomingParts {
   readonly migration: string;
@@ -32,6 +40,7 @@ export interface IncomingParts {
   /** Where others reach the server. */
   readonly address: () => { readonly host: string; readonly port: number };
   readonly settings: AllSettings;
+  readonly memory?: PromptMemory;
   readonly tell: (to: string, message: FromTarget) => void;
   /** It is here: of that request. */
   readonly onAdopted: (requestId: string) => void;
@@ -144,6 +153,9 @@ export class Incoming {
     const offer = this.#offer!;
     try {
       const pages = offer.mode === "recompute" ? 0 : offer.pages;
+      const isShared = offer.request.cacheSalt === undefined;
+      if (pages > 0 && isShared) await this.#parts.memory?.warm(offer.request.promptTokens);
+      if (isSettled(this.#state)) return; // it was called off meanwhile
       const one = await host.engine.transfers.import({ snapshot: asOffered(offer), pages });
       this.#import = one;
       const sink: KvSink = { pageBytes: one.pageBytes, write: async (first, bytes) => await this.#write(first, bytes) };
@@ -211,7 +223,7 @@ export class Incoming {
   }
 
   async #adopt(): Promise<void> {
-    const { host, onAdopted } = this.#parts;
+    const { host, onAdopted, memory } = this.#parts;
     const { snapshot, request, delivery, heldMs, atMs } = this.#commit!;
     const whole = { ...request, promptTokens: this.#offer!.request.promptTokens };
     const tail = this.#tail === null ? {} : { tail: { first: this.#tail.first, bytes: joined(this.#tail.pieces) } };
@@ -225,6 +237,7 @@ export class Incoming {
     try {
       await host.adopt(whole, { ...delivery, ageMs }, begin);
       onAdopted(whole.id);
+      if (snapshot.computed > 0 && whole.cacheSalt === undefined) memory?.keep(whole.promptTokens);
       this.#dispatch({ kind: "put_in_place" });
     } catch {
       this.#dispatch({ kind: "adopt_failed" });

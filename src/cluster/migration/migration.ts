@@ -26,7 +26,7 @@ import { decodeBody, encodeMessage } from "../wire.ts";
 import { bestTarget } from "./destination.ts";
 import { FleetEye } from "./fleet-eye.ts";
 import { HandOverDesk } from "./hand-over.ts";
-import { Incoming } from "./incoming.ts";
+import { Incoming, type PromptMemory } from "./incoming.ts";
 import { MigrationLedger, type MigrationStats } from "./ledger.ts";
 import { Outgoing, resourceOf, type MoveReport } from "./outgoing.ts";
 import { withDefaults, type AllSettings, type MigrationSettings } from "./settings.ts";
@@ -48,8 +48,12 @@ export interface MigrationOptions extends MigrationSettings {
   readonly tls?: KvTls;
   /** Pages travel coded by the first of them that the other side has, too. */
   readonly codecs?: readonly FrameCodec[];
+  /** False: not between instances of one machine. True when absent. */
+  readonly codesLocally?: boolean;
   /** Takes part in watching over the fleet: one instance of all that do is elected. Nobody watches when absent. */
   readonly watch?: FleetWatchOptions;
+  /** What an instance remembers of prompts beyond its cache: put there before a sequence comes, so that less has to travel. */
+  readonly memory?: PromptMemory;
   /** Chooses what leaves; Llumnix's choice when absent. */
   readonly migrants?: Migrants;
   /** Told of every move from here when it is over. Must not throw. */
@@ -98,7 +102,11 @@ export class Migration implements HostExtension {
     return this.#ledger.stats(this.#parts?.server.stats ?? null, this.#moving());
   }
 
-  /** The server of pages: what else is carried (contexts) is offered there. Only while the host runs. */
+  /** Where others reach it. Only while the host runs, as all of these. */
+  get address(): KvAddress {
+    return this.#need().address;
+  }
+  /** The server of pages: what else is carried (contexts) is offered there. */
   get server(): KvServer {
     return this.#need().server;
   }
@@ -118,11 +126,11 @@ export class Migration implements HostExtension {
   }
 
   async start(host: HostPort): Promise<{ readonly kv?: KvAddress }> {
-    const { listen = {}, tls, codecs = [], log, role = "any", watch } = this.#options;
+    const { listen = {}, tls, codecs = [], codesLocally = true, log, role = "any", watch } = this.#options;
     const fingerprint = host.engine.info.modelFingerprint ?? host.id;
     const shared = { fingerprint, codecs, ...(tls === undefined ? {} : { tls }) };
     const server = await KvServer.listen({ ...shared, ...listen, ...(log === undefined ? {} : { log }) });
-    const client = new KvClient(shared);
+    const client = new KvClient({ ...shared, codesLocally });
     const eye = await FleetEye.open(host.bus, host.names, (id) => this.#onGone(id));
     const { advertiseHost = server.address.host } = this.#options;
     const address = this.#options.advertise ?? { host: advertiseHost, port: server.address.port };
@@ -196,7 +204,7 @@ export class Migration implements HostExtension {
     const all = await host.engine.transfers.list();
     return all.filter(({ requestId, leaving }) => {
       const arrivedMs = this.#arrivals.get(requestId) ?? -Infinity;
-      return !leaving && host.request(requestId) !== null && nowMs - arrivedMs >= this.settings.restMs;
+      return !leaving && this.#mayMove(requestId) && nowMs - arrivedMs >= this.settings.restMs;
     });
   }
 
@@ -235,7 +243,7 @@ export class Migration implements HostExtension {
       const all = await host.engine.transfers.list();
       const left = all.filter(
         ({ requestId, leaving }) =>
-          host.request(requestId) !== null && (!leaving || (this.#waiting.has(requestId) && !this.#leaves(requestId))),
+          this.#mayMove(requestId) && (!leaving || (this.#waiting.has(requestId) && !this.#leaves(requestId))),
       );
       if (left.length === 0 && this.#outgoing.size === 0) return;
       const begun: Promise<unknown>[] = [];
@@ -268,6 +276,12 @@ export class Migration implements HostExtension {
 
   #need(): Parts {
     return this.#parts ?? fail("unavailable", "Migration has not begun.");
+  }
+
+  /** It is here, and its keys and values mean the same elsewhere: an adapter's are its own, and end here. */
+  #mayMove(requestId: string): boolean {
+    const hosted = this.#need().host.request(requestId);
+    return hosted !== null && hosted.request.adapter === undefined;
   }
 
   #leaves(requestId: string): boolean {
@@ -304,6 +318,7 @@ export class Migration implements HostExtension {
       server,
       address: () => address,
       settings: this.settings,
+      ...(this.#options.memory === undefined ? {} : { memory: this.#options.memory }),
       tell: (to, message) => this.#tell(to, message),
       onAdopted: (requestId) => {
         this.#arrivals.set(requestId, liveClock.nowMs());

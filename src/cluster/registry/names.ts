@@ -40,6 +40,8 @@ export interface FleetNames {
   /** StreamMessages for one request of a router; it listens to `inboxes`. */
   inbox(router: string, request: string): string;
   inboxes(router: string): string;
+  /** StepsMessages for a router that watches. */
+  steps(router: string): string;
   /** Prompts that are done and wait for an instance that decodes, told to all. */
   readonly ready: string;
   /** Who watches over the fleet. */
@@ -74,6 +76,7 @@ export function fleetNames(fleet: string = DEFAULT_FLEET): FleetNames {
     moves: `${prefix}.moves`,
     inbox: (router, request) => `${prefix}.inbox.${subjectWord(router)}.${subjectWord(request)}`,
     inboxes: (router) => `${prefix}.inbox.${subjectWord(router)}.*`,
+    steps: (router) => `${prefix}.steps.${subjectWord(router)}`,
     ready: `${prefix}.ready`,
     watchers: `punctual_${fleet}_watchers`,
     instances: `punctual_${fleet}_instances`,

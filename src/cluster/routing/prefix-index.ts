@@ -15,10 +15,18 @@ export const BLOCK_TOKENS = 16;
 
 const CHARACTERS_PER_TOKEN = 4;
 
-/** Ids of the whole blocks of a prompt: equal ids stand for equal beginnings, but for one in 2^53. */
-export function blockIds(tokens: ArrayLike<number>, blockTokens = BLOCK_TOKENS): number[] {
+/**
+ * Ids of the whole blocks of a prompt: equal ids stand for equal beginnings, but for one in 2^53.
+ * @param root prompts of another one share nothing with it: who has another adapter or salt
+ */
+export function blockIds(tokens: ArrayLike<number>, blockTokens = BLOCK_TOKENS, root = ""): number[] {
   const ids: number[] = [];
   let [low, high] = [0x9e3779b9, 0x85ebca6b];
+  for (let i = 0; i < root.length; i++) {
+    const unit = root.charCodeAt(i);
+    low = mixed(low ^ unit, 0x85ebca6b);
+    high = mixed(high ^ (unit + 0x27d4eb2f), 0xc2b2ae35);
+  }
   const whole = tokens.length - (tokens.length % blockTokens);
   for (let i = 0; i < whole; i++) {
     const token = tokens[i]!;

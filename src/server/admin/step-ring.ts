@@ -6,13 +6,16 @@ import { assert } from "../../core/index.ts";
 import type { StepRecord } from "../../protocol/index.ts";
 import type { WatchedStep } from "../../runtime/index.ts";
 
-const COLUMNS = 9;
+const COLUMNS = 10;
+/** Instances that steps name, over the ring's whole life; steps of further ones have none. */
+const MOST_INSTANCES = 1024;
 const PHASES = ["prefill", "decode"] as const;
 
 /** See the head of this file. */
 export class StepRing {
   readonly #capacity: number;
   readonly #rows: Float64Array;
+  readonly #instances: string[] = [];
   #count = 0;
   #prefillTokens = 0;
 
@@ -43,6 +46,7 @@ export class StepRing {
     this.#rows[at + 6] = step.preempted;
     this.#rows[at + 7] = step.phase === undefined ? -1 : PHASES.indexOf(step.phase);
     this.#rows[at + 8] = step.rejectedTokens ?? 0;
+    this.#rows[at + 9] = step.instance === undefined ? -1 : this.#numberOf(step.instance);
     this.#count += 1;
     this.#prefillTokens += step.prefillTokens;
   }
@@ -58,6 +62,13 @@ export class StepRing {
     return Array.from({ length: Math.max(0, to - from) }, (_, i) => this.#step((from + i) % this.#capacity));
   }
 
+  /** -1 beyond the limit. */
+  #numberOf(instance: string): number {
+    const known = this.#instances.indexOf(instance);
+    if (known >= 0 || this.#instances.length >= MOST_INSTANCES) return known;
+    return this.#instances.push(instance) - 1;
+  }
+
   #step(row: number): StepRecord {
     const [
       startMs,
@@ -69,7 +80,9 @@ export class StepRing {
       preempted,
       phase,
       rejectedTokens,
+      instance,
     ] = this.#rows.subarray(row * COLUMNS, (row + 1) * COLUMNS) as unknown as readonly [
+      number,
       number,
       number,
       number,
@@ -89,6 +102,7 @@ export class StepRing {
       sequences,
       budgetTokens,
       preempted,
+      ...(instance < 0 ? {} : { instance: this.#instances[instance]! }),
     };
     return phase < 0 ? step : { ...step, phase: PHASES[phase]! };
   }

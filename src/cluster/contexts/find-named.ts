@@ -1,0 +1,51 @@
+/** Where in a fleet a named context is: for who has no instance of its own, a command say. */
+import { fail, PunctualError } from "../../core/index.ts";
+import { controlReplySchema, FLEET_VERSION } from "../../protocol/index.ts";
+import type { Bus } from "../bus/types.ts";
+import { fleetNames } from "../registry/names.ts";
+import { InstanceRegistry } from "../registry/registry.ts";
+import { decodeBody, decodeMessage, encodeMessage } from "../wire.ts";
+import { foundMessageSchema, type FoundMessage } from "./messages.ts";
+
+const ASK_MS = 5000;
+
+/**
+ * Asks the instances of a fleet that keep contexts of that model (its fingerprint) for one by its name.
+ * @param fleet "default" when undefined
+ * @returns where it is given, with the secret for it
+ * @throws PunctualError not_found when no instance has it, unavailable, unsupported (the bus).
+ */
+export async function findNamedContext(
+  bus: Bus,
+  fleet: string | undefined,
+  fingerprint: string,
+  name: string,
+): Promise<NonNullable<FoundMessage["door"]>> {
+  const names = fleetNames(fleet);
+  const ignore = (): void => undefined;
+  await using registry = await InstanceRegistry.open({
+    bus,
+    names,
+    listener: { joined: ignore, changed: ignore, gone: ignore },
+  });
+  const body = { version: FLEET_VERSION, kind: "extension", name: "contexts", body: { kind: "named", name } };
+  const keepers = [...registry.cards.values()].filter((card) => card.contexts === true);
+  const able = keepers.filter((card) => card.fingerprint === fingerprint);
+  for (const { id } of able) {
+    const door = await ask(bus, names.control(id), encodeMessage(body));
+    if (door !== null) return door;
+  }
+  const others = keepers.length > able.length ? "; others keep contexts of other models" : "";
+  return fail("not_found", `No instance of the fleet has a context '${name}' of this model${others}.`);
+}
+
+/** Null: it has none of that name, or does not answer. */
+async function ask(bus: Bus, subject: string, message: Uint8Array): Promise<FoundMessage["door"]> {
+  try {
+    const reply = decodeMessage(controlReplySchema, (await bus.request(subject, message, { timeoutMs: ASK_MS })).data);
+    return reply.kind === "extension" ? decodeBody(foundMessageSchema, reply.body).door : null;
+  } catch (error) {
+    if (error instanceof PunctualError) return null;
+    throw error;
+  }
+}
