@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createRandom } from "../../src/core/index.ts";
 import type { FleetMoveView } from "../../src/protocol/index.ts";
-import { faultsOf, type Answer } from "./answers.ts";
+import { ask, askPersistently, faultsOf, type Answer } from "./answers.ts";
 import { PASS, type FaultProxy, type Rule, type Verdict } from "./fault-proxy.ts";
 import { question, rightAnswers } from "./right-answer.ts";
 import { TestFleet } from "./test-fleet.ts";
@@ -72,24 +72,42 @@ function ofBus(rule: Rule): Rule {
   return (frame, way) => (frame.subject.startsWith("punctual.") ? rule(frame, way) : "pass");
 }
 
+/** For what NATS itself says: answers to questions, JetStream's interface and deliveries, entries of directories. */
+function ofNats(rule: Rule): Rule {
+  return (frame, way) => (/^(_INBOX|\$JS|\$KV)\./.test(frame.subject) ? rule(frame, way) : "pass");
+}
+
+/** The first of several rules that does something. */
+function anyOf(rules: readonly Rule[]): Rule {
+  return (frame, way) => rules.map((rule) => rule(frame, way)).find((verdict) => verdict !== "pass") ?? "pass";
+}
+
 const LINK_CASES: readonly (readonly [name: string, isQuick: boolean, rule: () => Rule])[] = [
   ["dropped", false, () => some(0.2, "drop", 1)],
   ["doubled", false, () => some(0.5, "double", 2)],
   ["swapped", false, () => some(0.3, "swap", 3)],
   ["delayed", false, () => some(0.5, { delayMs: 40 }, 4)],
-  ["cut off", true, () => some(0.15, "cut", 5)],
+  ["cut off", false, () => some(0.15, "cut", 5)],
   [
     "treated in every way at once",
     true,
-    () => {
-      const rules = [some(0.1, "drop", 6), some(0.2, "double", 7), some(0.2, "swap", 8), some(0.1, { delayMs: 20 }, 9)];
-      return (frame, way) => rules.map((rule) => rule(frame, way)).find((verdict) => verdict !== "pass") ?? "pass";
-    },
+    () => anyOf([some(0.1, "drop", 6), some(0.2, "double", 7), some(0.2, "swap", 8), some(0.1, { delayMs: 20 }, 9)]),
   ],
 ];
 const CASES = LINK_CASES.filter(([, isQuick]) => isQuick || isFull);
-/** A bus that loses much costs seconds for each loss: most of it is for the full run. */
-const BUS_CASES = isFull ? LINK_CASES : LINK_CASES.filter(([name]) => name === "cut off");
+/** A bus that loses much costs seconds for each loss: that is for the full run. */
+const BUS_CASES = isFull ? LINK_CASES : [];
+const NATS_CASES: readonly (readonly [name: string, isQuick: boolean, rule: () => Rule])[] = [
+  ["lost", false, () => some(0.1, "drop", 11)],
+  ["doubled", false, () => some(0.5, "double", 12)],
+  ["delayed", false, () => some(0.5, { delayMs: 60 }, 13)],
+  ["doubled and delayed", true, () => anyOf([some(0.3, "double", 14), some(0.2, { delayMs: 20 }, 15)])],
+  [
+    "lost, doubled and delayed",
+    false,
+    () => anyOf([some(0.05, "drop", 16), some(0.2, "double", 17), some(0.1, { delayMs: 20 }, 18)]),
+  ],
+];
 
 describe("keys and values on their way", () => {
   test("arrive, and the sequence with them, where nothing is wrong", async () => {
@@ -120,6 +138,27 @@ describe("messages of the bus", () => {
     expect(faults(answers, true)).toEqual([]);
     await fleet.quiesced();
   });
+
+  /** Its answers, directories and queues. */
+  test.each(NATS_CASES.filter(([, isQuick]) => isQuick || isFull))(
+    "what NATS itself says: %s",
+    async (name, _isQuick, rule) => {
+      const id = `nats-${name}`.replaceAll(/\W+/g, "-");
+      const kept = SEEDS.map((seed) => question(`${id}-kept-${seed}`, seed));
+      for (const proxy of [fleet.routerBus, ...Array.from(fleet.workers.values(), ({ bus }) => bus)]) {
+        proxy.rule = ofNats(rule());
+      }
+      const streams = SEEDS.map((seed) => ask(fleet.url, question(`${id}-${seed}`, seed)));
+      // What was accepted is answered, and the same to who asks again.
+      const texts = kept.map((asked) => askPersistently(() => fleet.url, asked));
+      const answers = await Promise.all(streams.map(({ end }) => end));
+      expect(await Promise.all(texts)).toEqual(SEEDS.map((seed) => right.get(seed)));
+      for (const proxy of proxies()) proxy.rule = PASS;
+      expect(faults(answers, true)).toEqual([]);
+      await fleet.whole();
+      await fleet.quiesced();
+    },
+  );
 });
 
 const SHORT_MS = 1000;
