@@ -5,18 +5,11 @@
  * It is driven from outside (`step()`, once for every step) and reads time from the clock it is given,
  * so tests run it on the main thread under a fake clock; engine-worker.ts runs it for real.
  *
- * Where a sequence can be, and that it is in one place, says sequence-places.ts.
+ * Where a sequence can be, and that it is in one place, says sequence-places.ts; the rows of a step and what comes of
+ * them are step-rows.ts.
  */
 import { assert, present, PunctualError, toErrorRecord, type ErrorCode } from "../core/index.ts";
-import {
-  GrammarCache,
-  GrammarVocabulary,
-  type Draft,
-  type SampledToken,
-  type ScoreForm,
-  type StepBatch,
-  type TokenScores,
-} from "../llm/index.ts";
+import { GrammarCache, GrammarVocabulary, type Draft, type SampledToken } from "../llm/index.ts";
 import {
   MeanOutlook,
   recordView,
@@ -36,20 +29,13 @@ import { schedulerView } from "./loop-view.ts";
 import type { Gauges, SequenceEvent, SequenceSpec, StepReport } from "./messages.ts";
 import { SequencePlaces } from "./sequence-places.ts";
 import { LiveSequence, type Accepted } from "./sequence.ts";
-import { verify, type Verified } from "./speculation/verify.ts";
+import type { Verified } from "./speculation/verify.ts";
 import type { RevivedSequence, StepLoopOptions } from "./step-loop-options.ts";
+import { StepRows, type StepPart } from "./step-rows.ts";
 import { StepTracer } from "./step-trace.ts";
 import type { Vocabulary } from "./text-assembler.ts";
 import type { SequenceState } from "./transfer/protocol.ts";
 import type { FinishCause, RequestEnd } from "./types.ts";
-
-/** A sequence's part of a step. */
-interface Part {
-  readonly sequence: LiveSequence;
-  readonly row: StepBatch[number];
-  /** What the row's tokens behind the known ones are. */
-  readonly draft: Draft | null;
-}
 
 export class StepLoop {
   readonly #options: StepLoopOptions;
@@ -59,6 +45,7 @@ export class StepLoop {
   readonly #cost: StepCost;
   readonly #outlook: Outlook;
   readonly #places: SequencePlaces;
+  readonly #rows: StepRows;
   readonly #decisions: KeptDecisions;
   #grammars: GrammarCache | null = null;
   #events: SequenceEvent[] = [];
@@ -77,6 +64,7 @@ export class StepLoop {
     this.#outlook = options.outlook ?? new MeanOutlook();
     assert(options.recorder === undefined || options.speculator === undefined, "drafts are not recorded");
     this.#places = new SequencePlaces(options.phase?.queues ?? { waiting: new Map(), paused: new Map() });
+    this.#rows = new StepRows(options, this.#outlook, (sequence, error, stage) => this.#refuse(sequence, error, stage));
   }
 
   /** True when a step may do something. Paused sequences wait for their reader, not for a step. */
@@ -282,7 +270,7 @@ export class StepLoop {
     for (const id of plan.admit) this.#admit(id, startMs);
     // Without drafts the executor is asked at once: who drives several loops sees that a step is under way.
     const drafts = this.#options.speculator === undefined ? null : await this.#draft(plan);
-    const batch = this.#batch(plan, drafts);
+    const batch = this.#rows.make(plan, this.#places.running, drafts);
     this.#tracer?.advanced(batch);
     const tokens = batch.reduce((sum, { row }) => sum + row.tokens.length, 0);
     const tokenMs = batch.length > 0 ? await this.#advance(batch) : null;
@@ -386,68 +374,31 @@ export class StepLoop {
     return drafts;
   }
 
-  #batch(plan: StepPlan, drafts: ReadonlyMap<number, Draft> | null): Part[] {
-    return plan.advance.flatMap(({ id, tokens }) => {
-      const sequence = this.#places.running.get(id);
-      assert(sequence !== undefined, "only a running sequence advances");
-      const draft = drafts?.get(id) ?? null;
-      const start = sequence.computed;
-      const count = sequence.rowTokens(tokens);
-      const known = sequence.known.subarray(start, start + count);
-      const row = draft === null ? known : Int32Array.of(...known, ...draft.tokens);
-      assert(row.length <= Math.max(tokens, count), "drafts stay within the plan");
-      assert(sequence.pages.reserve(start + row.length), "a plan stays within the free pages");
-      const complete = count === sequence.pending;
-      const scores = complete ? this.#wants(sequence) : undefined;
-      if (scores === null) return [];
-      // Drawn drafts are held against whole distributions.
-      const form = scores === undefined || !draft?.proposals ? scores : { ...scores, row: true };
-      const part: StepBatch[number] = {
-        tokens: row,
-        startPosition: start,
-        pages: sequence.pages.pages,
-        wantLogits: complete ? (draft === null ? "last" : "all") : "none",
-        ...(form === undefined ? {} : { scores: form }),
-        ...sequence.rowKind(),
-      };
-      return [{ sequence, row: part, draft }];
-    });
-  }
-
-  /** The form of scores for its next token; null when it failed at that. */
-  #wants(sequence: LiveSequence): ScoreForm | null {
-    try {
-      return sequence.wants();
-    } catch (error) {
-      this.#refuse(sequence, error, "scores");
-      return null;
-    }
-  }
-
   /** Answers when the tokens were out. */
-  async #advance(batch: readonly Part[]): Promise<number> {
+  async #advance(parts: readonly StepPart[]): Promise<number> {
     const { executor, clock } = this.#options;
-    if (executor.embedding === true) return this.#embed(batch);
-    const { scores } = await executor.step(batch.map(({ row }) => row));
-    const sampled: (SampledToken | Verified | null)[] = [];
-    for (const [index, { sequence, row, draft }] of batch.entries()) {
-      if (draft !== null) {
-        sampled.push(await this.#verify(sequence, draft, scores[index]!, index));
-        continue;
-      }
-      this.#computed(sequence, row.tokens.length);
-      this.#commit(sequence);
-      const [own] = scores[index]!;
-      sampled.push(own === undefined ? null : (sequence.forced() ?? (await this.#sample(sequence, own, index))));
-    }
+    if (executor.embedding === true) return this.#embed(parts);
+    const outcomes = await this.#rows.compute(parts);
     const nowMs = clock.nowMs();
-    for (const [index, { sequence }] of batch.entries()) {
-      const token = sampled[index];
-      if (token === null || token === undefined) continue;
-      if ("taken" in token) this.#acceptAll(sequence, token, nowMs);
-      else this.#accept(sequence, token, nowMs);
-      this.#see(sequence, index, "taken" in token ? token.taken.length - 1 : 0);
+    for (const [index, { sequence, draft }] of parts.entries()) {
+      const outcome = outcomes[index];
+      if (outcome === null || outcome === undefined) continue;
+      if ("taken" in outcome) {
+        const { accepted, taken } = outcome;
+        this.#tracer?.drafted(sequence.spec.seq, present(draft, "a draft").tokens.length, accepted, taken.length);
+        this.#acceptAll(sequence, outcome, nowMs);
+      } else this.#accept(sequence, outcome, nowMs);
+      this.#see(sequence, index, "taken" in outcome ? outcome.taken.length - 1 : 0);
     }
+    return nowMs;
+  }
+
+  async #embed(parts: readonly StepPart[]): Promise<number> {
+    const { clock } = this.#options;
+    const whole: [LiveSequence, Float32Array][] = [];
+    await this.#rows.embed(parts, (sequence, state) => void whole.push([sequence, state]));
+    const nowMs = clock.nowMs();
+    for (const [sequence, state] of whole) this.#finish(sequence, "end", nowMs, state);
     return nowMs;
   }
 
@@ -458,68 +409,9 @@ export class StepLoop {
     speculator.see(sequence, present(executor.state, "states").call(executor, index, at));
   }
 
-  /** What of a draft is said, and what comes after; the pages of what is not said are given back. */
-  async #verify(
-    sequence: LiveSequence,
-    draft: Draft,
-    scores: readonly TokenScores[],
-    index: number,
-  ): Promise<Verified> {
-    const { executor, speculator } = this.#options;
-    const drafting = present(speculator, "a speculator");
-    const row = (at: number): Promise<TokenScores> => executor.wholeRow(index, at);
-    const verified = await verify(sequence, draft, scores, row);
-    drafting.settle(sequence, draft, verified.accepted, verified.judged);
-    this.#tracer?.drafted(sequence.spec.seq, draft.tokens.length, verified.accepted, verified.taken.length);
-    this.#computed(sequence, Math.max(1, verified.taken.length));
-    sequence.pages.truncate(sequence.computed);
-    this.#commit(sequence);
-    return verified;
-  }
-
   #acceptAll(sequence: LiveSequence, { taken, failure }: Verified, nowMs: number): void {
     for (const token of taken) this.#tell(sequence, sequence.stamp(token, nowMs), nowMs);
     if (failure !== null) this.#refuse(sequence, failure.error, failure.stage);
-  }
-
-  #commit(sequence: LiveSequence): void {
-    if (this.#options.prefixCache) sequence.pages.commit(sequence.shareable);
-    sequence.settleRoute(this.#options.routes);
-  }
-
-  #computed(sequence: LiveSequence, tokens: number): void {
-    this.#outlook.computed(sequence.spec.seq, sequence.advance(tokens));
-  }
-
-  /** The same for a model that embeds: a sequence is over when its prompt is computed, and nothing is sampled. */
-  async #embed(batch: readonly Part[]): Promise<number> {
-    const { executor, clock } = this.#options;
-    const states = await present(executor.hidden, "hidden states").call(
-      executor,
-      batch.map(({ row }) => row),
-    );
-    const nowMs = clock.nowMs();
-    for (const [index, { sequence, row }] of batch.entries()) {
-      this.#computed(sequence, row.tokens.length);
-      this.#commit(sequence);
-      const [state] = states[index]!;
-      if (state !== undefined) this.#finish(sequence, "end", nowMs, state);
-    }
-    return nowMs;
-  }
-
-  /** The next token; null when the sequence failed at it, which is its own fault and nobody else's. */
-  async #sample(sequence: LiveSequence, scores: TokenScores, index: number): Promise<SampledToken | null> {
-    try {
-      const token = sequence.sample(scores);
-      if (token !== null) return token;
-      const second = sequence.sample(await this.#options.executor.wholeRow(index, 0));
-      assert(second !== null, "a whole row always decides");
-      return second;
-    } catch (error) {
-      this.#refuse(sequence, error, "sample");
-      return null;
-    }
   }
 
   #accept(sequence: LiveSequence, token: SampledToken, nowMs: number): void {

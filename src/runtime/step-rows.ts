@@ -1,0 +1,159 @@
+/**
+ * The rows of a step: made of what a plan lets sequences advance, computed on the executor, and for each the token that
+ * comes next, or what of a draft is said. Who runs, who has ended and what is told of it is the loop's; what a sequence
+ * fails at here, by its own fault, is handed to `refuse`.
+ */
+import { assert, present } from "../core/index.ts";
+import type { Draft, SampledToken, ScoreForm, StepBatch, TokenScores } from "../llm/index.ts";
+import type { Outlook, StepPlan } from "../sched/index.ts";
+import type { RecordedStage } from "../workload/index.ts";
+import type { LiveSequence } from "./sequence.ts";
+import { verify, type Verified } from "./speculation/verify.ts";
+import type { StepLoopOptions } from "./step-loop-options.ts";
+
+/** A sequence's part of a step. */
+export interface StepPart {
+  readonly sequence: LiveSequence;
+  readonly row: StepBatch[number];
+  /** What the row's tokens behind the known ones are. */
+  readonly draft: Draft | null;
+}
+
+/** What a row's scores have come to: the next token, what of a draft is said, or null where no token is due. */
+export type RowOutcome = SampledToken | Verified | null;
+
+/** What of a loop's options rows need. */
+export type StepRowsOptions = Pick<StepLoopOptions, "executor" | "pages" | "prefixCache" | "routes" | "speculator">;
+
+/** See the head of this file. */
+export class StepRows {
+  readonly #options: StepRowsOptions;
+  readonly #outlook: Outlook;
+  readonly #refuse: (sequence: LiveSequence, error: unknown, stage: RecordedStage) => void;
+
+  /** @param refuse ends a sequence with what was thrown at it; what is no expected failure goes on */
+  constructor(
+    options: StepRowsOptions,
+    outlook: Outlook,
+    refuse: (sequence: LiveSequence, error: unknown, stage: RecordedStage) => void,
+  ) {
+    this.#options = options;
+    this.#outlook = outlook;
+    this.#refuse = refuse;
+  }
+
+  /** Rows with pages for all their tokens, in the order of the plan; sequences that have failed at their form of scores have none. */
+  make(
+    plan: StepPlan,
+    running: ReadonlyMap<number, LiveSequence>,
+    drafts: ReadonlyMap<number, Draft> | null,
+  ): StepPart[] {
+    return plan.advance.flatMap(({ id, tokens }) => {
+      const sequence = running.get(id);
+      assert(sequence !== undefined, "only a running sequence advances");
+      const draft = drafts?.get(id) ?? null;
+      const start = sequence.computed;
+      const count = sequence.rowTokens(tokens);
+      const known = sequence.known.subarray(start, start + count);
+      const row = draft === null ? known : Int32Array.of(...known, ...draft.tokens);
+      assert(row.length <= Math.max(tokens, count), "drafts stay within the plan");
+      assert(sequence.pages.reserve(start + row.length), "a plan stays within the free pages");
+      const complete = count === sequence.pending;
+      const scores = complete ? this.#wants(sequence) : undefined;
+      if (scores === null) return [];
+      // Drawn drafts are held against whole distributions.
+      const form = scores === undefined || !draft?.proposals ? scores : { ...scores, row: true };
+      const part: StepBatch[number] = {
+        tokens: row,
+        startPosition: start,
+        pages: sequence.pages.pages,
+        wantLogits: complete ? (draft === null ? "last" : "all") : "none",
+        ...(form === undefined ? {} : { scores: form }),
+        ...sequence.rowKind(),
+      };
+      return [{ sequence, row: part, draft }];
+    });
+  }
+
+  /** The form of scores for its next token; null when it failed at that. */
+  #wants(sequence: LiveSequence): ScoreForm | null {
+    try {
+      return sequence.wants();
+    } catch (error) {
+      this.#refuse(sequence, error, "scores");
+      return null;
+    }
+  }
+
+  /** Computes them: keys and values are in place then, and nothing is said yet. One outcome per row. */
+  async compute(parts: readonly StepPart[]): Promise<RowOutcome[]> {
+    const { scores } = await this.#options.executor.step(parts.map(({ row }) => row));
+    const outcomes: RowOutcome[] = [];
+    for (const [index, { sequence, row, draft }] of parts.entries()) {
+      if (draft !== null) {
+        outcomes.push(await this.#verify(sequence, draft, scores[index]!, index));
+        continue;
+      }
+      this.#computed(sequence, row.tokens.length);
+      const [own] = scores[index]!;
+      outcomes.push(own === undefined ? null : (sequence.forced() ?? (await this.#sample(sequence, own, index))));
+    }
+    return outcomes;
+  }
+
+  /**
+   * The same for a model that embeds: a sequence is over when its prompt is computed, and nothing is sampled.
+   * @param whole takes each whose prompt is computed
+   */
+  async embed(parts: readonly StepPart[], whole: (sequence: LiveSequence, state: Float32Array) => void): Promise<void> {
+    const { executor } = this.#options;
+    const states = await present(executor.hidden, "hidden states").call(
+      executor,
+      parts.map(({ row }) => row),
+    );
+    for (const [index, { sequence, row }] of parts.entries()) {
+      this.#computed(sequence, row.tokens.length);
+      const [state] = states[index]!;
+      if (state !== undefined) whole(sequence, state);
+    }
+  }
+
+  /** What of a draft is said, and what comes after; the pages of what is not said are given back. */
+  async #verify(
+    sequence: LiveSequence,
+    draft: Draft,
+    scores: readonly TokenScores[],
+    index: number,
+  ): Promise<Verified> {
+    const { executor, speculator } = this.#options;
+    const drafting = present(speculator, "a speculator");
+    const row = (at: number): Promise<TokenScores> => executor.wholeRow(index, at);
+    const verified = await verify(sequence, draft, scores, row);
+    drafting.settle(sequence, draft, verified.accepted, verified.judged);
+    this.#computed(sequence, Math.max(1, verified.taken.length), true);
+    return verified;
+  }
+
+  /** Tokens have keys and values in place. @param drafted whether some behind them have too, which are given back */
+  #computed(sequence: LiveSequence, tokens: number, drafted = false): void {
+    const { prefixCache, routes } = this.#options;
+    this.#outlook.computed(sequence.spec.seq, sequence.advance(tokens));
+    if (drafted) sequence.pages.truncate(sequence.computed);
+    if (prefixCache) sequence.pages.commit(sequence.shareable);
+    sequence.settleRoute(routes);
+  }
+
+  /** The next token; null when the sequence failed at it, which is its own fault and nobody else's. */
+  async #sample(sequence: LiveSequence, scores: TokenScores, index: number): Promise<SampledToken | null> {
+    try {
+      const token = sequence.sample(scores);
+      if (token !== null) return token;
+      const second = sequence.sample(await this.#options.executor.wholeRow(index, 0));
+      assert(second !== null, "a whole row always decides");
+      return second;
+    } catch (error) {
+      this.#refuse(sequence, error, "sample");
+      return null;
+    }
+  }
+}
