@@ -175,7 +175,7 @@ function pullFor(flags: ServeFlags): NonNullable<ServerOptions["pull"]> {
 /** What requests predict is drafted from unless flags say otherwise: it costs nothing to those that predict nothing. */
 function predictions(flags: ServeFlags, { flags: own }: ChosenModel): PooledModel["speculation"] {
   const { phases = "colocated" } = { ...flags, ...own };
-  return flags.record === undefined && phases === "colocated" ? { method: "prediction" } : undefined;
+  return phases === "colocated" ? { method: "prediction" } : undefined;
 }
 
 /** Of the machine's memory, or of what its container may use. */

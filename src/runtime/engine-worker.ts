@@ -10,18 +10,25 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { present, PunctualError, toErrorRecord } from "../core/index.ts";
 import { KvPages, readRoutes, StepExecutor, type DecoderConfig, type RouteSet } from "../llm/index.ts";
-import { createPolicy, outlookOf, promptStepTokens, StepCost, type SchedulerLimits } from "../sched/index.ts";
+import {
+  createPolicy,
+  outlookOf,
+  promptStepTokens,
+  StepCost,
+  type Outlooks,
+  type SchedulerLimits,
+} from "../sched/index.ts";
+import { createRecorder, openSink, writeHead } from "./begin-recording.ts";
 import { after, liveClock, sleep, yieldThread } from "./clock.ts";
 import { calibrateOnce, calibrationFile, type CalibrationFile } from "./kept-calibration.ts";
 import { withWeights } from "./load-model.ts";
 import { WorkerAdapters } from "./lora/worker-adapters.ts";
 import type { FromWorker, StepReport, ToWorker, WorkerSetup } from "./messages.ts";
 import { withBareNames } from "./embedding.ts";
-import { planEngine, PREDICTOR_SEED, type EnginePlan } from "./plan.ts";
-import type { Outlooks } from "./outlooks.ts";
+import { planEngine, type EnginePlan } from "./plan.ts";
 import { openOutlooks, type PolicyStateKeeper } from "./policy-state.ts";
-import { LoopRecorder } from "./recorder.ts";
-import { RecordingSink } from "./recording-sink.ts";
+import type { LoopRecorder } from "./recorder.ts";
+import type { RecordingSink } from "./recording-sink.ts";
 import { headsOf } from "./speculation/heads.ts";
 import { loadSpeculator, measureDraftCosts, type LoadedSpeculator } from "./speculation/load.ts";
 import { speculates } from "./speculation/options.ts";
@@ -52,6 +59,7 @@ interface Parts {
   readonly calibration: Calibration | null;
   /** Null: nothing is recorded. */
   readonly sink: RecordingSink | null;
+  readonly recorder: LoopRecorder | null;
   /** Null: what is learnt ends with this worker. */
   readonly keeper: PolicyStateKeeper | null;
 }
@@ -78,7 +86,11 @@ async function load(setup: WorkerSetup & WithVocabulary): Promise<Parts> {
     ? await calibrateOnce(measured, pages, liveClock, cost, plan.calibration, keptIn(options, config, plan))
     : null;
   const limits = limitsOf(options, plan, calibration);
-  const sink = recording === undefined ? null : openSink(options);
+  const sink = recording === undefined ? null : openSink(options, liveClock, send);
+  const recorder = sink === null || recording === undefined ? null : createRecorder(sink, plan, recording);
+  if (recorder !== null && recording !== undefined) {
+    writeHead(recorder, plan, recording, options, { limits, cost: cost.points() });
+  }
   const { outlooks, keeper } = openOutlooks(options.policyState, plan, liveClock, warnOfPolicyState);
   const words = await receiveVocabulary(vocabulary);
   const { endTokens } = words;
@@ -100,14 +112,12 @@ async function load(setup: WorkerSetup & WithVocabulary): Promise<Parts> {
     ...(speculation === null ? {} : { speculator: speculation.speculator }),
     ...(options.handOff === undefined ? {} : { handOff: (sequence) => desk.ready(sequence) }),
     ...(routes === null ? {} : { routes: { executor, routers: routes.routers } }),
-    ...(sink === null || recording === undefined
-      ? {}
-      : { recorder: beginRecording(sink, plan, limits, cost, recording, options) }),
+    ...(recorder === null ? {} : { recorder }),
   });
   const timeoutMs = options.transferTimeoutMs ?? DEFAULT_TRANSFER_TIMEOUT_MS;
   const { maxRunning } = plan;
   const desk = new TransferDesk({ loop, pages, executor, clock: liveClock, prefixCache, maxRunning, timeoutMs });
-  return { loop, desk, outlooks, options, executor, loras, speculation, plan, calibration, sink, keeper };
+  return { loop, desk, outlooks, options, executor, loras, speculation, plan, calibration, sink, recorder, keeper };
 }
 
 /** The executor of an engine, its weights read as they are needed. */
@@ -165,42 +175,6 @@ function limitsOf(options: EngineOptions, plan: EnginePlan, calibration: Calibra
 function knee(calibration: Calibration | null): Pick<SchedulerLimits, "kneeTokens"> {
   const found = calibration?.kneeTokens ?? null;
   return found === null ? {} : { kneeTokens: found };
-}
-
-/** However this thread ends, what was written is sent. */
-function openSink(options: EngineOptions): RecordingSink {
-  const maxShare = options.record?.maxShare;
-  const post = (text: string): void => send({ kind: "recording", text });
-  const sink = new RecordingSink({ clock: liveClock, post, ...(maxShare === undefined ? {} : { maxShare }) });
-  process.once("exit", () => sink.flush());
-  return sink;
-}
-
-function beginRecording(
-  sink: RecordingSink,
-  { info, outlook }: EnginePlan,
-  limits: SchedulerLimits,
-  cost: StepCost,
-  { startedAt, salt }: NonNullable<WorkerSetup["recording"]>,
-  { policyOptions, prefixCache = true }: EngineOptions,
-): LoopRecorder {
-  const wantsDecision = (): boolean => sink.wantsDecision;
-  const features = outlook === "learning";
-  const recorder = new LoopRecorder((line) => sink.write(line), info.pageTokens, { salt, wantsDecision, features });
-  const { name, policy, kvPages: pages, pageTokens } = info;
-  recorder.head(
-    { name, model: name, policy, startedAt },
-    {
-      pages,
-      pageTokens,
-      prefixCache,
-      limits,
-      cost: cost.points(),
-      ...(policyOptions === undefined ? {} : { policyOptions }),
-      ...(features ? { predictorSeed: PREDICTOR_SEED } : {}),
-    },
-  );
-  return recorder;
 }
 
 class WorkerLife {
@@ -290,11 +264,15 @@ class WorkerLife {
 
   /** Messages are handled between two steps, so that a step has one policy. */
   #setPolicy(name: string): number {
-    const { loop, outlooks, options } = this.#parts;
+    const { loop, outlooks, options, recorder } = this.#parts;
     // Settings are those of the policy that the engine was started with.
-    loop.setPolicy(createPolicy(name, name === options.policy ? options.policyOptions : {}));
-    if (options.outlook === undefined) outlooks.use(outlookOf(name));
-    return liveClock.nowMs();
+    const settings = (name === options.policy ? options.policyOptions : undefined) ?? {};
+    const kind = options.outlook === undefined ? outlookOf(name) : undefined;
+    const nowMs = liveClock.nowMs();
+    loop.setPolicy(createPolicy(name, settings));
+    if (kind !== undefined) outlooks.use(kind);
+    recorder?.switched(name, settings, kind, nowMs);
+    return nowMs;
   }
 }
 

@@ -33,6 +33,8 @@ export interface EnginePlan {
   readonly calibration: CalibrationPlan;
   /** What policies are told of requests beyond themselves. */
   readonly outlook: OutlookKind;
+  /** Whether a policy that rests on another outlook may come to decide. */
+  readonly switchable: boolean;
 }
 
 /** @throws PunctualError invalid_request naming the option. */
@@ -79,14 +81,13 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
     decodes: options.embedding === undefined && info.phases === "colocated" ? kneeDecodes(maxRunning) : 0,
   };
   const outlook = options.outlook ?? outlookOf(policy.name);
-  return { info, maxRunning, maxRows, budgetTokens: options.budgetTokens ?? null, calibration, outlook };
+  const switchable = info.fixedPolicy === undefined && options.outlook === undefined;
+  return { info, maxRunning, maxRows, budgetTokens: options.budgetTokens ?? null, calibration, outlook, switchable };
 }
 
-function fixedPolicy({ phases = "colocated", record }: EngineOptions): Pick<EngineInfo, "fixedPolicy"> {
-  if (phases !== "colocated") {
-    return { fixedPolicy: `phases are "${phases}": each worker keeps the policy that it was started with` };
-  }
-  return record === undefined ? {} : { fixedPolicy: "this run is being recorded, and a recording has one policy" };
+function fixedPolicy({ phases = "colocated" }: EngineOptions): Pick<EngineInfo, "fixedPolicy"> {
+  if (phases === "colocated") return {};
+  return { fixedPolicy: `phases are "${phases}": each worker keeps the policy that it was started with` };
 }
 
 function embeddingInfo(options: EmbeddingOptions, config: DecoderConfig): NonNullable<EngineInfo["embedding"]> {
@@ -150,15 +151,6 @@ function checkOptions(options: EngineOptions): void {
     fail("invalid_request", `outlook: expected one of ${OUTLOOK_KINDS.join(", ")}, got "${String(outlook)}"`, {
       param: "outlook",
     });
-  }
-  if (record !== undefined && (options.phases ?? "colocated") !== "colocated") {
-    fail(
-      "invalid_request",
-      `record: phases apart have no one order of steps to replay; got phases "${options.phases}"`,
-      {
-        param: "record",
-      },
-    );
   }
   if (options.policyState !== undefined && (record !== undefined || (options.phases ?? "colocated") !== "colocated")) {
     const other =

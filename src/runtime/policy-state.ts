@@ -7,8 +7,14 @@
  */
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import type { Clock } from "../core/index.ts";
-import { MAX_LEARNT_CHARACTERS, readLearnt, writeLearnt, type LearntBy, type LearntState } from "../sched/index.ts";
-import { Outlooks } from "./outlooks.ts";
+import {
+  MAX_LEARNT_CHARACTERS,
+  Outlooks,
+  readLearnt,
+  writeLearnt,
+  type LearntBy,
+  type LearntState,
+} from "../sched/index.ts";
 import { PREDICTOR_SEED, type EnginePlan } from "./plan.ts";
 
 const EVERY_MS = 180_000;

@@ -18,6 +18,8 @@ export interface RecordingSinkOptions {
   readonly post: (text: string) => void;
   /** Of the time of steps, 0 to 1; 0.03 when absent. */
   readonly maxShare?: number;
+  /** Loops whose steps run at the same time, so that the time of all steps is no more than that many times the clock's; 1 when absent. */
+  readonly lanes?: number;
 }
 
 /** See the head of this file. */
@@ -32,8 +34,9 @@ export class RecordingSink {
 
   constructor(options: RecordingSinkOptions) {
     this.#options = options;
-    this.#share = options.maxShare ?? DEFAULT_SHARE;
-    assert(this.#share >= 0 && this.#share <= 1, "a share is from 0 to 1");
+    const { maxShare = DEFAULT_SHARE, lanes = 1 } = options;
+    assert(maxShare >= 0 && maxShare <= 1, "a share is from 0 to 1");
+    this.#share = maxShare / lanes;
   }
 
   /** Whether the next step may be written with its decision. */

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TINY } from "../../test/support/tiny.ts";
 import { createRandom, FakeClock, PunctualError } from "../core/index.ts";
 import { createPolicy, replayDecision, type DecisionLogEntry } from "../sched/index.ts";
-import { firstDifference, recordedDecisions, replay } from "../sim/index.ts";
+import { compareDecisions, firstDifference, recordedDecisions, replay } from "../sim/index.ts";
 import { readRecording, recordingTrace, type Recording } from "../workload/index.ts";
 import { sleep } from "./clock.ts";
 import { collect } from "./collect.ts";
@@ -121,6 +121,62 @@ test("requests, steps, ends, cancellations and tasks are all there, and a replay
   expect(recordingTrace(recording).requests).toHaveLength(18);
 });
 
+/** Requests of which some are left, until all have ended; then the recording. */
+async function recordedRun(over: Partial<EngineOptions>, between: (engine: Engine, i: number) => Promise<void>) {
+  const path = fresh();
+  const engine = await start(path, { record: { path, maxShare: 1 }, ...over });
+  const answers: Promise<unknown>[] = [];
+  for (let i = 0; i < 14; i++) {
+    const leaving = new AbortController();
+    const sampling = i % 2 === 0 ? { temperature: 0 } : { seed: i };
+    const stream = engine.submit(request(i, { sampling }), { signal: leaving.signal });
+    answers.push(codeOf(collect(stream)));
+    if (i % 5 === 4) setTimeout(() => leaving.abort(), 3);
+    await between(engine, i);
+  }
+  await Promise.all(answers);
+  await engine.stop();
+  const recording = read(path);
+  expect(recording.ends).toHaveLength(14);
+  return recording;
+}
+
+/** As `punctual simulate --replay` does it. */
+function expectIdentical(recording: Recording): readonly DecisionLogEntry[] {
+  const { decisions } = replay(recording, { check: true });
+  const { compared, difference } = compareDecisions(recording, decisions);
+  expect(difference).toBeNull();
+  expect(compared).toBeGreaterThan(20);
+  return decisions;
+}
+
+test.each(["semi-pd", "disaggregated"] as const)("phases apart (%s) are recorded lane by lane", async (phases) => {
+  const recording = await recordedRun({ phases, kvPages: 60 }, () => sleep(1));
+  expectIdentical(recording);
+  expect(new Set(recording.steps.map(({ lane }) => lane)).size).toBeGreaterThan(1);
+  expect(recordingTrace(recording).requests).toHaveLength(14);
+});
+
+test("drafts are recorded with what was accepted of them", async () => {
+  const speculation = { method: "ngram", adaptive: false, ngram: { minMatch: 1, maxMatch: 3 } } as const;
+  const recording = await recordedRun({ speculation }, () => sleep(1));
+  expectIdentical(recording);
+  const drafts = recording.steps.flatMap((step) => step.drafts ?? []);
+  expect(drafts.some(([, , drafted, taken]) => drafted > 0 && taken > 1)).toBe(true);
+  expect(drafts.some(([, , drafted, taken]) => taken <= drafted && drafted > 0)).toBe(true);
+});
+
+test("a switch of the policy is recorded, also to one that learns lengths", async () => {
+  const policies = ["jitserve", "splitfuse", "shortest-predicted", "fifo"];
+  const recording = await recordedRun({}, async (engine, i) => {
+    await sleep(2);
+    if (i % 3 === 2) await engine.setPolicy(policies[(i - 2) / 3]!);
+  });
+  const decisions = expectIdentical(recording);
+  expect(recording.lines.filter(({ kind }) => kind === "policy")).toHaveLength(4);
+  expect(new Set(decisions.map(({ policy }) => policy)).size).toBeGreaterThan(2);
+});
+
 test("two recordings of the same prompts have no block id in common", async () => {
   const paths = [fresh(), fresh()];
   for (const path of paths) {
@@ -170,7 +226,6 @@ test("at its limit a recording ends with a whole line, and serving goes on", asy
 test("a file that cannot be made, or a share that is none, is an error of start", async () => {
   expect(await codeOf(start(join(folder, "no", "such", "folder.jsonl")))).toBe("invalid_request");
   expect(await codeOf(start(fresh(), { record: { path: fresh(), maxShare: 2 } }))).toBe("invalid_request");
-  expect(await codeOf(start(fresh(), { phases: "disaggregated" }))).toBe("invalid_request");
   expect(readdirSync(folder)).not.toContain("no");
 });
 

@@ -51,7 +51,7 @@ export interface StepLoopOptions {
   /** Keep that many decisions. */
   readonly recordDecisions: number;
   readonly checkEachStep: boolean;
-  /** Writes down all that a replay needs; not together with a speculator. */
+  /** Writes down all that a replay needs. */
   readonly recorder?: LoopRecorder;
   /** Absent: every sequence goes through all layers. */
   readonly routes?: LoopRoutes;

@@ -16,6 +16,7 @@ import {
   StepCost,
   type BatchPolicy,
   type CostEstimate,
+  type CostPoints,
   type DecisionLogEntry,
   type LengthFeatures,
   type Outlook,
@@ -31,7 +32,7 @@ import { SequencePlaces } from "./sequence-places.ts";
 import { LiveSequence, type Accepted } from "./sequence.ts";
 import type { Verified } from "./speculation/verify.ts";
 import type { RevivedSequence, StepLoopOptions } from "./step-loop-options.ts";
-import { StepRows, type StepPart } from "./step-rows.ts";
+import { draftsOf, isVerified, StepRows, type RowOutcome, type StepPart } from "./step-rows.ts";
 import { StepTracer } from "./step-trace.ts";
 import type { Vocabulary } from "./text-assembler.ts";
 import type { SequenceState } from "./transfer/protocol.ts";
@@ -62,7 +63,6 @@ export class StepLoop {
     this.#policy = options.policy;
     this.#cost = options.cost ?? new StepCost();
     this.#outlook = options.outlook ?? new MeanOutlook();
-    assert(options.recorder === undefined || options.speculator === undefined, "drafts are not recorded");
     this.#places = new SequencePlaces(options.phase?.queues ?? { waiting: new Map(), paused: new Map() });
     this.#rows = new StepRows(options, this.#outlook, (sequence, error, stage) => this.#refuse(sequence, error, stage));
   }
@@ -97,6 +97,11 @@ export class StepLoop {
   /** What it has learnt of the cost of its steps. */
   get cost(): CostEstimate {
     return this.#cost;
+  }
+
+  /** The same as data. */
+  get costPoints(): CostPoints {
+    return this.#cost.points();
   }
 
   /** Carries on a sequence that another loop has computed so far. */
@@ -258,10 +263,11 @@ export class StepLoop {
     const { clock, recorder } = this.#options;
     const policy = this.#policy;
     const startMs = clock.nowMs();
-    recorder?.beginStep();
+    recorder?.beginStep(startMs);
     const written = recorder?.wantsDecision ?? false;
     const watched = written || this.#options.recordDecisions > 0;
     this.#options.speculator?.look(this.#places.running, this.#places.waiting, this.#options.limits, this.#cost);
+    const offered = recorder === undefined ? null : this.#offered();
     const recorded = watched ? recordView(this.#view(startMs), this.#cost.points()) : null;
     const plan = policy.plan(recorded?.view ?? this.#view(startMs));
     const record = recorded?.record();
@@ -273,7 +279,9 @@ export class StepLoop {
     const batch = this.#rows.make(plan, this.#places.running, drafts);
     this.#tracer?.advanced(batch);
     const tokens = batch.reduce((sum, { row }) => sum + row.tokens.length, 0);
-    const tokenMs = batch.length > 0 ? await this.#advance(batch) : null;
+    const outcomes = batch.length > 0 ? await this.#rows.compute(batch) : [];
+    // Nothing is awaited from here on: what is said, and the record of the step, are one moment to other loops.
+    const tokenMs = batch.length > 0 ? this.#say(batch, outcomes) : null;
     for (const { sequence } of batch) sequence.pack(this.#options.routes);
     const endMs = clock.nowMs();
     const stepMs = endMs - startMs;
@@ -282,7 +290,15 @@ export class StepLoop {
     const entry: DecisionLogEntry | null =
       record === undefined ? null : { step: this.#steps, policy: policy.name, view: record, plan, stepMs };
     if (entry !== null) this.#decisions.push(entry);
-    recorder?.step(written ? entry : null, this.#steps, startMs, tokenMs ?? endMs, stepMs);
+    recorder?.step({
+      entry: written ? entry : null,
+      step: this.#steps,
+      startMs,
+      tokenMs: tokenMs ?? endMs,
+      stepMs,
+      drafts: offered === null ? null : draftsOf(offered, batch, outcomes),
+      draftingMs: this.#draftingMs,
+    });
     this.#steps += 1;
     if (this.#options.checkEachStep) this.checkIntegrity();
     return this.#report(endMs, tokens, endMs - startMs);
@@ -374,31 +390,32 @@ export class StepLoop {
     return drafts;
   }
 
-  /** Answers when the tokens were out. */
-  async #advance(parts: readonly StepPart[]): Promise<number> {
-    const { executor, clock } = this.#options;
-    if (executor.embedding === true) return this.#embed(parts);
-    const outcomes = await this.#rows.compute(parts);
-    const nowMs = clock.nowMs();
+  /** Draft tokens that the next plan is offered, by sequence. */
+  #offered(): ReadonlyMap<number, number> {
+    const offered = new Map<number, number>();
+    for (const { spec, draftTokens } of this.#places.running.values()) {
+      if (draftTokens > 0) offered.set(spec.seq, draftTokens);
+    }
+    return offered;
+  }
+
+  /** Says what rows have come to, all at once. Answers when that was. */
+  #say(parts: readonly StepPart[], outcomes: readonly RowOutcome[]): number {
+    const nowMs = this.#options.clock.nowMs();
     for (const [index, { sequence, draft }] of parts.entries()) {
-      const outcome = outcomes[index];
-      if (outcome === null || outcome === undefined) continue;
-      if ("taken" in outcome) {
+      const outcome = outcomes[index] ?? null;
+      if (outcome === null) continue;
+      if (outcome instanceof Float32Array) this.#finish(sequence, "end", nowMs, outcome);
+      else if (isVerified(outcome)) {
         const { accepted, taken } = outcome;
         this.#tracer?.drafted(sequence.spec.seq, present(draft, "a draft").tokens.length, accepted, taken.length);
         this.#acceptAll(sequence, outcome, nowMs);
-      } else this.#accept(sequence, outcome, nowMs);
-      this.#see(sequence, index, "taken" in outcome ? outcome.taken.length - 1 : 0);
+        this.#see(sequence, index, taken.length - 1);
+      } else {
+        this.#accept(sequence, outcome, nowMs);
+        this.#see(sequence, index, 0);
+      }
     }
-    return nowMs;
-  }
-
-  async #embed(parts: readonly StepPart[]): Promise<number> {
-    const { clock } = this.#options;
-    const whole: [LiveSequence, Float32Array][] = [];
-    await this.#rows.embed(parts, (sequence, state) => void whole.push([sequence, state]));
-    const nowMs = clock.nowMs();
-    for (const [sequence, state] of whole) this.#finish(sequence, "end", nowMs, state);
     return nowMs;
   }
 

@@ -6,7 +6,7 @@
 import { assert, present } from "../core/index.ts";
 import type { Draft, SampledToken, ScoreForm, StepBatch, TokenScores } from "../llm/index.ts";
 import type { Outlook, StepPlan } from "../sched/index.ts";
-import type { RecordedStage } from "../workload/index.ts";
+import type { RecordedDraft, RecordedStage } from "../workload/index.ts";
 import type { LiveSequence } from "./sequence.ts";
 import { verify, type Verified } from "./speculation/verify.ts";
 import type { StepLoopOptions } from "./step-loop-options.ts";
@@ -19,11 +19,17 @@ export interface StepPart {
   readonly draft: Draft | null;
 }
 
-/** What a row's scores have come to: the next token, what of a draft is said, or null where no token is due. */
-export type RowOutcome = SampledToken | Verified | null;
+/**
+ * What a row has come to: the next token, what of a draft is said, the state of a whole prompt where a model embeds, or null
+ * where nothing is due.
+ */
+export type RowOutcome = SampledToken | Verified | Float32Array | null;
 
 /** What of a loop's options rows need. */
-export type StepRowsOptions = Pick<StepLoopOptions, "executor" | "pages" | "prefixCache" | "routes" | "speculator">;
+export type StepRowsOptions = Pick<
+  StepLoopOptions,
+  "executor" | "pages" | "prefixCache" | "recorder" | "routes" | "speculator"
+>;
 
 /** See the head of this file. */
 export class StepRows {
@@ -87,35 +93,32 @@ export class StepRows {
 
   /** Computes them: keys and values are in place then, and nothing is said yet. One outcome per row. */
   async compute(parts: readonly StepPart[]): Promise<RowOutcome[]> {
+    if (this.#options.executor.embedding === true) return this.#embed(parts);
     const { scores } = await this.#options.executor.step(parts.map(({ row }) => row));
     const outcomes: RowOutcome[] = [];
-    for (const [index, { sequence, row, draft }] of parts.entries()) {
+    // At once, before anything is awaited: loops that share pages see a step computed whole or not at all.
+    for (const { sequence, row, draft } of parts) if (draft === null) this.#computed(sequence, row.tokens.length);
+    this.#options.recorder?.computed();
+    for (const [index, { sequence, draft }] of parts.entries()) {
       if (draft !== null) {
         outcomes.push(await this.#verify(sequence, draft, scores[index]!, index));
         continue;
       }
-      this.#computed(sequence, row.tokens.length);
       const [own] = scores[index]!;
       outcomes.push(own === undefined ? null : (sequence.forced() ?? (await this.#sample(sequence, own, index))));
     }
     return outcomes;
   }
 
-  /**
-   * The same for a model that embeds: a sequence is over when its prompt is computed, and nothing is sampled.
-   * @param whole takes each whose prompt is computed
-   */
-  async embed(parts: readonly StepPart[], whole: (sequence: LiveSequence, state: Float32Array) => void): Promise<void> {
+  /** The same for a model that embeds: a sequence is over when its prompt is computed, and nothing is sampled. */
+  async #embed(parts: readonly StepPart[]): Promise<RowOutcome[]> {
     const { executor } = this.#options;
     const states = await present(executor.hidden, "hidden states").call(
       executor,
       parts.map(({ row }) => row),
     );
-    for (const [index, { sequence, row }] of parts.entries()) {
-      this.#computed(sequence, row.tokens.length);
-      const [state] = states[index]!;
-      if (state !== undefined) whole(sequence, state);
-    }
+    for (const { sequence, row } of parts) this.#computed(sequence, row.tokens.length);
+    return parts.map((_, index) => states[index]![0] ?? null);
   }
 
   /** What of a draft is said, and what comes after; the pages of what is not said are given back. */
@@ -156,4 +159,25 @@ export class StepRows {
       return null;
     }
   }
+}
+
+/** Whether a draft was checked there. */
+export function isVerified(outcome: RowOutcome | undefined): outcome is Verified {
+  return outcome !== null && outcome !== undefined && "taken" in outcome;
+}
+
+/** What a recording says of a step's drafts: every sequence that tokens were offered for. */
+export function draftsOf(
+  offered: ReadonlyMap<number, number>,
+  parts: readonly StepPart[],
+  outcomes: readonly RowOutcome[],
+): RecordedDraft[] {
+  if (offered.size === 0) return [];
+  const drafted = new Map<number, readonly [drafted: number, taken: number]>();
+  for (const [index, { sequence, draft }] of parts.entries()) {
+    const outcome = outcomes[index];
+    if (draft === null || !isVerified(outcome)) continue;
+    drafted.set(sequence.spec.seq, [draft.tokens.length, outcome.taken.length]);
+  }
+  return Array.from(offered, ([id, most]): RecordedDraft => [id, most, ...(drafted.get(id) ?? ([0, 0] as const))]);
 }

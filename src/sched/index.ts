@@ -57,6 +57,7 @@ export { KNEE_CHUNKS, KNEE_DECODE_CONTEXT, kneeDecodes, kneeOfSteps } from "./kn
 export { leastAttained, type LeastAttainedOptions } from "./least-attained.ts";
 export { MeanOutlook, TaskLedger, type ArrivedRequest, type Outlook, type RequestOutlook } from "./outlook.ts";
 export { recordView, replayDecision, viewFromRecord, type DecisionLogEntry, type ViewRecord } from "./log.ts";
+export { Outlooks } from "./outlooks.ts";
 export { orcaMixed } from "./orca-mixed.ts";
 export { LatencyFit, type LatencyCurve, type SharePoint } from "./phases/latency-fit.ts";
 export {

@@ -14,7 +14,9 @@ import {
   promptStepTokens,
 } from "../sched/index.ts";
 import { calibrate, decodeShape } from "./cost/calibrate.ts";
-import { VirtualInstance, type InstanceListener } from "./instance.ts";
+import type { VirtualDrafts } from "./drafts.ts";
+import { VirtualInstance } from "./instance.ts";
+import type { InstanceListener } from "./instance-options.ts";
 import { CountedPages, type PagePool } from "./page-pool.ts";
 import { SharedPages } from "./shared-pages.ts";
 import type { Deployment } from "./types.ts";
@@ -45,6 +47,8 @@ export interface InstanceSpec {
   readonly maxWaiting?: number;
   /** What policies are told of requests; the one that the policy is made for, as in a live engine, when absent. */
   readonly outlook?: () => Outlook;
+  /** Who drafts; one token a step when absent. */
+  readonly drafts?: () => VirtualDrafts;
   /** The index of an earlier instance on the same device: one KV cache for both. */
   readonly sharesPagesWith?: number;
   /** Keep that many decisions. */
@@ -66,7 +70,7 @@ export function createInstance(
   namesBlocks: boolean,
 ): VirtualInstance {
   checkCounts(spec);
-  const { deployment, recordDecisions } = spec;
+  const { deployment, recordDecisions, drafts } = spec;
   const { cost, limits } = limitsOf(spec);
   const policy = spec.policy();
   return new VirtualInstance({
@@ -78,6 +82,7 @@ export function createInstance(
     listener,
     cost,
     outlook: spec.outlook?.() ?? createOutlook(outlookOf(policy.name), index),
+    ...(drafts === undefined ? {} : { drafts: drafts() }),
     ...(recordDecisions === undefined ? {} : { recordDecisions }),
   });
 }

@@ -24,10 +24,13 @@ export { GPUS, MODEL_SHAPES, roofline, type Gpu, type ModelShape, type RooflineO
 export { readSplitwise, splitwiseModels, type SplitwiseModel, type SplitwiseRow } from "./cost/splitwise.ts";
 export { stepPoints } from "./cost/step-points.ts";
 export { fleetController, linkMigration, type FleetControllerOptions, type LinkOptions } from "./controller.ts";
+export type { VirtualDrafts } from "./drafts.ts";
+export { DrawnDrafts, fitDrafts, type DraftFit } from "./drafts-fit.ts";
 export { EventQueue, type EventHandle } from "./event-queue.ts";
 export type { InstanceSpec } from "./fleet.ts";
 export type { MigrationReport } from "./migration.ts";
-export { VirtualInstance, type InstanceListener, type InstanceOptions } from "./instance.ts";
+export { VirtualInstance } from "./instance.ts";
+export type { InstanceListener, InstanceOptions } from "./instance-options.ts";
 export { Latencies, type LatencySummary } from "./latency.ts";
 export { ChromeTrace } from "./chrome-trace.ts";
 export {
@@ -37,6 +40,7 @@ export {
   type Fidelity,
   type FidelityMetric,
   type LatencyPair,
+  type PredictOptions,
 } from "./predict.ts";
 export { colocatedFleet, type ColocatedSettings } from "./phases/colocated.ts";
 export {
@@ -53,17 +57,9 @@ export { sharedStepMs, type SharingOptions } from "./phases/shared-cost.ts";
 export type { PhasedFleet } from "./phases/types.ts";
 export { CSV_HEADER, csvLine } from "./requests-csv.ts";
 export { CountedPages, type PagePool } from "./page-pool.ts";
-export {
-  compareDecisions,
-  firstDifference,
-  readEngineFacts,
-  recordedDecisions,
-  replay,
-  type EngineFacts,
-  type LogDifference,
-  type Replayed,
-  type ReplayOptions,
-} from "./replay.ts";
+export { readEngineFacts, type EngineFacts, type LaneFacts } from "./engine-facts.ts";
+export { compareDecisions, firstDifference, recordedDecisions, type LogDifference } from "./log-difference.ts";
+export { replay, type Replayed, type ReplayOptions } from "./replay.ts";
 export type { Attainment, ClassAttainment, InstanceReport, RequestRecord, SimulationReport } from "./report.ts";
 export { SimSequence, type FailureStage, type SimRequest } from "./sequence.ts";
 export { SharedPages } from "./shared-pages.ts";

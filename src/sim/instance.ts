@@ -20,43 +20,20 @@ import {
   type InstanceLoad,
   type InstanceRole,
   type InstanceState,
-  type Outlook,
   type PromptBlocks,
   type SchedulerLimits,
   type SchedulerView,
   type StepPlan,
 } from "../sched/index.ts";
 import { blankPrompt } from "./blank-prompt.ts";
+import type { VirtualDrafts } from "./drafts.ts";
+import type { InstanceListener, InstanceOptions } from "./instance-options.ts";
 import type { PagePool } from "./page-pool.ts";
+import { QueueCounts } from "./queue-counts.ts";
 import { insert, placeOf, remove } from "./sequence-list.ts";
-import { failsAt, snapshot, SimSequence, type OutlookHost, type SimRequest } from "./sequence.ts";
+import { failsAt, setComputed, snapshot, SimSequence, type OutlookHost, type SimRequest } from "./sequence.ts";
 import { StepBatch } from "./step-batch.ts";
 import type { SimEnd, StepShape } from "./types.ts";
-
-/** Hears what happens to sequences, in order; the simulation's side of it. */
-export interface InstanceListener {
-  /** @param gapMs since the token before; null for the first. */
-  token?(sequence: SimSequence, gapMs: number | null, nowMs: number): void;
-  /** It has left the instance. */
-  ended(sequence: SimSequence, end: SimEnd, nowMs: number): void;
-  preempted?(sequence: SimSequence, nowMs: number): void;
-}
-
-/** What an instance is made of. */
-export interface InstanceOptions {
-  readonly index?: number;
-  readonly role?: InstanceRole;
-  readonly policy: BatchPolicy;
-  readonly limits: SchedulerLimits;
-  readonly pages: PagePool;
-  readonly listener: InstanceListener;
-  /** What a policy may expect of steps, learnt as the live engine learns it; empty at first when absent. */
-  readonly cost?: StepCost;
-  /** What policies are told of requests beyond themselves; a MeanOutlook when absent. */
-  readonly outlook?: Outlook;
-  /** Keep that many decisions. */
-  readonly recordDecisions?: number;
-}
 
 type InboxItem =
   | { readonly kind: "submit"; readonly sequence: SimSequence }
@@ -77,7 +54,9 @@ export class VirtualInstance implements InstanceLoad {
   /** Migrations under way; whoever moves sequences counts. */
   outgoing = 0;
   incoming = 0;
-  readonly #policy: BatchPolicy;
+  #policy: BatchPolicy;
+  readonly #drafts: VirtualDrafts | null;
+  readonly #counts: QueueCounts;
   readonly #listener: InstanceListener;
   readonly #recordDecisions: number;
   readonly #byId = new Map<number, SimSequence>();
@@ -93,12 +72,7 @@ export class VirtualInstance implements InstanceLoad {
   #pending: { readonly step: Omit<DecisionLogEntry, "stepMs"> | null; readonly startMs: number } | null = null;
   #steps = 0;
   #preemptions = 0;
-  #waitingTokens = 0;
-  #waitingPages = 0;
   #answerTokens: number | null = null;
-  #urgent = 0;
-  #urgentWaiting = 0;
-  #urgentWaitingPages = 0;
 
   constructor(options: InstanceOptions) {
     this.index = options.index ?? 0;
@@ -107,6 +81,8 @@ export class VirtualInstance implements InstanceLoad {
     this.cost = options.cost ?? new StepCost();
     this.limits = options.limits;
     this.#policy = options.policy;
+    this.#drafts = options.drafts ?? null;
+    this.#counts = new QueueCounts(options.pages.pageTokens);
     this.#listener = options.listener;
     this.#recordDecisions = options.recordDecisions ?? 0;
     this.#host = { outlook: options.outlook ?? new MeanOutlook(), nowMs: 0, view: 0 };
@@ -170,6 +146,10 @@ export class VirtualInstance implements InstanceLoad {
   get policy(): BatchPolicy {
     return this.#policy;
   }
+  /** Decides from the next step on. */
+  set policy(policy: BatchPolicy) {
+    this.#policy = policy;
+  }
   /** The shape of the step between begin and finish. */
   get shape(): StepShape {
     return this.#batch;
@@ -181,27 +161,27 @@ export class VirtualInstance implements InstanceLoad {
     return this.#running.length + this.#held.size;
   }
   get waitingTokens(): number {
-    return this.#waitingTokens;
+    return this.#counts.waitingTokens;
   }
   get waitingPages(): number {
-    return this.#waitingPages;
+    return this.#counts.waitingPages;
   }
   get headPages(): number {
     // Urgent ones go first wherever there is an order of urgency.
-    const head = this.#waiting.find((one) => this.#urgentWaiting === 0 || one.priority > 0) ?? this.#waiting[0];
+    const head = this.#waiting.find((one) => this.#counts.urgentWaiting === 0 || one.priority > 0) ?? this.#waiting[0];
     return head === undefined ? 0 : Math.ceil(head.pendingTokens / this.pages.pageTokens);
   }
   get answerTokens(): number | null {
     return this.#answerTokens;
   }
   get urgent(): number {
-    return this.#urgent;
+    return this.#counts.urgent;
   }
   get urgentWaiting(): number {
-    return this.#urgentWaiting;
+    return this.#counts.urgentWaiting;
   }
   get urgentWaitingPages(): number {
-    return this.#urgentWaitingPages;
+    return this.#counts.urgentWaitingPages;
   }
   get prefillTokens(): number {
     let tokens = 0;
@@ -255,8 +235,8 @@ export class VirtualInstance implements InstanceLoad {
   /** Into the queue, or the inbox while a step runs. */
   submit(request: SimRequest, nowMs: number): SimSequence {
     const sequence = new SimSequence(request, this.#host);
-    this.#countUrgent(sequence, 1);
-    this.#countWaiting(sequence, 1);
+    this.#counts.inside(sequence, 1);
+    this.#counts.waiting(sequence, 1);
     this.#post({ kind: "submit", sequence }, nowMs);
     return sequence;
   }
@@ -280,6 +260,7 @@ export class VirtualInstance implements InstanceLoad {
   /** Takes a running sequence out of the schedule; its pages stay. Not during a step. */
   hold(sequence: SimSequence): void {
     assert(!this.busy, "no step runs");
+    sequence.draftTokens = 0;
     this.#removeRunning(sequence);
     this.#held.set(sequence.id, sequence);
   }
@@ -298,7 +279,7 @@ export class VirtualInstance implements InstanceLoad {
     assert(!this.busy || this.#held.has(sequence.id) || sequence.pages === 0, "no row of a step is taken out of it");
     this.#removeAnywhere(sequence);
     this.#byId.delete(sequence.id);
-    this.#countUrgent(sequence, -1);
+    this.#counts.inside(sequence, -1);
     this.#host.outlook.ended(sequence.id, sequence.generatedTokens, false, this.#host.nowMs);
     if (!keepPages) this.pages.release(sequence);
   }
@@ -313,7 +294,7 @@ export class VirtualInstance implements InstanceLoad {
   /** Takes over a sequence whose first `computedTokens` are in the pages that it holds in this instance's pool. */
   adopt(sequence: SimSequence, computedTokens: number, nowMs: number): void {
     assert(sequence.pages * this.pages.pageTokens >= computedTokens, "computed tokens have pages");
-    this.#countUrgent(sequence, 1);
+    this.#counts.inside(sequence, 1);
     this.#post({ kind: "adopt", sequence, computedTokens }, nowMs);
   }
 
@@ -321,8 +302,8 @@ export class VirtualInstance implements InstanceLoad {
   enqueue(sequence: SimSequence, nowMs: number): void {
     assert(sequence.pages === 0, "a waiting sequence holds no pages");
     setComputed(sequence, 0);
-    this.#countUrgent(sequence, 1);
-    this.#countWaiting(sequence, 1);
+    this.#counts.inside(sequence, 1);
+    this.#counts.waiting(sequence, 1);
     this.#post({ kind: "submit", sequence }, nowMs);
   }
 
@@ -336,6 +317,7 @@ export class VirtualInstance implements InstanceLoad {
     view.nowMs = nowMs;
     this.#host.nowMs = nowMs;
     this.#host.view += 1;
+    this.#drafts?.offer(this.#running);
     view.freePages = this.pages.availablePages;
     const log = this.#recordDecisions > 0 ? this.#recordedView() : null;
     const plan = this.#policy.plan(log?.view ?? view);
@@ -360,7 +342,7 @@ export class VirtualInstance implements InstanceLoad {
     const pending = this.#pending;
     assert(pending !== null, "a step was begun");
     this.#advance(tokenMs);
-    if (this.#batch.tokens > 0) this.cost.observe(this.#batch.tokens, stepMs);
+    if (this.#batch.tokens > 0) this.cost.observe(this.#batch.tokens, stepMs - (this.#drafts?.draftingMs ?? 0));
     if (pending.step !== null) this.#log({ ...pending.step, stepMs });
     this.#steps += 1;
     this.#batch.clear();
@@ -395,12 +377,12 @@ export class VirtualInstance implements InstanceLoad {
     };
     for (const sequence of this.#waiting) count(sequence);
     for (const item of this.#inbox) if (item.kind === "submit") count(item.sequence);
-    assert(tokens === this.#waitingTokens, "waiting tokens are counted");
-    assert(pages === this.#waitingPages, "waiting pages are counted");
+    assert(tokens === this.#counts.waitingTokens, "waiting tokens are counted");
+    assert(pages === this.#counts.waitingPages, "waiting pages are counted");
     let urgent = 0;
     for (const { priority } of this.#byId.values()) if (priority > 0) urgent += 1;
     for (const item of this.#inbox) if ("sequence" in item && item.sequence.priority > 0) urgent += 1;
-    assert(urgent === this.#urgent, "urgent requests are counted");
+    assert(urgent === this.#counts.urgent, "urgent requests are counted");
     for (const list of [this.#running, this.#waiting]) {
       for (let i = 1; i < list.length; i++) assert(list[i - 1]!.order < list[i]!.order, "lists are in order");
     }
@@ -464,20 +446,7 @@ export class VirtualInstance implements InstanceLoad {
 
   #queue(sequence: SimSequence): void {
     insert(this.#waiting, sequence);
-    this.#countWaiting(sequence, 1);
-  }
-
-  #countWaiting({ knownTokens, priority }: SimSequence, sign: 1 | -1): void {
-    const pages = sign * Math.ceil(knownTokens / this.pages.pageTokens);
-    this.#waitingTokens += sign * knownTokens;
-    this.#waitingPages += pages;
-    if (priority <= 0) return;
-    this.#urgentWaiting += sign;
-    this.#urgentWaitingPages += pages;
-  }
-
-  #countUrgent({ priority }: SimSequence, sign: 1 | -1): void {
-    if (priority > 0) this.#urgent += sign;
+    this.#counts.waiting(sequence, 1);
   }
 
   #leave(plan: StepPlan, nowMs: number): void {
@@ -496,7 +465,7 @@ export class VirtualInstance implements InstanceLoad {
 
   #admit(sequence: SimSequence, nowMs: number): void {
     assert(remove(this.#waiting, sequence), "only a waiting sequence is admitted");
-    this.#countWaiting(sequence, -1);
+    this.#counts.waiting(sequence, -1);
     insert(this.#running, sequence);
     setComputed(sequence, this.pages.open(sequence));
     sequence.reachedTokens = Math.max(sequence.reachedTokens, sequence.computedTokens);
@@ -509,32 +478,57 @@ export class VirtualInstance implements InstanceLoad {
     for (const { id, tokens } of plan.advance) {
       const sequence = this.#mustFind(id);
       const count = Math.min(tokens, sequence.pendingTokens);
-      const end = sequence.computedTokens + count;
+      const granted = tokens - count;
+      const drafted = granted > 0 && this.#drafts !== null ? this.#drafts.drafted(sequence, granted) : 0;
+      const end = sequence.computedTokens + count + drafted;
       assert(this.pages.reserve(sequence, end), "a plan stays within the free pages");
       const complete = count === sequence.pendingTokens;
       if (complete && failsAt(sequence, "scores")) this.#end(sequence, "failed", nowMs);
-      else batch.add(sequence, count, complete);
+      else batch.add(sequence, count + drafted, complete, drafted);
     }
   }
 
+  /** In the order of the live loop: all that is computed, then what fails or is drafted, then the tokens. */
   #advance(nowMs: number): void {
-    const { sequences, counts, rows } = this.#batch;
-    const { prefixCache } = this.pages;
+    const { sequences, counts, drafted, rows } = this.#batch;
     for (let i = 0; i < rows; i++) {
-      const sequence = sequences[i]!;
-      setComputed(sequence, sequence.computedTokens + counts[i]!);
-      const fresh = Math.max(0, sequence.computedTokens - sequence.reachedTokens);
-      sequence.reachedTokens += fresh;
-      this.#host.outlook.computed(sequence.id, fresh);
-      if (prefixCache) this.pages.commit(sequence, sequence.computedTokens);
-      if (sequence.pendingTokens > 0) continue;
-      if (failsAt(sequence, "sample")) this.#end(sequence, "failed", nowMs);
-      else if (sequence.request.outputTokens === 0) this.#end(sequence, "done", nowMs);
+      if (drafted[i] === 0) this.#computed(sequences[i]!, counts[i]!);
     }
     for (let i = 0; i < rows; i++) {
       const sequence = sequences[i]!;
-      if (sequence.pendingTokens === 0 && this.#byId.has(sequence.id)) this.#accept(sequence, nowMs);
+      if (drafted[i]! > 0) this.#take(sequence, drafted[i]!, i);
+      else if (sequence.pendingTokens === 0 && failsAt(sequence, "sample")) this.#end(sequence, "failed", nowMs);
     }
+    for (let i = 0; i < rows; i++) {
+      const sequence = sequences[i]!;
+      if (sequence.pendingTokens > 0 || !this.#byId.has(sequence.id)) continue;
+      if (sequence.request.outputTokens === 0) this.#end(sequence, "done", nowMs);
+      else if (drafted[i]! > 0) this.#acceptAll(sequence, counts[i]!, nowMs);
+      else this.#accept(sequence, nowMs);
+    }
+  }
+
+  #computed(sequence: SimSequence, tokens: number): void {
+    setComputed(sequence, sequence.computedTokens + tokens);
+    const fresh = Math.max(0, sequence.computedTokens - sequence.reachedTokens);
+    sequence.reachedTokens += fresh;
+    this.#host.outlook.computed(sequence.id, fresh);
+    if (this.pages.prefixCache) this.pages.commit(sequence, sequence.computedTokens);
+  }
+
+  /** Drafted tokens are checked: what is not said leaves nothing behind. Its row says from now on how many are taken. */
+  #take(sequence: SimSequence, drafted: number, row: number): void {
+    const taken = this.#drafts?.taken(sequence, drafted) ?? 0;
+    this.#batch.counts[row] = taken;
+    const computed = Math.max(1, taken);
+    this.pages.truncate(sequence, sequence.computedTokens + computed);
+    this.#computed(sequence, computed);
+  }
+
+  #acceptAll(sequence: SimSequence, taken: number, nowMs: number): void {
+    for (let i = 0; i < taken && this.#byId.has(sequence.id); i++) this.#accept(sequence, nowMs);
+    const fails = failsAt(sequence, "sample") || failsAt(sequence, "accept");
+    if (fails && this.#byId.has(sequence.id)) this.#end(sequence, "failed", nowMs);
   }
 
   #accept(sequence: SimSequence, nowMs: number): void {
@@ -552,7 +546,7 @@ export class VirtualInstance implements InstanceLoad {
   #end(sequence: SimSequence, end: SimEnd, nowMs: number): void {
     this.#drop(sequence);
     this.#byId.delete(sequence.id);
-    this.#countUrgent(sequence, -1);
+    this.#counts.inside(sequence, -1);
     if (end === "done") {
       const mean = this.#answerTokens ?? sequence.generatedTokens;
       this.#answerTokens = mean + (sequence.generatedTokens - mean) * ANSWER_WEIGHT;
@@ -566,12 +560,13 @@ export class VirtualInstance implements InstanceLoad {
     this.#removeAnywhere(sequence);
     this.pages.release(sequence);
     setComputed(sequence, 0);
+    sequence.draftTokens = 0;
   }
 
   #removeAnywhere(sequence: SimSequence): void {
     if (this.#held.delete(sequence.id) || this.#paused.delete(sequence.id)) return;
     if (remove(this.#running, sequence)) return;
-    if (remove(this.#waiting, sequence)) this.#countWaiting(sequence, -1);
+    if (remove(this.#waiting, sequence)) this.#counts.waiting(sequence, -1);
   }
 
   #removeRunning(sequence: SimSequence): void {
@@ -593,8 +588,3 @@ export class VirtualInstance implements InstanceLoad {
 }
 
 const NO_SLO = { class: "best-effort", onMiss: "finish" } as const;
-
-function setComputed(sequence: SimSequence, tokens: number): void {
-  sequence.computedTokens = tokens;
-  sequence.pendingTokens = sequence.knownTokens - tokens;
-}

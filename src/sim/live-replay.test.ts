@@ -2,15 +2,24 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { TINY } from "../../test/support/tiny.ts";
 import { createRandom, FakeClock, type RandomStream } from "../core/index.ts";
-import { KvPages, randomWeights, StepExecutor, type DecoderConfig, type StepBatch } from "../llm/index.ts";
+import {
+  KvPages,
+  NgramDrafter,
+  randomWeights,
+  StepExecutor,
+  type DecoderConfig,
+  type Drafter,
+  type StepBatch,
+} from "../llm/index.ts";
 import { loadFacts } from "../runtime/load-model.ts";
 import type { SequenceSpec } from "../runtime/messages.ts";
 import { LoopRecorder } from "../runtime/recorder.ts";
+import { Speculator } from "../runtime/speculation/speculator.ts";
 import { StepLoop } from "../runtime/step-loop.ts";
 import { createVocabulary, type Vocabulary } from "../runtime/text-assembler.ts";
 import {
-  createOutlook,
   createPolicy,
+  Outlooks,
   outlookOf,
   StepCost,
   type PolicyOptions,
@@ -18,7 +27,8 @@ import {
   type Slo,
 } from "../sched/index.ts";
 import { readRecording, recordingLine, type Recording, type RecordingLine } from "../workload/index.ts";
-import { firstDifference, recordedDecisions, replay } from "./replay.ts";
+import { firstDifference, recordedDecisions } from "./log-difference.ts";
+import { replay } from "./replay.ts";
 
 const config: DecoderConfig = { ...TINY, maxPositions: 256 };
 const PAGES = 40;
@@ -47,14 +57,33 @@ interface Setup {
   readonly policyOptions?: PolicyOptions;
   readonly pages: number;
   readonly prefixCache: boolean;
+  /** Whether tokens are drafted, by repetitions of the text so far. */
+  readonly drafts?: boolean;
+  /** Policies among which the run is switched, at moments of its own. */
+  readonly switches?: readonly string[];
+}
+
+/** A drafter that takes time. */
+function slowDrafter(clock: FakeClock): Drafter {
+  const inner = new NgramDrafter({ minMatch: 1, maxMatch: 3 });
+  return {
+    source: "ngram",
+    available: (subject, most) => inner.available(subject, most),
+    draft: (requests) => {
+      clock.advance(0.07 * requests.length);
+      return inner.draft(requests);
+    },
+    release: (id) => inner.release(id),
+  };
 }
 
 /** A live loop whose steps take noisy virtual time, and its recording. */
-function recordedLoop({ policy, policyOptions, pages, prefixCache }: Setup, random: RandomStream) {
+function recordedLoop(setup: Setup, random: RandomStream) {
+  const { policy, policyOptions, pages, prefixCache, drafts = false, switches = [] } = setup;
   const clock = new FakeClock(1000.25);
   let text = "";
   const kind = outlookOf(policy);
-  const learns = kind === "learning";
+  const learns = [policy, ...switches].some((name) => outlookOf(name) === "learning");
   const write = (line: RecordingLine): void => void (text += recordingLine(line));
   const recorder = new LoopRecorder(write, PAGE_TOKENS, { features: learns });
   const limits: SchedulerLimits = { maxRunning: 6, budgetTokens: 24, maxChunk: 16, maxStepTokens: 256, kneeTokens: 8 };
@@ -69,9 +98,12 @@ function recordedLoop({ policy, policyOptions, pages, prefixCache }: Setup, rand
       limits,
       cost: cost.points(),
       ...(policyOptions === undefined ? {} : { policyOptions }),
+      outlook: kind,
       ...(learns ? { predictorSeed: 3 } : {}),
     },
   );
+  const outlook = new Outlooks(kind, 3);
+  const speculator = new Speculator({ drafters: [slowDrafter(clock)], tokens: 5, adaptive: false, drawn: false });
   const loop = new StepLoop({
     executor: {
       topK: executor.topK,
@@ -88,14 +120,21 @@ function recordedLoop({ policy, policyOptions, pages, prefixCache }: Setup, rand
     policy: createPolicy(policy, policyOptions),
     limits,
     clock,
-    outlook: createOutlook(kind, 3),
+    outlook,
+    ...(drafts ? { speculator } : {}),
     prefixCache,
     cost,
     recordDecisions: 10_000,
     checkEachStep: true,
     recorder,
   });
-  return { loop, clock, recording: () => readRecording(text) };
+  /** As an engine's worker does it, between two steps. */
+  const switchTo = (name: string): void => {
+    loop.setPolicy(createPolicy(name, name === policy ? policyOptions : {}));
+    outlook.use(outlookOf(name));
+    recorder.switched(name, (name === policy ? policyOptions : undefined) ?? {}, outlookOf(name), clock.nowMs());
+  };
+  return { loop, clock, switchTo, recording: () => readRecording(text) };
 }
 
 const SLOS: readonly Slo[] = [
@@ -110,7 +149,8 @@ const SLOS: readonly Slo[] = [
 /** Requests that share prefixes, some of them with answers of requests before; cancellations, pauses, bad grammars. */
 async function drive(setup: Setup, seed: string): Promise<Recording> {
   const random = createRandom(seed, "drive");
-  const { loop, clock, recording } = recordedLoop(setup, random.fork("steps"));
+  const { loop, clock, switchTo, recording } = recordedLoop(setup, random.fork("steps"));
+  const { switches = [], drafts = false } = setup;
   const prompts: number[][] = [];
   const paused: number[] = [];
   let seq = 0;
@@ -126,7 +166,8 @@ async function drive(setup: Setup, seed: string): Promise<Recording> {
       promptTokens,
       maxTokens: random.int(1, 30),
       minTokens: 0,
-      sampling: { seed: seq },
+      // Greedy ones come to repeat themselves, so that repetitions are worth drafting.
+      sampling: { seed: seq, ...(drafts && seq % 2 === 0 ? { temperature: 0 } : {}) },
       stop: [],
       slo: random.pick(SLOS),
       thinkingBudget: null,
@@ -137,6 +178,7 @@ async function drive(setup: Setup, seed: string): Promise<Recording> {
   };
   for (let turn = 0; turn < TURNS || loop.hasWork; turn++) {
     if (turn < TURNS && random.chance(0.3)) for (let i = random.int(1, 3); i > 0; i--) submit();
+    if (switches.length > 0 && random.chance(0.1)) switchTo(random.pick(switches));
     if (random.chance(0.05) && seq > 0) loop.cancel(random.int(0, seq - 1));
     if (random.chance(0.08) && seq > 0) {
       const id = random.int(0, seq - 1);
@@ -164,6 +206,11 @@ test.each<Setup>([
   { policy: "splitfuse", policyOptions: { stepTokens: 5 }, ...ROOM },
   { policy: "shortest-predicted", ...ROOM },
   { policy: "jitserve", policyOptions: { agingMs: 40 }, ...TIGHT },
+  { policy: "fifo", ...ROOM, drafts: true },
+  { policy: "splitfuse", ...TIGHT, drafts: true },
+  { policy: "edf", pages: 15, prefixCache: false, drafts: true },
+  { policy: "jitserve", ...TIGHT, drafts: true, switches: ["jitserve", "fifo", "least-attained"] },
+  { policy: "fifo", ...TIGHT, switches: ["jitserve", "splitfuse", "shortest-predicted", "fifo"] },
 ])("a live run under $policy with $pages pages replays into the identical decision log", async (setup) => {
   const recording = await drive(setup, `${setup.policy} ${setup.pages}`);
   const recorded = recordedDecisions(recording);
@@ -181,4 +228,12 @@ test.each<Setup>([
   expect(recording.lines.some(({ kind }) => kind === "pause")).toBe(true);
   if (setup.pages < ROOM.pages) expect(plans.some(({ preempt }) => preempt.length > 0)).toBe(true);
   expect(cachedTokens.some((tokens) => tokens > 0)).toBe(setup.prefixCache);
+  expect(new Set(recorded.map(({ policy }) => policy)).size > 1).toBe(setup.switches !== undefined);
+  const drafts = recording.steps.flatMap((step) => step.drafts ?? []);
+  expect(drafts.length > 0).toBe(setup.drafts === true);
+  if (setup.drafts !== true) return;
+  expect(drafts.some(([, , drafted, taken]) => taken > 1 && taken <= drafted)).toBe(true);
+  expect(drafts.some(([, , drafted, taken]) => drafted > 0 && taken === 1)).toBe(true);
+  expect(drafts.some(([, offered, drafted]) => drafted < offered)).toBe(true);
+  expect(recording.steps.some(({ draftingMs = 0 }) => draftingMs > 0)).toBe(true);
 });

@@ -23,6 +23,8 @@ export interface PagePool {
   reserve(sequence: SimSequence, tokens: number): boolean;
   /** Says that the first `tokens` are in place: full pages become shareable. */
   commit(sequence: SimSequence, tokens: number): void;
+  /** Gives back pages beyond the first `tokens`, which drafts had. */
+  truncate(sequence: SimSequence, tokens: number): void;
   release(sequence: SimSequence): void;
   /** @throws AssertionError */
   checkIntegrity(): void;
@@ -72,6 +74,14 @@ export class CountedPages implements PagePool {
 
   commit(): void {
     // Nothing is shared.
+  }
+
+  truncate(sequence: SimSequence, tokens: number): void {
+    const spare = sequence.pages - Math.ceil(tokens / this.pageTokens);
+    if (spare <= 0) return;
+    this.#available += spare;
+    sequence.pages -= spare;
+    sequence.ownPages = sequence.pages;
   }
 
   release(sequence: SimSequence): void {

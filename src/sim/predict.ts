@@ -2,11 +2,12 @@
  * How well a simulation foretells a live run: the run's arrivals, lengths and objectives go in, costs come from a model
  * that was fitted on another run, and mean and P90 of the three latencies are compared.
  */
-import { fail } from "../core/index.ts";
+import { createRandom, fail } from "../core/index.ts";
 import { createOutlook, createPolicy, roundRobin, type BatchPolicy } from "../sched/index.ts";
 import { recordingTrace, type Recording } from "../workload/index.ts";
 import { Latencies } from "./latency.ts";
-import { readEngineFacts } from "./replay.ts";
+import { DrawnDrafts, fitDrafts, type DraftFit } from "./drafts-fit.ts";
+import { readEngineFacts } from "./engine-facts.ts";
 import type { SimulationReport } from "./report.ts";
 import { Simulation } from "./simulation.ts";
 import type { CostModel } from "./types.ts";
@@ -34,12 +35,32 @@ export interface Fidelity {
   readonly report: SimulationReport;
 }
 
+/** What a prediction rests on beyond arrivals, lengths and costs. */
+export interface PredictOptions {
+  /** The recorded one by name when absent. */
+  readonly policy?: () => BatchPolicy;
+  /** How drafts fare, from another recording; as in this one when absent, null for none. */
+  readonly drafts?: DraftFit | null;
+}
+
+/** Of the draws of what is accepted. */
+const DRAFTS_SEED = 1;
+
 /**
- * Simulates the engine of a recording on its own arrivals and lengths. Nothing of its times is used.
- * @throws PunctualError invalid_file when the recording does not say what engine it was or nothing finished in it.
+ * Simulates the engine of a recording on its own arrivals and lengths. Nothing of its times is used. Switches of the policy are
+ * not repeated: when they came was a matter of the time.
+ * @throws PunctualError invalid_file when the recording does not say what engine it was or nothing finished in it,
+ * unsupported for engines whose phases were apart.
  */
-export function predict(recording: Recording, cost: CostModel, policy?: () => BatchPolicy): Fidelity {
+export function predict(recording: Recording, cost: CostModel, { policy, drafts }: PredictOptions = {}): Fidelity {
   const facts = readEngineFacts(recording.head.engine);
+  if (facts.lanes.length > 0) {
+    fail("unsupported", "recording: phases apart are replayed, not predicted; simulate their arrivals as a fleet", {
+      param: "recording",
+    });
+  }
+  const fit = drafts === undefined ? fitDrafts(recording) : drafts;
+  const speculation = fit === null ? {} : { drafts: () => new DrawnDrafts(fit, createRandom(DRAFTS_SEED, "drafts")) };
   const trace = recordingTrace(recording);
   const kvTokens = facts.pages * facts.pageTokens;
   const report = new Simulation({
@@ -48,10 +69,11 @@ export function predict(recording: Recording, cost: CostModel, policy?: () => Ba
       {
         deployment: { name: recording.head.model, cost, kvTokens, kvBytesPerToken: 0, devices: 1 },
         policy: policy ?? (() => createPolicy(recording.head.policy, facts.policyOptions)),
-        outlook: () => createOutlook(facts.predictorSeed === null ? "mean" : "learning", facts.predictorSeed ?? 0),
+        outlook: () => createOutlook(facts.outlook, facts.predictorSeed ?? 0),
         pageTokens: facts.pageTokens,
         prefixCache: facts.prefixCache,
         limits: facts.limits,
+        ...speculation,
       },
     ],
     dispatch: roundRobin(),

@@ -49,6 +49,8 @@ export class SimSequence implements SequenceView {
   readonly promptTokens: number;
   computedTokens = 0;
   pendingTokens: number;
+  /** Guesses that the next plan is offered; whoever drafts says so. */
+  draftTokens = 0;
   generatedTokens = 0;
   readonly maxTokens: number;
   firstTokenMs: number | null = null;
@@ -143,15 +145,27 @@ export class SimSequence implements SequenceView {
 
 /** A copy that stays as it is, with the fields of a live sequence's view in their order. */
 export function snapshot(sequence: SequenceView): SequenceView {
-  const { id, arrivalMs, promptTokens, computedTokens, pendingTokens, generatedTokens, maxTokens } = sequence;
-  const { expectedTokens, upperTokens, task, attainedTokens, firstTokenMs, slo, priority, pages, ownPages, order } =
-    sequence;
+  const { id, arrivalMs, promptTokens, computedTokens, pendingTokens, draftTokens, generatedTokens } = sequence;
+  const {
+    maxTokens,
+    expectedTokens,
+    upperTokens,
+    task,
+    attainedTokens,
+    firstTokenMs,
+    slo,
+    priority,
+    pages,
+    ownPages,
+    order,
+  } = sequence;
   return {
     id,
     arrivalMs,
     promptTokens,
     computedTokens,
     pendingTokens,
+    ...(draftTokens === undefined || draftTokens === 0 ? {} : { draftTokens }),
     generatedTokens,
     maxTokens,
     ...(expectedTokens === undefined ? {} : { expectedTokens }),
@@ -165,6 +179,12 @@ export function snapshot(sequence: SequenceView): SequenceView {
     ...(ownPages === undefined ? {} : { ownPages }),
     order,
   };
+}
+
+/** So many of its tokens have keys and values in place. */
+export function setComputed(sequence: SimSequence, tokens: number): void {
+  sequence.computedTokens = tokens;
+  sequence.pendingTokens = sequence.knownTokens - tokens;
 }
 
 /** Whether the recorded request failed in that stage of the step at hand. */

@@ -128,6 +128,12 @@ export class SharedPages implements PagePool {
     }
   }
 
+  truncate(sequence: SimSequence, tokens: number): void {
+    const keep = Math.ceil(tokens / this.pageTokens);
+    assert(keep >= sequence.committed, "committed pages are not truncated");
+    while (sequence.pages > keep) this.#put(sequence.pageIds[--sequence.pages]!, sequence);
+  }
+
   release(sequence: SimSequence): void {
     if (sequence.slot === NONE) return;
     for (let i = sequence.pages - 1; i >= 0; i--) this.#put(sequence.pageIds[i]!, sequence);

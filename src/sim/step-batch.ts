@@ -6,6 +6,8 @@ import type { StepShape } from "./types.ts";
 export class StepBatch implements StepShape {
   readonly sequences: SimSequence[] = [];
   readonly counts: number[] = [];
+  /** Of a row's tokens, the drafted ones. */
+  readonly drafted: number[] = [];
   rows = 0;
   tokens = 0;
   prefillTokens = 0;
@@ -14,10 +16,14 @@ export class StepBatch implements StepShape {
   decodes = 0;
   decodeContext = 0;
 
-  /** @param complete when nothing stays pending: the row makes a token. */
-  add(sequence: SimSequence, tokens: number, complete: boolean): void {
+  /**
+   * @param tokens drafted ones included: a row of several is attended as a chunk, whatever it is of
+   * @param complete when nothing stays pending: the row makes a token.
+   */
+  add(sequence: SimSequence, tokens: number, complete: boolean, drafted = 0): void {
     this.sequences[this.rows] = sequence;
     this.counts[this.rows] = tokens;
+    this.drafted[this.rows] = drafted;
     this.rows += 1;
     this.tokens += tokens;
     const start = sequence.computedTokens;

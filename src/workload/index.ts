@@ -37,23 +37,27 @@ export {
   type PublishedWorkload,
 } from "./published.ts";
 export {
-  readRecording,
   RECORDING_VERSION,
-  recordingLine,
-  RecordingReader,
-  recordingTrace,
   type OpaqueJson,
+  type RecordedBegin,
   type RecordedCancel,
+  type RecordedComputed,
+  type RecordedDraft,
   type RecordedEnd,
   type RecordedEndReason,
+  type RecordedHandover,
+  type RecordedMove,
   type RecordedPause,
+  type RecordedPolicy,
   type RecordedRequest,
+  type RecordedRetract,
   type RecordedStage,
   type RecordedStep,
   type Recording,
   type RecordingHead,
   type RecordingLine,
-} from "./recording.ts";
+} from "./recorded-lines.ts";
+export { readRecording, recordingLine, RecordingReader, recordingTrace } from "./recording.ts";
 export type { CompoundShape, ConversationShape, LengthLimits, SingleShape } from "./shapes.ts";
 export { shareGptReader, writeShareGpt, type ShareGptOptions } from "./sharegpt.ts";
 export {

@@ -33,6 +33,19 @@ const LINES: readonly RecordingLine[] = [
   { ...REQUEST, id: 8, atMs: 190, task: { id: "job", stage: 1 } },
   { kind: "end", id: 8, atMs: 200, reason: "rejected", outputTokens: 0, firstTokenMs: null },
 ];
+/** What version 1 does not have. */
+const LANES: readonly RecordingLine[] = [
+  { ...HEAD, version: 2 },
+  REQUEST,
+  { kind: "policy", atMs: 101, policy: "edf", options: {}, outlook: "mean" },
+  { kind: "begin", lane: 1, atMs: 102, maxRunning: 0, reservedPages: 3 },
+  { kind: "computed", lane: 1 },
+  { kind: "step", step: 0, lane: 1, atMs: 102, stepMs: 3, tokenMs: 104, drafts: [[5, 3, 2, 1]], draftingMs: 0.5 },
+  { kind: "handover", id: 5, state: "begun" },
+  { kind: "handover", id: 5, state: "done" },
+  { kind: "move", id: 5, lane: 2 },
+  { kind: "retract", id: 5 },
+];
 const text = (lines: readonly RecordingLine[]): string => lines.map(recordingLine).join("");
 const message = (run: () => unknown): string => {
   try {
@@ -51,6 +64,19 @@ describe("recordings", () => {
     expect([recording.head, ...recording.lines]).toEqual(LINES);
     expect(recording.requests.map(({ id }) => id)).toEqual([5, 6, 7, 8]);
     expect([recording.steps.length, recording.cancels.length, recording.ends.length]).toEqual([1, 1, 3]);
+  });
+
+  test("lanes, drafts and switches of the policy too", () => {
+    const recording = readRecording(text(LANES));
+    expect([recording.head, ...recording.lines]).toEqual(LANES);
+    const refused = (line: unknown): string => message(() => readRecording(`${text(LANES)}${JSON.stringify(line)}\n`));
+    expect(refused({ kind: "computed", lane: 64 })).toContain("lane: expected a number below 64");
+    expect(refused({ kind: "move", id: 9, lane: 0 })).toContain("the id of a request above");
+    expect(refused({ kind: "handover", id: 5, state: "lost" })).toContain("state: expected begun or done");
+    const step = { kind: "step", step: 1, atMs: 103, stepMs: 1 };
+    for (const draft of [[5, 1, 2, 1], [5, 3, 1, 3], [5, 1], "5"]) {
+      expect(refused({ ...step, drafts: [draft] })).toMatch(/drafts\[0\]/);
+    }
   });
 
   test("in any chunks", () => {
@@ -98,7 +124,7 @@ describe("recordings", () => {
     expect(read()).toContain('r.jsonl line 1: kind: expected "head", got "nothing"');
     expect(read(REQUEST)).toContain('kind: expected "head" first');
     expect(read(HEAD, HEAD)).toContain("one head only");
-    expect(read({ ...HEAD, version: 9 })).toContain("unsupported: r.jsonl: version 1");
+    expect(read({ ...HEAD, version: 9 })).toContain("unsupported: r.jsonl: versions 1 and 2");
     expect(read(HEAD, REQUEST, REQUEST)).toContain("r.jsonl line 3: id: expected an id that has not come before");
     expect(read(HEAD, LINES[5])).toContain("the id of a request above");
     const end = { ...LINES[6]!, id: 5 };
@@ -110,8 +136,8 @@ describe("recordings", () => {
     expect(read(HEAD, { kind: "lunch" })).toContain("kind: expected head, request");
   });
 
-  test("damaged text is read or refused, never worse", () => {
-    const whole = text(LINES);
+  test.each([{ lines: LINES }, { lines: LANES }])("damaged text is read or refused, never worse", ({ lines }) => {
+    const whole = text(lines);
     fc.assert(
       fc.property(fc.nat(whole.length), fc.nat(12), fc.string({ maxLength: 6 }), (at, drop, insert) => {
         const outcome = message(() =>

@@ -18,133 +18,32 @@ import {
   refuse,
   type Place,
 } from "./lines.ts";
+import {
+  RECORDING_VERSION,
+  type RecordedDraft,
+  type RecordedEnd,
+  type RecordedEndReason,
+  type RecordedRequest,
+  type RecordedStage,
+  type RecordedStep,
+  type Recording,
+  type RecordingHead,
+  type RecordingLine,
+} from "./recorded-lines.ts";
 import type { Trace, TraceRequest, TraceSlo } from "./types.ts";
 
-/** The version that this code writes and reads. */
-export const RECORDING_VERSION = 1;
 const MAX_IDS = 10_000_000;
 const MAX_FEATURES = 1024;
 const MAX_NAME_CHARACTERS = 1024;
-
-/** Anything that JSON can carry; not looked into here. */
-export type OpaqueJson = unknown;
-
-/** The first line of a recording. */
-export interface RecordingHead {
-  readonly kind: "head";
-  readonly version: typeof RECORDING_VERSION;
-  readonly name: string;
-  /** The model that answered. */
-  readonly model: string;
-  /** The batch policy that decided. */
-  readonly policy: string;
-  /** Tokens per entry of `hashIds`: the engine's page size. */
-  readonly blockTokens: number;
-  /** Wall-clock time of the start, ISO 8601. */
-  readonly startedAt?: string;
-  /** What a replay needs to build the same engine: limits, pages, cost points. */
-  readonly engine?: OpaqueJson;
-}
-
-/** A request was submitted to the engine. */
-export interface RecordedRequest {
-  readonly kind: "request";
-  /** The engine's own id of the sequence, unique in the recording. */
-  readonly id: number;
-  /** When it arrived: what its objective counts from. */
-  readonly atMs: number;
-  readonly promptTokens: number;
-  readonly maxTokens: number;
-  readonly slo?: TraceSlo;
-  /** The client's names for the compound task it belongs to. */
-  readonly task?: { readonly id: string; readonly stage: number };
-  readonly session?: number;
-  readonly priority?: number;
-  /** One id per block of the prompt; equal ids for equal blocks (and equal blocks before them). */
-  readonly hashIds?: readonly number[];
-  readonly promptIds?: readonly number[];
-  /** What a predictor of lengths was told of the prompt: small numbers, where the engine asked one. */
-  readonly features?: readonly number[];
-  /** The first step whose view could contain it. */
-  readonly step?: number;
-}
-
-/** The engine planned and ran one step. */
-export interface RecordedStep {
-  readonly kind: "step";
-  /** 0 for the first step since the engine started. */
-  readonly step: number;
-  /** When it was planned. */
-  readonly atMs: number;
-  /** How long planning and running took. */
-  readonly stepMs: number;
-  /** When its tokens were out; the end of the step when absent. */
-  readonly tokenMs?: number;
-  /** The scheduler's log entry: what it saw and what it decided. */
-  readonly decision?: OpaqueJson;
-}
-
-/** The client went away or asked to stop. */
-export interface RecordedCancel {
-  readonly kind: "cancel";
-  readonly id: number;
-  readonly atMs: number;
-  /** The first step that no longer contained it. */
-  readonly step?: number;
-}
-
-/** A slow reader's sequence was set aside without its pages, or came back. */
-export interface RecordedPause {
-  readonly kind: "pause" | "resume";
-  readonly id: number;
-  readonly atMs: number;
-}
-
-/** What a request was at when it failed for a reason of its own. */
-export type RecordedStage = "submit" | "scores" | "sample" | "accept";
-
-/** Why a request ended. */
-export type RecordedEndReason = "stop" | "length" | "cut" | "cancelled" | "rejected" | "expired" | "failed";
-
-/** A request left the engine. */
-export interface RecordedEnd {
-  readonly kind: "end";
-  readonly id: number;
-  readonly atMs: number;
-  readonly reason: RecordedEndReason;
-  readonly outputTokens: number;
-  /** When its first token was made; null when there was none. */
-  readonly firstTokenMs: number | null;
-  readonly outputIds?: readonly number[];
-  /** One id per full block of prompt and answer together, in the numbering of the requests' `hashIds`. */
-  readonly hashIds?: readonly number[];
-  /** Of reason "failed" only. */
-  readonly stage?: RecordedStage;
-  /** The step that made its last token. */
-  readonly step?: number;
-}
-
-/** One line of a recording. */
-export type RecordingLine =
-  | RecordingHead
-  | RecordedRequest
-  | RecordedStep
-  | RecordedCancel
-  | RecordedPause
-  | RecordedEnd;
-
-/** A recording in memory, its lines by kind, each kind in the order of the file. */
-export interface Recording {
-  readonly head: RecordingHead;
-  readonly requests: readonly RecordedRequest[];
-  readonly steps: readonly RecordedStep[];
-  readonly cancels: readonly RecordedCancel[];
-  readonly ends: readonly RecordedEnd[];
-  /** Every line after the head, in the order of the file. */
-  readonly lines: readonly Exclude<RecordingLine, RecordingHead>[];
-}
+const MAX_LANES = 64;
+const MAX_DRAFTS = 100_000;
 
 const STAGES: readonly RecordedStage[] = ["submit", "scores", "sample", "accept"];
+const HANDOVERS = ["begun", "done"] as const;
+const KINDS = [
+  ...["head", "request", "step", "begin", "computed", "move", "handover", "retract", "policy"],
+  ...["cancel", "pause", "resume", "end"],
+];
 const REASONS: readonly RecordedEndReason[] = ["stop", "length", "cut", "cancelled", "rejected", "expired", "failed"];
 
 /** One line of a recording, with its newline. */
@@ -197,7 +96,7 @@ export class RecordingReader {
 
   /** A request comes once and ends at most once, and nothing happens to one that has not come. */
   #checkLife(record: Exclude<RecordingLine, RecordingHead>, place: Place): void {
-    if (record.kind === "step") return;
+    if (!("id" in record)) return;
     const state = this.#open.get(record.id);
     if (record.kind === "request") {
       if (state !== undefined) refuse(place, "id", "an id that has not come before", record.id);
@@ -304,13 +203,35 @@ function readLine(row: Record<string, unknown>, place: Place): RecordingLine {
     case "request":
       return readRequest(row, place);
     case "step":
+      return readStepLine(row, place);
+    case "begin":
       return {
-        kind: "step",
-        step: readTokens(row["step"], place, "step"),
+        kind: "begin",
+        lane: readLane(row, place),
         atMs: readMs(row, "atMs", place),
-        stepMs: readMs(row, "stepMs", place),
-        ...(row["tokenMs"] === undefined ? {} : { tokenMs: readMs(row, "tokenMs", place) }),
-        ...(row["decision"] === undefined ? {} : { decision: row["decision"] }),
+        maxRunning: readTokens(row["maxRunning"], place, "maxRunning"),
+        reservedPages: readTokens(row["reservedPages"], place, "reservedPages"),
+      };
+    case "computed":
+      return { kind: "computed", lane: readLane(row, place) };
+    case "move":
+      return { kind: "move", id: readId(row, place), lane: readLane(row, place) };
+    case "handover":
+      return {
+        kind: "handover",
+        id: readId(row, place),
+        state:
+          HANDOVERS.find((known) => known === row["state"]) ?? refuse(place, "state", "begun or done", row["state"]),
+      };
+    case "retract":
+      return { kind: "retract", id: readId(row, place) };
+    case "policy":
+      return {
+        kind: "policy",
+        atMs: readMs(row, "atMs", place),
+        policy: readName(row, "policy", place),
+        ...(row["options"] === undefined ? {} : { options: row["options"] }),
+        ...(row["outlook"] === undefined ? {} : { outlook: readName(row, "outlook", place) }),
       };
     case "cancel":
       return { kind: "cancel", id: readId(row, place), atMs: readMs(row, "atMs", place), ...readStep(row, place) };
@@ -320,16 +241,46 @@ function readLine(row: Record<string, unknown>, place: Place): RecordingLine {
     case "end":
       return readEnd(row, place);
     default:
-      return refuse(place, "kind", "head, request, step, cancel, pause, resume or end", row["kind"]);
+      return refuse(place, "kind", `${KINDS.slice(0, -1).join(", ")} or ${KINDS.at(-1)}`, row["kind"]);
   }
+}
+
+function readStepLine(row: Record<string, unknown>, place: Place): RecordedStep {
+  const { lane, tokenMs, drafts, draftingMs, decision } = row;
+  return {
+    kind: "step",
+    step: readTokens(row["step"], place, "step"),
+    ...(lane === undefined ? {} : { lane: readLane(row, place) }),
+    atMs: readMs(row, "atMs", place),
+    stepMs: readMs(row, "stepMs", place),
+    ...(tokenMs === undefined ? {} : { tokenMs: readMs(row, "tokenMs", place) }),
+    ...(drafts === undefined ? {} : { drafts: readDrafts(drafts, place) }),
+    ...(draftingMs === undefined ? {} : { draftingMs: readMs(row, "draftingMs", place) }),
+    ...(decision === undefined ? {} : { decision }),
+  };
+}
+
+function readDrafts(value: unknown, place: Place): RecordedDraft[] {
+  if (!Array.isArray(value) || value.length > MAX_DRAFTS) return refuse(place, "drafts", "a list of drafts", value);
+  return value.map((draft: unknown, i): RecordedDraft => {
+    const numbers = readIds(draft, place, `drafts[${i}]`, 4);
+    const [id = 0, offered = 0, drafted = 0, taken = 0] = numbers;
+    if (numbers.length === 4 && drafted <= offered && taken <= drafted + 1) return [id, offered, drafted, taken];
+    return refuse(place, `drafts[${i}]`, "[id, offered, drafted, taken], none above what it is of", draft);
+  });
+}
+
+function readLane(row: Record<string, unknown>, place: Place): number {
+  const lane = readTokens(row["lane"], place, "lane");
+  return lane < MAX_LANES ? lane : refuse(place, "lane", `a number below ${MAX_LANES}`, lane);
 }
 
 function readHead(row: Record<string, unknown>, place: Place): RecordingHead {
   const version = row["version"];
-  if (version !== RECORDING_VERSION) {
+  if (version !== 1 && version !== RECORDING_VERSION) {
     return fail(
       "unsupported",
-      `${place.source}: version ${RECORDING_VERSION} of recordings is read here, got ${String(version)}`,
+      `${place.source}: versions 1 and ${RECORDING_VERSION} of recordings are read here, got ${String(version)}`,
       {
         param: "version",
       },

@@ -38,13 +38,14 @@ class DecodeWorker {
   }
 
   async run(): Promise<void> {
-    const { loops, runner, peer, handover, progress } = this.#loaded;
+    const { loops, runner, peer, handover, progress, sink } = this.#loaded;
     while (!this.#stopping) {
       this.#drain();
       for (const phase of peer.drain()) await loops.turnOf("prefill", phase);
       peer.check();
       if (handover?.deliver() === true) await yieldThread();
       loops.pump();
+      sink?.tick();
       if (runner.active) {
         // The other worker's layer comes first, and it takes no longer than one of ours.
         if (!runner.ready) progress.wait(GATE_MS, () => runner.ready);
@@ -55,7 +56,10 @@ class DecodeWorker {
         await yieldThread();
         continue;
       }
-      if (!loops.busy && !loops.hasWork) loops.checkIntegrity();
+      if (!loops.busy && !loops.hasWork) {
+        loops.checkIntegrity();
+        sink?.flush();
+      }
       await this.#sleep();
     }
   }
@@ -107,6 +111,7 @@ async function main(): Promise<void> {
   }
   send({ kind: "ready", info: loaded.info, calibration: loaded.calibration, phases: loaded.loops.stats });
   await new DecodeWorker(loaded).run();
+  loaded.sink?.flush();
   loaded.peer.send({ kind: "stop" });
   await loaded.executor.dispose();
   loaded.peer.close();

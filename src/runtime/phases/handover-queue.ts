@@ -29,6 +29,8 @@ export interface HandoverQueueOptions {
   readonly clock: Clock;
   /** How many more sequences the decode side may have, those on their way not counted. */
   readonly room: () => number;
+  /** Hears of a sequence whose copy begins: it has its pages at the decode side. */
+  readonly begun?: (sequence: LiveSequence) => void;
   /** Takes a sequence whose keys and values are in place at the decode side. */
   readonly arrived: (sequence: LiveSequence) => void;
 }
@@ -84,14 +86,11 @@ export class HandoverQueue {
   #start(entry: Entry, active: number): boolean {
     const { pages, prefixCache, handover } = this.#options;
     const { sequence } = entry;
-    const target = prefixCache ? pages.open(sequence.known, sequence.salt) : pages.open();
-    // A page for each decode to grow into, unless it would be the only one.
-    const headroom = pages.usedPages > target.pages.length ? active + 1 : 0;
     const length = sequence.computed + 1;
-    if (target.missingPages(length) + headroom > pages.availablePages || !target.reserve(length)) {
-      target.release();
-      return false;
-    }
+    if (!this.#fits(sequence, length, active)) return false;
+    const target = prefixCache ? pages.open(sequence.known, sequence.salt) : pages.open();
+    assert(target.reserve(length), "what fits can be taken");
+    this.#options.begun?.(sequence);
     const first = target.cachedTokens / pages.pageTokens;
     const end = Math.ceil(sequence.computed / pages.pageTokens);
     const transfer = handover.pull(sequence.pages.pages.slice(first, end), target.pages.slice(first, end));
@@ -104,6 +103,18 @@ export class HandoverQueue {
       this.#arrive(entry, target);
     });
     return true;
+  }
+
+  /** Looks without touching anything: what is asked often must not make pages look newer than they are. */
+  #fits(sequence: LiveSequence, length: number, active: number): boolean {
+    const { pages, prefixCache } = this.#options;
+    const { known, salt } = sequence;
+    const cached = prefixCache ? pages.cachedTokens(known, salt) / pages.pageTokens : 0;
+    const unheld = prefixCache ? pages.cachedFreePages(known, salt) : 0;
+    // A page for each decode to grow into, unless it would be the only one.
+    const headroom = pages.usedPages + unheld > cached ? active + 1 : 0;
+    const missing = Math.max(0, Math.ceil(length / pages.pageTokens) - cached);
+    return missing + headroom <= pages.availablePages - unheld;
   }
 
   #arrive({ sequence, sinceMs }: Entry, target: SequencePages): void {

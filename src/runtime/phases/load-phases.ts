@@ -10,11 +10,13 @@ import {
   type Phase,
   type SchedulerLimits,
 } from "../../sched/index.ts";
+import { createRecorder, openSink, writeHead } from "../begin-recording.ts";
 import { calibrate } from "../calibrate.ts";
 import { liveClock } from "../clock.ts";
 import { withWeights } from "../load-model.ts";
 import type { FromWorker, WorkerSetup } from "../messages.ts";
 import { planEngine, PREDICTOR_SEED, type EnginePlan } from "../plan.ts";
+import type { RecordingSink } from "../recording-sink.ts";
 import type { Calibration, EngineInfo, EngineOptions } from "../types.ts";
 import { receiveVocabulary, type WithVocabulary } from "../vocabulary-link.ts";
 import { LinkShaper, PullingHandover } from "./handover.ts";
@@ -38,6 +40,8 @@ export interface LoadedPhases {
   readonly handover: PullingHandover | null;
   /** Of the other worker's steps of prompts. */
   readonly progress: StepProgress;
+  /** Null: nothing is recorded. */
+  readonly sink: RecordingSink | null;
 }
 
 /** Prompts delay nobody's decodes on a worker of their own, so their steps may be longer; a step ends before a cancelled one does. */
@@ -48,12 +52,14 @@ const VIEWS = 2;
 const LEAST_SPLIT_MS = 1;
 /** Shorter steps of prompts end before a second worker has taken them up. */
 const LEAST_PAIRED_ROWS = 32;
+/** Most lanes whose steps run at the same time. */
+const LANES = 4;
 /** Fewer tokens than this are not worth a step of prompts. */
 const LEAST_HELP_TOKENS = 8;
 
 /** @throws PunctualError as an engine's start does. */
 export async function loadPhases(
-  { options, config, name, vocabulary }: WorkerSetup & WithVocabulary,
+  { options, config, name, vocabulary, recording }: WorkerSetup & WithVocabulary,
   port: MessagePort,
   send: (message: FromWorker) => void,
 ): Promise<LoadedPhases> {
@@ -92,6 +98,8 @@ export async function loadPhases(
     setTickets: (worker, tickets) => (worker === "decode" ? runner : peer).setTickets(tickets),
     use: (worker) => (worker === "decode" ? runner : peer).use,
   });
+  const sink = recording === undefined ? null : openSink(options, liveClock, send, LANES);
+  const recorder = sink === null || recording === undefined ? null : createRecorder(sink, plan, recording);
   const loops = new PhaseLoops({
     ...createLanes({ executor, runner, peer, progress }, wholePrompts, mode === "semi-pd" && isShared(sharing)),
     pages,
@@ -109,9 +117,15 @@ export async function loadPhases(
     prefixCache: options.prefixCache ?? true,
     recordDecisions: options.recordDecisions ?? 0,
     checkEachStep: options.checkEachStep ?? false,
+    ...(recorder === null ? {} : { recorder }),
     report: send,
   });
-  return { info, calibration, executor, runner, peer, loops, handover, progress };
+  if (recorder !== null && recording !== undefined) {
+    const apart = mode === "disaggregated" ? { pages: pools.prefill, decodePages: pools.decode } : {};
+    const facts = { ...apart, limits, cost: cost.points(), lanes: loops.recordedLanes };
+    writeHead(recorder, plan, recording, options, facts);
+  }
+  return { info, calibration, executor, runner, peer, loops, handover, progress, sink };
 }
 
 function createExecutor(

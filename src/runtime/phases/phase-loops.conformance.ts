@@ -13,10 +13,11 @@ import {
   type StepResult,
   type StepRun,
 } from "../../llm/index.ts";
-import { fifo, StepCost, type BatchPolicy, type Phase, type Slo } from "../../sched/index.ts";
+import { fifo, StepCost, type BatchPolicy, type Outlook, type Phase, type Slo } from "../../sched/index.ts";
 import { yieldThread } from "../clock.ts";
 import { loadFacts } from "../load-model.ts";
 import type { SequenceEvent, SequenceSpec, StepReport } from "../messages.ts";
+import type { LoopRecorder } from "../recorder.ts";
 import { StepLoop } from "../step-loop.ts";
 import { createVocabulary, type Vocabulary } from "../text-assembler.ts";
 import { LinkShaper, PullingHandover } from "./handover.ts";
@@ -75,6 +76,8 @@ export interface WorldOptions {
   readonly budgetTokens?: number;
   readonly prefixCache?: boolean;
   readonly policy?: () => BatchPolicy;
+  readonly outlook?: Outlook;
+  readonly recorder?: LoopRecorder;
 }
 
 /** Milliseconds of a slot: a little, and more for each row. */
@@ -180,6 +183,8 @@ export class World {
       prefixCache: options.prefixCache ?? true,
       recordDecisions: 0,
       checkEachStep: true,
+      ...(options.outlook === undefined ? {} : { outlook: options.outlook }),
+      ...(options.recorder === undefined ? {} : { recorder: options.recorder }),
       report: (report) => void this.reports.push(report),
     });
   }

@@ -25,6 +25,7 @@ import {
 } from "../../sched/index.ts";
 import { yieldThread } from "../clock.ts";
 import type { Gauges, SequenceSpec, StepReport } from "../messages.ts";
+import type { LaneRoom, LoopRecorder, RecordedLane } from "../recorder.ts";
 import type { LiveSequence } from "../sequence.ts";
 import { StepLoop } from "../step-loop.ts";
 import type { LoopPhase, SequenceQueues } from "../step-loop-options.ts";
@@ -61,14 +62,19 @@ export interface PhaseLoopsOptions {
   readonly prefixCache: boolean;
   readonly recordDecisions: number;
   readonly checkEachStep: boolean;
+  /** Writes down all that a replay needs; each lane gets its own of it. */
+  readonly recorder?: LoopRecorder;
   /** Takes what happened, in order. */
   readonly report: (report: StepReport) => void;
 }
 
 interface Lane {
+  /** In a recording. */
+  readonly number: number;
   readonly worker: Phase;
   readonly phase: Phase;
   readonly loop: StepLoop;
+  readonly limits: SchedulerLimits;
   /** The step under way, until its tokens are out. */
   turn: Promise<void> | null;
   /** After a step that did nothing: not asked again before. */
@@ -102,11 +108,12 @@ export class PhaseLoops {
   constructor(options: PhaseLoopsOptions) {
     this.#options = options;
     const outlook = options.outlook ?? new MeanOutlook();
-    this.#decode = this.#lane("decode", "decode", outlook);
-    this.#prefill = this.#lane("prefill", "prefill", outlook);
-    const { lanes, paired } = options;
-    this.#split = lanes.prefill.decode === undefined ? null : this.#lane("prefill", "decode", outlook);
-    this.#help = lanes.decode.prefill === undefined ? null : this.#lane("decode", "prefill", outlook);
+    this.#decode = this.#lane(0, "decode", "decode", outlook);
+    this.#prefill = this.#lane(1, "prefill", "prefill", outlook);
+    const { lanes, paired, recorder } = options;
+    this.#split = lanes.prefill.decode === undefined ? null : this.#lane(2, "prefill", "decode", outlook);
+    const next = this.#split === null ? 2 : 3;
+    this.#help = lanes.decode.prefill === undefined ? null : this.#lane(next, "decode", "prefill", outlook);
     const others = [this.#split, this.#help].filter((lane) => lane !== null);
     this.#lanes = [this.#decode, this.#prefill, ...others];
     if (paired !== undefined) paired.mayShare = () => this.#count("decode") === 0 && this.#helping() === 0;
@@ -120,7 +127,9 @@ export class PhaseLoops {
             prefixCache,
             clock,
             room: () => maxRunning - this.#decode.loop.runningCount,
+            begun: ({ spec }) => recorder?.handover(spec.seq, "begun"),
             arrived: (sequence) => {
+              recorder?.handover(sequence.spec.seq, "done");
               this.#decode.loop.adopt(sequence);
               this.#decode.idleUntilMs = 0;
               this.#wake();
@@ -128,27 +137,39 @@ export class PhaseLoops {
           });
   }
 
-  #lane(worker: Phase, phase: Phase, outlook: Outlook): Lane {
-    const { lanes, pages, limits, helpTokens, cost, ...options } = this.#options;
+  #lane(number: number, worker: Phase, phase: Phase, outlook: Outlook): Lane {
+    const { lanes, pages, helpTokens, cost, recorder, ...options } = this.#options;
     const executor = lanes[worker][phase];
     assert(executor !== undefined, "a lane has an executor");
     const own = worker === phase;
-    const budgetTokens = phase === "decode" ? Math.max(limits.budgetTokens, options.maxRunning) : helpTokens;
+    const budgetTokens = phase === "decode" ? Math.max(options.limits.budgetTokens, options.maxRunning) : helpTokens;
+    const shorter = { ...options.limits, budgetTokens, maxChunk: budgetTokens };
+    const limits = own && phase === "prefill" ? options.limits : shorter;
+    const ports = this.#phaseOf(phase, own);
+    const room = (): LaneRoom => ({ maxRunning: ports.maxRunning(), reservedPages: ports.reservedPages() });
     const loop = new StepLoop({
       executor,
       pages: pages[phase],
       vocabulary: options.vocabulary,
       policy: options.policy(),
-      limits: own && phase === "prefill" ? limits : { ...limits, budgetTokens, maxChunk: budgetTokens },
+      limits,
       clock: options.clock,
       outlook,
       prefixCache: options.prefixCache,
       ...(own && phase === "prefill" ? { cost } : {}),
       recordDecisions: options.recordDecisions,
       checkEachStep: options.checkEachStep,
-      phase: this.#phaseOf(phase, own),
+      ...(recorder === undefined ? {} : { recorder: recorder.lane(number, room) }),
+      phase: ports,
     });
-    return { worker, phase, loop, turn: null, idleUntilMs: 0 };
+    return { number, worker, phase, loop, limits, turn: null, idleUntilMs: 0 };
+  }
+
+  /** What a replay has to know of its lanes. Before the first step. */
+  get recordedLanes(): readonly RecordedLane[] {
+    return this.#lanes
+      .toSorted((a, b) => a.number - b.number)
+      .map(({ worker, phase, limits, loop }) => ({ worker, phase, limits, cost: loop.costPoints }));
   }
 
   #phaseOf(phase: Phase, own: boolean): LoopPhase {
@@ -322,7 +343,7 @@ export class PhaseLoops {
     if (split !== null) this.#spreadDecodes(split, prompts);
     // Prompts that the decode side has begun go where prompts are computed as soon as that has none.
     const idle = this.#queues.waiting.size === 0 && this.#prefill.loop.runningCount === 0;
-    if (help !== null && help.turn === null && idle) move(help, this.#prefill, help.loop.runningCount);
+    if (help !== null && help.turn === null && idle) this.#move(help, this.#prefill, help.loop.runningCount);
   }
 
   #spreadDecodes(split: Lane, prompts: number): void {
@@ -330,9 +351,9 @@ export class PhaseLoops {
     const total = own.loop.runningCount + split.loop.runningCount;
     const wanted = this.#wantedThere(total, prompts);
     const there = split.loop.runningCount;
-    if (there < wanted && own.turn === null) move(own, split, wanted - there);
+    if (there < wanted && own.turn === null) this.#move(own, split, wanted - there);
     // One too many is left where it is: moving it back and forth would gain nothing.
-    else if (there > wanted + (wanted > 0 ? 1 : 0) && split.turn === null) move(split, own, there - wanted);
+    else if (there > wanted + (wanted > 0 ? 1 : 0) && split.turn === null) this.#move(split, own, there - wanted);
   }
 
   #wantedThere(total: number, prompts: number): number {
@@ -341,12 +362,22 @@ export class PhaseLoops {
     return Math.floor((total * given) / (1 + given));
   }
 
+  /** The youngest go: they have waited least for what they would have to wait for there. */
+  #move(from: Lane, to: Lane, count: number): void {
+    const { running } = from.loop;
+    for (const { spec } of running.slice(Math.max(0, running.length - count))) {
+      this.#options.recorder?.moveTo(spec.seq, to.number);
+      to.loop.adopt(from.loop.surrender(spec.seq));
+    }
+  }
+
   /** Nobody can go on, so pages are short: the youngest that holds any gives its own up. */
   #relieve(): void {
     if (this.busy || (this.#handovers?.active ?? 0) > 0) return;
     const held = this.#lanes.flatMap((lane) => lane.loop.running.map(({ spec }) => ({ lane, seq: spec.seq })));
     if (held.length < 2) return;
     const { lane, seq } = held.reduce((youngest, one) => (one.seq > youngest.seq ? one : youngest));
+    this.#options.recorder?.retracted(seq);
     lane.loop.retract(seq);
     this.#fruitless = 0;
   }
@@ -408,12 +439,4 @@ export class PhaseLoops {
 
 function inPhase(report: StepReport, phase: Phase): StepReport {
   return report.trace === undefined ? report : { ...report, trace: { ...report.trace, phase } };
-}
-
-/** The youngest go: they have waited least for what they would have to wait for there. */
-function move(from: Lane, to: Lane, count: number): void {
-  const { running } = from.loop;
-  for (const { spec } of running.slice(Math.max(0, running.length - count))) {
-    to.loop.adopt(from.loop.surrender(spec.seq));
-  }
 }

@@ -130,8 +130,7 @@ describe("options of speculation", () => {
     expect(problem({ method: "auto" }, { phases: "semi-pd" })).toBe("speculation");
     expect(problem({ method: "auto" }, { embedding: {} })).toBe("speculation");
     expect(problem({ method: "prediction" }, { embedding: {} })).toBe("");
-    expect(problem({ method: "auto" }, { record: { path: "x" } })).toBe("record");
-    expect(problem({ method: "off" }, { record: { path: "x" }, phases: "semi-pd" })).toBe("");
+    expect(problem({ method: "off" }, { phases: "semi-pd" })).toBe("");
   });
 
   test("a drafting model has the engine's vocabulary, but for a few tokens more", async () => {

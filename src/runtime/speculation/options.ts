@@ -87,7 +87,6 @@ export function checkSpeculation(options: {
   readonly speculation?: SpeculationOptions;
   readonly phases?: string;
   readonly embedding?: unknown;
-  readonly record?: unknown;
 }): void {
   const { speculation, phases = "colocated" } = options;
   if (speculation === undefined || speculation.method === "off") return;
@@ -122,7 +121,4 @@ export function checkSpeculation(options: {
     refuse("speculation", "an embedding model has no tokens to draft");
   if (phases !== "colocated")
     refuse("speculation", `drafts are checked by colocated engines only; got phases "${phases}"`);
-  if (options.record !== undefined) {
-    refuse("record", `a replay makes one token of a step; it cannot repeat drafts, got speculation "${method}"`);
-  }
 }

@@ -4,15 +4,10 @@
  *
  * With one kind only, which is every engine that is never switched, it is that outlook and a book of open requests.
  */
-import {
-  createOutlook,
-  LearningOutlook,
-  type ArrivedRequest,
-  type LearntState,
-  type Outlook,
-  type OutlookKind,
-  type RequestOutlook,
-} from "../sched/index.ts";
+import { createOutlook, type OutlookKind } from "./create-outlook.ts";
+import { LearningOutlook } from "./learning-outlook.ts";
+import type { LearntState } from "./learnt-state.ts";
+import type { ArrivedRequest, Outlook, RequestOutlook } from "./outlook.ts";
 
 interface OpenRequest {
   readonly request: ArrivedRequest;
