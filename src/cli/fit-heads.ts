@@ -2,15 +2,23 @@
  * `punctual fit heads`: draft heads for a model, on texts of its user or on the world of the built-in models. Ctrl-C leaves a
  * checkpoint to go on from.
  */
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Option, type Command } from "commander";
 import { fail } from "../core/index.ts";
-import type { ExampleSource, FittedHeads, HeadsPlan, HeadsPlanOptions, OpenedModel } from "../fit/index.ts";
+import type {
+  ExampleSource,
+  FittedHeads,
+  HeadsPlan,
+  HeadsPlanOptions,
+  OpenedModel,
+  PromptedText,
+} from "../fit/index.ts";
 import type { WeightsFormat } from "../llm/index.ts";
 import { wholeNumber } from "./arguments.ts";
-import { readTexts } from "./fit-texts.ts";
+import { createFitProgress, type FitProgress } from "./fit-progress.ts";
+import { explainCheckpoint, outFolder, readTexts } from "./fit-texts.ts";
 import { resolveModel, weightCacheDir } from "./models.ts";
 import { sourceRevision } from "./source-revision.ts";
 import { bold, dim, startProgress } from "./terminal.ts";
@@ -81,15 +89,15 @@ async function fitHeadsCommand(flags: FitHeadsFlags): Promise<void> {
     import("../runtime/index.ts"),
   ]);
   const { name, dir } = await resolveModel(flags.model);
-  const outDir = await outFolder(flags, dir);
+  const outDir = await outFolder(flags, dir, "--speculate heads:<folder>");
   const interrupted = new AbortController();
   const onSignal = (): void => interrupted.abort();
   process.once("SIGINT", onSignal).once("SIGTERM", onSignal); // a second one ends the process at once
-  const bar = createProgressBar(`heads of ${name}`);
+  const progress = createFitProgress(name, createProgressBar);
   try {
     await using model = await openModel(dir);
     const plan = headsPlan(planOptions(flags));
-    const source = await sourceOf(flags, plan, model, { dir, outDir }, interrupted.signal);
+    const source = await sourceOf(flags, plan, model, { dir, outDir, progress }, interrupted.signal);
     if (source === null) {
       console.log(`${name}: stopped; the same command goes on from where it was`);
       return;
@@ -102,17 +110,17 @@ async function fitHeadsCommand(flags: FitHeadsFlags): Promise<void> {
       threads: flags.threads,
       resume: flags.resume,
       signal: interrupted.signal,
-      progress: bar.update,
+      progress: (state) => progress.update("heads", state),
       weightCacheDir: weightCacheDir(),
       ...(revision === null ? {} : { revision }),
       ...(flags.stopAfter === undefined ? {} : { maxSteps: flags.stopAfter }),
-    });
-    bar.stop();
+    }).catch(explainCheckpoint);
+    progress.stop();
     console.log(
       flags.json === true ? JSON.stringify({ model: name, outDir, ...fitted }) : describe(name, outDir, dir, fitted),
     );
   } finally {
-    bar.stop();
+    progress.stop();
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }
 }
@@ -128,29 +136,15 @@ function planOptions({ seed, steps, width, places, vocabulary, weights }: FitHea
   };
 }
 
-/** The model's folder, unless the user names another; models of the hub's cache and single files have none of their own. */
-async function outFolder({ out, model }: FitHeadsFlags, dir: string): Promise<string> {
-  if (out !== undefined) return resolve(out);
-  const isFolder = (await stat(dir)).isDirectory();
-  if (isFolder && !model.includes("hf:")) return dir;
-  return fail(
-    "invalid_request",
-    "Expected --out: this model has no folder to put heads in; serve them with --speculate heads:<folder>.",
-    {
-      param: "--out",
-    },
-  );
-}
-
 /** Texts to learn from; null when it was stopped before the model had answered them all. */
 async function sourceOf(
   flags: FitHeadsFlags,
   plan: HeadsPlan,
   model: OpenedModel,
-  { dir, outDir }: { readonly dir: string; readonly outDir: string },
+  { dir, outDir, progress }: { readonly dir: string; readonly outDir: string; readonly progress: FitProgress },
   signal: AbortSignal,
 ): Promise<ExampleSource | null> {
-  const { MOST_TOKENS, ownAnswers, textExamples, worldExamples } = await import("../fit/index.ts");
+  const { describeTexts, MOST_TOKENS, ownAnswers, textExamples, worldExamples } = await import("../fit/index.ts");
   const { weightsFingerprint, Tokenizer } = await import("../llm/index.ts");
   const { tokenizer, config, weights } = model;
   if (flags.data === undefined || flags.data === "world") {
@@ -162,9 +156,14 @@ async function sourceOf(
   const texts = await readTexts(resolve(flags.data), model, flags.limit);
   const longest = Math.min(config.maxPositions, MOST_TOKENS);
   const identity = `${flags.data}, ${texts.length} texts, ${flags.answers} answers`;
-  if (flags.answers === "given") return textExamples(texts, identity, longest);
+  const noted = (from: readonly PromptedText[]): ExampleSource => {
+    const source = textExamples(from, identity, longest);
+    progress.note(describeTexts(source.counts));
+    return source;
+  };
+  if (flags.answers === "given") return noted(texts);
   await mkdir(outDir, { recursive: true });
-  const progress = startProgress("Answering", texts.length);
+  const answering = startProgress("Answering", texts.length);
   try {
     const answered = await ownAnswers(texts, {
       engine: { model: { dir }, weights: plan.weights, threads: flags.threads, weightCacheDir: weightCacheDir() },
@@ -172,11 +171,12 @@ async function sourceOf(
       maxTokens: flags.maxTokens,
       path: join(outDir, "heads-answers.jsonl"),
       signal,
-      progress: (done) => progress.update(done, "the model's own answers"),
+      progress: (done) => answering.update(done, "the model's own answers"),
     });
-    return answered === null ? null : textExamples(answered, identity, longest);
+    answering.stop();
+    return answered === null ? null : noted(answered);
   } finally {
-    progress.stop();
+    answering.stop();
   }
 }
 

@@ -59,7 +59,8 @@ export function readExample(line: string, where: string, writer: TextWriter): Pr
   try {
     json = JSON.parse(line);
   } catch (cause) {
-    return fail("invalid_file", `${where} is not JSON`, { cause });
+    const shown = line.length > 60 ? `${line.slice(0, 60)}…` : line;
+    return fail("invalid_file", `${where} is not JSON: ${shown}`, { cause });
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     return fail("invalid_file", `${where}: expected an object`);
@@ -120,27 +121,64 @@ function messagesOf(value: unknown, where: string): DialectMessage[] {
 /** One of so many texts is held out. */
 const HELD_OUT_ONE_IN = 20;
 
+/** What became of the texts of a file. */
+export interface TextCounts {
+  readonly learnt: number;
+  readonly heldOut: number;
+  /** Left out: nothing to learn from. */
+  readonly unanswered: number;
+  /** Left out: no room for an answer behind the prompt. */
+  readonly tooLong: number;
+  /** Kept, the answer cut at the end. */
+  readonly cut: number;
+}
+
+/** The same in words, for whoever waits. */
+export function describeTexts({ learnt, heldOut, unanswered, tooLong, cut }: TextCounts): string {
+  const left = [
+    ...(unanswered === 0 ? [] : [`${unanswered} left out without an answer`]),
+    ...(tooLong === 0 ? [] : [`${tooLong} left out with prompts that leave no room for one`]),
+    ...(cut === 0 ? [] : [`${cut} answers cut at the end`]),
+  ];
+  return [`${learnt} texts to learn from, ${heldOut} held out`, ...left].join(", ");
+}
+
 /**
  * Answered texts as a source; those without an answer, and prompts that leave no room for one, are left out. Every twentieth
  * is held out.
- * @throws PunctualError invalid_file when too few are left.
+ * @throws PunctualError invalid_file when too few are left, saying what became of the others.
  */
-export function textExamples(texts: readonly PromptedText[], identity: string, maxTokens: number): ExampleSource {
+export function textExamples(
+  texts: readonly PromptedText[],
+  identity: string,
+  maxTokens: number,
+): ExampleSource & { readonly counts: TextCounts } {
+  const counts = { unanswered: 0, tooLong: 0, cut: 0 };
   const examples = texts.flatMap(({ prompt, answer }): Example[] => {
-    if (answer === null || answer.length === 0 || prompt.length + 2 > maxTokens) return [];
+    if (answer === null || answer.length === 0) {
+      counts.unanswered += 1;
+      return [];
+    }
+    if (prompt.length + 2 > maxTokens) {
+      counts.tooLong += 1;
+      return [];
+    }
+    if (prompt.length + answer.length > maxTokens) counts.cut += 1;
     const tokens = [...prompt, ...answer].slice(0, maxTokens);
     return [{ tokens, lossMask: Uint8Array.from(tokens, (_, i) => (i >= Math.max(1, prompt.length) ? 1 : 0)) }];
   });
   const held = examples.filter((_, i) => i % HELD_OUT_ONE_IN === 0);
   const kept = examples.filter((_, i) => i % HELD_OUT_ONE_IN !== 0);
+  const all = { learnt: kept.length, heldOut: held.length, ...counts };
   if (kept.length === 0) {
     return fail(
       "invalid_file",
-      `expected at least two answered texts that fit ${maxTokens} tokens, got ${examples.length}`,
+      `expected at least two answered texts that fit ${maxTokens} tokens; of ${texts.length}: ${describeTexts(all)}`,
     );
   }
   return {
     identity,
+    counts: all,
     draw: (random) => kept[random.int(0, kept.length - 1)]!,
     heldOut: (count) => held.slice(0, count),
   };

@@ -7,6 +7,7 @@
  */
 export { ownAnswers, type AnswerOptions } from "./answers.ts";
 export {
+  describeTexts,
   EXAMPLE_LIMITS,
   readExample,
   textExamples,
@@ -14,6 +15,7 @@ export {
   type Example,
   type ExampleSource,
   type PromptedText,
+  type TextCounts,
   type TextWriter,
 } from "./examples.ts";
 export { GraphTrainer, keptWeights, type GraphTrainerOptions, type StepFeeds } from "./graph-trainer.ts";

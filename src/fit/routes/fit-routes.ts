@@ -7,16 +7,18 @@
 import { existsSync, rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { createRandom, type Clock } from "../../core/index.ts";
+import { createRandom, fail, type Clock } from "../../core/index.ts";
 import type { TensorData } from "../../graph/index.ts";
 import {
   decideMask,
+  isRoutable,
   LORA_TARGETS,
   loraNames,
   loraWeightName,
   parameterSpecs,
   writeAdapter,
   writeRoutes,
+  type DecoderConfig,
   type LayerMask,
   type Router,
   type TrainedAdapter,
@@ -43,6 +45,8 @@ export interface RoutesOptions {
   /** Train the baselines too, each into a folder below `baselines`. */
   readonly baselines?: boolean;
   readonly progress?: (stage: string, progress: TrainingProgress) => void;
+  /** Hears what begins: "routers", "routes", the baselines by name, "scores". */
+  readonly begins?: (stage: string) => void;
   readonly signal?: AbortSignal;
   readonly checkpointEveryMs?: number;
   /** Most held-out examples that are scored; 400 when absent. */
@@ -79,6 +83,7 @@ export async function fitRoutes(
   options: RoutesOptions,
 ): Promise<FittedRoutes> {
   const { config } = model;
+  checkCompute(config, plan);
   await mkdir(options.outDir, { recursive: true });
   const weights = Object.fromEntries(
     parameterSpecs(config).map(({ name, dims }): [string, TensorData] => [
@@ -103,9 +108,31 @@ export async function fitRoutes(
     adapters.set(name, adapter);
   }
   const heldOut = source.heldOut(options.heldOut ?? HELD_OUT);
+  options.begins?.("scores");
   const scores = await scoreRoutes(parts, { routers, prober, adapters, arms, heldOut });
   await run.write(routers, adapters, scores);
   return { finished: true, scores };
+}
+
+/** Before hours of training: whether so many layers can be left out at all. @throws PunctualError invalid_request. */
+function checkCompute(config: DecoderConfig, { compute, protected: kept }: RoutesPlan): void {
+  const { layers } = config;
+  const routable = Array.from({ length: layers }, (_, layer) => isRoutable(config, kept, layer)).filter(Boolean).length;
+  const always = `the first ${kept.first} and the last ${kept.last} are always computed`;
+  if (routable === 0) {
+    fail("invalid_request", `a model of ${layers} layers has none that could be left out: ${always}`, {
+      param: "model",
+    });
+  }
+  const least = (layers - routable) / layers;
+  if (compute >= least) return;
+  fail(
+    "invalid_request",
+    `compute: expected at least ${least.toFixed(2)} with ${layers} layers, got ${compute}: ${always}`,
+    {
+      param: "compute",
+    },
+  );
 }
 
 /** Long enough for what the source gives, within the plan. */
@@ -136,7 +163,8 @@ class RoutesRun {
     totalSteps: number,
     open: () => Promise<GraphTrainer>,
   ): Promise<ReadonlyMap<string, Float32Array> | null> {
-    const { outDir, clock, signal, checkpointEveryMs, progress } = this.#options;
+    const { outDir, clock, signal, checkpointEveryMs, progress, begins } = this.#options;
+    begins?.(stage);
     const { plan, source } = this.#parts;
     const path = join(outDir, `${stage}-checkpoint.safetensors`);
     const identity = routesIdentity(plan, this.#model, source.identity, stage);
