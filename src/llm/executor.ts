@@ -304,7 +304,7 @@ async function createParts(
   const routed =
     routes === undefined
       ? null
-      : await createRouted({ ...shared, routes, graph: { format, blockSize, states } }, cleanups);
+      : await createRouted({ ...shared, routes, sessions, graph: { format, blockSize, states } }, cleanups);
   return {
     config,
     sessions,

@@ -56,9 +56,8 @@ export function estimateMemory(options: EngineOptions, config: DecoderConfig, dr
   // Two workers, where the phases are apart, share the weights but not their work.
   const workers = (options.phases ?? "colocated") === "colocated" ? 1 : 2;
   const workBytes = workers * (WORKER_BYTES + 4 * (maxRows * rowFloats + maxRunning * config.vocabSize));
-  // Routes have weights of their own, whole layers and halves.
-  const copies = info.routes === undefined ? 1 : 3;
-  const allWeights = weightBytes * copies + loraBytes(config, info.lora);
+  const routes = info.routes === undefined ? 0 : routeBytes(config, weights);
+  const allWeights = weightBytes + routes + loraBytes(config, info.lora);
   const own = { weightBytes: allWeights, kvBytes, workBytes, totalBytes: allWeights + kvBytes + workBytes };
   if (draft === undefined) return own;
   const tokens = info.kvPages * info.pageTokens;
@@ -72,6 +71,16 @@ export function estimateMemory(options: EngineOptions, config: DecoderConfig, dr
     workBytes,
     totalBytes: own.totalBytes + second.weightBytes + second.kvBytes,
   };
+}
+
+/**
+ * What routes hold beside the model, at most: all of it once more, changed by low-rank weights, and the layers in halves, for
+ * rows that leave a neighbour out. Halves hold neither the table nor the head.
+ */
+function routeBytes(config: DecoderConfig, weights: WeightsFormat): number {
+  const { linear, rest } = parameterCounts(config);
+  const layers = linear - config.vocabSize * config.hidden;
+  return weightBytesOf(config, weights) + Math.ceil(layers * LINEAR_BYTES[weights]) + rest * 4;
 }
 
 /** Of all slots, filled: adapters are kept in float32. */

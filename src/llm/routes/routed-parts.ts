@@ -4,7 +4,7 @@ import { createSession, type Session } from "../../graph/index.ts";
 import type { PagedAttention, PagedAttentionOptions } from "../../kernels/index.ts";
 import { KernelAttention, OrtAttention, SplitAttention } from "../attention.ts";
 import { layerWindow, type DecoderConfig } from "../config.ts";
-import { mergedWeights } from "../lora/index.ts";
+import { LORA_TARGETS, loraWeightName, mergedWeights, type LoraAdapter } from "../lora/index.ts";
 import { boundaryGraph, halfGraph } from "../step-graphs.ts";
 import type { StepLimits } from "../step-plan.ts";
 import type { StepExecutorOptions, WeightsFormat } from "../types.ts";
@@ -35,6 +35,8 @@ export interface RoutedOptions {
   readonly threshold: number;
   readonly limits: StepLimits;
   readonly topK: number;
+  /** One per layer boundary, over the weights of full depth. */
+  readonly sessions: readonly Session[];
   readonly graph: { readonly format: WeightsFormat; readonly blockSize: 32 | 128; readonly states: boolean };
 }
 
@@ -50,7 +52,7 @@ export async function createRouted(options: RoutedOptions, cleanups: Cleanup[]):
 }
 
 async function createSessions(options: RoutedOptions, cleanups: Cleanup[]): Promise<RoutedSessions> {
-  const { executor, routes, graph, topK } = options;
+  const { executor, routes, graph, topK, sessions } = options;
   const { config, threads, weightCacheDir } = executor;
   const { adapter, identity } = routes;
   const weights = adapter === null ? executor.weights : mergedWeights(executor.weights, adapter, identity);
@@ -69,7 +71,10 @@ async function createSessions(options: RoutedOptions, cleanups: Cleanup[]): Prom
   const ends: (Session | null)[] = [];
   const starts: (Session | null)[] = [];
   for (let layer = 0; layer <= layers; layer++) {
-    whole.push(await open(boundaryGraph(layer, config, weights, { ...graph, topK })));
+    // What low-rank weights leave as it is need not be held twice; where requests name adapters, sessions take those too.
+    const untouched = adapter === null || (!changes(adapter, layer - 1, config) && !changes(adapter, layer, config));
+    const same = untouched && executor.lora === undefined;
+    whole.push(same ? sessions[layer]! : await open(boundaryGraph(layer, config, weights, { ...graph, topK })));
     // A layer ends by itself before one that may be left out, and begins by itself after one.
     ends.push(
       leavable(layer + 1) && layer < layers ? await open(halfGraph("end", layer, config, weights, graph)) : null,
@@ -81,4 +86,10 @@ async function createSessions(options: RoutedOptions, cleanups: Cleanup[]): Prom
     );
   }
   return { whole, ends, starts };
+}
+
+/** Whether low-rank weights change anything in a layer, which need not exist. */
+function changes({ modules }: LoraAdapter, layer: number, { layers }: DecoderConfig): boolean {
+  if (layer < 0 || layer >= layers) return false;
+  return LORA_TARGETS.some((target) => modules.has(loraWeightName(layer, target)));
 }
