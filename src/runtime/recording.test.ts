@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TINY } from "../../test/support/tiny.ts";
 import { createRandom, FakeClock, PunctualError } from "../core/index.ts";
 import { createPolicy, replayDecision, type DecisionLogEntry } from "../sched/index.ts";
-import { compareDecisions, firstDifference, recordedDecisions, replay } from "../sim/index.ts";
+import { compareDecisions, recordedDecisions, replay } from "../sim/index.ts";
 import { readRecording, recordingTrace, type Recording } from "../workload/index.ts";
 import { sleep } from "./clock.ts";
 import { collect } from "./collect.ts";
@@ -59,6 +59,35 @@ async function codeOf(work: Promise<unknown>): Promise<string | null> {
     if (error instanceof PunctualError) return error.code;
     throw error;
   }
+}
+
+/** Requests of which some are left, until all have ended; then the recording. */
+async function recordedRun(over: Partial<EngineOptions>, between: (engine: Engine, i: number) => Promise<void>) {
+  const path = fresh();
+  const engine = await start(path, { record: { path, maxShare: 1 }, ...over });
+  const answers: Promise<unknown>[] = [];
+  for (let i = 0; i < 14; i++) {
+    const leaving = new AbortController();
+    const sampling = i % 2 === 0 ? { temperature: 0 } : { seed: i };
+    const stream = engine.submit(request(i, { sampling }), { signal: leaving.signal });
+    answers.push(codeOf(collect(stream)));
+    if (i % 5 === 4) setTimeout(() => leaving.abort(), 3);
+    await between(engine, i);
+  }
+  await Promise.all(answers);
+  await engine.stop();
+  const recording = read(path);
+  expect(recording.ends).toHaveLength(14);
+  return recording;
+}
+
+/** As `punctual simulate --replay` does it. */
+function expectIdentical(recording: Recording): readonly DecisionLogEntry[] {
+  const { decisions } = replay(recording, { check: true });
+  const { compared, difference } = compareDecisions(recording, decisions);
+  expect(difference).toBeNull();
+  expect(compared).toBeGreaterThan(20);
+  return decisions;
 }
 
 test("requests, steps, ends, cancellations and tasks are all there, and a replay decides the same", async () => {
@@ -115,40 +144,10 @@ test("requests, steps, ends, cancellations and tasks are all there, and a replay
   expect(text).not.toContain(promptTokens.slice(0, 6).join(","));
 
   const decisions = recordedDecisions(recording);
-  const replayed = replay(recording, { check: true });
-  expect(firstDifference(decisions, replayed.decisions)).toBeNull();
+  expectIdentical(recording);
   for (const entry of decisions) expect(replayDecision(createPolicy("fifo"), entry)).toEqual(entry.plan);
   expect(recordingTrace(recording).requests).toHaveLength(18);
 });
-
-/** Requests of which some are left, until all have ended; then the recording. */
-async function recordedRun(over: Partial<EngineOptions>, between: (engine: Engine, i: number) => Promise<void>) {
-  const path = fresh();
-  const engine = await start(path, { record: { path, maxShare: 1 }, ...over });
-  const answers: Promise<unknown>[] = [];
-  for (let i = 0; i < 14; i++) {
-    const leaving = new AbortController();
-    const sampling = i % 2 === 0 ? { temperature: 0 } : { seed: i };
-    const stream = engine.submit(request(i, { sampling }), { signal: leaving.signal });
-    answers.push(codeOf(collect(stream)));
-    if (i % 5 === 4) setTimeout(() => leaving.abort(), 3);
-    await between(engine, i);
-  }
-  await Promise.all(answers);
-  await engine.stop();
-  const recording = read(path);
-  expect(recording.ends).toHaveLength(14);
-  return recording;
-}
-
-/** As `punctual simulate --replay` does it. */
-function expectIdentical(recording: Recording): readonly DecisionLogEntry[] {
-  const { decisions } = replay(recording, { check: true });
-  const { compared, difference } = compareDecisions(recording, decisions);
-  expect(difference).toBeNull();
-  expect(compared).toBeGreaterThan(20);
-  return decisions;
-}
 
 test.each(["semi-pd", "disaggregated"] as const)("phases apart (%s) are recorded lane by lane", async (phases) => {
   const recording = await recordedRun({ phases, kvPages: 60 }, () => sleep(1));

@@ -40,10 +40,8 @@ const MAX_DRAFTS = 100_000;
 
 const STAGES: readonly RecordedStage[] = ["submit", "scores", "sample", "accept"];
 const HANDOVERS = ["begun", "done"] as const;
-const KINDS = [
-  ...["head", "request", "step", "begin", "computed", "move", "handover", "retract", "policy"],
-  ...["cancel", "pause", "resume", "end"],
-];
+/** For messages. */
+const KINDS = "head, request, step, begin, computed, move, handover, retract, policy, cancel, pause, resume or end";
 const REASONS: readonly RecordedEndReason[] = ["stop", "length", "cut", "cancelled", "rejected", "expired", "failed"];
 
 /** One line of a recording, with its newline. */
@@ -241,7 +239,7 @@ function readLine(row: Record<string, unknown>, place: Place): RecordingLine {
     case "end":
       return readEnd(row, place);
     default:
-      return refuse(place, "kind", `${KINDS.slice(0, -1).join(", ")} or ${KINDS.at(-1)}`, row["kind"]);
+      return refuse(place, "kind", KINDS, row["kind"]);
   }
 }
 

@@ -36,7 +36,8 @@ const SLOS: readonly Slo[] = [
 ];
 
 /** A run in which a seed decides everything: requests, slots, messages, and what clients do. */
-async function drive({ policy, seed, met: _, ...options }: Setup): Promise<{ recording: Recording; world: World }> {
+async function drive(setup: Setup): Promise<{ recording: Recording; world: World }> {
+  const { policy, seed, ...options } = setup;
   const random = createRandom(seed, "phases replayed");
   let text = "";
   const write = (line: RecordingLine): void => void (text += recordingLine(line));
