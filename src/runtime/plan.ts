@@ -73,7 +73,8 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
   };
   const calibration: CalibrationPlan = {
     targetStepMs: options.targetStepMs ?? DEFAULT_TARGET_STEP_MS,
-    maxTokens: chunkedTokens,
+    // What is measured is one sequence's chunk.
+    maxTokens: Math.min(chunkedTokens, contextTokens),
     minTokens: maxRunning,
     limitMs: CALIBRATION_LIMIT_MS,
     vocabSize: config.vocabSize,
