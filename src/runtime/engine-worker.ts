@@ -177,6 +177,14 @@ function knee(calibration: Calibration | null): Pick<SchedulerLimits, "kneeToken
   return found === null ? {} : { kneeTokens: found };
 }
 
+/** Pages of sequences that are ready go to the other thread without another copy. */
+function buffersOf({ events }: StepReport): ArrayBuffer[] {
+  return events.flatMap((event) => {
+    const bytes = event.kind === "ready" ? (event.leaving?.bytes ?? null) : null;
+    return bytes === null ? [] : [bytes.buffer as ArrayBuffer];
+  });
+}
+
 class WorkerLife {
   readonly #parts: Parts;
   readonly #owner: InboxOwner = {
@@ -238,7 +246,7 @@ class WorkerLife {
 
   #tell(report: StepReport): void {
     this.#toldPages = report.gauges.pagesUsed;
-    send(report);
+    send(report, buffersOf(report));
   }
 
   /** Messages that came while a step ran. */

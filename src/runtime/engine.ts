@@ -437,7 +437,7 @@ export class Engine implements AsyncDisposable {
       open?.stream.push(event.token);
       return;
     }
-    if (event.kind === "ready") return this.#transfers.tellReady(event.seq);
+    if (event.kind === "ready") return this.#transfers.tellReady(event.seq, event.leaving);
     this.#tellWatcher(event.seq, event);
     if (open === undefined) return; // cancelled meanwhile
     this.#close(event.seq);
@@ -496,6 +496,7 @@ export class Engine implements AsyncDisposable {
   #close(seq: number): void {
     if (this.#open.get(seq)?.queued === true) this.#queued -= 1;
     this.#open.delete(seq);
+    this.#transfers.forget(seq);
     if (this.#open.size === 0) this.#onDrained?.();
   }
 

@@ -60,6 +60,7 @@ export type {
   SequenceImport,
   SequenceSnapshot,
   SequenceTransfers,
+  TakeOverOptions,
   TransferCandidate,
   WireRequest,
 } from "./transfer/types.ts";

@@ -13,7 +13,7 @@ import type { RouteUse } from "./routes/options.ts";
 import type { RouteRequest } from "./routes/sequence-route.ts";
 import type { DraftCount, DraftUse } from "./speculation/types.ts";
 import type { StepTrace } from "./step-trace.ts";
-import type { TransferAnswer, TransferCall } from "./transfer/protocol.ts";
+import type { LeavingSequence, TransferAnswer, TransferCall } from "./transfer/protocol.ts";
 import type {
   Calibration,
   EngineInfo,
@@ -102,8 +102,8 @@ export type SequenceEvent =
   | { readonly kind: "token"; readonly seq: number; readonly token: TokenEvent; readonly gapMs: number | null }
   | { readonly kind: "finish"; readonly seq: number; readonly finish: FinishEvent; readonly end: SequenceEnd }
   | { readonly kind: "error"; readonly seq: number; readonly error: ErrorRecord; readonly end: SequenceEnd }
-  /** Has had its first token and waits, frozen, to be taken by another engine. */
-  | { readonly kind: "ready"; readonly seq: number }
+  /** Has had its first token and waits, frozen, to be taken by another engine. `leaving` null: too many do; it is asked for. */
+  | { readonly kind: "ready"; readonly seq: number; readonly leaving: LeavingSequence | null }
   /** Goes on in another engine: the last that is told of it. */
   | { readonly kind: "moved"; readonly seq: number; readonly end: SequenceEnd };
 

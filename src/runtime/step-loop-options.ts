@@ -7,6 +7,7 @@ import type { LoopRoutes } from "./routes/sequence-route.ts";
 import type { LiveSequence } from "./sequence.ts";
 import type { Speculator } from "./speculation/speculator.ts";
 import type { Vocabulary } from "./text-assembler.ts";
+import type { LeavingSequence } from "./transfer/protocol.ts";
 import type { FinishCause } from "./types.ts";
 
 /** Sequences that hold no pages. */
@@ -57,8 +58,8 @@ export interface StepLoopOptions {
   readonly routes?: LoopRoutes;
   /** Absent: one token a step. */
   readonly speculator?: Speculator;
-  /** Freezes sequences that have had their first token and go on, and tells of each; absent: they just go on. */
-  readonly handOff?: (sequence: LiveSequence) => void;
+  /** Freezes sequences that have had their first token and go on, and tells of each, with what this answers; absent: they just go on. */
+  readonly handOff?: (sequence: LiveSequence) => LeavingSequence | null;
   /** Absent: it computes everything itself. */
   readonly phase?: LoopPhase;
 }

@@ -449,8 +449,7 @@ export class StepLoop {
     if (phase?.handOff !== undefined) return phase.handOff(this.surrender(sequence.spec.seq));
     if (handOff === undefined || event.index > 0 || !sequence.movable) return;
     this.freeze(sequence);
-    this.#events.push({ kind: "ready", seq: sequence.spec.seq });
-    handOff(sequence);
+    this.#events.push({ kind: "ready", seq: sequence.spec.seq, leaving: handOff(sequence) });
   }
 
   #finish(sequence: LiveSequence, cause: FinishCause, nowMs: number, embedding?: Float32Array): void {

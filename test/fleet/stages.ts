@@ -1,7 +1,7 @@
 /**
  * The stages of a live migration as a proxy sees them go by: messages between two workers over the bus, frames of pages over
  * TCP. A test can wait for one, let it arrive or not, and act at that moment. A hand-over from a prefill to a decode worker has
- * the same stages behind two of its own.
+ * most of those stages behind two of its own.
  */
 import type { Frame } from "./frames.ts";
 import type { Rule, Verdict } from "./fault-proxy.ts";
@@ -9,18 +9,8 @@ import type { TestFleet, TestWorker } from "./test-fleet.ts";
 
 /** In the order in which they come; `pages` is the first frame of keys and values. */
 export const STAGES = ["offer", "accepted", "reserve", "reserved", "pages", "commit", "adopted"] as const;
-/** Of a hand-over: pages are pulled by the target when it knows of the commit. */
-export const HAND_OVER_STAGES: readonly Stage[] = [
-  "ready",
-  "claim",
-  "offer",
-  "accepted",
-  "reserve",
-  "reserved",
-  "commit",
-  "pages",
-  "adopted",
-];
+/** Of a hand-over: pages are pulled by the target as soon as it is offered something, and no room is asked for before the commit. */
+export const HAND_OVER_STAGES: readonly Stage[] = ["ready", "claim", "offer", "pages", "accepted", "commit", "adopted"];
 /** A stage of a migration or of a hand-over. */
 export type Stage = (typeof STAGES)[number] | "ready" | "claim";
 

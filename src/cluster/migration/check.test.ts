@@ -46,6 +46,7 @@ const QUICK: readonly (readonly [string, Partial<Case>, readonly string[]])[] = 
   ["standing still", { mode: "blocking", crashes: 1, mayCrash: ["source", "target"] }, ["finished"]],
   ["computed again", { mode: "recompute", crashes: 1, mayCrash: ["source", "target"] }, ["finished"]],
   ["handed over", { mode: "hand-over", crashes: 1, mayCrash: ["source", "target"] }, ["finished"]],
+  ["handed over, no room", { mode: "hand-over", refusals: 1, drops: 1 }, ["finished"]],
 ];
 
 const SLOW: readonly (readonly [string, Partial<Case>, readonly string[]])[] = [

@@ -51,7 +51,7 @@ interface Waiting {
 
 /** What waits is told again so often, milliseconds. */
 const TELL_MS = 50;
-/** How long claims are compared. */
+/** How long claims are compared where there are several who might make them. */
 const CLAIM_MS = 2;
 /** With nobody there who decodes, what waits for so long is decoded here. */
 const KEEP_MS = 2000;
@@ -142,6 +142,13 @@ export class HandOverDesk {
     }
   }
 
+  /** How many could claim. */
+  #claimants(): number {
+    const { host, eye } = this.#parts;
+    const fingerprint = host.engine.info.modelFingerprint;
+    return eye.instances().filter(({ card }) => card.role === "decode" && card.fingerprint === fingerprint).length;
+  }
+
   /** It is decoded here. */
   async #keep(requestId: string): Promise<void> {
     try {
@@ -156,8 +163,11 @@ export class HandOverDesk {
     const waiting = this.#waiting.get(requestId);
     if (waiting === undefined || waiting.isMoving) return;
     const steps = freeSteps ?? Infinity;
-    if (waiting.claim === null) after(CLAIM_MS, () => void this.#give(requestId));
+    const isFirst = waiting.claim === null;
     if (waiting.claim === null || steps > waiting.claim.freeSteps) waiting.claim = { by, freeSteps: steps };
+    if (!isFirst) return;
+    if (this.#claimants() > 1) after(CLAIM_MS, () => void this.#give(requestId));
+    else void this.#give(requestId);
   }
 
   async #give(requestId: string): Promise<void> {

@@ -1,7 +1,8 @@
 /**
  * One migration at its target, live: carries out what its state machine (target.ts) wants, with the engine's import, a place
  * for pages and the host. The pages of the last stage are kept in memory until the commit is there, so that the engine puts
- * them in place and begins in one turn.
+ * them in place and begins in one turn. Of a hand-over that is small enough these are all pages: they are pulled as soon as it
+ * is offered, and the engine is asked nothing before it takes the sequence over whole, between two of its steps.
  */
 import { randomBytes } from "node:crypto";
 import { fail, PunctualError } from "../../core/index.ts";
@@ -65,6 +66,8 @@ export class Incoming {
   #isLast = false;
   #tail: { readonly first: number; readonly pieces: Uint8Array[]; bytes: number } | null = null;
   #pull: AbortController | null = null;
+  /** All of it is kept until the commit; no import is open. */
+  #isWhole = false;
   #disarm: (() => void) | null = null;
   /** When it was settled; null before. */
   settledMs: number | null = null;
@@ -151,6 +154,7 @@ export class Incoming {
   async #open(): Promise<void> {
     const { host, server, migration } = this.#parts;
     const offer = this.#offer!;
+    if (this.#comesWhole(offer)) return await this.#openWhole(offer);
     try {
       const pages = offer.mode === "recompute" ? 0 : offer.pages;
       const isShared = offer.request.cacheSalt === undefined;
@@ -162,12 +166,30 @@ export class Incoming {
       this.#close = server.offer(resourceOf(migration), { token: this.#token, sink });
       this.#dispatch({ kind: "opened", cached: one.cachedPages });
     } catch (error) {
-      const isFull = error instanceof PunctualError && (error.code === "queue_full" || error.code === "out_of_memory");
-      this.#dispatch({ kind: "open_failed", reason: isFull ? "no_room" : "refused" });
+      this.#dispatch({ kind: "open_failed", reason: isFull(error) ? "no_room" : "refused" });
     }
   }
 
+  #comesWhole({ mode, door, pages, fingerprint }: OfferMessage): boolean {
+    const { info } = this.#parts.host.engine;
+    const isSmall = pages > 0 && pages * info.pageBytes <= TAIL_BYTES;
+    return mode === "hand-over" && door !== undefined && isSmall && fingerprint === info.modelFingerprint;
+  }
+
+  async #openWhole({ pages }: OfferMessage): Promise<void> {
+    this.#isWhole = true;
+    this.#isLast = true;
+    void this.#fetch(0, pages);
+    await Promise.resolve(); // actions report back after the step that wanted them
+    this.#dispatch({ kind: "opened", cached: 0 });
+  }
+
   async #hold(pages: number): Promise<void> {
+    if (this.#isWhole) {
+      // Room is made when it is taken over.
+      await Promise.resolve();
+      return this.#dispatch({ kind: "held", pages });
+    }
     try {
       const held = await this.#import!.reserve(pages);
       this.#dispatch(held ? { kind: "held", pages } : { kind: "no_room" });
@@ -178,16 +200,20 @@ export class Incoming {
 
   async #write(first: number, bytes: Uint8Array): Promise<void> {
     const one = this.#import;
-    if (one === null || isSettled(this.#state)) return fail("not_found", "Nobody waits for these pages any more.");
+    if ((one === null && !this.#isWhole) || isSettled(this.#state)) {
+      return fail("not_found", "Nobody waits for these pages any more.");
+    }
     const { written } = this.#state;
     if (first > written) fail("invalid_request", `Expected page ${written}, got ${first}.`);
     if (this.#isLast && this.#keep(first, bytes)) {
       // Held until the commit.
+    } else if (one === null) {
+      fail("invalid_request", "More pages come than were offered.");
     } else {
       await this.#flushTail(one);
       await one.write(first, bytes);
     }
-    this.#dispatch({ kind: "written", upTo: first + bytes.length / one.pageBytes });
+    this.#dispatch({ kind: "written", upTo: first + bytes.length / this.#parts.host.engine.info.pageBytes });
   }
 
   /** False when it would be too much. */
@@ -211,8 +237,8 @@ export class Incoming {
     const offer = this.#offer;
     if (offer?.door === undefined || this.#pull !== null) return;
     this.#pull = new AbortController();
-    const { client, migration } = this.#parts;
-    const { pageBytes } = this.#import!;
+    const { client, migration, host } = this.#parts;
+    const { pageBytes } = host.engine.info;
     const request = { ...offer.door, resource: resourceOf(migration), pageBytes, signal: this.#pull.signal };
     const sink: KvSink = { pageBytes, write: async (at, bytes) => await this.#write(at, bytes) };
     try {
@@ -226,10 +252,12 @@ export class Incoming {
     const { host, onAdopted, memory } = this.#parts;
     const { snapshot, request, delivery, heldMs, atMs } = this.#commit!;
     const whole = { ...request, promptTokens: this.#offer!.request.promptTokens };
-    const tail = this.#tail === null ? {} : { tail: { first: this.#tail.first, bytes: joined(this.#tail.pieces) } };
+    const kept = this.#tail === null ? null : { first: this.#tail.first, bytes: joined(this.#tail.pieces) };
     const begin = async (options: SubmitOptions): Promise<TokenStream> => {
       const elapsedMs = heldMs + liveClock.nowMs() - atMs;
       const complete = { ...snapshot, request: whole } as SequenceSnapshot;
+      if (this.#isWhole) return await host.engine.transfers.takeOver(complete, kept!.bytes, { ...options, elapsedMs });
+      const tail = kept === null ? {} : { tail: kept };
       return await this.#import!.commit(complete, { ...options, ...tail, elapsedMs });
     };
     // On its way it has grown older.
@@ -239,14 +267,18 @@ export class Incoming {
       onAdopted(whole.id);
       if (snapshot.computed > 0 && whole.cacheSalt === undefined) memory?.keep(whole.promptTokens);
       this.#dispatch({ kind: "put_in_place" });
-    } catch {
-      this.#dispatch({ kind: "adopt_failed" });
+    } catch (error) {
+      this.#dispatch({ kind: "adopt_failed", reason: isFull(error) ? "no_room" : "failed" });
     }
   }
 }
 
 const joined = (pieces: readonly Uint8Array[]): Uint8Array =>
   pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+
+function isFull(error: unknown): boolean {
+  return error instanceof PunctualError && (error.code === "queue_full" || error.code === "out_of_memory");
+}
 
 /** The sequence as it was when it was offered: nothing is said of its answer yet. */
 function asOffered({ fingerprint, request, ageMs }: OfferMessage): SequenceSnapshot {

@@ -150,12 +150,17 @@ function targetAction(options: Case, world: World, action: TargetAction): World 
       const { epoch } = action.message;
       return post(sent, { to: "router", body: { kind: "adopted", from: "target", attempt: 0, epoch } });
     }
-    case "open":
+    case "open": {
+      const opening = ops("open");
+      // Pages of a hand-over may be pulled as soon as it is offered.
+      const { ops: all } = opening.target;
+      return options.mode === "hand-over" ? setTarget(opening, { ops: [...all, { kind: "fetch" }] }) : opening;
+    }
     case "hold":
     case "adopt":
       return ops(action.kind);
     case "fetch":
-      return options.mode !== "hand-over" || target.ops.some(({ kind }) => kind === "fetch") ? world : ops("fetch");
+      return world; // begun with the offer, and done whenever it is done
     case "drop":
       return setTarget(world, { importing: false });
     default:
@@ -173,7 +178,8 @@ function targetOp(options: Case, world: World, op: Op): World {
     case "hold":
       return targetEvent(options, done, { kind: "held", pages: machine.wanted });
     case "fetch":
-      return targetEvent(options, done, { kind: "written", upTo: machine.commit?.pages ?? 0 });
+      // All that there is of it: its prompt and one token.
+      return targetEvent(options, done, { kind: "written", upTo: options.promptPages + 1 });
     default: {
       assert(op.kind === "adopt", "that is all a target does");
       assert(target.importing && stream !== null && machine.commit !== null, "what is adopted is there");
@@ -346,12 +352,15 @@ function opTransitions(options: Case, world: World, add: Add): void {
       continue;
     }
     add("progress", `target ${op.kind}`, () => targetOp(options, world, op));
+    const full = (event: TargetEvent): World => {
+      const without = setTarget(world, { ops: target.ops.filter((one) => one !== op) });
+      return targetEvent(options, spend(without, "noRoom"), event);
+    };
     if (op.kind === "hold" && left.noRoom > 0) {
-      add("fault", "target has no room", () =>
-        targetEvent(options, spend(setTarget(world, { ops: target.ops.filter((one) => one !== op) }), "noRoom"), {
-          kind: "no_room",
-        }),
-      );
+      add("fault", "target has no room", () => full({ kind: "no_room" }));
+    }
+    if (op.kind === "adopt" && left.noRoom > 0) {
+      add("fault", "target has no room at last", () => full({ kind: "adopt_failed", reason: "no_room" }));
     }
   }
 }

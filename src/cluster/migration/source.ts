@@ -5,6 +5,7 @@
  *
  *   offering ─accepted─▶ measuring ─▶ reserving ─reserved─▶ copying ─copied─▶ measuring …      decoding goes on
  *                            └─ last stage ─▶ reserving ─▶ freezing ─frozen─▶ handing          stands still
+ *   hand-over: offering ─accepted─▶ measuring ─▶ freezing ─▶ handing: it stands still already, the target makes room by itself
  *   handing ─adopted─▶ moved        handing ─aborted─▶ stayed        any before handing ─▶ stayed
  *
  * Only the target decides whether it adopts. From the moment the commit is sent the source is in doubt: it goes on by
@@ -194,14 +195,14 @@ function onMeasured(
 ): SourceStep {
   const { mode, lastStagePages, maxStages, slackPages } = state.config;
   const next = { ...common(state), stages: state.stages + 1 };
-  if (waiting || mode === "recompute") return { state: { ...next, kind: "freezing" }, actions: [{ kind: "freeze" }] };
+  // What stands still does not grow: the commit says how many pages it needs.
+  if (waiting || mode === "recompute" || mode === "hand-over") {
+    return { state: { ...next, kind: "freezing" }, actions: [{ kind: "freeze" }] };
+  }
   const grown = pages - state.copied;
   const noMore = next.stages >= maxStages;
   const few = grown <= 1 || (noMore && grown <= lastStagePages);
-  if (few || mode === "blocking" || mode === "hand-over") {
-    const slack = mode === "hand-over" ? 0 : slackPages;
-    return reserve({ ...next, kind: "measuring" }, pages + slack, null);
-  }
+  if (few || mode === "blocking") return reserve({ ...next, kind: "measuring" }, pages + slackPages, null);
   if (noMore) return leave(state, "too_many_stages");
   const upTo = Math.min(whole, pages - 1);
   return reserve({ ...next, kind: "measuring" }, upTo, upTo);
@@ -232,7 +233,7 @@ function begin(state: SourceState, upTo: number | null): SourceStep {
 function onFrozen(state: SourceState, held: number): SourceStep {
   // Nothing is copied of what is computed again.
   const pages = state.config.mode === "recompute" ? 0 : held;
-  if (pages <= state.reserved) return hand(state, pages);
+  if (pages <= state.reserved || state.config.mode === "hand-over") return hand(state, pages);
   const next: SourceState = { ...common(state), kind: "topping", pages };
   return { state: next, actions: repeat(next) };
 }

@@ -47,7 +47,7 @@ export type TargetEvent =
   | { readonly kind: "written"; readonly upTo: number }
   | { readonly kind: "link_failed" }
   | { readonly kind: "put_in_place" }
-  | { readonly kind: "adopt_failed" }
+  | { readonly kind: "adopt_failed"; readonly reason: StayReason }
   /** Nothing was heard for too long. */
   | { readonly kind: "silence" }
   /** The instance takes nothing more. */
@@ -60,7 +60,7 @@ export type TargetAction =
   | { readonly kind: "open" }
   /** Hold so many pages in all: `held` or `no_room`. */
   | { readonly kind: "hold"; readonly pages: number }
-  /** The commit is known; where pages are pulled, pull those that are missing: `written` or `link_failed`. */
+  /** The commit is known; where pages are pulled, pull those that are missing, unless that was begun before: `written` or `link_failed`. */
   | { readonly kind: "fetch"; readonly first: number; readonly pages: number }
   /** Put it in place and let it run: `put_in_place` or `adopt_failed`. */
   | { readonly kind: "adopt"; readonly epoch: number }
@@ -108,7 +108,7 @@ export function stepTarget(state: TargetState, event: TargetEvent): TargetStep {
     case "put_in_place":
       return state.kind === "adopting" ? onAdopted(state) : stay(state);
     case "adopt_failed":
-      return state.kind === "adopting" ? abort(state, "failed") : stay(state);
+      return state.kind === "adopting" ? abort(state, event.reason) : stay(state);
     case "silence":
       return withdraw(state, "no_answer");
     case "cancel":

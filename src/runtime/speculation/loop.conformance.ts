@@ -16,6 +16,7 @@ import type { SequenceEvent, SequenceSpec, StepReport } from "../messages.ts";
 import type { LiveSequence } from "../sequence.ts";
 import { StepLoop } from "../step-loop.ts";
 import { createVocabulary, type Vocabulary } from "../text-assembler.ts";
+import type { LeavingSequence } from "../transfer/protocol.ts";
 import { Speculator, type SpeculatorOptions } from "./speculator.ts";
 
 export const SPECULATED: DecoderConfig = { ...TINY, maxPositions: 256 };
@@ -55,7 +56,7 @@ export interface LoopSetup {
   readonly stepMs?: (tokens: number) => number;
   readonly recordDecisions?: number;
   /** Absent: sequences go on after their first token. */
-  readonly handOff?: (sequence: LiveSequence) => void;
+  readonly handOff?: (sequence: LiveSequence) => LeavingSequence | null;
 }
 
 export function createLoop({ executor, vocabulary }: Bench, setup: LoopSetup = {}) {

@@ -1,38 +1,23 @@
 /** Sequences between two step loops with caches of their own, under a fake clock: what moves says what it would have said. */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { fromErrorRecord, type FakeClock, type RandomStream, createRandom } from "../../core/index.ts";
-import { NgramDrafter, type KvPages, type SamplingOptions } from "../../llm/index.ts";
+import { createRandom, type RandomStream } from "../../core/index.ts";
+import { NgramDrafter, type SamplingOptions } from "../../llm/index.ts";
 import type { SequenceEvent, SequenceSpec } from "../messages.ts";
-import type { LiveSequence } from "../sequence.ts";
+import { createBench, said, spec, tokensOf, type Bench, type LoopSetup } from "../speculation/loop.conformance.ts";
 import {
-  createBench,
-  createLoop,
-  said,
-  spec,
-  tokensOf,
-  type Bench,
-  type LoopSetup,
-} from "../speculation/loop.conformance.ts";
-import type { StepLoop } from "../step-loop.ts";
-import { TransferDesk } from "./desk.ts";
-import type { TransferCall, TransferKind, TransferProtocol } from "./protocol.ts";
+  allUnmoved,
+  codeOf,
+  createSide,
+  drain,
+  TIMEOUT_MS,
+  unmoved,
+  untilSaid,
+  withoutCosts,
+  type Side,
+} from "./desk-sides.conformance.ts";
 
 const RUNS = 4;
-const TIMEOUT_MS = 1000;
-
-/** One engine less its threads. */
-interface Side {
-  readonly loop: StepLoop;
-  readonly desk: TransferDesk;
-  readonly kv: KvPages;
-  readonly clock: FakeClock;
-  readonly events: SequenceEvent[];
-  /** Two steps of one engine may not be under way at once; between them everything is checked. */
-  step(): Promise<void>;
-  ask<K extends TransferKind>(ask: K, args: TransferProtocol[K]["args"]): TransferProtocol[K]["result"];
-  check(): void;
-}
 
 let benches: readonly [Bench, Bench];
 beforeAll(async () => {
@@ -41,68 +26,6 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const { executor } of benches) await executor.dispose();
 });
-
-function createSide(bench: Bench, setup: LoopSetup = {}, handsOff = false): Side {
-  const handOff = (sequence: LiveSequence): void => desk.ready(sequence);
-  const { loop, kv, clock } = createLoop(bench, { ...setup, ...(handsOff ? { handOff } : {}) });
-  const { executor } = bench;
-  const prefixCache = setup.prefixCache ?? true;
-  const maxRunning = setup.limits?.maxRunning ?? 8;
-  const desk = new TransferDesk({ loop, pages: kv, executor, clock, prefixCache, maxRunning, timeoutMs: TIMEOUT_MS });
-  const events: SequenceEvent[] = [];
-  const check = (): void => {
-    loop.checkIntegrity();
-    desk.checkIntegrity();
-  };
-  return {
-    loop,
-    desk,
-    kv,
-    clock,
-    events,
-    check,
-    step: async () => {
-      events.push(...(loop.hasWork ? await loop.step() : loop.flush()).events);
-      check();
-    },
-    ask: (ask, args) => {
-      const answer = desk.answer({ ask, args } as TransferCall);
-      check();
-      if (!answer.ok) throw fromErrorRecord(answer.error);
-      return answer.result as never;
-    },
-  };
-}
-
-async function drain(side: Side): Promise<void> {
-  for (let i = 0; side.loop.hasWork; i++) {
-    expect(i).toBeLessThan(2000);
-    await side.step();
-  }
-  await side.step();
-}
-
-/** Everything that each request says where nobody moves it. */
-async function allUnmoved(list: readonly SequenceSpec[]): Promise<unknown[][]> {
-  const side = createSide(benches[0]);
-  for (const request of list) side.loop.submit(request);
-  await drain(side);
-  return list.map(({ seq }) => withoutCosts(said(side.events, seq)));
-}
-
-async function unmoved(request: SequenceSpec): Promise<unknown[]> {
-  return (await allUnmoved([request]))[0]!;
-}
-
-/** What depends on where it was computed: cached tokens, times, drafts. */
-function withoutCosts(events: readonly unknown[]): unknown[] {
-  return events.map((event) => {
-    const { usage, ...rest } = event as { usage?: Record<string, unknown> };
-    if (usage === undefined) return rest;
-    const { completionTokens, promptTokens, reasoningTokens } = usage;
-    return { ...rest, usage: { completionTokens, promptTokens, reasoningTokens } };
-  });
-}
 
 /** Moves a sequence in stages, both sides working on between them. False when the source says that it cannot go now. */
 async function move(from: Side, to: Side, seq: number, stages: number): Promise<boolean> {
@@ -215,7 +138,7 @@ describe("a sequence that moves", () => {
         for (const side of sides) await side.step();
         for (const side of sides)
           for (const event of side.events) streams.get(event.seq % 1000)!.push({ ...event, seq: 0 });
-        const whole = await allUnmoved(list);
+        const whole = await allUnmoved(benches[0], list);
         for (const [i, request] of list.entries()) {
           const own = streams.get(request.seq)!;
           const tokens = own.flatMap((event) => (event.kind === "token" ? [event] : []));
@@ -233,23 +156,6 @@ describe("a sequence that moves", () => {
   }, 120_000);
 });
 
-/** Steps until a sequence has said so many tokens. */
-async function untilSaid(side: Side, seq: number, tokens: number): Promise<void> {
-  for (let i = 0; tokensOf(side.events, seq).length < tokens; i++) {
-    expect(i).toBeLessThan(200);
-    await side.step();
-  }
-}
-
-const codeOf = (work: () => unknown): string | null => {
-  try {
-    work();
-    return null;
-  } catch (error) {
-    return (error as { code?: string }).code ?? "no code";
-  }
-};
-
 /** A sequence that has been frozen after so many tokens, as it would travel. */
 async function frozenAfter(side: Side, request: SequenceSpec, tokens: number) {
   side.loop.submit(request);
@@ -260,7 +166,7 @@ async function frozenAfter(side: Side, request: SequenceSpec, tokens: number) {
 
 describe("a sequence that is to leave", () => {
   test("paused or resumed by its reader while it is frozen, it comes back as its reader is", async () => {
-    const whole = await unmoved(spec(1));
+    const whole = await unmoved(benches[0], spec(1));
     for (const order of ["pause", "pause, resume", "paused before", "pause, cancel"] as const) {
       const side = createSide(benches[0]);
       side.loop.submit(spec(1));
@@ -285,7 +191,7 @@ describe("a sequence that is to leave", () => {
   });
 
   test("preempted or paused after it began to leave, it is busy, and leaves later without pages", async () => {
-    const whole = await unmoved(spec(2));
+    const whole = await unmoved(benches[0], spec(2));
     for (const how of ["retract", "pause"] as const) {
       const [from, to] = [createSide(benches[0]), createSide(benches[1])];
       from.loop.submit(spec(2));
@@ -335,7 +241,7 @@ describe("a sequence that is to leave", () => {
     expect(codeOf(() => to.ask("reserve", { id: entering.id, pages }))).toBe("not_found");
     to.ask("abort", { id: entering.id });
     await drain(from);
-    expect(withoutCosts(said(from.events, 3))).toEqual(await unmoved(spec(3)));
+    expect(withoutCosts(said(from.events, 3))).toEqual(await unmoved(benches[0], spec(3)));
   });
 
   test("ages, counts and lateness go with it", async () => {
@@ -411,7 +317,7 @@ describe("a sequence that comes", () => {
           5,
         ),
       ),
-    ).toEqual(await unmoved(request));
+    ).toEqual(await unmoved(benches[0], request));
   });
 
   test("in any wrong state is refused, and the import stays open for the right one", async () => {
@@ -429,12 +335,12 @@ describe("a sequence that comes", () => {
     expect(enter({})).toBeNull();
     await drain(to);
     const events = [...from.events, ...to.events].filter(({ kind }) => kind !== "admit");
-    expect(withoutCosts(said(events, 7))).toEqual(await unmoved(request));
+    expect(withoutCosts(said(events, 7))).toEqual(await unmoved(benches[0], request));
   });
 
   test("computed again from what its client has seen, it says the rest, at any token, complete ones too", async () => {
     for (const request of requests(createRandom(5, "resume"))) {
-      const whole = await unmoved(request);
+      const whole = await unmoved(benches[0], request);
       const tokens = (whole as { kind: string; id: number }[])
         .filter(({ kind }) => kind === "token")
         .map(({ id }) => id);
@@ -494,8 +400,43 @@ describe("hand-off after the first token", () => {
           2,
         ),
       ),
-    ).toEqual(await unmoved(spec(2)));
+    ).toEqual(await unmoved(benches[0], spec(2)));
     expect(from.kv.usedPages + to.kv.usedPages).toBe(0);
+  });
+
+  test("what is told of it is all that another engine needs: it is taken over in one question", async () => {
+    const [from, to] = [createSide(benches[0], {}, true), createSide(benches[1])];
+    from.loop.submit(spec(1));
+    await untilSaid(from, 1, 1);
+    const told = from.events.flatMap((event) => (event.kind === "ready" ? [event.leaving!] : []))[0]!;
+    expect(from.ask("list", null)).toMatchObject([{ seq: 1, state: "frozen", leaving: false }]);
+    const { spec: asked, state, bytes, pages, id } = told;
+    expect(bytes!).toEqual(from.ask("read", { id, first: 0, count: pages }));
+    expect(from.ask("list", null)).toMatchObject([{ leaving: true }]);
+    expect(codeOf(() => from.ask("export", { seq: 1 }))).toBe("busy");
+    const newcomer = { spec: asked, state, atMs: to.clock.nowMs() };
+    expect(codeOf(() => to.ask("takeOver", { newcomer, bytes: bytes!.subarray(1) }))).toBe("invalid_request");
+    expect(codeOf(() => to.ask("takeOver", { newcomer, bytes: new Uint8Array(0) }))).toBe("invalid_request");
+    expect(to.kv.usedPages).toBe(0);
+    to.ask("takeOver", { newcomer, bytes: bytes! });
+    from.ask("depart", { id });
+    await drain(from);
+    await drain(to);
+    const all = [...from.events, ...to.events].filter(({ kind }) => kind !== "ready" && kind !== "moved");
+    expect(withoutCosts(said(all, 1))).toEqual(await unmoved(benches[0], spec(1)));
+    expect(from.kv.usedPages + to.kv.usedPages).toBe(0);
+  });
+
+  test("with no room for it nothing is taken over, and nothing is left", async () => {
+    const [from, to] = [createSide(benches[0], {}, true), createSide(benches[1], { pages: 1 })];
+    from.loop.submit(spec(1, { promptTokens: Array.from({ length: 40 }, (_, i) => 30 + i) }));
+    await untilSaid(from, 1, 1);
+    const { leaving } = from.events.find((event) => event.kind === "ready")!;
+    const newcomer = { spec: leaving!.spec, state: leaving!.state, atMs: to.clock.nowMs() };
+    expect(codeOf(() => to.ask("takeOver", { newcomer, bytes: leaving!.bytes! }))).toBe("out_of_memory");
+    expect([to.kv.usedPages, to.loop.places.promised]).toEqual([0, 0]);
+    from.loop.cancel(1);
+    await from.step();
   });
 
   test("one whose pages mean nothing elsewhere does not wait to be taken, and cannot be", async () => {
@@ -518,69 +459,5 @@ describe("hand-off after the first token", () => {
     from.desk.tick();
     expect(from.desk.nextDueMs).toBeNull();
     expect(from.kv.usedPages).toBe(0);
-  });
-});
-
-describe("prefixes", () => {
-  const prompt = Array.from({ length: 37 }, (_, i) => 31 + ((i * 7) % 200));
-
-  test("read from one cache and put into another, they are what would have been computed", async () => {
-    const [from, to] = [createSide(benches[0]), createSide(benches[1])];
-    from.loop.submit(spec(1, { promptTokens: prompt, maxTokens: 2 }));
-    await drain(from);
-    const tokens = Int32Array.from(prompt);
-    const found = from.ask("openPrefix", { tokens, salt: "" })!;
-    expect(found.pages).toBe(4);
-    from.loop.submit(spec(2, { promptTokens: prompt })); // shares what is being read
-    await from.step();
-    const half = from.ask("readPrefix", { id: found.id, first: 0, count: 2 });
-    const rest = from.ask("readPrefix", { id: found.id, first: 2, count: 2 });
-    expect(codeOf(() => from.ask("readPrefix", { id: found.id, first: 3, count: 2 }))).toBe("invalid_request");
-    from.ask("closePrefix", { id: found.id });
-    await drain(from);
-    expect(from.kv.usedPages).toBe(0);
-    // The second half alone has nothing to stand on.
-    expect(to.ask("install", { tokens: tokens.subarray(0, 32), salt: "", first: 2, bytes: rest })).toBe(0);
-    expect(to.ask("install", { tokens: tokens.subarray(0, 16), salt: "", first: 0, bytes: half })).toBe(16);
-    expect(to.ask("install", { tokens, salt: "", first: 2, bytes: rest })).toBe(32);
-    expect(to.kv.usedPages).toBe(0);
-    to.loop.submit(spec(2, { promptTokens: prompt }));
-    await drain(to);
-    expect(to.events[0]).toEqual({ kind: "admit", seq: 2, queries: 37, hits: 32 });
-    expect(withoutCosts(said(to.events.slice(1), 2))).toEqual(await unmoved(spec(2, { promptTokens: prompt })));
-    expect(codeOf(() => to.ask("install", { tokens, salt: "", first: 0, bytes: half }))).toBe("invalid_request");
-  });
-
-  test("under a salt they are found by that salt only, so that what is not exact reaches nobody unasked", async () => {
-    const side = createSide(benches[0]);
-    const tokens = Int32Array.from(prompt);
-    const { byteLength } = benches[0].executor.pageData(0);
-    expect(side.ask("install", { tokens, salt: "lossy", first: 0, bytes: new Uint8Array(4 * byteLength) })).toBe(32);
-    expect(side.ask("openPrefix", { tokens, salt: "" })).toBeNull();
-    const salted = { promptTokens: prompt, cacheSalt: "lossy" };
-    side.loop.submit(spec(1, { promptTokens: prompt }));
-    await drain(side);
-    side.loop.submit(spec(2, salted));
-    await drain(side);
-    const admits = side.events.flatMap((event) => (event.kind === "admit" ? [event.hits] : []));
-    expect(admits).toEqual([0, 32]);
-    const exact = withoutCosts(
-      said(
-        side.events.filter(({ kind }) => kind !== "admit"),
-        1,
-      ),
-    );
-    expect(exact).toEqual(await unmoved(spec(1, { promptTokens: prompt })));
-  });
-
-  test("more than there is room for is put in as far as it goes", async () => {
-    const side = createSide(benches[0], { pages: 5 });
-    side.loop.submit(spec(1, { promptTokens: prompt.slice(0, 10), maxTokens: 12 }));
-    await untilSaid(side, 1, 1);
-    const tokens = Int32Array.from(prompt);
-    const { byteLength } = benches[0].executor.pageData(0);
-    expect(side.ask("install", { tokens, salt: "s", first: 0, bytes: new Uint8Array(4 * byteLength) })).toBe(24);
-    await drain(side);
-    expect(tokensOf(side.events, 1)).toHaveLength(12);
   });
 });

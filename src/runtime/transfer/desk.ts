@@ -11,11 +11,14 @@ import type { KvPages, SequencePages, StepExecutor } from "../../llm/index.ts";
 import { cacheRoot } from "../cache-root.ts";
 import type { LiveSequence } from "../sequence.ts";
 import type { StepLoop } from "../step-loop.ts";
-import type { TransferAnswer, TransferCall, TransferKind, TransferProtocol } from "./protocol.ts";
+import type { LeavingSequence, TransferAnswer, TransferCall, TransferKind, TransferProtocol } from "./protocol.ts";
 import { IncomingPages, readPages } from "./page-transfer.ts";
 
 /** Exports, imports and prefixes under way at once, each. */
 const MOST_OPEN = 64;
+/** Bytes of pages that are told with one sequence that is ready, and with all that are: others' are read when they are wanted. */
+const LEAVING_BYTES = 8 * 1024 * 1024;
+const ALL_LEAVING_BYTES = 64 * 1024 * 1024;
 
 export interface TransferDeskOptions {
   readonly loop: StepLoop;
@@ -32,6 +35,10 @@ interface Export {
   readonly sequence: LiveSequence;
   /** It had pages when it began to leave. */
   readonly hadPages: boolean;
+  /** Somebody has asked: until then it only waits to be exported. */
+  isAsked: boolean;
+  /** Bytes that were told when it became ready. */
+  readonly toldBytes: number;
   touchedMs: number;
 }
 
@@ -53,7 +60,7 @@ export class TransferDesk {
   readonly #exports = new Map<number, Export>();
   readonly #imports = new Map<number, Import>();
   readonly #prefixes = new Map<number, Prefix>();
-  /** Frozen by themselves, not exported yet, and since when. */
+  /** Frozen by themselves without an export, and since when. */
   readonly #ready = new Map<LiveSequence, number>();
   #nextId = 0;
 
@@ -74,9 +81,23 @@ export class TransferDesk {
     }
   }
 
-  /** A sequence has frozen itself and waits to be exported. */
-  ready(sequence: LiveSequence): void {
-    this.#ready.set(sequence, this.#options.clock.nowMs());
+  /** A sequence has frozen itself and waits to be exported. Answers all that leaves with it; null when too many wait. */
+  ready(sequence: LiveSequence): LeavingSequence | null {
+    const { clock, executor, timeoutMs } = this.#options;
+    const atMs = clock.nowMs();
+    if (this.#exports.size >= MOST_OPEN) {
+      this.#ready.set(sequence, atMs);
+      return null;
+    }
+    const pages = this.#pagesOf(sequence);
+    const toldBytes = pages * executor.pageData(0).byteLength;
+    let before = 0;
+    for (const other of this.#exports.values()) before += other.toldBytes;
+    const tells = toldBytes <= LEAVING_BYTES && before + toldBytes <= ALL_LEAVING_BYTES;
+    const bytes = tells ? readPages(executor, sequence.pages.pages, 0, pages) : null;
+    const entry = { sequence, hadPages: true, isAsked: false, toldBytes: tells ? toldBytes : 0 };
+    const id = this.#add(this.#exports, entry);
+    return { id, spec: sequence.spec, state: sequence.state(atMs), pages, bytes, atMs, leaseMs: timeoutMs / 2 };
   }
 
   /** When `tick` has something to do; null when nothing is under way. */
@@ -153,13 +174,13 @@ export class TransferDesk {
     list: () => this.#list(),
     export: ({ seq }) => ({ id: this.#export(seq) }),
     progress: ({ id }) => {
-      const { sequence } = this.#touch(this.#exports, id, "export");
+      const { sequence } = this.#leaving(id);
       const { computed } = sequence;
       const running = this.#options.loop.places.running.get(sequence.spec.seq) === sequence;
       return { computed, wholePages: Math.floor(computed / this.#options.pages.pageTokens), running };
     },
-    read: ({ id, first, count }) => this.#read(this.#touch(this.#exports, id, "export").sequence, first, count),
-    freeze: ({ id, from }) => this.#freeze(this.#touch(this.#exports, id, "export"), from),
+    read: ({ id, first, count }) => this.#read(this.#leaving(id).sequence, first, count),
+    freeze: ({ id, from }) => this.#freeze(this.#leaving(id), from),
     resume: ({ id }) => this.#resume(id),
     depart: ({ id }) => this.#depart(id),
     import: ({ tokens, salt, pages }) => this.#import(tokens, salt, pages),
@@ -169,6 +190,7 @@ export class TransferDesk {
       return null;
     },
     enter: (args) => this.#enter(args),
+    takeOver: (args) => this.#takeOver(args),
     abort: ({ id }) => this.#abort(id),
     revive: ({ spec, state, atMs }) => {
       const { loop } = this.#options;
@@ -188,7 +210,8 @@ export class TransferDesk {
     const { loop, clock } = this.#options;
     const { waiting, running, paused, frozen } = loop.places;
     const nowMs = clock.nowMs();
-    const leaving = new Set(Array.from(this.#exports.values(), ({ sequence }) => sequence));
+    const asked = [...this.#exports.values()].filter(({ isAsked }) => isAsked);
+    const leaving = new Set(asked.map(({ sequence }) => sequence));
     const rows = (state: "waiting" | "running" | "paused" | "frozen", from: ReadonlyMap<number, LiveSequence>) =>
       Array.from(from.values(), (sequence) => ({
         seq: sequence.spec.seq,
@@ -216,12 +239,22 @@ export class TransferDesk {
     if (sequence === null) return fail("not_found", "the request has ended");
     if (!sequence.movable)
       fail("unsupported", "the request has an adapter or may leave layers out: its pages are its own");
-    for (const other of this.#exports.values()) {
-      if (other.sequence === sequence) fail("busy", "the request is on its way to another engine already");
+    for (const [id, other] of this.#exports) {
+      if (other.sequence !== sequence) continue;
+      if (other.isAsked) fail("busy", "the request is on its way to another engine already");
+      this.#leaving(id);
+      return id;
     }
-    const id = this.#add(this.#exports, { sequence, hadPages: sequence.holdsPages });
+    const id = this.#add(this.#exports, { sequence, hadPages: sequence.holdsPages, isAsked: true, toldBytes: 0 });
     this.#ready.delete(sequence);
     return id;
+  }
+
+  /** The export of that number, about which somebody asks. */
+  #leaving(id: number): Export {
+    const entry = this.#touch(this.#exports, id, "export");
+    entry.isAsked = true;
+    return entry;
   }
 
   #read(sequence: LiveSequence, first: number, count: number): Uint8Array {
@@ -254,7 +287,7 @@ export class TransferDesk {
   }
 
   #depart(id: number): null {
-    const { sequence } = this.#touch(this.#exports, id, "export");
+    const { sequence } = this.#leaving(id);
     const { loop } = this.#options;
     if (!loop.places.frozen.has(sequence.spec.seq)) fail("busy", "a sequence leaves when it is frozen");
     this.#exports.delete(id);
@@ -312,6 +345,22 @@ export class TransferDesk {
     incoming.pages.truncate(computed);
     loop.enter(revived);
     return null;
+  }
+
+  /** A sequence whose pages are all there comes in at once, or not at all. */
+  #takeOver({ newcomer, bytes }: TransferProtocol["takeOver"]["args"]): null {
+    const { spec, state } = newcomer;
+    const tokens = Int32Array.from([...spec.promptTokens, ...state.generated]);
+    const pages = Math.ceil(bytes.byteLength / this.#options.executor.pageData(0).byteLength);
+    const { id } = this.#import(tokens, spec.cacheSalt ?? "", Math.max(1, pages));
+    try {
+      const isRoom = this.#reserve(this.#touch(this.#imports, id, "import"), pages);
+      if (!isRoom) fail("out_of_memory", "no pages are left for the sequence");
+      return this.#enter({ id, newcomer, tail: { first: 0, bytes } });
+    } catch (error) {
+      this.#abort(id);
+      throw error;
+    }
   }
 
   #tail(incoming: IncomingPages, { first, bytes }: NonNullable<TransferProtocol["enter"]["args"]["tail"]>): void {

@@ -3,12 +3,14 @@
  * prefixes as objects; every call is one question to the worker (protocol.ts), answered between two of its steps. Pages pass
  * through this thread by hand-over, not by copy, except where the caller keeps the bytes.
  */
-import { fail, fromErrorRecord, type PunctualError } from "../../core/index.ts";
+import { fail, type PunctualError } from "../../core/index.ts";
 import { liveClock } from "../clock.ts";
 import type { SequenceSpec } from "../messages.ts";
 import type { EngineInfo, GenerateRequest, SubmitOptions, TokenStream } from "../types.ts";
 import type { EngineLink } from "../worker-link.ts";
-import type { Newcomer, TransferCall, TransferKind, TransferProtocol } from "./protocol.ts";
+import { askOf, type Ask } from "./ask.ts";
+import { LeavingExport } from "./leaving.ts";
+import type { LeavingSequence, Newcomer } from "./protocol.ts";
 import { checkContext, checkModel, snapshotOf, stateOf } from "./snapshot.ts";
 import type {
   FrozenSequence,
@@ -22,6 +24,7 @@ import type {
   SequenceImport,
   SequenceSnapshot,
   SequenceTransfers,
+  TakeOverOptions,
   TransferCandidate,
 } from "./types.ts";
 
@@ -50,26 +53,12 @@ export interface TransfersOwner {
   idOf(seq: number): string | null;
 }
 
-type Ask = <K extends TransferKind>(
-  ask: K,
-  args: TransferProtocol[K]["args"],
-  buffers?: readonly ArrayBuffer[],
-) => Promise<TransferProtocol[K]["result"]>;
-
-/** Questions to the worker that there is now: those after its end are not asked of the next one. */
-function askOf(link: EngineLink): Ask {
-  return async (ask, args, buffers) => {
-    const answer = await link.transfer({ ask, args } as TransferCall, buffers);
-    if (answer === null) return fail("engine_failed", "the engine worker died");
-    if (!answer.ok) throw fromErrorRecord(answer.error);
-    return answer.result as never;
-  };
-}
-
 /** See the head of this file. */
 export class EngineTransfers implements SequenceTransfers {
   readonly #owner: TransfersOwner;
   readonly #listeners = new Set<(requestId: string) => void>();
+  /** What came with the word that sequences are ready, by their numbers. */
+  readonly #ready = new Map<number, { readonly leaving: LeavingSequence; readonly link: EngineLink }>();
 
   constructor(owner: TransfersOwner) {
     this.#owner = owner;
@@ -88,8 +77,13 @@ export class EngineTransfers implements SequenceTransfers {
     const model = this.#fingerprint();
     const seq = this.#owner.seqOf(requestId);
     if (seq === null) return fail("not_found", `there is no request '${requestId}' here`, { param: "requestId" });
-    const { id } = await ask("export", { seq });
     const { pageTokens } = this.#owner.info;
+    const leaving = this.#takeReady(seq);
+    if (leaving !== null) {
+      const isOpen = (): boolean => this.#owner.idOf(seq) === requestId;
+      return new LeavingExport({ requestId, model, pageBytes: this.#pageBytes(), pageTokens, leaving, ask, isOpen });
+    }
+    const { id } = await ask("export", { seq });
     return {
       requestId,
       pageBytes: this.#pageBytes(),
@@ -103,6 +97,15 @@ export class EngineTransfers implements SequenceTransfers {
       resume: async () => void (await ask("resume", { id })),
       commit: async () => void (await ask("depart", { id })),
     };
+  }
+
+  /** What came with the word that it is ready, once, unless its worker may have given it up by now. */
+  #takeReady(seq: number): LeavingSequence | null {
+    const found = this.#ready.get(seq);
+    this.#ready.delete(seq);
+    if (found === undefined || found.link !== this.#owner.link) return null;
+    const { atMs, leaseMs } = found.leaving;
+    return liveClock.nowMs() < atMs + leaseMs ? found.leaving : null;
   }
 
   async import({ snapshot, pages }: ImportOffer): Promise<SequenceImport> {
@@ -159,6 +162,27 @@ export class EngineTransfers implements SequenceTransfers {
     return stream;
   }
 
+  async takeOver(
+    snapshot: SequenceSnapshot,
+    bytes: Uint8Array,
+    { elapsedMs = 0, ...options }: TakeOverOptions = {},
+  ): Promise<TokenStream> {
+    const ask = this.#ask();
+    this.#check(snapshot);
+    const newcomer = this.#newcomer(snapshot, elapsedMs);
+    const { stream, refuse } = this.#owner.open(newcomer.spec, snapshot.requestId, options, false);
+    const copy = bytes.slice();
+    const taken = ask("takeOver", { newcomer, bytes: copy }, [copy.buffer]);
+    if (options.signal?.aborted === true) stream.cancel();
+    try {
+      await taken;
+    } catch (error) {
+      refuse(error as PunctualError, false);
+      throw error;
+    }
+    return stream;
+  }
+
   resume(request: ResumeRequest, options: SubmitOptions = {}): TokenStream {
     const ask = this.#ask();
     if (request.model !== undefined) checkModel(1, request.model, this.#owner.info);
@@ -177,10 +201,19 @@ export class EngineTransfers implements SequenceTransfers {
     return () => void this.#listeners.delete(own);
   }
 
-  /** For the engine: a sequence has frozen itself. */
-  tellReady(seq: number): void {
+  /** For the engine: a sequence has frozen itself. @param leaving null: it has to be asked for */
+  tellReady(seq: number, leaving: LeavingSequence | null): void {
+    const { link } = this.#owner;
+    for (const other of this.#ready.keys()) if (this.#owner.idOf(other) === null) this.#ready.delete(other);
     const requestId = this.#owner.idOf(seq);
-    if (requestId !== null) for (const tell of this.#listeners) tell(requestId);
+    if (requestId === null) return;
+    if (leaving !== null) this.#ready.set(seq, { leaving, link });
+    for (const tell of this.#listeners) tell(requestId);
+  }
+
+  /** For the engine: a sequence has ended. */
+  forget(seq: number): void {
+    this.#ready.delete(seq);
   }
 
   async readPrefix(tokens: readonly number[], { salt = "" }: PrefixOptions = {}): Promise<PrefixReader | null> {

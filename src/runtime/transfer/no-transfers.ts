@@ -10,6 +10,7 @@ export function noTransfers(why: string): SequenceTransfers {
     list: async () => [],
     export: refuseLater,
     import: refuseLater,
+    takeOver: refuseLater,
     resume: refuse,
     onReady: () => () => undefined,
     readPrefix: refuseLater,

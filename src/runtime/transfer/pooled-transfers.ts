@@ -14,7 +14,9 @@ import type {
   ResumeRequest,
   SequenceExport,
   SequenceImport,
+  SequenceSnapshot,
   SequenceTransfers,
+  TakeOverOptions,
   TransferCandidate,
 } from "./types.ts";
 
@@ -50,6 +52,10 @@ export class PooledTransfers implements SequenceTransfers {
 
   import(offer: ImportOffer): Promise<SequenceImport> {
     return this.#use((engine) => engine.transfers.import(offer));
+  }
+
+  takeOver(snapshot: SequenceSnapshot, bytes: Uint8Array, options?: TakeOverOptions): Promise<TokenStream> {
+    return this.#use((engine) => engine.transfers.takeOver(snapshot, bytes, options));
   }
 
   resume(request: ResumeRequest, options: SubmitOptions = {}): TokenStream {

@@ -30,6 +30,21 @@ export interface PageBytes {
   readonly bytes: Uint8Array;
 }
 
+/** A sequence that has frozen itself, with all that leaves with it. */
+export interface LeavingSequence {
+  /** Of its export, which is open; nobody has asked about it yet. */
+  readonly id: number;
+  readonly spec: SequenceSpec;
+  readonly state: SequenceState;
+  readonly pages: number;
+  /** Of all its pages; null when they are many: they are read when they are wanted. */
+  readonly bytes: Uint8Array | null;
+  /** The moment of the state, on this clock. */
+  readonly atMs: number;
+  /** For so long after a question it is not given up, milliseconds. */
+  readonly leaseMs: number;
+}
+
 /** Every question and its answer. */
 export interface TransferProtocol {
   readonly list: { readonly args: null; readonly result: readonly ListedSequence[] };
@@ -58,6 +73,11 @@ export interface TransferProtocol {
   readonly write: { readonly args: { readonly id: number } & PageBytes; readonly result: null };
   readonly enter: {
     readonly args: { readonly id: number; readonly newcomer: Newcomer; readonly tail: PageBytes | null };
+    readonly result: null;
+  };
+  /** Import, reserve, write and enter in one: the pages are all there. */
+  readonly takeOver: {
+    readonly args: { readonly newcomer: Newcomer; readonly bytes: Uint8Array };
     readonly result: null;
   };
   readonly abort: { readonly args: { readonly id: number }; readonly result: null };

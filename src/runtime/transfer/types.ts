@@ -135,6 +135,9 @@ export interface ImportCommitOptions extends SubmitOptions {
   readonly elapsedMs?: number;
 }
 
+/** How a sequence is taken over at once. */
+export type TakeOverOptions = Omit<ImportCommitOptions, "tail">;
+
 /** A sequence on its way in. Every call but `abort` throws not_found when the import is over or was given up. */
 export interface SequenceImport {
   readonly requestId: string;
@@ -207,6 +210,13 @@ export interface SequenceTransfers {
    * run (or wait, for one without pages) here, invalid_request for a snapshot that is not possible.
    */
   import(offer: ImportOffer): Promise<SequenceImport>;
+  /**
+   * Takes over a sequence whose pages are all at hand: `import`, `reserve`, `write` and `commit` in one, which waits for
+   * one step of the engine and not for several. Nothing of it is here when it throws.
+   * @param bytes of all pages with tokens in them, from the first on; they are copied
+   * @throws PunctualError as `import` and `commit` do, out_of_memory when there is no room.
+   */
+  takeOver(snapshot: SequenceSnapshot, bytes: Uint8Array, options?: TakeOverOptions): Promise<TokenStream>;
   /**
    * Carries a request on whose engine died, by computing prompt and seen tokens again; its stream begins with the next
    * one. Exact where engines are (`EngineOptions.exact`). When what was seen was all, only the finish event comes.
