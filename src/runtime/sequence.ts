@@ -78,6 +78,8 @@ export class LiveSequence {
   /** Guesses at its next tokens that the next step may check. */
   draftTokens = 0;
   #drafts: DraftUse | null = null;
+  /** Why the last token that was taken again was the last; null when it goes on. */
+  #cause: FinishCause | null = null;
   /** Null: it goes through all layers. */
   readonly route: SequenceRoute | null;
 
@@ -112,6 +114,11 @@ export class LiveSequence {
 
   get generated(): number {
     return this.#known - this.spec.promptTokens.length;
+  }
+
+  /** Its tokens so far. */
+  get answer(): number[] {
+    return Array.from(this.#tokens.subarray(this.spec.promptTokens.length, this.#known));
   }
 
   get pending(): number {
@@ -231,7 +238,7 @@ export class LiveSequence {
   state(nowMs: number): SequenceState {
     const age = (ms: number | null): number | null => (ms === null ? null : nowMs - ms);
     return {
-      generated: Array.from(this.#tokens.subarray(this.spec.promptTokens.length, this.#known)),
+      generated: this.answer,
       computed: this.computed,
       ageMs: nowMs - this.spec.arrivalMs,
       scheduledAgeMs: age(this.#scheduledMs),
@@ -248,8 +255,25 @@ export class LiveSequence {
   }
 
   /**
-   * Goes on from a state of the same request: every token is taken as it was when it was said, so that sampler, grammar and
-   * text are where they were. Before its first token.
+   * Takes the tokens of an answer that another engine has said, each as it was when it was said, so that sampler, grammar and
+   * text are where they were. Those that it has taken already are not taken again. Before its first step.
+   * @returns why the last one was the last; null when it goes on
+   * @throws PunctualError invalid_request when the request could not have said them.
+   */
+  replay(generated: readonly number[]): FinishCause | null {
+    const before = this.generated;
+    for (let i = 0; i < Math.min(before, generated.length); i++) {
+      if (generated[i] !== this.#tokens[this.spec.promptTokens.length + i]) return impossible(`another token ${i}`);
+    }
+    for (const id of generated.slice(before)) {
+      if (this.#cause !== null) return impossible(`tokens after the end of the answer (${this.#cause})`);
+      this.#cause = this.#retake(id);
+    }
+    return this.#cause;
+  }
+
+  /**
+   * Goes on from a state of the same request, after a `replay` of its first tokens perhaps.
    * @param atMs the moment of the state
    * @returns why its last token was the last; null when it goes on
    * @throws PunctualError invalid_request when the request could not have come to that state.
@@ -258,12 +282,8 @@ export class LiveSequence {
     { generated, counts, scheduledAgeMs, firstTokenAgeMs, lastTokenAgeMs }: SequenceState,
     atMs: number,
   ): FinishCause | null {
-    assert(this.generated === 0, "a state is restored once");
-    let cause: FinishCause | null = null;
-    for (const id of generated) {
-      if (cause !== null) return impossible(`tokens after the end of the answer (${cause})`);
-      cause = this.#retake(id);
-    }
+    const cause = this.replay(generated);
+    if (generated.length < this.generated) return impossible("it is shorter than what was said of it before");
     const moment = (ageMs: number | null): number | null => (ageMs === null ? null : atMs - ageMs);
     this.#scheduledMs = moment(scheduledAgeMs);
     this.#firstTokenMs = moment(firstTokenAgeMs);

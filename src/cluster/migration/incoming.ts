@@ -92,6 +92,12 @@ export class Incoming {
     if (message.kind === "commit") this.#commit ??= { ...message, atMs: liveClock.nowMs() };
     if (message.kind === "reserve" && message.isLast) this.#isLast = true;
     this.#dispatch({ kind: "message", message });
+    if (message.kind === "reserve" && message.generated !== undefined) this.#foresee(message.generated);
+  }
+
+  /** Whatever comes of it: the commit has all tokens. */
+  #foresee(generated: readonly number[]): void {
+    this.#import?.foresee(generated).catch(() => undefined);
   }
 
   /** Nothing more is taken here, if it is not here already. */

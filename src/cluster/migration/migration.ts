@@ -10,7 +10,7 @@
 import { randomBytes } from "node:crypto";
 import { fail, PunctualError } from "../../core/index.ts";
 import { FLEET_VERSION, type FleetMoveReason, type FleetMoveView } from "../../protocol/index.ts";
-import { liveClock, sleep, type SequenceExport, type TransferCandidate } from "../../runtime/index.ts";
+import { after, liveClock, sleep, type SequenceExport, type TransferCandidate } from "../../runtime/index.ts";
 import {
   llumnixMigrants,
   priorityBySlo,
@@ -70,6 +70,8 @@ export interface BegunMove {
 /** Most migrations whose outcome is remembered: more than can come within `rememberMs` in any sane fleet. */
 const MAX_REMEMBERED = 4096;
 const SWEEP_MS = 1000;
+/** How moves stand is told so much later, once for all that has happened: telling must not hold up what is told of. */
+const TELL_MS = 20;
 const EVACUATION_PAUSE_MS = 100;
 
 /** See the head of this file. Serves one host. */
@@ -86,6 +88,9 @@ export class Migration implements HostExtension {
   /** When sequences that came here did so. */
   readonly #arrivals = new Map<string, number>();
   readonly #ledger = new MigrationLedger();
+  /** Moves whose state was not told yet, and how they ended. */
+  readonly #untold = new Map<Outgoing, MoveReport | null>();
+  #disarmTelling: (() => void) | null = null;
   #parts: Parts | null = null;
   #watch: FleetWatch | null = null;
   #handOver: HandOverDesk | null = null;
@@ -269,6 +274,7 @@ export class Migration implements HostExtension {
     await Promise.race([Promise.all([...this.#outgoing.values()].map(({ done }) => done)), sleep(1000)]);
     const parts = this.#parts;
     if (parts === null) return;
+    this.#tellMoves();
     await parts.eye[Symbol.asyncDispose]();
     await parts.client.close();
     await parts.server.close();
@@ -384,7 +390,8 @@ export class Migration implements HostExtension {
 
   #onChange(one: Outgoing): void {
     this.#tellMoving();
-    this.#publish(this.#ledger.view(one, null));
+    if (!this.#untold.has(one)) this.#untold.set(one, null);
+    this.#disarmTelling ??= after(TELL_MS, () => this.#tellMoves());
   }
 
   #onOver(one: Outgoing, report: MoveReport): void {
@@ -393,9 +400,17 @@ export class Migration implements HostExtension {
     if (report.outcome === "moved" || isLost) this.#waiting.delete(report.requestId);
     this.#ledger.ended(report);
     this.#tellMoving();
-    this.#publish(this.#ledger.view(one, report));
+    this.#untold.set(one, report);
+    this.#disarmTelling ??= after(TELL_MS, () => this.#tellMoves());
     this.#handOver?.ended(report);
     this.#options.onMoved?.(report);
+  }
+
+  #tellMoves(): void {
+    this.#disarmTelling?.();
+    this.#disarmTelling = null;
+    for (const [one, report] of this.#untold) this.#publish(this.#ledger.view(one, report));
+    this.#untold.clear();
   }
 
   /** For who shows the fleet; nobody decides by it. */

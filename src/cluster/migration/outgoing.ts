@@ -74,6 +74,8 @@ export class Outgoing {
   #opening: Promise<KvPush> | null = null;
   #frozen: (FrozenSequence & { readonly atMs: number; readonly first: number }) | null = null;
   #delivery: DeliveryState | null = null;
+  /** The answer when it was measured last. */
+  #generated: readonly number[] = [];
   #standstillMs = 0;
   #disarm: (() => void) | null = null;
   /** When the present phase gives up. */
@@ -182,11 +184,11 @@ export class Outgoing {
   }
 
   #messageOf(message: Extract<SourceAction, { kind: "send" }>["message"]): FromSource {
-    const { host, hosted, mode, pages, door } = this.parts;
+    const { host, hosted, exported, mode, pages, door } = this.parts;
     const base = { from: host.id, migration: message.migration };
     switch (message.kind) {
       case "offer": {
-        const request = clipped(hosted.request, host.engine.info.contextTokens);
+        const request = exported.request as WireRequest;
         const fingerprint = host.engine.info.modelFingerprint ?? "";
         const { ageMs, epoch } = hosted;
         const offer = { ...base, kind: "offer", mode, epoch, fingerprint, request, ageMs, pages } as const;
@@ -195,7 +197,8 @@ export class Outgoing {
       case "reserve": {
         const isLast =
           this.#state.kind === "topping" || (this.#state.kind === "reserving" && this.#state.upTo === null);
-        return { ...base, kind: "reserve", pages: message.pages, isLast };
+        const generated = isLast && this.#generated.length > 0 ? { generated: [...this.#generated] } : {};
+        return { ...base, kind: "reserve", pages: message.pages, isLast, ...generated };
       }
       case "commit":
         return { ...base, ...this.#commit(), kind: "commit", pages: message.pages, epoch: message.epoch };
@@ -224,7 +227,8 @@ export class Outgoing {
   async #measure(): Promise<void> {
     const { exported, mode } = this.parts;
     try {
-      const { computed, wholePages, running } = await exported.progress();
+      const { computed, wholePages, running, generated } = await exported.progress();
+      this.#generated = generated;
       const pages = Math.ceil(computed / exported.pageTokens);
       this.#dispatch({ kind: "measured", pages, whole: wholePages, waiting: !running && mode !== "hand-over" });
     } catch (error) {
@@ -365,12 +369,6 @@ export class Outgoing {
 /** What pages of a migration are called at either end. */
 export function resourceOf(migration: string): string {
   return `migration/${migration}`;
-}
-
-/** The engine clips an answer to its context; the target is asked for no more. */
-function clipped(request: WireRequest, contextTokens: number): WireRequest {
-  const room = Math.max(1, contextTokens - request.promptTokens.length);
-  return request.maxTokens <= room ? request : { ...request, maxTokens: room };
 }
 
 /** It waits since its first token: all of that is transfer. */

@@ -69,7 +69,7 @@ const offerSchema = z.object({
   epoch: count,
   /** Of the model. */
   fingerprint: z.string().min(1).max(FLEET_LIMITS.idCharacters),
-  /** Clipped to the source's context. */
+  /** As the source's engine has it: with every default and the seed filled in, clipped to its context. */
   request: wireRequestSchema,
   ageMs: ms,
   /** Pages that it has now. */
@@ -79,6 +79,16 @@ const offerSchema = z.object({
 });
 /** A question whether somebody takes a sequence. */
 export type OfferMessage = z.infer<typeof offerSchema>;
+
+const reserveSchema = z.object({
+  ...base,
+  kind: z.literal("reserve"),
+  pages: count,
+  /** What comes from now on is the rest. */
+  isLast: z.boolean(),
+  /** Tokens of the answer so far: who goes through them now need not when it comes. */
+  generated: z.array(count).max(LIMITS.maxTokens).optional(),
+});
 
 const commitSchema = z.object({
   ...base,
@@ -98,8 +108,7 @@ export type CommitMessage = z.infer<typeof commitSchema>;
 /** What one instance says to another about a migration, and what a watcher or a person asks of an instance. */
 export const migrationMessageSchema = z.discriminatedUnion("kind", [
   offerSchema,
-  /** `isLast`: what comes from now on is the rest. */
-  z.object({ ...base, kind: z.literal("reserve"), pages: count, isLast: z.boolean() }),
+  reserveSchema,
   commitSchema,
   z.object({ ...base, kind: z.literal("withdraw"), reason }),
   z.object({ ...base, kind: z.literal("accepted"), cached: count, door: doorSchema.nullable() }),

@@ -27,7 +27,7 @@ afterAll(async () => {
   for (const { executor } of benches) await executor.dispose();
 });
 
-/** Moves a sequence in stages, both sides working on between them. False when the source says that it cannot go now. */
+/** Moves a sequence in stages, made ready at its target or not, both sides working on between them. False when the source says that it cannot go now. */
 async function move(from: Side, to: Side, seq: number, stages: number): Promise<boolean> {
   const exported = from.ask("export", { seq });
   const { id } = exported;
@@ -35,7 +35,11 @@ async function move(from: Side, to: Side, seq: number, stages: number): Promise<
   const { computed } = known;
   const pages = Math.ceil(computed / from.kv.pageTokens);
   const tokens = Int32Array.from(known.known);
-  const target = to.ask("import", { tokens, salt: known.spec.cacheSalt ?? "", pages });
+  const isReady = stages > 1;
+  const own = { ...exported.spec, seq: seq + 1000 };
+  const at = { spec: own, state: known.state(from.clock.nowMs()), atMs: to.clock.nowMs() };
+  const offer = { tokens, salt: known.spec.cacheSalt ?? "", pages };
+  const target = to.ask("import", isReady ? { ...offer, newcomer: at } : offer);
   let done = target.cachedPages;
   for (let stage = 0; stage < stages; stage++) {
     const found = from.loop.places.find(seq);
@@ -44,7 +48,8 @@ async function move(from: Side, to: Side, seq: number, stages: number): Promise<
       to.ask("abort", { id: target.id });
       return false;
     }
-    const { wholePages, running } = from.ask("progress", { id });
+    const { wholePages, running, generated } = from.ask("progress", { id });
+    if (isReady && stage % 2 === 1) to.ask("foresee", { id: target.id, generated });
     if (running && pages > 0 && wholePages > done && to.ask("reserve", { id: target.id, pages: wholePages })) {
       to.ask("write", {
         id: target.id,
@@ -67,9 +72,10 @@ async function move(from: Side, to: Side, seq: number, stages: number): Promise<
     const arrivalMs = to.clock.nowMs() - frozen.state.ageMs;
     // As over a wire.
     const state = JSON.parse(JSON.stringify(frozen.state)) as typeof frozen.state;
-    const newcomer = { spec: { ...frozen.spec, seq: seq + 1000, arrivalMs }, state, atMs: to.clock.nowMs() };
+    const newcomer = { spec: { ...exported.spec, seq: seq + 1000, arrivalMs }, state, atMs: to.clock.nowMs() };
     await from.step(); // others go on meanwhile
-    to.ask("enter", { id: target.id, newcomer, tail });
+    if (isReady && pages > 0) to.ask("arrive", { id: target.id, state, atMs: to.clock.nowMs(), tail });
+    else to.ask("enter", { id: target.id, newcomer, tail });
     from.ask("depart", { id });
     return true;
   } catch (error) {
@@ -160,8 +166,8 @@ describe("a sequence that moves", () => {
 async function frozenAfter(side: Side, request: SequenceSpec, tokens: number) {
   side.loop.submit(request);
   await untilSaid(side, request.seq, tokens);
-  const { id } = side.ask("export", { seq: request.seq });
-  return { id, ...side.ask("freeze", { id, from: 0 }) };
+  const { id, spec: own } = side.ask("export", { seq: request.seq });
+  return { id, spec: own, ...side.ask("freeze", { id, from: 0 }) };
 }
 
 describe("a sequence that is to leave", () => {
@@ -401,6 +407,34 @@ describe("hand-off after the first token", () => {
         ),
       ),
     ).toEqual(await unmoved(benches[0], spec(2)));
+    expect(from.kv.usedPages + to.kv.usedPages).toBe(0);
+  });
+
+  test("made ready beforehand it takes what follows only; told other tokens meanwhile, it goes on from the right ones", async () => {
+    const [from, to] = [createSide(benches[0]), createSide(benches[1])];
+    const grammar = { kind: "json_object" } as const;
+    const request = spec(5, { grammar, maxTokens: 40 });
+    const { id, pages, state, bytes, spec: own } = await frozenAfter(from, request, 6);
+    const first = { ...state, generated: state.generated.slice(0, 2) };
+    const tokens = Int32Array.from(own.promptTokens);
+    const newcomer = { spec: own, state: first, atMs: to.clock.nowMs() };
+    const entering = to.ask("import", { tokens, salt: "", pages, newcomer });
+    const tail = { first: 0, bytes: bytes! };
+    const arrive = (over: Partial<typeof state>): unknown =>
+      to.ask("arrive", { id: entering.id, state: { ...state, ...over }, atMs: to.clock.nowMs(), tail });
+    expect(codeOf(() => to.ask("foresee", { id: entering.id, generated: [300, 301] }))).toBe("invalid_request");
+    expect(codeOf(() => arrive({ generated: [300, 301, 302] }))).toBe("invalid_request");
+    expect(codeOf(() => arrive({ computed: 500 }))).not.toBeNull();
+    to.ask("foresee", { id: entering.id, generated: state.generated.slice(0, 4) });
+    arrive({});
+    from.ask("depart", { id });
+    await drain(from);
+    await drain(to);
+    const all = [...from.events, ...to.events].filter(({ kind }) => kind !== "moved");
+    expect(withoutCosts(said(all, 5))).toEqual(await unmoved(benches[0], request));
+    const bare = to.ask("import", { tokens, salt: "", pages });
+    expect(codeOf(() => to.ask("arrive", { id: bare.id, state, atMs: 0, tail }))).toBe("invalid_request");
+    to.ask("abort", { id: bare.id });
     expect(from.kv.usedPages + to.kv.usedPages).toBe(0);
   });
 

@@ -11,7 +11,16 @@ import type { KvPages, SequencePages, StepExecutor } from "../../llm/index.ts";
 import { cacheRoot } from "../cache-root.ts";
 import type { LiveSequence } from "../sequence.ts";
 import type { StepLoop } from "../step-loop.ts";
-import type { LeavingSequence, TransferAnswer, TransferCall, TransferKind, TransferProtocol } from "./protocol.ts";
+import type { RevivedSequence } from "../step-loop-options.ts";
+import type {
+  LeavingSequence,
+  Newcomer,
+  PageBytes,
+  TransferAnswer,
+  TransferCall,
+  TransferKind,
+  TransferProtocol,
+} from "./protocol.ts";
 import { IncomingPages, readPages } from "./page-transfer.ts";
 
 /** Exports, imports and prefixes under way at once, each. */
@@ -44,6 +53,8 @@ interface Export {
 
 interface Import {
   readonly incoming: IncomingPages | null;
+  /** Made ready beforehand. */
+  revived: RevivedSequence | null;
   touchedMs: number;
 }
 
@@ -172,24 +183,46 @@ export class TransferDesk {
 
   readonly #handlers: Handlers = {
     list: () => this.#list(),
-    export: ({ seq }) => ({ id: this.#export(seq) }),
+    export: ({ seq }) => {
+      const id = this.#export(seq);
+      return { id, spec: this.#leaving(id).sequence.spec };
+    },
     progress: ({ id }) => {
       const { sequence } = this.#leaving(id);
       const { computed } = sequence;
       const running = this.#options.loop.places.running.get(sequence.spec.seq) === sequence;
-      return { computed, wholePages: Math.floor(computed / this.#options.pages.pageTokens), running };
+      const wholePages = Math.floor(computed / this.#options.pages.pageTokens);
+      return { computed, wholePages, running, generated: sequence.answer };
     },
     read: ({ id, first, count }) => this.#read(this.#leaving(id).sequence, first, count),
     freeze: ({ id, from }) => this.#freeze(this.#leaving(id), from),
     resume: ({ id }) => this.#resume(id),
     depart: ({ id }) => this.#depart(id),
-    import: ({ tokens, salt, pages }) => this.#import(tokens, salt, pages),
+    import: (args) => this.#import(args),
     reserve: ({ id, pages }) => this.#reserve(this.#touch(this.#imports, id, "import"), pages),
     write: ({ id, first, bytes }) => {
       this.#incoming(this.#touch(this.#imports, id, "import")).write(first, bytes);
       return null;
     },
-    enter: (args) => this.#enter(args),
+    enter: ({ id, newcomer, tail }) => {
+      const { spec, state, atMs } = newcomer;
+      const entry = this.#touch(this.#imports, id, "import");
+      const computed = entry.incoming === null ? 0 : state.computed;
+      const revived = this.#options.loop.revive(spec, { ...state, computed }, atMs);
+      return this.#enter(id, entry, revived, newcomer, tail);
+    },
+    foresee: ({ id, generated }) => {
+      const entry = this.#touch(this.#imports, id, "import");
+      if (entry.revived !== null) this.#afresh(entry, entry.revived, (sequence) => sequence.replay(generated));
+      return null;
+    },
+    arrive: ({ id, state, atMs, tail }) => {
+      const entry = this.#touch(this.#imports, id, "import");
+      const { revived } = entry;
+      if (revived === null) return fail("invalid_request", "the sequence was not made ready");
+      const cause = this.#afresh(entry, revived, (sequence) => sequence.restore(state, atMs));
+      return this.#enter(id, entry, { ...revived, cause }, { state, atMs }, tail);
+    },
     takeOver: (args) => this.#takeOver(args),
     abort: ({ id }) => this.#abort(id),
     revive: ({ spec, state, atMs }) => {
@@ -275,7 +308,7 @@ export class TransferDesk {
     }
     if (!loop.places.frozen.has(sequence.spec.seq)) loop.freeze(sequence);
     const rest = from === null || from >= pages ? null : this.#read(sequence, from, pages - from);
-    return { spec: sequence.spec, state: sequence.state(clock.nowMs()), pages, bytes: rest };
+    return { state: sequence.state(clock.nowMs()), pages, bytes: rest };
   }
 
   #resume(id: number): null {
@@ -295,20 +328,23 @@ export class TransferDesk {
     return null;
   }
 
-  #import(tokens: Int32Array, salt: string, pages: number): TransferProtocol["import"]["result"] {
+  #import({ tokens, salt, pages, newcomer }: TransferProtocol["import"]["args"]): TransferProtocol["import"]["result"] {
     const { loop, pages: kv, prefixCache, executor, maxRunning } = this.#options;
-    if (pages === 0)
-      return { id: this.#add<Omit<Import, "touchedMs">>(this.#imports, { incoming: null }), cachedPages: 0 };
+    const add = (incoming: IncomingPages | null, revived: RevivedSequence | null): number =>
+      this.#add<Omit<Import, "touchedMs">>(this.#imports, { incoming, revived });
+    if (pages === 0) return { id: add(null, null), cachedPages: 0 };
     const { places } = loop;
     if (places.running.size + places.takenPlaces >= maxRunning) {
       fail("queue_full", `${maxRunning} sequences run here already`, { retryAfterMs: 50 });
     }
     if (this.#imports.size >= MOST_OPEN) fail("queue_full", `${MOST_OPEN} are on their way in`, { retryAfterMs: 100 });
+    const revived =
+      newcomer === undefined ? null : loop.revive(newcomer.spec, { ...newcomer.state, computed: 0 }, newcomer.atMs);
     const held = prefixCache ? kv.open(tokens, cacheRoot(salt)) : kv.open();
     const incoming = new IncomingPages(held, tokens, { pages: kv, executor });
     places.guests.add(held);
     places.promised += 1;
-    return { id: this.#add<Omit<Import, "touchedMs">>(this.#imports, { incoming }), cachedPages: incoming.cachedPages };
+    return { id: add(incoming, revived), cachedPages: incoming.cachedPages };
   }
 
   #incoming({ incoming }: Import): IncomingPages {
@@ -321,19 +357,21 @@ export class TransferDesk {
     return this.#incoming(entry).reserve(pages, running.size);
   }
 
-  #enter({ id, newcomer, tail }: TransferProtocol["enter"]["args"]): null {
+  #enter(
+    id: number,
+    { incoming }: Import,
+    revived: RevivedSequence,
+    { state, atMs }: Pick<Newcomer, "state" | "atMs">,
+    tail: PageBytes | null,
+  ): null {
     const { loop, prefixCache, clock } = this.#options;
-    const { incoming } = this.#touch(this.#imports, id, "import");
-    const { spec, state, atMs } = newcomer;
+    const { sequence, cause } = revived;
     if (incoming === null) {
-      const revived = loop.revive(spec, { ...state, computed: 0 }, atMs);
-      revived.sequence.travelled(clock.nowMs() - atMs);
+      sequence.travelled(clock.nowMs() - atMs);
       this.#imports.delete(id);
       loop.enter(revived);
       return null;
     }
-    const revived = loop.revive(spec, state, atMs);
-    const { sequence, cause } = revived;
     if (!sequence.movable) fail("unsupported", "the request has an adapter or may leave layers out");
     if (tail !== null) this.#tail(incoming, tail);
     if (cause !== null) fail("invalid_request", `the answer is complete (${cause})`, { param: "generated" });
@@ -347,23 +385,37 @@ export class TransferDesk {
     return null;
   }
 
+  /** Does something with what was made ready. When it cannot be done, that is made ready from its beginning: the import stays open. */
+  #afresh<T>(entry: Import, { sequence }: RevivedSequence, act: (sequence: LiveSequence) => T): T {
+    const { loop, clock } = this.#options;
+    try {
+      return act(sequence);
+    } catch (error) {
+      const atMs = clock.nowMs();
+      const beginning = { ...sequence.state(atMs), generated: [], computed: 0 };
+      entry.revived = loop.revive(sequence.spec, beginning, atMs);
+      throw error;
+    }
+  }
+
   /** A sequence whose pages are all there comes in at once, or not at all. */
   #takeOver({ newcomer, bytes }: TransferProtocol["takeOver"]["args"]): null {
     const { spec, state } = newcomer;
     const tokens = Int32Array.from([...spec.promptTokens, ...state.generated]);
     const pages = Math.ceil(bytes.byteLength / this.#options.executor.pageData(0).byteLength);
-    const { id } = this.#import(tokens, spec.cacheSalt ?? "", Math.max(1, pages));
+    const { id } = this.#import({ tokens, salt: spec.cacheSalt ?? "", pages: Math.max(1, pages), newcomer });
     try {
       const isRoom = this.#reserve(this.#touch(this.#imports, id, "import"), pages);
       if (!isRoom) fail("out_of_memory", "no pages are left for the sequence");
-      return this.#enter({ id, newcomer, tail: { first: 0, bytes } });
+      const entry = this.#touch(this.#imports, id, "import");
+      return this.#enter(id, entry, entry.revived!, newcomer, { first: 0, bytes });
     } catch (error) {
       this.#abort(id);
       throw error;
     }
   }
 
-  #tail(incoming: IncomingPages, { first, bytes }: NonNullable<TransferProtocol["enter"]["args"]["tail"]>): void {
+  #tail(incoming: IncomingPages, { first, bytes }: PageBytes): void {
     const end = incoming.endOf(first, bytes);
     if (!incoming.reserve(end, 0)) fail("out_of_memory", "no pages are left for the last ones of the sequence");
     incoming.write(first, bytes);

@@ -11,7 +11,7 @@ import type { EngineLink } from "../worker-link.ts";
 import { askOf, type Ask } from "./ask.ts";
 import { LeavingExport } from "./leaving.ts";
 import type { LeavingSequence, Newcomer } from "./protocol.ts";
-import { checkContext, checkModel, snapshotOf, stateOf } from "./snapshot.ts";
+import { checkContext, checkModel, isSameRequest, snapshotOf, stateOf, wireRequest } from "./snapshot.ts";
 import type {
   FrozenSequence,
   ImportCommitOptions,
@@ -83,16 +83,18 @@ export class EngineTransfers implements SequenceTransfers {
       const isOpen = (): boolean => this.#owner.idOf(seq) === requestId;
       return new LeavingExport({ requestId, model, pageBytes: this.#pageBytes(), pageTokens, leaving, ask, isOpen });
     }
-    const { id } = await ask("export", { seq });
+    const { id, spec } = await ask("export", { seq });
+    const request = wireRequest(spec, requestId);
     return {
       requestId,
+      request,
       pageBytes: this.#pageBytes(),
       pageTokens,
       progress: () => ask("progress", { id }),
       read: (first, count) => ask("read", { id, first, count }),
       freeze: async ({ from } = {}): Promise<FrozenSequence> => {
-        const { spec, state, pages, bytes } = await ask("freeze", { id, from: from ?? null });
-        return { snapshot: snapshotOf(spec, state, requestId, model), pages, bytes };
+        const { state, pages, bytes } = await ask("freeze", { id, from: from ?? null });
+        return { snapshot: snapshotOf(request, state, requestId, model), pages, bytes };
       },
       resume: async () => void (await ask("resume", { id })),
       commit: async () => void (await ask("depart", { id })),
@@ -115,9 +117,12 @@ export class EngineTransfers implements SequenceTransfers {
     if (!(Number.isInteger(pages) && pages >= 0)) fail("invalid_request", `pages: got ${pages}`, { param: "pages" });
     if (pages > info.kvPages) fail("queue_full", `${pages} pages are wanted, the cache has ${info.kvPages}`);
     if (pages === 0) this.#owner.checkQueue();
-    const salt = snapshot.request.cacheSalt ?? "";
-    const { id, cachedPages } = await ask("import", { tokens: known, salt, pages });
-    const { requestId } = snapshot;
+    const { requestId, request } = snapshot;
+    const salt = request.cacheSalt ?? "";
+    // What has no seed yet is not what will be committed.
+    const ready = pages > 0 && request.sampling?.seed !== undefined ? this.#newcomer(snapshot, 0) : null;
+    const newcomer = ready === null ? {} : { newcomer: ready };
+    const { id, cachedPages } = await ask("import", { tokens: known, salt, pages, ...newcomer });
     return {
       requestId,
       pageBytes: this.#pageBytes(),
@@ -128,30 +133,39 @@ export class EngineTransfers implements SequenceTransfers {
         const copy = bytes.slice();
         await ask("write", { id, first, bytes: copy }, [copy.buffer]);
       },
-      commit: (last, options = {}) => this.#enter(ask, id, requestId, last, pages > 0, options),
+      foresee: async (generated) => {
+        if (ready !== null) await ask("foresee", { id, generated });
+      },
+      commit: (last, options = {}) => {
+        const isReady = ready !== null && isSameRequest(request, last.request);
+        return this.#enter(ask, { id, requestId, hasPages: pages > 0, spec: isReady ? ready.spec : null }, last, options);
+      },
       abort: async () => void (await ask("abort", { id })),
     };
   }
 
   async #enter(
     ask: Ask,
-    id: number,
-    requestId: string,
+    { id, requestId, hasPages, spec }: Entry,
     snapshot: SequenceSnapshot,
-    hasPages: boolean,
     { tail, elapsedMs = 0, ...options }: ImportCommitOptions,
   ): Promise<TokenStream> {
     this.#owner.checkOpen();
-    this.#check(snapshot);
+    this.#checkSource(snapshot);
     if (snapshot.requestId !== requestId) {
       fail("invalid_request", `the import is of request '${requestId}', got '${snapshot.requestId}'`, {
         param: "requestId",
       });
     }
-    const newcomer = this.#newcomer(snapshot, elapsedMs);
-    const { stream, refuse } = this.#owner.open(newcomer.spec, requestId, options, !hasPages);
     const copy = tail === undefined ? null : { first: tail.first, bytes: tail.bytes.slice() };
-    const entered = ask("enter", { id, newcomer, tail: copy }, copy === null ? [] : [copy.bytes.buffer]);
+    const buffers = copy === null ? [] : [copy.bytes.buffer];
+    const newcomer = spec === null ? this.#newcomer(snapshot, elapsedMs) : this.#known(spec, snapshot, elapsedMs);
+    const { stream, refuse } = this.#owner.open(newcomer.spec, requestId, options, !hasPages);
+    const { state, atMs } = newcomer;
+    const entered =
+      spec === null
+        ? ask("enter", { id, newcomer, tail: copy }, buffers)
+        : ask("arrive", { id, state, atMs, tail: copy }, buffers);
     if (options.signal?.aborted === true) stream.cancel();
     try {
       await entered;
@@ -258,19 +272,45 @@ export class EngineTransfers implements SequenceTransfers {
     return this.#owner.info.pageBytes;
   }
 
+  /** @throws PunctualError unsupported. */
+  #checkSource({ version, model, request }: SequenceSnapshot): void {
+    const { info } = this.#owner;
+    checkModel(version, model, info);
+    checkContext(request, info);
+  }
+
   /** Known tokens of a snapshot that may go on here. @throws PunctualError unsupported, invalid_request. */
   #check(snapshot: SequenceSnapshot): Int32Array {
     const { info } = this.#owner;
-    checkModel(snapshot.version, snapshot.model, info);
-    checkContext(snapshot.request, info);
+    this.#checkSource(snapshot);
     stateOf(snapshot, snapshot.request.promptTokens.length, info);
     return Int32Array.from([...snapshot.request.promptTokens, ...snapshot.generated]);
   }
 
   #newcomer(from: SequenceSnapshot | ResumeRequest, elapsedMs: number): Newcomer {
-    if (!(elapsedMs >= 0)) fail("invalid_request", `elapsedMs: got ${elapsedMs}`, { param: "elapsedMs" });
-    const atMs = liveClock.nowMs() - elapsedMs;
+    const atMs = momentBefore(elapsedMs);
     const spec = this.#owner.check({ ...from.request, arrivalMs: atMs - from.ageMs });
     return { spec, state: stateOf(from, spec.promptTokens.length, this.#owner.info), atMs };
   }
+
+  /** The same where the request was checked before. */
+  #known(spec: SequenceSpec, from: SequenceSnapshot, elapsedMs: number): Newcomer {
+    const atMs = momentBefore(elapsedMs);
+    return { spec, state: stateOf(from, spec.promptTokens.length, this.#owner.info), atMs };
+  }
+}
+
+/** An import that is to be committed. */
+interface Entry {
+  readonly id: number;
+  readonly requestId: string;
+  readonly hasPages: boolean;
+  /** Of the one that was made ready; null when none was, or of another request. */
+  readonly spec: SequenceSpec | null;
+}
+
+/** @throws PunctualError invalid_request */
+function momentBefore(elapsedMs: number): number {
+  if (!(elapsedMs >= 0)) fail("invalid_request", `elapsedMs: got ${elapsedMs}`, { param: "elapsedMs" });
+  return liveClock.nowMs() - elapsedMs;
 }

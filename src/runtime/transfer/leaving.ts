@@ -7,8 +7,8 @@ import { fail } from "../../core/index.ts";
 import { liveClock } from "../clock.ts";
 import type { Ask } from "./ask.ts";
 import type { LeavingSequence, SequenceState } from "./protocol.ts";
-import { snapshotOf } from "./snapshot.ts";
-import type { ExportProgress, FrozenSequence, SequenceExport } from "./types.ts";
+import { snapshotOf, wireRequest } from "./snapshot.ts";
+import type { ExportProgress, FrozenSequence, SequenceExport, WireRequest } from "./types.ts";
 
 /** What such an export needs. */
 export interface LeavingParts {
@@ -27,6 +27,7 @@ export class LeavingExport implements SequenceExport {
   readonly requestId: string;
   readonly pageBytes: number;
   readonly pageTokens: number;
+  readonly request: WireRequest;
   readonly #parts: LeavingParts;
   #untilMs: number;
   #isOver = false;
@@ -35,14 +36,15 @@ export class LeavingExport implements SequenceExport {
     this.requestId = parts.requestId;
     this.pageBytes = parts.pageBytes;
     this.pageTokens = parts.pageTokens;
+    this.request = wireRequest(parts.leaving.spec, parts.requestId);
     this.#parts = parts;
     this.#untilMs = parts.leaving.atMs + parts.leaving.leaseMs;
   }
 
   async progress(): Promise<ExportProgress> {
     await this.#touch();
-    const { computed } = this.#parts.leaving.state;
-    return { computed, wholePages: Math.floor(computed / this.pageTokens), running: false };
+    const { computed, generated } = this.#parts.leaving.state;
+    return { computed, wholePages: Math.floor(computed / this.pageTokens), running: false, generated };
   }
 
   async read(first: number, count: number): Promise<Uint8Array> {
@@ -56,13 +58,13 @@ export class LeavingExport implements SequenceExport {
 
   async freeze({ from }: { readonly from?: number } = {}): Promise<FrozenSequence> {
     const { leaving, requestId, model, ask } = this.#parts;
-    const { id, spec, pages, state, atMs } = leaving;
+    const { id, pages, state, atMs } = leaving;
     if (from !== undefined) {
       const frozen = await ask("freeze", { id, from });
-      return { snapshot: snapshotOf(spec, frozen.state, requestId, model), pages, bytes: frozen.bytes };
+      return { snapshot: snapshotOf(this.request, frozen.state, requestId, model), pages, bytes: frozen.bytes };
     }
     await this.#touch();
-    return { snapshot: snapshotOf(spec, later(state, liveClock.nowMs() - atMs), requestId, model), pages, bytes: null };
+    return { snapshot: snapshotOf(this.request, later(state, liveClock.nowMs() - atMs), requestId, model), pages, bytes: null };
   }
 
   async resume(): Promise<void> {

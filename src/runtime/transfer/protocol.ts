@@ -48,7 +48,7 @@ export interface LeavingSequence {
 /** Every question and its answer. */
 export interface TransferProtocol {
   readonly list: { readonly args: null; readonly result: readonly ListedSequence[] };
-  readonly export: { readonly args: { readonly seq: number }; readonly result: { readonly id: number } };
+  readonly export: { readonly args: { readonly seq: number }; readonly result: { readonly id: number; readonly spec: SequenceSpec } };
   readonly progress: { readonly args: { readonly id: number }; readonly result: ExportProgress };
   readonly read: {
     readonly args: { readonly id: number; readonly first: number; readonly count: number };
@@ -57,7 +57,6 @@ export interface TransferProtocol {
   readonly freeze: {
     readonly args: { readonly id: number; readonly from: number | null };
     readonly result: {
-      readonly spec: SequenceSpec;
       readonly state: SequenceState;
       readonly pages: number;
       readonly bytes: Uint8Array | null;
@@ -66,13 +65,34 @@ export interface TransferProtocol {
   readonly resume: { readonly args: { readonly id: number }; readonly result: null };
   readonly depart: { readonly args: { readonly id: number }; readonly result: null };
   readonly import: {
-    readonly args: { readonly tokens: Int32Array; readonly salt: string; readonly pages: number };
+    readonly args: {
+      readonly tokens: Int32Array;
+      readonly salt: string;
+      readonly pages: number;
+      /** Made ready beforehand, to go on from a later state (`foresee`, `arrive`). */
+      readonly newcomer?: Newcomer;
+    };
     readonly result: { readonly id: number; readonly cachedPages: number };
   };
   readonly reserve: { readonly args: { readonly id: number; readonly pages: number }; readonly result: boolean };
   readonly write: { readonly args: { readonly id: number } & PageBytes; readonly result: null };
   readonly enter: {
     readonly args: { readonly id: number; readonly newcomer: Newcomer; readonly tail: PageBytes | null };
+    readonly result: null;
+  };
+  /** Goes through tokens of the one that was made ready with the import, which saves its entry the time. */
+  readonly foresee: {
+    readonly args: { readonly id: number; readonly generated: readonly number[] };
+    readonly result: null;
+  };
+  /** As `enter`, of the one that was made ready with the import. */
+  readonly arrive: {
+    readonly args: {
+      readonly id: number;
+      readonly state: SequenceState;
+      readonly atMs: number;
+      readonly tail: PageBytes | null;
+    };
     readonly result: null;
   };
   /** Import, reserve, write and enter in one: the pages are all there. */

@@ -1,4 +1,5 @@
 /** From a sequence to a snapshot and back: what is written, and what is checked of one that somebody else wrote. */
+import { isDeepStrictEqual } from "node:util";
 import { fail } from "../../core/index.ts";
 import type { SequenceSpec } from "../messages.ts";
 import { checkTokens } from "../request-check.ts";
@@ -43,12 +44,20 @@ export function wireRequest(spec: SequenceSpec, requestId: string): WireRequest 
 
 /** What is written of a sequence. */
 export function snapshotOf(
-  spec: SequenceSpec,
+  request: WireRequest,
   state: SequenceState,
   requestId: string,
   model: string,
 ): SequenceSnapshot {
-  return { version: 1, model, requestId, request: wireRequest(spec, requestId), ...state };
+  return { version: 1, model, requestId, request, ...state };
+}
+
+/** Whether two requests are one, so that what was made of the first need not be made of the second. */
+export function isSameRequest(a: WireRequest, b: WireRequest): boolean {
+  const { promptTokens: mine, ...rest } = a;
+  const { promptTokens: other, ...others } = b;
+  const isSamePrompt = mine === other || (mine.length === other.length && mine.every((id, i) => id === other[i]));
+  return isSamePrompt && isDeepStrictEqual(rest, others);
 }
 
 /** @throws PunctualError unsupported for another version or model. */

@@ -78,6 +78,8 @@ export interface ExportProgress {
   readonly wholePages: number;
   /** False while it waits, is paused or frozen. */
   readonly running: boolean;
+  /** Tokens of the answer so far. */
+  readonly generated: readonly number[];
 }
 
 /** A sequence out of the schedule, complete. */
@@ -98,6 +100,8 @@ export interface SequenceExport {
   /** Bytes of a page. */
   readonly pageBytes: number;
   readonly pageTokens: number;
+  /** As it will be in the snapshot: with every default and the seed filled in. */
+  readonly request: WireRequest;
   progress(): Promise<ExportProgress>;
   /**
    * A copy of pages `first` to `first + count`, in order: whole ones while it runs, any when it is frozen.
@@ -121,7 +125,10 @@ export interface SequenceExport {
 
 /** What is asked of an engine that is to take a sequence over. */
 export interface ImportOffer {
-  /** As of now; the one that is committed may be ahead of it by further tokens. */
+  /**
+   * As of now; the one that is committed may be ahead of it by further tokens. With the same request (`SequenceExport.request`)
+   * all that depends on the request is done before the commit.
+   */
   readonly snapshot: SequenceSnapshot;
   /** Pages that will be written; 0: it is computed again when it is admitted. */
   readonly pages: number;
@@ -147,6 +154,11 @@ export interface SequenceImport {
   readonly cachedPages: number;
   /** Makes room for that many pages in all, cached ones included. False, and nothing taken: there is no room. */
   reserve(pages: number): Promise<boolean>;
+  /**
+   * Goes through the first tokens of the answer, as far as they are known: what is done now is not done while the sequence
+   * stands still. For an import whose offer had the snapshot's own request; of others, and of pages that never come, no effect.
+   */
+  foresee(generated: readonly number[]): Promise<void>;
   /** Puts whole pages in place, `first` and those behind it. The bytes are copied. @throws PunctualError invalid_request beyond what is reserved. */
   write(first: number, bytes: Uint8Array): Promise<void>;
   /**
