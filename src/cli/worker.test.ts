@@ -1,5 +1,5 @@
 /** `punctual worker` as it is used: real processes on a real nats-server, stopped by signals and killed. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nkeys } from "@nats-io/transport-node";
@@ -213,6 +213,61 @@ describe("a worker", () => {
 });
 
 describe("what workers do for each other and for a router", () => {
+  test("a prompt that one has kept is not computed again by another", async () => {
+    const kept = join(folder, "kept");
+    await Promise.all([serving("keeps", ["--contexts", kept]), serving("lacks", ["--contexts-wait", "60000"])]);
+    const files = (): string[] => {
+      const [model] = existsSync(kept) ? readdirSync(kept) : [];
+      return model === undefined
+        ? []
+        : readdirSync(join(kept, model, "chunks")).filter((file) => file.endsWith("lossless"));
+    };
+    let cached = -1;
+    for (let i = 0; i < 2 && cached !== 192; i++) {
+      const promptTokens = Array.from({ length: 205 }, (_, at) => 40 + ((at * (7 + i)) % 200));
+      const before = files().length;
+      const readers = ["keeps", "lacks"].map((id) => new TestReader(bus, names, `${id}-${i}`));
+      for (const [at, id] of ["keeps", "lacks"].entries()) {
+        const wanted = { ...request(8), promptTokens };
+        expect(await readers[at]!.submit(names.submit(id), wanted)).toMatchObject({ kind: "accepted" });
+        await readers[at]!.end(90_000);
+        if (at === 0) await until(() => files().length >= before + 3, 60_000);
+      }
+      expect(readers[1]!.tokens).toEqual(readers[0]!.tokens);
+      const finish = readers[1]!.events.at(-1)!;
+      cached = finish.kind === "finish" ? finish.usage.cachedTokens : -1;
+      for (const reader of readers) reader.close();
+    }
+    expect(cached).toBe(192);
+  }, 240_000);
+
+  test("a context that a worker keeps is brought to another machine over the fleet's bus", async () => {
+    const [here, there] = [join(folder, "here"), join(folder, "there")];
+    const text = "The shop opens at nine and closes at six. ".repeat(4);
+    const put = ["put", "manual", "--model", model, "--dir", here, "--text", text, "--levels", "lossless", "--json"];
+    const get = (name: string): string[] => [
+      "get",
+      name,
+      "--model",
+      model,
+      "--dir",
+      there,
+      "--bus",
+      server.url,
+      "--json",
+    ];
+    const run = async (args: readonly string[]): Promise<{ code: number | null; output: string }> => {
+      const one = TestProcess.start("contexts", ["contexts", ...args], { HOME: folder });
+      started.push(one);
+      return { code: await one.ended, output: one.output };
+    };
+    expect(await run(put)).toMatchObject({ code: 0 });
+    await serving("manuals", ["--contexts", here]);
+    const got = await run([...get("manual"), "--fleet", "cli"]);
+    expect(got).toMatchObject({ code: 0, output: expect.stringContaining('"damaged":0') as string });
+    expect((await run([...get("nothing"), "--fleet", "cli"])).output).toContain("No instance of the fleet has");
+  }, 240_000);
+
   test("a router hears the steps of the one that has its request, and sends it where its adapter is", async () => {
     const dir = await writeRandomAdapter(join(folder, "adapter"), { ...TINY, maxPositions: 4096 }, 1, 4);
     const lora = ["--enable-lora", "--lora-modules", `tuned=${dir}`, "--max-lora-rank", "4"];
