@@ -138,7 +138,12 @@ export class EngineTransfers implements SequenceTransfers {
       },
       commit: (last, options = {}) => {
         const isReady = ready !== null && isSameRequest(request, last.request);
-        return this.#enter(ask, { id, requestId, hasPages: pages > 0, spec: isReady ? ready.spec : null }, last, options);
+        return this.#enter(
+          ask,
+          { id, requestId, hasPages: pages > 0, spec: isReady ? ready.spec : null },
+          last,
+          options,
+        );
       },
       abort: async () => void (await ask("abort", { id })),
     };

@@ -64,7 +64,11 @@ export class LeavingExport implements SequenceExport {
       return { snapshot: snapshotOf(this.request, frozen.state, requestId, model), pages, bytes: frozen.bytes };
     }
     await this.#touch();
-    return { snapshot: snapshotOf(this.request, later(state, liveClock.nowMs() - atMs), requestId, model), pages, bytes: null };
+    return {
+      snapshot: snapshotOf(this.request, later(state, liveClock.nowMs() - atMs), requestId, model),
+      pages,
+      bytes: null,
+    };
   }
 
   async resume(): Promise<void> {

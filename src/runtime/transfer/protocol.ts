@@ -48,7 +48,10 @@ export interface LeavingSequence {
 /** Every question and its answer. */
 export interface TransferProtocol {
   readonly list: { readonly args: null; readonly result: readonly ListedSequence[] };
-  readonly export: { readonly args: { readonly seq: number }; readonly result: { readonly id: number; readonly spec: SequenceSpec } };
+  readonly export: {
+    readonly args: { readonly seq: number };
+    readonly result: { readonly id: number; readonly spec: SequenceSpec };
+  };
   readonly progress: { readonly args: { readonly id: number }; readonly result: ExportProgress };
   readonly read: {
     readonly args: { readonly id: number; readonly first: number; readonly count: number };
