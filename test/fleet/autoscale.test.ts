@@ -86,15 +86,16 @@ async function scaling(): Promise<FleetScalingView> {
 }
 
 test("it begins with the fewest, grows under load, shrinks when load goes, and loses nothing", async () => {
-  await fleet.until((view) => serving(view).length === 1);
+  // Who is there is in the directory at once, and counted as started when the router looks next.
+  await fleet.until((view) => serving(view).length === 1 && view.scaling!.started === 1);
   expect(await scaling()).toMatchObject({ isActive: true, least: 1, most: 2, wanted: 1, started: 1, failed: 0 });
 
   let isLoaded = true;
   const clients = SEEDS.map((seed) => client(seed, () => isLoaded));
-  await fleet.until((view) => serving(view).length === 2 && view.scaling!.wanted === 2);
+  await fleet.until((view) => serving(view).length === 2 && view.scaling!.wanted === 2 && view.scaling!.started === 2);
   const metrics = await (await fetch(`${fleet.url}/metrics`)).text();
   expect(metrics).toMatch(/punctual_scaling_instances\{number="wanted"\} [12]/);
-  expect(metrics).toMatch(/punctual_scaling_changes_total\{what="started"\} [2-9]/);
+  expect(metrics).toMatch(/punctual_scaling_changes_total\{what="started"\} 2/);
   // Some of it goes to the new one.
   await fleet.until(({ instances }) => instances.every(({ running }) => running > 0));
   isLoaded = false;
