@@ -9,25 +9,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ask, faultsOf } from "./answers.ts";
 import { question, rightAnswers } from "./right-answer.ts";
-import { atStage, HAND_OVER_STAGES, type Stage, type Way } from "./stages.ts";
+import { atStage, HAND_OVER_STAGES, killCases, within, type Way } from "./stages.ts";
 import { PATIENCE_MS, TestFleet } from "./test-fleet.ts";
 
 const VICTIMS = ["prefill", "decode", "router"] as const;
-type Victim = (typeof VICTIMS)[number];
 
-interface Case {
-  readonly victim: Victim;
-  readonly stage: Stage;
-  /** Whether the message of the stage still arrives. */
-  readonly message: "sent" | "lost";
-}
-
-const ALL = VICTIMS.flatMap((victim) =>
-  HAND_OVER_STAGES.flatMap((stage) => (["sent", "lost"] as const).map((message): Case => ({ victim, stage, message }))),
-);
-const QUICK = new Set(["prefill commit sent", "decode pages lost"]);
-const nameOf = ({ victim, stage, message }: Case): string => `${victim} ${stage} ${message}`;
-const CASES = process.env["FLEET_FAULTS"] === "all" ? ALL : ALL.filter((one) => QUICK.has(nameOf(one)));
+const CASES = killCases(VICTIMS, HAND_OVER_STAGES, ["prefill commit sent", "decode pages lost"]);
 
 const SEED = 91;
 const TOKENS = 800;
@@ -54,12 +41,7 @@ function idOf(role: "prefill" | "decode"): string {
   return [...fleet.workers.keys()].find((id) => id.startsWith(role))!;
 }
 
-async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  const late = sleep(ms, "late");
-  if ((await Promise.race([promise, late])) === "late") throw new Error(`the stage was not seen within ${ms} ms`);
-}
-
-test.each(CASES.map((one) => [nameOf(one), one] as const))("%s", async (name, { victim, stage, message }) => {
+test.each(CASES)("%s", async (name, { victim, stage, message }) => {
   const way: Way = { source: idOf("prefill"), target: idOf("decode") };
   const process = victim === "router" ? fleet.router : fleet.worker(idOf(victim)).process;
   const struck = atStage(fleet, way, stage, message === "lost" ? "drop" : "pass", () => process.kill());

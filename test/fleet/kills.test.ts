@@ -9,25 +9,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { askPersistently, faultsOf } from "./answers.ts";
 import { question, rightAnswers } from "./right-answer.ts";
-import { atStage, STAGES, type Stage, type Way } from "./stages.ts";
+import { atStage, STAGES, killCases, within, type Way } from "./stages.ts";
 import { PATIENCE_MS, TestFleet } from "./test-fleet.ts";
 
 const VICTIMS = ["source", "target", "router", "broker"] as const;
 type Victim = (typeof VICTIMS)[number];
 
-interface Case {
-  readonly victim: Victim;
-  readonly stage: Stage;
-  /** Whether the message of the stage still arrives. */
-  readonly message: "sent" | "lost";
-}
-
-const ALL = VICTIMS.flatMap((victim) =>
-  STAGES.flatMap((stage) => (["sent", "lost"] as const).map((message): Case => ({ victim, stage, message }))),
-);
-const QUICK = new Set(["source pages sent", "broker reserved lost"]);
-const nameOf = ({ victim, stage, message }: Case): string => `${victim} ${stage} ${message}`;
-const CASES = process.env["FLEET_FAULTS"] === "all" ? ALL : ALL.filter((one) => QUICK.has(nameOf(one)));
+const CASES = killCases(VICTIMS, STAGES, ["source pages sent", "broker reserved lost"]);
 
 const SEED = 11;
 let fleet: TestFleet;
@@ -44,12 +32,6 @@ afterEach(async ({ task }) => {
   await fleet.repair(); // one failure is not to be that of all that follow
 });
 
-/** @throws Error when it does not settle in time. */
-async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  const late = sleep(ms, "late");
-  if ((await Promise.race([promise, late])) === "late") throw new Error(`the stage was not seen within ${ms} ms`);
-}
-
 /** Ends a victim without a word. */
 function kill(victim: Victim, { source, target }: Way): void {
   if (victim === "router") fleet.router.kill();
@@ -65,7 +47,7 @@ async function revive(victim: Victim, { source, target }: Way): Promise<void> {
 }
 
 describe("killed in the middle of a migration", () => {
-  test.each(CASES.map((one) => [nameOf(one), one] as const))("%s", async (name, { victim, stage, message }) => {
+  test.each(CASES)("%s", async (name, { victim, stage, message }) => {
     const { answer, end, at } = await fleet.streaming(question(`kill ${name}`.replaceAll(" ", "-"), SEED));
     const way = { source: at, target: fleet.other(at) };
     const struck = atStage(fleet, way, stage, message === "lost" ? "drop" : "pass", () => kill(victim, way));

@@ -3,6 +3,7 @@
  * TCP. A test can wait for one, let it arrive or not, and act at that moment. A hand-over from a prefill to a decode worker has
  * most of those stages behind two of its own.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Frame } from "./frames.ts";
 import type { Rule, Verdict } from "./fault-proxy.ts";
 import type { TestFleet, TestWorker } from "./test-fleet.ts";
@@ -54,4 +55,34 @@ function isOf({ bytes, kind, subject, payload }: Frame, stage: Stage): boolean {
   if (stage === "pages") return bytes[KIND_AT] === PAGES_KIND;
   if (stage === "ready") return kind.endsWith("PUB") && subject.endsWith(".ready");
   return kind.endsWith("PUB") && payload.includes('"migration"') && payload.includes(`"kind":"${stage}"`);
+}
+
+/** A process that is killed at a stage. */
+export interface KillCase<V extends string> {
+  readonly victim: V;
+  readonly stage: Stage;
+  /** Whether the message of the stage still arrives. */
+  readonly message: "sent" | "lost";
+}
+
+/** Every victim at every stage, by name ("source pages sent"); by default those of `quick` only. */
+export function killCases<V extends string>(
+  victims: readonly V[],
+  stages: readonly Stage[],
+  quick: readonly string[],
+): readonly (readonly [string, KillCase<V>])[] {
+  const all = victims.flatMap((victim) =>
+    stages.flatMap((stage) =>
+      (["sent", "lost"] as const).map((message) => {
+        return [`${victim} ${stage} ${message}`, { victim, stage, message }] as const;
+      }),
+    ),
+  );
+  return process.env["FLEET_FAULTS"] === "all" ? all : all.filter(([name]) => quick.includes(name));
+}
+
+/** @throws Error when it does not settle in time. */
+export async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+  const late = sleep(ms, "late");
+  if ((await Promise.race([promise, late])) === "late") throw new Error(`the stage was not seen within ${ms} ms`);
 }

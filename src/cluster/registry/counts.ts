@@ -2,7 +2,8 @@
 import type { InstanceCard, LoadReport } from "../../protocol/index.ts";
 import type { InstanceLoad } from "../../sched/index.ts";
 
-const UNHEARD = {
+/** Counts of an instance that has told nothing yet. */
+export const UNHEARD = {
   waiting: 0,
   running: 0,
   waitingTokens: 0,

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import type { InstanceLoad } from "../../sched/index.ts";
+import { loadOf } from "../../sched/fleet/fleet.conformance.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { BLOCK_TOKENS, blockIds, PrefixIndex } from "./prefix-index.ts";
 import { Router, ROUTER_NAMES } from "./router.ts";
@@ -115,29 +116,7 @@ describe("heartbeats", () => {
 });
 
 describe("router", () => {
-  const load = (index: number, over: Partial<InstanceLoad> = {}): InstanceLoad => ({
-    index,
-    role: "both",
-    state: "serving",
-    accepting: true,
-    waiting: 0,
-    running: 0,
-    waitingTokens: 0,
-    prefillTokens: 0,
-    usedPages: 0,
-    totalPages: 100,
-    pageTokens: 16,
-    waitingPages: 0,
-    headPages: 0,
-    answerTokens: null,
-    urgent: 0,
-    urgentWaiting: 0,
-    urgentWaitingPages: 0,
-    outgoing: 0,
-    incoming: 0,
-    cachedTokens: () => 0,
-    ...over,
-  });
+  const load = (index: number, over: Partial<InstanceLoad> = {}): InstanceLoad => loadOf({ index, ...over });
 
   test("every name routes, and says why when it cannot", () => {
     for (const name of ROUTER_NAMES) {

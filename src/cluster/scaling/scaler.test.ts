@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { fleetScalingViewSchema } from "../../protocol/index.ts";
 import type { InstanceLoad } from "../../sched/index.ts";
+import { loadOf } from "../../sched/fleet/fleet.conformance.ts";
 import { FleetScaler } from "./scaler.ts";
 import type { ScaledInstance, ScalingOptions } from "./types.ts";
 
@@ -44,7 +45,7 @@ class ToldFleet {
   }
 
   join(id: string, over: Partial<InstanceLoad> = {}, about: Partial<ScaledInstance> = {}): void {
-    const load = { ...EMPTY, index: this.#next++, ...over };
+    const load = loadOf({ index: this.#next++, totalPages: PAGES, pageTokens: 1, ...over });
     this.instances.set(id, { id, model: "m", role: "any", load, ...about });
   }
 
@@ -62,29 +63,6 @@ class ToldFleet {
     }
   }
 }
-
-const EMPTY: InstanceLoad = {
-  index: 0,
-  role: "both",
-  state: "serving",
-  accepting: true,
-  waiting: 0,
-  running: 0,
-  waitingTokens: 0,
-  prefillTokens: 0,
-  usedPages: 0,
-  totalPages: PAGES,
-  pageTokens: 1,
-  waitingPages: 0,
-  headPages: 0,
-  answerTokens: null,
-  urgent: 0,
-  urgentWaiting: 0,
-  urgentWaitingPages: 0,
-  outgoing: 0,
-  incoming: 0,
-  cachedTokens: () => 0,
-};
 
 let fleet: ToldFleet;
 

@@ -9,6 +9,7 @@
  */
 import type { FleetScalingView } from "../../protocol/index.ts";
 import { Autoscaler, fleetFreeness, type AutoscaleOptions, type InstanceLoad } from "../../sched/index.ts";
+import { UNHEARD } from "../registry/counts.ts";
 import { LEASE_MS } from "../registry/registry.ts";
 import type { ScaledInstance, ScalingOptions } from "./types.ts";
 
@@ -215,25 +216,13 @@ export class FleetScaler {
 /** An instance that is about to come: as large as the others, and empty. */
 function startingLike(like: InstanceLoad | undefined, index: number): InstanceLoad {
   return {
+    ...UNHEARD,
     index,
     role: "both",
     state: "starting",
     accepting: false,
-    waiting: 0,
-    running: 0,
-    waitingTokens: 0,
-    prefillTokens: 0,
-    usedPages: 0,
     totalPages: like?.totalPages ?? 0,
     pageTokens: like?.pageTokens ?? 0,
-    waitingPages: 0,
-    headPages: 0,
-    answerTokens: null,
-    urgent: 0,
-    urgentWaiting: 0,
-    urgentWaitingPages: 0,
-    outgoing: 0,
-    incoming: 0,
     cachedTokens: () => 0,
   };
 }
