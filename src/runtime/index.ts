@@ -45,6 +45,7 @@ export type { RecordingOptions, RecordingStatus } from "./recording-file.ts";
 export { measureSteps, type MeasuredSteps, type MeasureStepsOptions } from "./measure-steps.ts";
 export { measureDrift, type DriftOptions, type DriftReport, type DriftSide } from "./measure-drift.ts";
 export { collect, type Completion } from "./collect.ts";
+export { laterResume } from "./transfer/pooled-transfers.ts";
 export { noTransfers } from "./transfer/no-transfers.ts";
 export type {
   ExportProgress,

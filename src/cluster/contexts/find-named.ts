@@ -1,11 +1,9 @@
 /** Where in a fleet a named context is: for who has no instance of its own, a command say. */
 import { fail, PunctualError } from "../../core/index.ts";
-import { controlReplySchema, FLEET_VERSION } from "../../protocol/index.ts";
 import type { Bus } from "../bus/types.ts";
 import { fleetNames } from "../registry/names.ts";
 import { InstanceRegistry } from "../registry/registry.ts";
-import { decodeBody, decodeMessage, encodeMessage } from "../wire.ts";
-import { foundMessageSchema, type FoundMessage } from "./messages.ts";
+import { askContexts, type FoundMessage } from "./messages.ts";
 
 const ASK_MS = 5000;
 
@@ -28,11 +26,10 @@ export async function findNamedContext(
     names,
     listener: { joined: ignore, changed: ignore, gone: ignore },
   });
-  const body = { version: FLEET_VERSION, kind: "extension", name: "contexts", body: { kind: "named", name } };
   const keepers = [...registry.cards.values()].filter((card) => card.contexts === true);
   const able = keepers.filter((card) => card.fingerprint === fingerprint);
   for (const { id } of able) {
-    const door = await ask(bus, names.control(id), encodeMessage(body));
+    const door = await ask(bus, names.control(id), name);
     if (door !== null) return door;
   }
   const others = keepers.length > able.length ? "; others keep contexts of other models" : "";
@@ -40,10 +37,9 @@ export async function findNamedContext(
 }
 
 /** Null: it has none of that name, or does not answer. */
-async function ask(bus: Bus, subject: string, message: Uint8Array): Promise<FoundMessage["door"]> {
+async function ask(bus: Bus, subject: string, name: string): Promise<FoundMessage["door"]> {
   try {
-    const reply = decodeMessage(controlReplySchema, (await bus.request(subject, message, { timeoutMs: ASK_MS })).data);
-    return reply.kind === "extension" ? decodeBody(foundMessageSchema, reply.body).door : null;
+    return (await askContexts(bus, subject, { kind: "named", name }, ASK_MS))?.door ?? null;
   } catch (error) {
     if (error instanceof PunctualError) return null;
     throw error;

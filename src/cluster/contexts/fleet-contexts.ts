@@ -11,15 +11,14 @@
  */
 import { randomBytes } from "node:crypto";
 import { PunctualError } from "../../core/index.ts";
-import { controlReplySchema, FLEET_VERSION } from "../../protocol/index.ts";
 import { after, liveClock } from "../../runtime/index.ts";
 import type { HostExtension, HostPort } from "../host/types.ts";
 import type { KvClient } from "../kv/client.ts";
 import type { KvServer } from "../kv/server.ts";
 import type { KvAddress } from "../kv/types.ts";
 import type { FleetEye } from "../migration/fleet-eye.ts";
-import { decodeBody, decodeMessage, encodeMessage } from "../wire.ts";
-import { contextsMessageSchema, FIND_CHUNKS_MAX, foundMessageSchema, type FoundMessage } from "./messages.ts";
+import { decodeBody } from "../wire.ts";
+import { askContexts, CONTEXTS, contextsMessageSchema, FIND_CHUNKS_MAX, type FoundMessage } from "./messages.ts";
 import { CHUNK_TOKENS } from "./prefix-store.ts";
 import { RemoteContexts, serveContexts } from "./remote.ts";
 import type { ContextStore } from "./store.ts";
@@ -80,7 +79,7 @@ interface Source {
 
 /** See the head of this file. Serves one host. */
 export class FleetContexts implements HostExtension {
-  readonly name = "contexts";
+  readonly name = CONTEXTS;
   readonly #options: FleetContextsOptions;
   readonly #token = randomBytes(18).toString("base64url");
   /** Chunks on their way here, by key: two prompts that begin alike fetch once. */
@@ -198,16 +197,13 @@ export class FleetContexts implements HostExtension {
   async #find(id: string, keys: readonly string[]): Promise<Source | null> {
     const host = this.#host;
     if (host === null) return null;
-    const body = { kind: "find", keys };
-    const message = encodeMessage({ version: FLEET_VERSION, kind: "extension", name: this.name, body });
     this.#counts.asked += 1;
     const { leastMs = DEFAULT_LEAST_MS } = this.#options;
     try {
-      const answer = await host.bus.request(host.names.control(id), message, { timeoutMs: leastMs / 2 });
-      const reply = decodeMessage(controlReplySchema, answer.data);
-      if (reply.kind !== "extension") return null;
-      const { leading, door } = decodeBody(foundMessageSchema, reply.body);
-      if (door === null) return null;
+      const question = { kind: "find" as const, keys: [...keys] };
+      const found = await askContexts(host.bus, host.names.control(id), question, leastMs / 2);
+      if (found === null || found.door === null) return null;
+      const { leading, door } = found;
       return { id, leading, remote: new RemoteContexts(this.#options.carrier.client, door.address, door.token) };
     } catch (error) {
       this.#log(`${id} did not say what it has`, error);

@@ -3,6 +3,9 @@
  * "contexts". Questions and answers go over the bus, what is found goes over TCP (remote.ts). Bounded, checked before use.
  */
 import { z } from "zod";
+import { controlReplySchema, FLEET_VERSION } from "../../protocol/index.ts";
+import type { Bus } from "../bus/types.ts";
+import { decodeBody, decodeMessage, encodeMessage } from "../wire.ts";
 
 const address = z.object({ host: z.string().min(1).max(255), port: z.number().int().min(1).max(65_535) });
 
@@ -32,3 +35,21 @@ export const foundMessageSchema = z.object({
 });
 /** What is answered. */
 export type FoundMessage = z.infer<typeof foundMessageSchema>;
+
+/** The extension of hosts that these are for. */
+export const CONTEXTS = "contexts";
+
+/**
+ * Asks the instance behind that control subject. Null: it does not keep contexts.
+ * @throws PunctualError when it does not answer in time, or not so.
+ */
+export async function askContexts(
+  bus: Bus,
+  subject: string,
+  body: ContextsMessage,
+  timeoutMs: number,
+): Promise<FoundMessage | null> {
+  const message = encodeMessage({ version: FLEET_VERSION, kind: "extension", name: CONTEXTS, body });
+  const reply = decodeMessage(controlReplySchema, (await bus.request(subject, message, { timeoutMs })).data);
+  return reply.kind === "extension" ? decodeBody(foundMessageSchema, reply.body) : null;
+}

@@ -8,6 +8,7 @@
  */
 import { BoundedQueue } from "../../core/index.ts";
 import {
+  laterResume,
   liveClock,
   sleep,
   WaitingStream,
@@ -129,7 +130,7 @@ class Spill {
       how,
       this.#waitFor(promptTokens, source),
       liveClock,
-      (engine) => engine.transfers.resume(older(from, liveClock.nowMs() - beganMs), how),
+      (engine) => engine.transfers.resume(laterResume(from, liveClock.nowMs() - beganMs), how),
     );
   }
 
@@ -175,18 +176,6 @@ class Spill {
       this.#log(`contexts: could not ${what} a prefix: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-}
-
-/** The same request that much later. */
-function older(from: ResumeRequest, byMs: number): ResumeRequest {
-  const age = (ms: number | null): number | null => (ms === null ? null : ms + byMs);
-  const { ageMs, firstTokenAgeMs, lastTokenAgeMs } = from;
-  return {
-    ...from,
-    ageMs: ageMs + byMs,
-    firstTokenAgeMs: age(firstTokenAgeMs),
-    lastTokenAgeMs: age(lastTokenAgeMs),
-  };
 }
 
 /** Its keys and values are those that the model has of its tokens, for whoever asks. */

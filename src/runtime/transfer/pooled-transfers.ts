@@ -65,7 +65,7 @@ export class PooledTransfers implements SequenceTransfers {
     const sinceMs = clock.nowMs();
     const known = { ...request.request, id: request.requestId, arrivalMs: sinceMs - request.ageMs };
     const open = (loaded: Engine): TokenStream =>
-      loaded.transfers.resume(later(request, clock.nowMs() - sinceMs), options);
+      loaded.transfers.resume(laterResume(request, clock.nowMs() - sinceMs), options);
     return new WaitingStream(known, options, ready, clock, open);
   }
 
@@ -94,8 +94,8 @@ export class PooledTransfers implements SequenceTransfers {
   }
 }
 
-/** The same some time later. */
-function later(request: ResumeRequest, ms: number): ResumeRequest {
+/** The same request so many milliseconds later: its ages have grown. */
+export function laterResume(request: ResumeRequest, ms: number): ResumeRequest {
   const aged = (ageMs: number | null): number | null => (ageMs === null ? null : ageMs + ms);
   return {
     ...request,
