@@ -3,8 +3,8 @@
  * (Sarathi, SplitFuse), then admission in arrival order while pages last. When pages run out the
  * youngest sequence is preempted: it gives its pages back and recomputes later.
  *
- * While nothing decodes the budget is a larger one: small chunks protect the pace of running answers, and cost a prompt
- * that has the engine to itself up to a quarter of its time on models whose budget is a few dozen tokens.
+ * While nothing decodes the budget is a larger one: small chunks protect the pace of running answers, and a prompt that
+ * has the engine to itself pays for them with time.
  *
  * It reads deadlines only to expire, cut and reject; it never reorders by them.
  *

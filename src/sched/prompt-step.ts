@@ -1,8 +1,7 @@
 /** How large a step may be in which nothing decodes; one definition for engines and simulations. */
 
 /**
- * In calibrated budgets. What comes next waits that much longer for its turn, at worst; chunks of that size cost within
- * a few percent of what a whole prompt does, on models whose budget is no more than a token for each running sequence.
+ * In calibrated budgets. What comes next waits that much longer for its turn, at worst.
  */
 const BUDGETS = 4;
 
