@@ -96,7 +96,7 @@ export class FleetEngine implements Engine, StreamHost {
   readonly #open = new Set<FleetStream>();
   readonly #kept = new Set<DurableStream>();
   readonly #routedBy = new WeakMap<FleetStream, string>();
-  readonly #watchers = new Set<(step: WatchedStep) => void>();
+  readonly #watchers = new Set<{ readonly sinceMs: number; readonly onStep: (step: WatchedStep) => void }>();
   readonly #steps = new StepMerge();
   #info: EngineInfo;
   #restarts = 0;
@@ -245,12 +245,15 @@ export class FleetEngine implements Engine, StreamHost {
 
   /**
    * Steps of instances while they have requests of this router, in order of their beginnings by this clock; told a moment
-   * after they happened.
+   * after they happened. Steps that were over before this call are not told, however late they come.
    */
   watch(onStep: (step: WatchedStep) => void): () => void {
-    const own = (step: WatchedStep): void => onStep(step); // the same function may watch twice
-    this.#watchers.add(own);
-    return () => void this.#watchers.delete(own);
+    const watcher = { sinceMs: this.clock.nowMs(), onStep };
+    this.#watchers.add(watcher);
+    return () => {
+      const isLast = this.#watchers.delete(watcher) && this.#watchers.size === 0;
+      if (isLast) this.#steps.clear();
+    };
   }
 
   /** An instance has told its steps. */
@@ -262,7 +265,10 @@ export class FleetEngine implements Engine, StreamHost {
   tick(nowMs: number): void {
     if (this.#watchers.size === 0) return;
     for (const instance of this.#host.instances(this.name)) if (instance.open.size > 0) this.#host.follow(instance);
-    for (const step of this.#steps.release(nowMs)) for (const onStep of this.#watchers) onStep(step);
+    for (const step of this.#steps.release(nowMs)) {
+      const endMs = step.startMs + step.durationMs;
+      for (const { sinceMs, onStep } of this.#watchers) if (endMs >= sinceMs) onStep(step);
+    }
   }
 
   /** Nobody here decides. */

@@ -17,6 +17,7 @@ import { InstanceHost } from "../host/instance-host.ts";
 import type { InstanceHostOptions } from "../host/types.ts";
 import { ROUTER_NAMES } from "../routing/router.ts";
 import { Fleet } from "./fleet.ts";
+import type { FleetEngine } from "./fleet-engine.ts";
 import type { FleetOptions } from "./types.ts";
 
 const engines: Engine[] = [];
@@ -284,6 +285,30 @@ describe("what a console sees", () => {
     expect(() => fleet.setRouter("best")).toThrow("llumnix");
     await read(engine.submit(request(2)));
     const { routers } = fleet.view();
+
+  test("who watches after the last watcher has left is not told what was held for that one", async () => {
+    await using setup = await fleetOf(1);
+    const { engine, fleet } = setup;
+    const router = fleet.engines[0] as FleetEngine;
+    const take = router.tookSteps.bind(router);
+    let taken = 0;
+    router.tookSteps = (message, nowMs) => {
+      taken += message.steps.length;
+      take(message, nowMs);
+    };
+    const first: WatchedStep[] = [];
+    const unwatch = engine.watch((step) => first.push(step));
+    await read(engine.submit(request(5, { maxTokens: 200 })));
+    await until(() => taken > first.length); // some are held
+    unwatch();
+    unwatch(); // once more does nothing
+    const leftMs = liveClock.nowMs();
+    const second: WatchedStep[] = [];
+    engine.watch((step) => second.push(step));
+    await read(engine.submit(request(6)));
+    await until(() => second.length > 0);
+    for (const { startMs, durationMs } of second) expect(startMs + durationMs).toBeGreaterThanOrEqual(leftMs);
+  });
     expect(routers[0]).toMatchObject({ name: "llumnix", isActive: true, requests: 1 });
     expect(routers.map(({ name }) => name).toSorted()).toEqual(ROUTER_NAMES.toSorted());
     const others = routers.slice(1).filter(({ isActive, requests }) => isActive || requests > 0);

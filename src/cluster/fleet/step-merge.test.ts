@@ -59,6 +59,17 @@ test("what comes after its time is told with what is told then, so that time nev
   expect(merge.release(3000)).toMatchObject([{ startMs: 1001 }]);
 });
 
+test("what is held when the last listener leaves is told to nobody, and the next one's time begins anew", () => {
+  const merge = new StepMerge();
+  merge.take(message("a", 1000, [900, 990]), 1001);
+  expect(merge.release(1450)).toMatchObject([{ startMs: 901 }]);
+  expect(merge.size).toBe(1);
+  merge.clear();
+  expect([merge.size, merge.release(10_000)]).toEqual([0, []]);
+  merge.take(message("a", 500, [450]), 510); // by the clock that it has now
+  expect(merge.release(10_000)).toMatchObject([{ startMs: 460 }]);
+});
+
 test("what is held is bounded, and an instance that comes back with another clock is believed", () => {
   const merge = new StepMerge();
   for (let i = 0; i < 20; i++)

@@ -42,6 +42,13 @@ export class StepMerge {
     this.#offsetMs.delete(instance);
   }
 
+  /** Nobody listens any more: whoever comes next is told what happens from then on, not what nobody heard. */
+  clear(): void {
+    this.#held = [];
+    this.#toldMs = -Infinity;
+    this.#offsetMs.clear();
+  }
+
   /** What has been held for long enough, in order. */
   release(nowMs: number): readonly WatchedStep[] {
     if (this.#held.length === 0) return [];
