@@ -113,5 +113,6 @@ export {
   type Usage,
   type WatchedStep,
 } from "./types.ts";
+export { SignalFan } from "./signal-fan.ts";
 export { modelFingerprint } from "./transfer/fingerprint.ts";
 export { WaitingStream, type EngineWait } from "./waiting-stream.ts";

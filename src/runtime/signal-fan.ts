@@ -1,7 +1,8 @@
 /**
- * One listener per AbortSignal however many streams it cancels: a request for many answers shares one
- * signal, and a listener for each would look like a leak to Node.
+ * One listener per AbortSignal however many streams it cancels: a request for many answers, and clients that are all ended
+ * together, share one signal, and a listener for each would look like a leak to Node. Every engine has a fan of its own.
  */
+/** See the head of this file. */
 export class SignalFan {
   readonly #callbacks = new WeakMap<AbortSignal, Set<() => void>>();
 

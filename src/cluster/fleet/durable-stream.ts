@@ -12,6 +12,7 @@ import {
   wallMs,
   type GenerateEvent,
   type SequenceEvent,
+  type SignalFan,
   type SubmitOptions,
   type TokenStream,
 } from "../../runtime/index.ts";
@@ -23,6 +24,8 @@ import { fromWireError, fromWireEvent } from "./from-wire.ts";
 /** What such a request asks of its router. */
 export interface DurableHost {
   readonly clock: Clock;
+  /** Who is told when a request's signal fires. */
+  readonly signals: SignalFan;
   readonly work: DurableWork;
   readonly model: string;
   /** Where it is told that a result is there. */
@@ -50,6 +53,7 @@ export class DurableStream implements TokenStream {
   readonly #log: AnswerLog;
   readonly #leave = new AbortController();
   readonly #events: Promise<readonly GenerateEvent[]>;
+  #unlisten: (() => void) | null = null;
   #next = 0;
   #over = false;
   #failed = false;
@@ -64,7 +68,7 @@ export class DurableStream implements TokenStream {
     this.#log = new AnswerLog(request.slo ?? BEST_EFFORT, request.promptTokens.length, arrivalMs);
     const { signal } = options;
     if (signal?.aborted === true) this.#leave.abort();
-    else signal?.addEventListener("abort", () => this.#leave.abort(), { once: true, signal: this.#leave.signal });
+    else if (signal !== undefined) this.#unlisten = host.signals.listen(signal, () => this.#leave.abort());
     this.#events = this.#run();
     this.#events.catch(() => undefined); // thrown to whoever reads
   }
@@ -138,6 +142,7 @@ export class DurableStream implements TokenStream {
   #end(end: AnswerEnd): void {
     if (this.#over) return;
     this.#over = true;
+    this.#unlisten?.();
     const booked = this.#log.ended(end, this.#host.clock.nowMs(), null);
     for (const event of bookedEvents(end, booked)) this.#host.book(event);
     this.#host.ended(this);

@@ -12,6 +12,7 @@ import {
   embedBy,
   EngineMetrics,
   noTransfers,
+  SignalFan,
   sleep,
   type AdapterSource,
   type EmbedOptions,
@@ -91,6 +92,7 @@ export class FleetEngine implements Engine, StreamHost {
   readonly endTokens: readonly number[];
   readonly name: string;
   readonly transfers = noTransfers("they are with the instances of this model");
+  readonly signals = new SignalFan();
   readonly #host: EngineHost;
   readonly #metrics = new EngineMetrics();
   readonly #open = new Set<FleetStream>();
@@ -194,6 +196,7 @@ export class FleetEngine implements Engine, StreamHost {
     const asked = key === null ? wire : keyedRequest(withSeed(wire, seed), this.name, key);
     const host = {
       clock: this.clock,
+      signals: this.signals,
       work,
       model: this.name,
       inbox: this.link.ownInbox(),

@@ -22,6 +22,7 @@ import type {
   GenerateRequest,
   RequestSummary,
   SequenceEvent,
+  SignalFan,
   SubmitOptions,
   TokenStream,
 } from "../../runtime/index.ts";
@@ -43,6 +44,8 @@ export type Choice =
 export interface StreamHost {
   readonly link: FleetLink;
   readonly clock: Clock;
+  /** Who is told when a request's signal fires. */
+  readonly signals: SignalFan;
   /** Most items that are on their way or unread. */
   readonly window: number;
   readonly stallMs: number;
@@ -162,11 +165,7 @@ export class FleetStream implements TokenStream {
   start(): void {
     const { signal } = this.#options;
     if (signal?.aborted === true) return this.cancel();
-    if (signal !== undefined) {
-      const onAbort = (): void => this.cancel();
-      signal.addEventListener("abort", onAbort, { once: true });
-      this.#unlisten = () => signal.removeEventListener("abort", onAbort);
-    }
+    if (signal !== undefined) this.#unlisten = this.#host.signals.listen(signal, () => this.cancel());
     void this.#place();
   }
 

@@ -1,4 +1,5 @@
 /** A router over real engines and a bus in memory: what a client reads equals what one engine says, whatever happens to instances. */
+import { getEventListeners } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TINY } from "../../../test/support/tiny.ts";
 import { until } from "../../../test/support/engine.ts";
@@ -16,8 +17,8 @@ import { MemoryBroker } from "../bus/memory.ts";
 import { InstanceHost } from "../host/instance-host.ts";
 import type { InstanceHostOptions } from "../host/types.ts";
 import { ROUTER_NAMES } from "../routing/router.ts";
-import { Fleet } from "./fleet.ts";
 import type { FleetEngine } from "./fleet-engine.ts";
+import { Fleet } from "./fleet.ts";
 import type { FleetOptions } from "./types.ts";
 
 const engines: Engine[] = [];
@@ -233,6 +234,27 @@ describe("instances come and go", () => {
   });
 });
 
+describe("many clients that are ended together", () => {
+  test("share one listener on their signal, and whoever has ended is not called", async () => {
+    await using setup = await fleetOf(2, { durable: "keyed" }, { workItems: 4 });
+    const { engine } = setup;
+    const over = new AbortController();
+    const { signal } = over;
+    await read(engine.submit(request(0), { signal }));
+    await read(engine.submit(request(1, { whole: { key: "done" } }), { signal }));
+    const open = Array.from({ length: 12 }, (_, i) => engine.submit(request(i, { maxTokens: 400 }), { signal }));
+    const kept = Array.from({ length: 4 }, (_, i) =>
+      engine.submit(request(i, { maxTokens: 400, whole: { key: `kept ${i}` } }), { signal }),
+    );
+    const codes = [...open, ...kept].map((stream) => codeOf(read(stream)));
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    over.abort();
+    expect(new Set(await Promise.all(codes))).toEqual(new Set(["cancelled"]));
+    const { requests } = engine.stats().counters;
+    expect([requests.abort + requests.error, requests.length]).toEqual([16, 2]);
+  });
+});
+
 describe("steps", () => {
   test("a router tells those of the instances that have its requests, in moments of its own, and of no others", async () => {
     await using setup = await fleetOf(2);
@@ -263,28 +285,6 @@ describe("steps", () => {
     await read(engine.submit(request(4)));
     expect(steps.length).toBe(before);
   });
-});
-
-describe("what a console sees", () => {
-  test("instances, requests where they run, routers side by side", async () => {
-    await using setup = await fleetOf(2, { router: "round-robin" });
-    const { fleet, engine } = setup;
-    const stream = engine.submit(request(1, { id: "req-1", maxTokens: 300 }));
-    await stream.next();
-    await until(() => fleet.view().instances.every(({ heartbeatAgeMs }) => heartbeatAgeMs !== null));
-    const view = fleet.view();
-    expect(fleetViewSchema.parse(view)).toEqual(view);
-    expect(view).toMatchObject({ kind: "fleet", bus: { kind: "memory", status: "connected" }, omittedRequests: 0 });
-    expect(view.instances.map(({ id, state }) => [id, state])).toEqual([
-      ["i0", "serving"],
-      ["i1", "serving"],
-    ]);
-    expect(view.requests).toMatchObject([{ id: "req-1", model: "tiny", state: "running", moves: 0 }]);
-    await stream.return();
-    expect(fleet.setRouter("llumnix")).toEqual({ router: "llumnix", previous: "round-robin" });
-    expect(() => fleet.setRouter("best")).toThrow("llumnix");
-    await read(engine.submit(request(2)));
-    const { routers } = fleet.view();
 
   test("who watches after the last watcher has left is not told what was held for that one", async () => {
     await using setup = await fleetOf(1);
@@ -309,6 +309,28 @@ describe("what a console sees", () => {
     await until(() => second.length > 0);
     for (const { startMs, durationMs } of second) expect(startMs + durationMs).toBeGreaterThanOrEqual(leftMs);
   });
+});
+
+describe("what a console sees", () => {
+  test("instances, requests where they run, routers side by side", async () => {
+    await using setup = await fleetOf(2, { router: "round-robin" });
+    const { fleet, engine } = setup;
+    const stream = engine.submit(request(1, { id: "req-1", maxTokens: 300 }));
+    await stream.next();
+    await until(() => fleet.view().instances.every(({ heartbeatAgeMs }) => heartbeatAgeMs !== null));
+    const view = fleet.view();
+    expect(fleetViewSchema.parse(view)).toEqual(view);
+    expect(view).toMatchObject({ kind: "fleet", bus: { kind: "memory", status: "connected" }, omittedRequests: 0 });
+    expect(view.instances.map(({ id, state }) => [id, state])).toEqual([
+      ["i0", "serving"],
+      ["i1", "serving"],
+    ]);
+    expect(view.requests).toMatchObject([{ id: "req-1", model: "tiny", state: "running", moves: 0 }]);
+    await stream.return();
+    expect(fleet.setRouter("llumnix")).toEqual({ router: "llumnix", previous: "round-robin" });
+    expect(() => fleet.setRouter("best")).toThrow("llumnix");
+    await read(engine.submit(request(2)));
+    const { routers } = fleet.view();
     expect(routers[0]).toMatchObject({ name: "llumnix", isActive: true, requests: 1 });
     expect(routers.map(({ name }) => name).toSorted()).toEqual(ROUTER_NAMES.toSorted());
     const others = routers.slice(1).filter(({ isActive, requests }) => isActive || requests > 0);

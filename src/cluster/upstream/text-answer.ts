@@ -12,6 +12,7 @@ import type {
   EngineMetrics,
   FinishEvent,
   JsonObject,
+  SignalFan,
   SubmitOptions,
   TextRequest,
   TextStream,
@@ -26,6 +27,8 @@ import type { UpstreamServer } from "./upstream-server.ts";
 /** What an answer asks of the model that it is of. */
 export interface AnswerHost {
   readonly clock: Clock;
+  /** Who is told when a request's signal fires. */
+  readonly signals: SignalFan;
   readonly metrics: EngineMetrics;
   /** The next server to try, and what the model is called there. @throws PunctualError when there is none */
   choose(request: TextRequest, promptTokens: number, tried: ReadonlySet<number>): Chosen;
@@ -83,12 +86,8 @@ export class TextAnswer implements TextStream {
     this.#log = new AnswerLog(this.#slo, this.#promptTokens, request.arrivalMs ?? host.clock.nowMs());
     this.#source = this.#run();
     const { signal } = options;
-    if (signal !== undefined) {
-      const onAbort = (): void => this.cancel();
-      if (signal.aborted) this.#stop.abort();
-      else signal.addEventListener("abort", onAbort, { once: true });
-      this.#undo = () => signal.removeEventListener("abort", onAbort);
-    }
+    if (signal?.aborted === true) this.#stop.abort();
+    else if (signal !== undefined) this.#undo = host.signals.listen(signal, () => this.cancel());
   }
 
   get usage(): TextUsage | null {

@@ -8,6 +8,7 @@ import type { DecoderConfig } from "../../llm/index.ts";
 import {
   EngineMetrics,
   noTransfers,
+  SignalFan,
   type Engine,
   type EngineInfo,
   type EngineState,
@@ -60,6 +61,7 @@ export class UpstreamEngine implements Engine, TextProxy, AnswerHost {
   readonly adapters: readonly never[] = [];
   readonly name: string;
   readonly metrics = new EngineMetrics();
+  readonly signals = new SignalFan();
   readonly #host: UpstreamHost;
   readonly #open = new Set<TextAnswer>();
   readonly #placements = new WeakMap<TextRequest, { readonly place: UpstreamPlace; readonly made: Placement }>();
