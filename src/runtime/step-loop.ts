@@ -260,13 +260,13 @@ export class StepLoop {
 
   /** Plans and carries out one step. Answers what to report, also when nothing was computed. */
   async step(): Promise<StepReport> {
-    const { clock, recorder } = this.#options;
+    const { clock, recorder, speculator } = this.#options;
     const policy = this.#policy;
     const startMs = clock.nowMs();
     recorder?.beginStep(startMs);
     const written = recorder?.wantsDecision ?? false;
     const watched = written || this.#options.recordDecisions > 0;
-    this.#options.speculator?.look(this.#places.running, this.#places.waiting, this.#options.limits, this.#cost);
+    speculator?.look(this.#places.running, this.#places.waiting, this.#options.limits, this.#cost);
     const offered = recorder === undefined ? null : this.#offered();
     const recorded = watched ? recordView(this.#view(startMs), this.#cost.points()) : null;
     const plan = policy.plan(recorded?.view ?? this.#view(startMs));
@@ -275,10 +275,11 @@ export class StepLoop {
     for (const id of plan.preempt) this.#preempt(id);
     for (const id of plan.admit) this.#admit(id, startMs);
     // Without drafts the executor is asked at once: who drives several loops sees that a step is under way.
-    const drafts = this.#options.speculator === undefined ? null : await this.#draft(plan);
+    const drafts = speculator === undefined ? null : await this.#draft(plan);
     const batch = this.#rows.make(plan, this.#places.running, drafts);
     this.#tracer?.advanced(batch);
     const tokens = batch.reduce((sum, { row }) => sum + row.tokens.length, 0);
+    const isOfDecodes = batch.length > 0 && batch.every(({ sequence }) => sequence.pending === 1);
     const outcomes = batch.length > 0 ? await this.#rows.compute(batch) : [];
     // Nothing is awaited from here on: what is said, and the record of the step, are one moment to other loops.
     const tokenMs = batch.length > 0 ? this.#say(batch, outcomes) : null;
@@ -287,6 +288,7 @@ export class StepLoop {
     const stepMs = endMs - startMs;
     // Drafting has costs of its own: these are of the tokens.
     if (tokens > 0) this.#cost.observe(tokens, stepMs - this.#draftingMs);
+    if (isOfDecodes) speculator?.stepped(batch.length, tokens, stepMs - this.#draftingMs);
     const entry: DecisionLogEntry | null =
       record === undefined ? null : { step: this.#steps, policy: policy.name, view: record, plan, stepMs };
     if (entry !== null) this.#decisions.push(entry);

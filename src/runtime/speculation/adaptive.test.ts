@@ -7,6 +7,7 @@ import { estimateMemory } from "../memory-estimate.ts";
 import { kvBytesPerToken } from "../plan.ts";
 import type { EngineOptions } from "../types.ts";
 import { addDraftCounts } from "./counts.ts";
+import { HeadsCost } from "./heads.ts";
 import { measureDraftCosts } from "./load.ts";
 import { createBench, createLoop, drain, spec, SPECULATED, tokensOf, type Bench } from "./loop.conformance.ts";
 import { checkSpeculation, type SpeculationOptions } from "./options.ts";
@@ -104,6 +105,29 @@ test("what checking drafts costs is measured up to the longest draft, and pages 
   expect(pages.usedPages).toBe(0);
   await measureDraftCosts({}, executor, pages, clock, new StepCost());
   expect(sizes).toHaveLength(16);
+});
+
+test("what heads cost is the quickest run of those measured beforehand but the first, then what drafts say", () => {
+  const cost = new HeadsCost();
+  for (const sequences of [1, 4]) {
+    for (let places = 1; places <= 4; places++) {
+      for (const ms of [9, 1 + 0.1 * places * sequences, 3]) cost.observe(sequences, places, ms);
+    }
+  }
+  expect(cost.passMs(1, 1)).toBe(0);
+  cost.measured();
+  expect(cost.passMs(1, 1)).toBeCloseTo(1.1, 9);
+  expect(cost.passMs(4, 2)).toBeCloseTo(0.4, 9);
+  // A fifth place is a second run.
+  expect(cost.passMs(1, 5)).toBeCloseTo(1.1, 9);
+  const before = cost.passMs(2, 1);
+  for (let i = 0; i < 40; i++) cost.observe(2, 1, 2 * before);
+  expect(cost.passMs(2, 1) / before).toBeGreaterThan(1.8);
+  // A slow model's measurement ends early: what it did not come to is learnt from the first draft.
+  const slow = new HeadsCost();
+  slow.measured();
+  slow.observe(1, 3, 5);
+  expect(slow.passMs(1, 3)).toBeCloseTo(5, 9);
 });
 
 describe("options of speculation", () => {

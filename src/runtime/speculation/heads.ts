@@ -5,12 +5,13 @@ import {
   hasHeads,
   HEADS_RUN_PLACES,
   HeadsDrafter,
+  StepTimes,
   weightsFingerprint,
   readHeads,
   type DecoderConfig,
   type StoredHeads,
 } from "../../llm/index.ts";
-import { StepCost } from "../../sched/index.ts";
+import { costFromPoints, type CostEstimate } from "../../sched/index.ts";
 import { withWeights } from "../load-model.ts";
 import type { EnginePlan } from "../plan.ts";
 import type { EngineOptions } from "../types.ts";
@@ -50,13 +51,34 @@ export async function headsOf(options: EngineOptions, config: DecoderConfig): Pr
   });
 }
 
-/** What drafts cost, by sequences and places, learnt from drafts themselves. */
+/**
+ * What drafts cost, by sequences and places: measured before the first request, then learnt from drafts themselves. The first
+ * run of a size pays for its memory, several times what a run costs, and noise only ever adds: of those measured beforehand the
+ * quickest but the first counts.
+ */
 export class HeadsCost {
-  /** By the places of a run, from 1 on. */
-  readonly #runs = Array.from({ length: HEADS_RUN_PLACES }, () => new StepCost());
+  /** By the places of a run, from 1 on: by sequences, the first run and the quickest since. */
+  readonly #measured = Array.from({ length: HEADS_RUN_PLACES }, () => new Map<number, { first: number; ms: number }>());
+  #curves: readonly CostEstimate[] = [];
+  readonly #times = new StepTimes((sequences, places) => this.#curves[places - 1]?.stepMs(sequences) ?? 0);
+  #measuring = true;
+  /** Of runs, by sequences and places, since the last observation: a step asks for the same ones many times. */
+  #known: number[] = [];
 
+  /** A run of that many sequences and places took so long. */
   observe(sequences: number, places: number, ms: number): void {
-    this.#runs[places - 1]!.observe(sequences, ms);
+    this.#known = [];
+    if (!this.#measuring && this.#times.ms(sequences, places) > 0) return this.#times.observe(sequences, places, ms);
+    const sizes = this.#measured[places - 1]!;
+    const known = sizes.get(sequences);
+    sizes.set(sequences, known === undefined ? { first: ms, ms: Infinity } : { ...known, ms: Math.min(known.ms, ms) });
+    if (!this.#measuring) this.#draw();
+  }
+
+  /** What was observed so far was a measurement; from now on it is drafts. */
+  measured(): void {
+    this.#measuring = false;
+    this.#draw();
   }
 
   /** Milliseconds that the draft's token of that place adds, from 1 on, for so many sequences. */
@@ -64,10 +86,22 @@ export class HeadsCost {
     return Math.max(0, this.#totalMs(sequences, place) - this.#totalMs(sequences, place - 1));
   }
 
+  #draw(): void {
+    this.#known = [];
+    this.#curves = this.#measured.map((sizes) =>
+      costFromPoints(
+        [...sizes]
+          .map(([sequences, { first, ms }]) => [sequences, Number.isFinite(ms) ? ms : first] as const)
+          .toSorted((a, b) => a[0] - b[0]),
+      ),
+    );
+  }
+
   #totalMs(sequences: number, places: number): number {
     const whole = Math.floor(places / HEADS_RUN_PLACES);
     const rest = places % HEADS_RUN_PLACES;
-    const runMs = (count: number): number => this.#runs[count - 1]!.stepMs(sequences);
+    const runMs = (count: number): number =>
+      (this.#known[sequences * (HEADS_RUN_PLACES + 1) + count] ??= this.#times.ms(sequences, count));
     return whole * runMs(HEADS_RUN_PLACES) + (rest === 0 ? 0 : runMs(rest));
   }
 }
@@ -101,6 +135,7 @@ export async function loadHeads(
     }),
   );
   await measure(drafter, config.hidden, clock);
+  cost.measured();
   return { drafter, cost };
 }
 
@@ -111,7 +146,7 @@ async function measure(drafter: HeadsDrafter, hidden: number, clock: Clock): Pro
   const tokens = Int32Array.of(0);
   for (const sequences of MEASURED_SEQUENCES) {
     for (let most = 1; most <= HEADS_RUN_PLACES; most++) {
-      for (let repeat = 0; repeat < MEASURED_REPEATS && clock.nowMs() - startMs < MEASURED_LIMIT_MS; repeat++) {
+      for (let repeat = 0; repeat <= MEASURED_REPEATS && clock.nowMs() - startMs < MEASURED_LIMIT_MS; repeat++) {
         const requests = Array.from({ length: sequences }, (_, i) => {
           const subject = { id: -1 - i, tokens, promptTokens: 1 };
           drafter.see(subject.id, 1, state);

@@ -2,22 +2,21 @@
  * Between the step loop and the drafters: which decode could be drafted for, by whom and how far, before a step is
  * planned; the drafts themselves, after; and what became of them, for estimates and the books.
  *
- *   look     drafters say what they have, draftLengths says what pays -> draftTokens of each sequence's view
+ *   look     drafters say what they have, a DraftController says what pays -> draftTokens of each sequence's view
  *   plan     a policy grants as many as there is room for
  *   draft    drafters draft that many
  *   (step)   the model checks them; see verify.ts
  *   settle   what was accepted
+ *   stepped  what it took
  *
  * It decides no token and owns no page of the engine's. A drafter that fails by a bug fails the worker, as the model would.
  */
 import { assert, type RandomStream } from "../../core/index.ts";
 import {
-  AcceptanceRate,
-  FIRST_ACCEPTANCE,
-  draftLengths,
+  DraftController,
   samplingStream,
   type Draft,
-  type DraftCandidate,
+  type DraftDemand,
   type Drafter,
   type DraftRequest,
   type DraftSource,
@@ -40,53 +39,29 @@ export interface SpeculatorOptions {
   readonly passMs?: (sequences: number, place: number) => number;
 }
 
-/** What the step to come will hold besides drafts, and costs. */
-interface StepOutlook {
-  /** Decodes, and tokens of prompts as far as they are known to come. */
-  readonly baseTokens: number;
-  readonly budgetTokens: number;
-  readonly cost: CostEstimate;
-}
-
 /** What is kept of a sequence while it runs. */
 interface Subject {
   readonly sequence: LiveSequence;
-  readonly rates: ReadonlyMap<DraftSource, AcceptanceRate>;
   /** Of its drafts: apart from the draws of its tokens. */
   readonly random: RandomStream;
   /** Who would draft in the step to come. */
   chosen: Drafter | null;
 }
 
-/** Who takes time to draft. */
-const MODELLED: ReadonlySet<DraftSource> = new Set<DraftSource>(["model", "heads"]);
-/** Noise must not make it draft: the least gain by which it does. */
-const LEAST_GAIN = 0.03;
-/** A model must promise that many times the tokens of a draft that costs nothing. */
-const MODEL_ADVANTAGE = 1.5;
-/** Steps without a draft, although somebody had one, after which one is tried: costs and acceptance may have changed. */
-const PROBE_STEPS = 200;
-const PROBE_TOKENS = 2;
-/** While it drafts, one step of so many drafts as far as it may: what was never tried costs nobody knows what. */
-const EXPLORE_STEPS = 64;
-
 export class Speculator {
   readonly #options: SpeculatorOptions;
-  readonly #priors = new Map<DraftSource, AcceptanceRate>();
+  readonly #controller: DraftController;
   readonly #subjects = new Map<number, Subject>();
   readonly #counts = new Map<
     DraftSource,
     { -readonly [K in keyof DraftCount]: DraftCount[K] } & { perPosition: number[] }
   >();
-  #quietSteps = 0;
-  #draftingSteps = 0;
 
   constructor(options: SpeculatorOptions) {
     this.#options = options;
-    for (const { source } of options.drafters) {
-      this.#priors.set(source, new AcceptanceRate({ mean: FIRST_ACCEPTANCE[source] }));
-    }
-    assert(this.#priors.size === options.drafters.length, "one drafter of a source");
+    const { drafters, adaptive, passMs } = options;
+    const sources = drafters.map(({ source }) => source);
+    this.#controller = new DraftController({ sources, adaptive, ...(passMs === undefined ? {} : { passMs }) });
   }
 
   /** The prediction of a running sequence, for the drafter that reads it. */
@@ -102,7 +77,7 @@ export class Speculator {
     cost: CostEstimate,
   ): void {
     const subjects: Subject[] = [];
-    const candidates: DraftCandidate[] = [];
+    const demands: DraftDemand[] = [];
     let decodes = 0;
     let promptTokens = 0;
     for (const sequence of running.values()) {
@@ -113,18 +88,26 @@ export class Speculator {
       }
       decodes += 1;
       const subject = this.#subjectOf(sequence);
-      const candidate = this.#candidateOf(subject);
-      if (candidate === null) continue;
+      const demand = this.#demandOf(subject);
+      if (demand === null) continue;
       subjects.push(subject);
-      candidates.push(candidate);
+      demands.push(demand);
     }
-    if (candidates.length === 0) return;
+    if (demands.length === 0) return;
     if (running.size < maxRunning) for (const { pending } of waiting.values()) promptTokens += pending;
     const prompts = Math.min(promptTokens, Math.max(0, budgetTokens - decodes));
-    const lengths = this.#lengths(candidates, { baseTokens: decodes + prompts, budgetTokens, cost });
-    for (const [i, { sequence }] of subjects.entries()) sequence.draftTokens = lengths[i]!;
-    const used = new Set(subjects.map(({ chosen }) => chosen?.source));
-    for (const [source, prior] of this.#priors) if (!used.has(source)) prior.idle();
+    const choices = this.#controller.plan({
+      demands,
+      decodes,
+      promptTokens: prompts,
+      roomTokens: Math.max(0, budgetTokens - decodes - prompts),
+      stepMs: (tokens) => cost.stepMs(tokens),
+    });
+    for (const [i, subject] of subjects.entries()) {
+      const { source, tokens } = choices[i]!;
+      subject.chosen = this.#options.drafters.find((drafter) => drafter.source === source) ?? null;
+      subject.sequence.draftTokens = tokens;
+    }
   }
 
   /**
@@ -167,11 +150,7 @@ export class Speculator {
    * @param judged of its tokens, those that the check came to and the first beyond: the answer may have ended before
    */
   settle(sequence: LiveSequence, { source, tokens }: Draft, accepted: number, judged: number): void {
-    const rate = this.#subjects.get(sequence.spec.seq)?.rates.get(source);
-    if (judged > 0) {
-      rate?.observe(accepted, judged);
-      this.#priors.get(source)?.observe(accepted, judged);
-    }
+    this.#controller.settle(sequence.spec.seq, source, accepted, judged);
     sequence.countDraft(accepted, tokens.length - accepted);
     let count = this.#counts.get(source);
     if (count === undefined) {
@@ -182,6 +161,15 @@ export class Speculator {
     count.draftTokens += tokens.length;
     count.acceptedTokens += accepted;
     for (let i = 0; i < tokens.length; i++) count.perPosition[i] = (count.perPosition[i] ?? 0) + (i < accepted ? 1 : 0);
+  }
+
+  /**
+   * A step was computed.
+   * @param decodes its rows; each of one known token, and drafted ones
+   * @param ms what it took, drafting not counted
+   */
+  stepped(decodes: number, tokens: number, ms: number): void {
+    this.#controller.stepped(decodes, tokens, ms);
   }
 
   /** Whether somebody drafts from the model's states: then the executor keeps them, and `see` is told. */
@@ -206,6 +194,7 @@ export class Speculator {
   /** The sequence is over, or has given its pages back. */
   release(id: number): void {
     if (!this.#subjects.delete(id)) return;
+    this.#controller.release(id);
     for (const drafter of this.#options.drafters) drafter.release(id);
   }
 
@@ -219,61 +208,26 @@ export class Speculator {
     const id = sequence.spec.seq;
     let subject = this.#subjects.get(id);
     if (subject === undefined) {
-      const rates = new Map(Array.from(this.#priors, ([source, prior]) => [source, new AcceptanceRate(prior)]));
       const random = samplingStream(sequence.spec.sampling.seed ?? id).fork("drafts");
-      subject = { sequence, rates, random, chosen: null };
+      subject = { sequence, random, chosen: null };
       this.#subjects.set(id, subject);
     }
     return subject;
   }
 
-  /** The drafter that promises most, and what it promises; null when nobody has anything. */
-  #candidateOf(subject: Subject): DraftCandidate | null {
+  /** What drafters have for it; null when nobody has anything. */
+  #demandOf(subject: Subject): DraftDemand | null {
     const { sequence } = subject;
-    const { maxTokens } = sequence.spec;
+    const { maxTokens, seq: id } = sequence.spec;
     const most = Math.min(this.#options.tokens, maxTokens - sequence.generated - 1);
     subject.chosen = null;
     if (most < 1 || !sequence.draftable) return null;
-    let best: DraftCandidate | null = null;
-    let promised = 0;
-    for (const drafter of this.#options.drafters) {
-      const available = drafter.available(subjectFor(sequence), most);
-      if (available < 1) continue;
-      const acceptance = subject.rates.get(drafter.source)!.mean;
-      const modelled = MODELLED.has(drafter.source);
-      const promise = (acceptance * (1 - acceptance ** available)) / (1 - acceptance);
-      if (promise <= promised * (modelled && best?.modelled === false ? MODEL_ADVANTAGE : 1)) continue;
-      promised = promise;
-      best = { acceptance, most: available, modelled };
-      subject.chosen = drafter;
-    }
-    // Who is passed over is heard again after a while.
-    for (const [source, rate] of subject.rates) if (source !== subject.chosen?.source) rate.idle();
-    return best;
-  }
-
-  #lengths(candidates: readonly DraftCandidate[], { baseTokens, budgetTokens, cost }: StepOutlook): number[] {
-    const { adaptive, passMs } = this.#options;
-    if (!adaptive) return candidates.map(({ most }) => most);
-    const lengths = draftLengths(
-      candidates,
-      { baseTokens, roomTokens: Math.max(0, budgetTokens - baseTokens), leastGain: LEAST_GAIN },
-      { stepMs: (tokens) => cost.stepMs(tokens), ...(passMs === undefined ? {} : { passMs }) },
-    );
-    const drafting = lengths.findIndex((length) => length > 0);
-    if (drafting >= 0) {
-      this.#quietSteps = 0;
-      this.#draftingSteps += 1;
-      if (this.#draftingSteps % EXPLORE_STEPS === 0) lengths[drafting] = candidates[drafting]!.most;
-      return lengths;
-    }
-    for (const prior of this.#priors.values()) prior.idle();
-    for (const { rates } of this.#subjects.values()) for (const rate of rates.values()) rate.idle();
-    this.#quietSteps += 1;
-    if (this.#quietSteps < PROBE_STEPS) return lengths;
-    this.#quietSteps = 0;
-    lengths[0] = Math.min(candidates[0]!.most, PROBE_TOKENS);
-    return lengths;
+    const known = subjectFor(sequence);
+    const options = this.#options.drafters.flatMap((drafter) => {
+      const available = drafter.available(known, most);
+      return available < 1 ? [] : [{ source: drafter.source, most: available }];
+    });
+    return options.length === 0 ? null : { id, options };
   }
 
   #requestOf({ sequence, random }: Subject, most: number): DraftRequest {

@@ -1,0 +1,308 @@
+/**
+ * Decides for every step who drafts for which sequence and how far, and learns what it decides by: how likely drafted
+ * tokens are accepted (acceptance.ts) and what steps of so many sequences and tokens take (step-times.ts). The optimum
+ * under both is draft-length.ts's. Pure: it is told what was accepted and how long things took, draws nothing, and
+ * the same calls give the same decisions. It decides no token, so nothing that is said depends on it.
+ *
+ *   steps of decodes    tokens per millisecond are made largest
+ *   steps with prompts  those tokens have to be computed whatever is drafted, so they are no gain of a longer step. A
+ *                       millisecond is worth what it yields in steps of decodes; drafts that cost more than they gain
+ *                       at that price wait for the next step
+ *
+ * What is never tried is never learnt. So now and then a step drafts a token more or less than seems best, or nothing, one
+ * sequence as far as it can, or by another drafter; and while nothing pays, a sequence drafts a little. What that is
+ * expected to lose comes out of an allowance, a small share of all time: what hardly costs anything is tried often.
+ *
+ * The largest part of its state is a belief per running sequence and drafter, until `release`.
+ */
+import { assert } from "../../core/index.ts";
+import { AcceptanceBelief, AcceptancePopulation, FIRST_ACCEPTANCE } from "./acceptance.ts";
+import { draftLengths, draftYield, type DraftCandidate, type DraftCosts, type DraftLengths } from "./draft-length.ts";
+import { StepTimes } from "./step-times.ts";
+import type { DraftSource } from "./types.ts";
+
+/** A drafter that has something for a sequence. */
+export interface DraftOption {
+  readonly source: DraftSource;
+  /** Most tokens, at least 1. */
+  readonly most: number;
+}
+
+/** A decode that might be drafted for. */
+export interface DraftDemand {
+  /** Of the sequence, as long as it lives. */
+  readonly id: number;
+  /** At least one. */
+  readonly options: readonly DraftOption[];
+}
+
+/** The step to come. */
+export interface DraftRound {
+  readonly demands: readonly DraftDemand[];
+  /** Sequences that decode in it, demanding or not, at least as many as demands. */
+  readonly decodes: number;
+  /** Tokens of prompts in it, as far as they are known to come. */
+  readonly promptTokens: number;
+  /** Most drafted tokens that it has room for. */
+  readonly roomTokens: number;
+  /** Milliseconds of a step of that many tokens, by whoever knows steps of every kind; 0: unknown. */
+  readonly stepMs: (tokens: number) => number;
+}
+
+/** Who drafts for a sequence and how many tokens: 0 where it does not pay, and then who would. */
+export interface DraftChoice {
+  readonly source: DraftSource;
+  readonly tokens: number;
+}
+
+/** What a controller is made for. */
+export interface DraftControllerOptions {
+  /** Who may draft, each once. */
+  readonly sources: readonly DraftSource[];
+  /** As many as pay; otherwise as many as there are. */
+  readonly adaptive: boolean;
+  /** Milliseconds that a drafting model or heads take for that place of a draft, from 1 on, for that many sequences. */
+  readonly passMs?: (sequences: number, place: number) => number;
+}
+
+/** Who takes time to draft. */
+const MODELLED: ReadonlySet<DraftSource> = new Set<DraftSource>(["model", "heads"]);
+/** Noise must not make it draft: the least gain by which it does. */
+const LEAST_GAIN = 0.01;
+/** What is tried, each when it can afford it: by all that draft, or by one of them; a little where nothing pays. */
+const TRIALS = ["longer", "shorter", "farthest", "other", "probe"] as const;
+/** Share of its time that each may lose, for how many steps' worth that is saved up at most, and the least it counts for. */
+const ALLOWANCE: Readonly<Record<(typeof TRIALS)[number], number>> = {
+  longer: 0.003,
+  shorter: 0.001,
+  farthest: 0.001,
+  other: 0.001,
+  probe: 0.004,
+};
+const MOST_ALLOWANCE = 2;
+const LEAST_LOSS = 0.04;
+/** What sequences are given where nothing pays, one of so many of a batch. */
+const PROBE_TOKENS = 2;
+const PROBED_EVERY = 4;
+/** How far around a step's size its slope is taken, as a factor: single sizes are noisy. */
+const SLOPE_REACH = 1.5;
+
+/** A sequence's drafter and what is expected of it. */
+interface Chosen extends DraftCandidate {
+  readonly source: DraftSource;
+}
+
+/** The controller at the head of this file. */
+export class DraftController {
+  readonly #options: DraftControllerOptions;
+  readonly #populations: ReadonlyMap<DraftSource, AcceptancePopulation>;
+  readonly #beliefs = new Map<number, Map<DraftSource, AcceptanceBelief>>();
+  readonly #times: StepTimes;
+  /** By tokens: what the engine's own estimate said when it was first asked. */
+  readonly #priorMs: number[] = [];
+  /** Steps' worth of time that each of the trials may lose now. */
+  readonly #allowances = new Float64Array(TRIALS.length);
+  #rounds = 0;
+  #trials = 0;
+
+  constructor(options: DraftControllerOptions) {
+    this.#options = options;
+    this.#populations = new Map(
+      options.sources.map((source) => [source, new AcceptancePopulation(FIRST_ACCEPTANCE[source])]),
+    );
+    assert(this.#populations.size === options.sources.length, "one drafter of a source");
+    this.#times = new StepTimes((_, tokens) => this.#priorMs[tokens] ?? 0);
+  }
+
+  /** One choice per demand, in order. */
+  plan(round: DraftRound): DraftChoice[] {
+    const { demands, decodes, promptTokens } = round;
+    assert(decodes >= demands.length, "who demands decodes");
+    if (demands.length === 0) return [];
+    const costs = this.#costs(round);
+    const chosen = this.#choose(round, costs);
+    if (!this.#options.adaptive) return chosen.map(({ source, gains }) => ({ source, tokens: gains.length }));
+    const alone = this.#best(chosen, round, costs);
+    const { lengths } = promptTokens === 0 ? alone : this.#beside(chosen, round, costs, alone.tokensPerMs);
+    const tried = promptTokens === 0 ? this.#trial(chosen, alone, round, costs) : null;
+    const choices = tried ?? chosen.map(({ source }, i) => ({ source, tokens: lengths[i]! }));
+    for (const [i, { id }] of demands.entries()) {
+      for (const [source, belief] of this.#beliefsOf(id)) {
+        if (source !== choices[i]!.source || choices[i]!.tokens === 0) belief.idle();
+      }
+    }
+    return choices;
+  }
+
+  /**
+   * A draft was checked. What was not planned, or is released, is no error and not learnt from.
+   * @param accepted its leading tokens that were accepted
+   * @param judged of its tokens, those that the check came to; nothing is learnt from none
+   */
+  settle(id: number, source: DraftSource, accepted: number, judged: number): void {
+    if (judged > 0) this.#beliefs.get(id)?.get(source)?.observe(accepted, judged);
+  }
+
+  /** A step of decodes and nothing else took so long, drafting not counted. @param tokens of all its rows, drafted ones included */
+  stepped(decodes: number, tokens: number, ms: number): void {
+    this.#times.observe(decodes, tokens, ms);
+  }
+
+  /** The sequence is over, or has lost its place. Unknown ones are no error. */
+  release(id: number): void {
+    this.#beliefs.delete(id);
+  }
+
+  #costs({ decodes, stepMs }: DraftRound): DraftCosts {
+    const { passMs } = this.#options;
+    const known = this.#priorMs;
+    const verifyMs = (tokens: number): number => {
+      if (known[tokens] === undefined) {
+        const ms = stepMs(tokens);
+        if (ms > 0) known[tokens] = ms;
+      }
+      return this.#times.hopedMs(decodes, tokens);
+    };
+    return { stepMs: verifyMs, ...(passMs === undefined ? {} : { passMs }) };
+  }
+
+  /** For every sequence the drafter that is worth most at what time is worth now. */
+  #choose({ demands, decodes }: DraftRound, costs: DraftCosts): Chosen[] {
+    let prices: { readonly perMs: number; readonly tokenMs: number } | null = null;
+    return demands.map(({ id, options }) => {
+      const all = options.map((option) => this.#chosenOf(id, option));
+      assert(all.length > 0, "a demand has an option");
+      if (all.length === 1) return all[0]!;
+      prices ??= pricesOf(decodes, costs);
+      const { perMs, tokenMs } = prices;
+      const worth = (one: Chosen): number => worthOf(one, decodes, perMs, tokenMs, costs.passMs);
+      return all.reduce((best, other) => (worth(other) > worth(best) ? other : best));
+    });
+  }
+
+  #chosenOf(id: number, { source, most }: DraftOption): Chosen {
+    const belief = this.#beliefsOf(id).get(source);
+    assert(belief !== undefined && most >= 1, "who drafts was said beforehand, and has something");
+    return { source, gains: belief.gains(most), modelled: MODELLED.has(source) };
+  }
+
+  #best(chosen: readonly Chosen[], { decodes, roomTokens }: DraftRound, costs: DraftCosts): DraftLengths {
+    return draftLengths(chosen, { baseTokens: decodes, roomTokens, leastGain: LEAST_GAIN }, costs);
+  }
+
+  /** Lengths in a step that computes prompts too. */
+  #beside(
+    chosen: readonly Chosen[],
+    { decodes, promptTokens, roomTokens, stepMs }: DraftRound,
+    { passMs }: DraftCosts,
+    pricePerMs: number,
+  ): DraftLengths {
+    const baseTokens = decodes + promptTokens;
+    const [low, high] = [Math.max(1, Math.floor(baseTokens / SLOPE_REACH)), Math.ceil(baseTokens * SLOPE_REACH)];
+    const tokenMs = Math.max(0, (stepMs(high) - stepMs(low)) / (high - low));
+    const baseMs = stepMs(baseTokens);
+    return draftLengths(
+      chosen,
+      { baseTokens, roomTokens, pricePerMs },
+      {
+        stepMs: (tokens) => (baseMs > 0 ? baseMs + (tokens - baseTokens) * tokenMs : 0),
+        ...(passMs === undefined ? {} : { passMs }),
+      },
+    );
+  }
+
+  /** Something else than what seems best, when that can be afforded; else null. */
+  #trial(chosen: readonly Chosen[], best: DraftLengths, round: DraftRound, costs: DraftCosts): DraftChoice[] | null {
+    const { decodes, roomTokens } = round;
+    const allowances = this.#allowances;
+    const drafts = best.lengths.some((length) => length > 0);
+    for (const [at, how] of TRIALS.entries()) {
+      if ((how === "probe") === drafts) continue;
+      allowances[at] = Math.min(MOST_ALLOWANCE, allowances[at]! + ALLOWANCE[how]);
+    }
+    // One is looked at a step: looking takes time too.
+    const at = drafts ? this.#rounds++ % (TRIALS.length - 1) : TRIALS.length - 1;
+    if (allowances[at]! < LEAST_LOSS || !(best.tokensPerMs > 0)) return null;
+    const { who, lengths } = this.#variant(TRIALS[at]!, chosen, best.lengths, round);
+    const isSame = lengths.every((length, i) => length === best.lengths[i] && who[i] === chosen[i]);
+    if (isSame || lengths.reduce((sum, length) => sum + length, 0) > roomTokens) return null;
+    const { tokens, ms } = draftYield(who, lengths, decodes, costs);
+    const lostMs = ms - tokens / best.tokensPerMs;
+    const lost = Math.max(LEAST_LOSS, lostMs / draftYield(chosen, best.lengths, decodes, costs).ms);
+    if (lost > allowances[at]!) return null;
+    allowances[at]! -= lost;
+    this.#trials += 1;
+    return who.map(({ source }, i) => ({ source, tokens: lengths[i]! }));
+  }
+
+  /** What a trial is, and by whom. */
+  #variant(
+    how: (typeof TRIALS)[number],
+    chosen: readonly Chosen[],
+    best: readonly number[],
+    { demands }: DraftRound,
+  ): { readonly who: readonly Chosen[]; readonly lengths: readonly number[] } {
+    const turn = this.#trials;
+    const within = (i: number, length: number): number => Math.max(0, Math.min(chosen[i]!.gains.length, length));
+    const all = (more: number): number[] => best.map((own, i) => (own > 0 ? within(i, own + more) : own));
+    const drafting = best.flatMap((length, i) => (length > 0 ? [i] : []));
+    const one = drafting[turn % Math.max(1, drafting.length)] ?? 0;
+    const only = (length: number): number[] => best.map((own, i) => (i === one ? within(i, length) : own));
+    switch (how) {
+      case "longer":
+        return { who: chosen, lengths: all(1) };
+      case "shorter":
+        return { who: chosen, lengths: all(-1) };
+      case "farthest":
+        return { who: chosen, lengths: only(Infinity) };
+      case "other": {
+        const { id, options } = demands[one]!;
+        const other = options.find(({ source }) => source !== chosen[one]!.source);
+        if (other === undefined) return { who: chosen, lengths: best };
+        return { who: chosen.with(one, this.#chosenOf(id, other)), lengths: only(Math.min(best[one]!, other.most)) };
+      }
+      case "probe": {
+        const isProbed = (i: number): boolean => (i + turn) % PROBED_EVERY === 0 || chosen.length < PROBED_EVERY;
+        return { who: chosen, lengths: best.map((_, i) => (isProbed(i) ? within(i, PROBE_TOKENS) : 0)) };
+      }
+      default:
+        return how satisfies never;
+    }
+  }
+
+  #beliefsOf(id: number): Map<DraftSource, AcceptanceBelief> {
+    let beliefs = this.#beliefs.get(id);
+    if (beliefs === undefined) {
+      beliefs = new Map(
+        Array.from(this.#populations, ([source, population]) => [source, new AcceptanceBelief(population)]),
+      );
+      this.#beliefs.set(id, beliefs);
+    }
+    return beliefs;
+  }
+}
+
+/** What a millisecond yields without drafts, and what a drafted token costs where everybody has two. */
+function pricesOf(decodes: number, { stepMs }: DraftCosts): { readonly perMs: number; readonly tokenMs: number } {
+  const plainMs = stepMs(decodes);
+  if (!(plainMs > 0)) return { perMs: 0, tokenMs: 0 };
+  return { perMs: decodes / plainMs, tokenMs: Math.max(0, (stepMs(3 * decodes) - plainMs) / (2 * decodes)) };
+}
+
+/** Tokens that a drafter's best draft gains more than its time is worth, when everybody drafts like that; below 0 for the least bad. */
+function worthOf(
+  { gains, modelled }: Chosen,
+  decodes: number,
+  perMs: number,
+  tokenMs: number,
+  passMs: DraftCosts["passMs"],
+): number {
+  let sum = 0;
+  let best = -Infinity;
+  for (let i = 0; i < gains.length; i++) {
+    const draftingMs = modelled && passMs !== undefined ? passMs(decodes, i + 1) / decodes : 0;
+    sum += gains[i]! - perMs * (tokenMs + draftingMs);
+    best = Math.max(best, sum);
+  }
+  return best;
+}
