@@ -27,16 +27,22 @@ export function openSink(
   return sink;
 }
 
-/** A recorder whose head is still to be written. */
+/** A recorder whose head is still to be written. @param adapterName of an adapter, by its number */
 export function createRecorder(
   sink: RecordingSink,
   { info, switchable, outlook }: EnginePlan,
   { salt }: NonNullable<WorkerSetup["recording"]>,
+  adapterName?: (id: number) => string,
 ): LoopRecorder {
   const wantsDecision = (): boolean => sink.wantsDecision;
   // A policy that learns may come to decide later, and is told then of those that came before.
   const features = outlook === "learning" || switchable;
-  return new LoopRecorder((line) => sink.write(line), info.pageTokens, { salt, wantsDecision, features });
+  return new LoopRecorder((line) => sink.write(line), info.pageTokens, {
+    salt,
+    wantsDecision,
+    features,
+    ...(adapterName === undefined ? {} : { adapterName }),
+  });
 }
 
 /** Writes the head: what a replay has to know of the engine before its first step. */

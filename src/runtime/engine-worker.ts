@@ -87,7 +87,10 @@ async function load(setup: WorkerSetup & WithVocabulary): Promise<Parts> {
     : null;
   const limits = limitsOf(options, plan, calibration);
   const sink = recording === undefined ? null : openSink(options, liveClock, send);
-  const recorder = sink === null || recording === undefined ? null : createRecorder(sink, plan, recording);
+  const recorder =
+    sink === null || recording === undefined
+      ? null
+      : createRecorder(sink, plan, recording, (id) => loras?.nameOf(id) ?? String(id));
   if (recorder !== null && recording !== undefined) {
     writeHead(recorder, plan, recording, options, { limits, cost: cost.points() });
   }

@@ -185,10 +185,9 @@ function checkOptions(options: EngineOptions): void {
   }
 }
 
-function checkLora({ lora, phases = "colocated", record, embedding }: EngineOptions): void {
+function checkLora({ lora, phases = "colocated", embedding }: EngineOptions): void {
   if (lora === undefined) return;
   const refuse = (why: string): never => fail("unsupported", `lora: ${why}`, { param: "lora" });
   if (phases !== "colocated") refuse(`adapters are of colocated engines; phases are "${phases}"`);
-  if (record !== undefined) refuse("a recording does not tell prefixes of different adapters apart");
   if (embedding !== undefined) refuse("an embedding model takes no adapters");
 }

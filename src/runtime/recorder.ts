@@ -8,6 +8,9 @@
  * the engine predicts lengths, a request also carries what the predictor is told: counts of its tokens in 62 hash buckets,
  * under the same salt. The live predictor is told these very counts, so that a replay learns what it learnt.
  *
+ * Where requests name adapters, their names are written, and ids of blocks under them are their own; where layers may be left
+ * out, what was asked is written, and which were, once that is decided.
+ *
  * Where phases are apart each lane has a recorder of its own over the same lines. Lanes' steps overlap, so there a step has
  * a line for its beginning and one for its end, and everything is written when it happens; elsewhere a step is one line.
  */
@@ -32,6 +35,7 @@ import {
 } from "../workload/index.ts";
 import { cacheRoot } from "./cache-root.ts";
 import type { SequenceEnd, SequenceSpec } from "./messages.ts";
+import type { RouteUse } from "./routes/options.ts";
 import { SecretIds } from "./secret-ids.ts";
 import type { LiveSequence } from "./sequence.ts";
 import type { RequestEnd } from "./types.ts";
@@ -113,6 +117,8 @@ export interface LoopRecorderOptions {
   readonly wantsDecision?: () => boolean;
   /** Write what a predictor of lengths is told of each prompt; false when absent. */
   readonly features?: boolean;
+  /** The name of an adapter by its number; the number itself when absent. */
+  readonly adapterName?: (id: number) => string;
 }
 
 /** See the head of this file. `sink` gets each line in order. */
@@ -167,7 +173,7 @@ export class LoopRecorder {
 
   /** @returns the features that are to stand for the prompt wherever lengths are predicted; undefined where none are. */
   request(spec: SequenceSpec): LengthFeatures | undefined {
-    const { seq, arrivalMs, promptTokens, maxTokens, slo, task, cacheSalt, adapter } = spec;
+    const { seq, arrivalMs, promptTokens, maxTokens, slo, task, cacheSalt, adapter, route } = spec;
     const features = this.#secret === null ? undefined : lengthFeatures(this.#secret.of(promptTokens), maxTokens);
     this.#write({
       kind: "request",
@@ -179,8 +185,15 @@ export class LoopRecorder {
       ...(task === undefined ? {} : { task }),
       hashIds: this.#blockIds(promptTokens, cacheRoot(cacheSalt, adapter)),
       ...(features === undefined ? {} : { features: [...features] }),
+      ...(adapter === undefined ? {} : { adapter: this.#options.adapterName?.(adapter) ?? String(adapter) }),
+      ...route,
     });
     return features;
+  }
+
+  /** By which layers a sequence goes from here on. */
+  routed(seq: number, { layers, skipped }: RouteUse): void {
+    this.#write({ kind: "route", id: seq, layers, skipped });
   }
 
   moved(kind: "cancel" | "pause" | "resume", seq: number, atMs: number): void {

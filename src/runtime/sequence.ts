@@ -162,9 +162,10 @@ export class LiveSequence {
     return { ...(adapter === undefined ? {} : { adapter }), ...(place === undefined ? {} : { route: place }) };
   }
 
-  /** After a step: decides its layers when its whole prompt is computed. */
-  settleRoute(routes: LoopRoutes | undefined): void {
-    if (routes !== undefined) this.route?.settle(this.computed, this.pages, routes);
+  /** After a step: decides its layers when its whole prompt is computed. Answers them when it just has, else null. */
+  settleRoute(routes: LoopRoutes | undefined): RouteUse | null {
+    if (routes === undefined || this.route?.settle(this.computed, this.pages, routes) !== true) return null;
+    return this.#routeUse().route ?? null;
   }
 
   /** Between steps: gives back what the layers that it leaves out hold. */

@@ -139,11 +139,12 @@ export class StepRows {
 
   /** Tokens have keys and values in place. @param drafted whether some behind them have too, which are given back */
   #computed(sequence: LiveSequence, tokens: number, drafted = false): void {
-    const { prefixCache, routes } = this.#options;
+    const { prefixCache, recorder, routes } = this.#options;
     this.#outlook.computed(sequence.spec.seq, sequence.advance(tokens));
     if (drafted) sequence.pages.truncate(sequence.computed);
     if (prefixCache) sequence.pages.commit(sequence.shareable);
-    sequence.settleRoute(routes);
+    const decided = sequence.settleRoute(routes);
+    if (decided !== null) recorder?.routed(sequence.spec.seq, decided);
   }
 
   /** The next token; null when the sequence failed at it, which is its own fault and nobody else's. */

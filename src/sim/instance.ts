@@ -101,11 +101,11 @@ export class VirtualInstance implements InstanceLoad {
       limits: options.limits,
       cachedTokens: (id) => {
         const sequence = waiting(id);
-        return sequence === null ? 0 : pages.cachedTokens(sequence.request, sequence.knownTokens);
+        return sequence === null ? 0 : pages.cachedTokens(sequence.request, sequence.soughtTokens);
       },
       cachedFreePages: (id) => {
         const sequence = waiting(id);
-        return sequence === null ? 0 : pages.cachedFreePages(sequence.request, sequence.knownTokens);
+        return sequence === null ? 0 : pages.cachedFreePages(sequence.request, sequence.soughtTokens);
       },
       cost: this.cost,
     };
@@ -433,7 +433,7 @@ export class VirtualInstance implements InstanceLoad {
     this.#byId.set(sequence.id, sequence);
     insert(this.#running, sequence);
     setComputed(sequence, computedTokens);
-    if (this.pages.prefixCache) this.pages.commit(sequence, computedTokens);
+    if (this.pages.prefixCache) this.pages.commit(sequence, sequence.shareableTokens);
   }
 
   /** Tells the outlook of a sequence that is new here. */
@@ -477,8 +477,8 @@ export class VirtualInstance implements InstanceLoad {
     const batch = this.#batch;
     for (const { id, tokens } of plan.advance) {
       const sequence = this.#mustFind(id);
-      const count = Math.min(tokens, sequence.pendingTokens);
-      const granted = tokens - count;
+      const count = sequence.rowTokens(tokens);
+      const granted = tokens - sequence.pendingTokens;
       const drafted = granted > 0 && this.#drafts !== null ? this.#drafts.drafted(sequence, granted) : 0;
       const end = sequence.computedTokens + count + drafted;
       assert(this.pages.reserve(sequence, end), "a plan stays within the free pages");
@@ -506,6 +506,7 @@ export class VirtualInstance implements InstanceLoad {
       else if (drafted[i]! > 0) this.#acceptAll(sequence, counts[i]!, nowMs);
       else this.#accept(sequence, nowMs);
     }
+    for (let i = 0; i < rows; i++) if (sequences[i]!.packable) this.pages.pack(sequences[i]!);
   }
 
   #computed(sequence: SimSequence, tokens: number): void {
@@ -513,7 +514,7 @@ export class VirtualInstance implements InstanceLoad {
     const fresh = Math.max(0, sequence.computedTokens - sequence.reachedTokens);
     sequence.reachedTokens += fresh;
     this.#host.outlook.computed(sequence.id, fresh);
-    if (this.pages.prefixCache) this.pages.commit(sequence, sequence.computedTokens);
+    if (this.pages.prefixCache) this.pages.commit(sequence, sequence.shareableTokens);
   }
 
   /** Drafted tokens are checked: what is not said leaves nothing behind. Its row says from now on how many are taken. */

@@ -1,5 +1,7 @@
 /** The step loop of the live engine, over a real executor, recorded and replayed: the decision logs must be identical. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { randomAdapter } from "../../test/support/adapters.ts";
+import { randomRouters } from "../../test/support/routes.ts";
 import { TINY } from "../../test/support/tiny.ts";
 import { createRandom, FakeClock, type RandomStream } from "../core/index.ts";
 import {
@@ -14,6 +16,7 @@ import {
 import { loadFacts } from "../runtime/load-model.ts";
 import type { SequenceSpec } from "../runtime/messages.ts";
 import { LoopRecorder } from "../runtime/recorder.ts";
+import type { RouteRequest } from "../runtime/routes/sequence-route.ts";
 import { Speculator } from "../runtime/speculation/speculator.ts";
 import { StepLoop } from "../runtime/step-loop.ts";
 import { createVocabulary, type Vocabulary } from "../runtime/text-assembler.ts";
@@ -35,22 +38,43 @@ const PAGES = 40;
 const PAGE_TOKENS = 8;
 const TURNS = 90;
 
+/** Deep enough to leave layers out. */
+const deep: DecoderConfig = { ...config, layers: 5 };
+const routers = randomRouters(deep, 3);
+/** By number, as the main thread's book would have them. */
+const ADAPTERS = new Map([
+  [2, "polite"],
+  [5, "terse"],
+]);
+
 let executor: StepExecutor;
+/** Of the other kind: routes and adapters. */
+let routed: StepExecutor;
 let vocabulary: Vocabulary;
 
 beforeAll(async () => {
-  executor = await StepExecutor.create({
-    config,
-    weights: randomWeights(config, 3),
+  const shared = {
     weightsFormat: "f32",
     threads: 1,
     kv: { format: "f32", pages: PAGES, pageTokens: PAGE_TOKENS },
     attention: { ortRowThreshold: Infinity },
+  } as const;
+  executor = await StepExecutor.create({ ...shared, config, weights: randomWeights(config, 3) });
+  routed = await StepExecutor.create({
+    ...shared,
+    config: deep,
+    weights: randomWeights(deep, 3),
+    routes: { routers, adapter: null, identity: "test" },
+    lora: { maxLoras: 2, maxRank: 4 },
   });
+  for (const id of ADAPTERS.keys()) routed.addAdapter(id, randomAdapter(deep, id, 4));
   const facts = await loadFacts({ random: config, seed: 3 });
   vocabulary = createVocabulary(facts.tokenizer, facts.endTokens, config.vocabSize);
 });
-afterAll(() => executor.dispose());
+afterAll(async () => {
+  await executor.dispose();
+  await routed.dispose();
+});
 
 interface Setup {
   readonly policy: string;
@@ -59,6 +83,8 @@ interface Setup {
   readonly prefixCache: boolean;
   /** Whether tokens are drafted, by repetitions of the text so far. */
   readonly drafts?: boolean;
+  /** Whether requests leave layers out, or name adapters. */
+  readonly kinds?: boolean;
   /** Policies among which the run is switched, at moments of its own. */
   readonly switches?: readonly string[];
 }
@@ -79,13 +105,17 @@ function slowDrafter(clock: FakeClock): Drafter {
 
 /** A live loop whose steps take noisy virtual time, and its recording. */
 function recordedLoop(setup: Setup, random: RandomStream) {
-  const { policy, policyOptions, pages, prefixCache, drafts = false, switches = [] } = setup;
+  const { policy, policyOptions, pages, prefixCache, drafts = false, kinds = false, switches = [] } = setup;
+  const used = kinds ? routed : executor;
   const clock = new FakeClock(1000.25);
   let text = "";
   const kind = outlookOf(policy);
   const learns = [policy, ...switches].some((name) => outlookOf(name) === "learning");
   const write = (line: RecordingLine): void => void (text += recordingLine(line));
-  const recorder = new LoopRecorder(write, PAGE_TOKENS, { features: learns });
+  const recorder = new LoopRecorder(write, PAGE_TOKENS, {
+    features: learns,
+    adapterName: (id) => ADAPTERS.get(id) ?? "?",
+  });
   const limits: SchedulerLimits = { maxRunning: 6, budgetTokens: 24, maxChunk: 16, maxStepTokens: 256, kneeTokens: 8 };
   const cost = new StepCost();
   for (const tokens of [1, 2, 4, 8, 16]) cost.observe(tokens, 1 + tokens / 9);
@@ -106,10 +136,10 @@ function recordedLoop(setup: Setup, random: RandomStream) {
   const speculator = new Speculator({ drafters: [slowDrafter(clock)], tokens: 5, adaptive: false, drawn: false });
   const loop = new StepLoop({
     executor: {
-      topK: executor.topK,
-      wholeRow: (sequence, index) => executor.wholeRow(sequence, index),
+      topK: used.topK,
+      wholeRow: (sequence, index) => used.wholeRow(sequence, index),
       step: async (batch: StepBatch) => {
-        const result = await executor.step(batch);
+        const result = await used.step(batch);
         const tokens = batch.reduce((sum, row) => sum + row.tokens.length, 0);
         clock.advance((1 + 0.1 * tokens) * (0.8 + 0.4 * random.uniform()));
         return result;
@@ -122,6 +152,7 @@ function recordedLoop(setup: Setup, random: RandomStream) {
     clock,
     outlook,
     ...(drafts ? { speculator } : {}),
+    ...(kinds ? { routes: { executor: routed, routers } } : {}),
     prefixCache,
     cost,
     recordDecisions: 10_000,
@@ -146,11 +177,25 @@ const SLOS: readonly Slo[] = [
   { class: "compound", deadlineMs: 90, onMiss: "finish" },
 ];
 
+/** Of four requests one has all layers, one an adapter, and two may leave layers out. */
+function kindOf(random: RandomStream): Partial<SequenceSpec> {
+  const adapter = { adapter: random.pick([...ADAPTERS.keys()]) };
+  const routes: readonly RouteRequest[] = [
+    { compute: "auto" },
+    { compute: 0.6 },
+    { compute: 0.9 },
+    { keepLayers: [0, 4] },
+    { keepLayers: [0, 1, 2, 3, 4] },
+  ];
+  const route = { route: random.pick(routes) };
+  return random.pick([{}, adapter, route, route]);
+}
+
 /** Requests that share prefixes, some of them with answers of requests before; cancellations, pauses, bad grammars. */
 async function drive(setup: Setup, seed: string): Promise<Recording> {
   const random = createRandom(seed, "drive");
   const { loop, clock, switchTo, recording } = recordedLoop(setup, random.fork("steps"));
-  const { switches = [], drafts = false } = setup;
+  const { switches = [], drafts = false, kinds = false } = setup;
   const prompts: number[][] = [];
   const paused: number[] = [];
   let seq = 0;
@@ -173,6 +218,7 @@ async function drive(setup: Setup, seed: string): Promise<Recording> {
       thinkingBudget: null,
       ignoreEos: random.chance(0.5),
       ...(random.chance(0.3) ? { task: { id: `t${seq % 4}`, stage: seq % 3 } } : {}),
+      ...(kinds ? kindOf(random) : {}),
     } satisfies SequenceSpec);
     seq += 1;
   };
@@ -210,6 +256,10 @@ test.each<Setup>([
   { policy: "splitfuse", ...TIGHT, drafts: true },
   { policy: "edf", pages: 15, prefixCache: false, drafts: true },
   { policy: "jitserve", ...TIGHT, drafts: true, switches: ["jitserve", "fifo", "least-attained"] },
+  { policy: "fifo", ...ROOM, kinds: true },
+  { policy: "splitfuse", ...TIGHT, kinds: true },
+  { policy: "edf", pages: 15, prefixCache: false, kinds: true },
+  { policy: "jitserve", ...TIGHT, kinds: true, drafts: true },
   { policy: "fifo", ...TIGHT, switches: ["jitserve", "splitfuse", "shortest-predicted", "fifo"] },
 ])("a live run under $policy with $pages pages replays into the identical decision log", async (setup) => {
   const recording = await drive(setup, `${setup.policy} ${setup.pages}`);
@@ -222,10 +272,18 @@ test.each<Setup>([
     expect(replayed.ends.get(id)).toBe(expected);
   }
   // Recordings of before are read and replayed as ever.
-  if (setup.drafts !== true && setup.switches === undefined) {
+  if (setup.drafts !== true && setup.kinds !== true && setup.switches === undefined) {
     const { outlook: _, ...engine } = recording.head.engine as { readonly outlook: string };
     const old = { ...recording, head: { ...recording.head, version: 1 as const, engine } };
     expect(firstDifference(recorded, replay(old).decisions)).toBeNull();
+  }
+  expect(recording.head.version).toBe(3);
+  // What was left out of which layers matters: with all of them in every page others decide otherwise.
+  const leftOut = recording.routes.filter(({ skipped }) => skipped.length > 0);
+  expect(leftOut.length > 3).toBe(setup.kinds === true);
+  expect(recording.requests.some(({ adapter }) => adapter === "terse")).toBe(setup.kinds === true);
+  if (setup.kinds === true) {
+    expect(firstDifference(recorded, replay({ ...recording, routes: [] }).decisions)).not.toBeNull();
   }
   // The run has met what a replay could get wrong.
   const plans = recorded.map(({ plan }) => plan);

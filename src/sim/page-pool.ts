@@ -25,9 +25,27 @@ export interface PagePool {
   commit(sequence: SimSequence, tokens: number): void;
   /** Gives back pages beyond the first `tokens`, which drafts had. */
   truncate(sequence: SimSequence, tokens: number): void;
+  /**
+   * Has a sequence whose prompt is in place keep the layers of its route only: takes pages for them, gives the whole ones
+   * back. False, and nothing done, when too few are left for the copy. From then on nothing of it is shareable.
+   */
+  pack(sequence: SimSequence): boolean;
   release(sequence: SimSequence): void;
   /** @throws AssertionError */
   checkIntegrity(): void;
+}
+
+/** Pages that hold so many tokens of a sequence. */
+export function pagesFor({ packed, request: { route } }: SimSequence, tokens: number, pageTokens: number): number {
+  const blocks = Math.ceil(tokens / pageTokens);
+  return packed && route !== undefined ? Math.ceil((blocks * route.kept) / route.layers) : blocks;
+}
+
+/** It holds so many pages now: says for how many blocks of tokens that is room. */
+export function setHeld(sequence: SimSequence, pages: number): void {
+  const { route } = sequence.request;
+  sequence.heldPages = pages;
+  sequence.pages = sequence.packed && route !== undefined ? Math.floor((pages * route.layers) / route.kept) : pages;
 }
 
 /** A pool in which every page has one holder: three counters. */
@@ -63,12 +81,10 @@ export class CountedPages implements PagePool {
   }
 
   reserve(sequence: SimSequence, tokens: number): boolean {
-    const missing = Math.ceil(tokens / this.pageTokens) - sequence.pages;
+    const missing = pagesFor(sequence, tokens, this.pageTokens) - sequence.heldPages;
     if (missing <= 0) return true;
     if (missing > this.#available) return false;
-    this.#available -= missing;
-    sequence.pages += missing;
-    sequence.ownPages = sequence.pages;
+    this.#hold(sequence, sequence.heldPages + missing);
     return true;
   }
 
@@ -77,17 +93,28 @@ export class CountedPages implements PagePool {
   }
 
   truncate(sequence: SimSequence, tokens: number): void {
-    const spare = sequence.pages - Math.ceil(tokens / this.pageTokens);
-    if (spare <= 0) return;
-    this.#available += spare;
-    sequence.pages -= spare;
-    sequence.ownPages = sequence.pages;
+    const kept = pagesFor(sequence, tokens, this.pageTokens);
+    if (kept < sequence.heldPages) this.#hold(sequence, kept);
+  }
+
+  pack(sequence: SimSequence): boolean {
+    sequence.packed = true;
+    const needed = pagesFor(sequence, sequence.computedTokens, this.pageTokens);
+    // The copy is made while the whole pages are still held.
+    if (needed <= this.#available) this.#hold(sequence, needed);
+    else sequence.packed = false;
+    return sequence.packed;
   }
 
   release(sequence: SimSequence): void {
-    this.#available += sequence.pages;
-    sequence.pages = 0;
-    sequence.ownPages = 0;
+    sequence.packed = false;
+    this.#hold(sequence, 0);
+  }
+
+  #hold(sequence: SimSequence, pages: number): void {
+    this.#available += sequence.heldPages - pages;
+    setHeld(sequence, pages);
+    sequence.ownPages = pages;
   }
 
   checkIntegrity(): void {

@@ -16,7 +16,7 @@ import {
   type DecisionLogEntry,
   type Outlook,
 } from "../sched/index.ts";
-import type { RecordedEnd, RecordedPolicy, RecordedRequest, Recording } from "../workload/index.ts";
+import type { RecordedEnd, RecordedPolicy, RecordedRequest, RecordedRoute, Recording } from "../workload/index.ts";
 import { RecordedDrafts } from "./drafts.ts";
 import { readEngineFacts, readOutlookKind, readPolicyOptions, type EngineFacts } from "./engine-facts.ts";
 import { VirtualInstance } from "./instance.ts";
@@ -52,8 +52,8 @@ interface Parts {
   /** The same where it can be switched. */
   readonly outlooks: Outlooks | null;
   readonly ends: Map<number, SimEnd>;
-  /** How requests ended there, by id. */
-  readonly recordedEnds: ReadonlyMap<number, RecordedEnd>;
+  /** The request of a line, with what is known of it from lines to come. */
+  readonly requestOf: (line: RecordedRequest) => SimRequest;
 }
 
 /** @throws PunctualError invalid_file when the recording does not say what engine it was. */
@@ -62,11 +62,14 @@ export function replay(recording: Recording, options: ReplayOptions = {}): Repla
   const outlooks = options.outlook === undefined ? new Outlooks(facts.outlook, facts.predictorSeed ?? 0) : null;
   const outlook = options.outlook ?? withFeatures(outlooks!, recording.requests);
   const recordedEnds = new Map(recording.ends.map((end) => [end.id, end]));
-  const parts: Parts = { recording, facts, options, outlook, outlooks, ends: new Map(), recordedEnds };
+  const routes = new Map(recording.routes.map((route) => [route.id, route]));
+  const known = (line: RecordedRequest): SimRequest =>
+    requestOf(line, recordedEnds.get(line.id), routes.get(line.id), facts.pageTokens);
+  const parts: Parts = { recording, facts, options, outlook, outlooks, ends: new Map(), requestOf: known };
   return facts.lanes.length > 0 ? replayLanes(parts) : replayInstance(parts);
 }
 
-function replayInstance({ recording, facts, options, outlook, outlooks, ends, recordedEnds }: Parts): Replayed {
+function replayInstance({ recording, facts, options, outlook, outlooks, ends, requestOf: known }: Parts): Replayed {
   const drafts = new RecordedDrafts();
   const instance = new VirtualInstance({
     policy: options.policy ?? createPolicy(recording.head.policy, facts.policyOptions),
@@ -81,7 +84,7 @@ function replayInstance({ recording, facts, options, outlook, outlooks, ends, re
   for (const line of recording.lines) {
     switch (line.kind) {
       case "request":
-        instance.submit(requestOf(line, recordedEnds.get(line.id), facts.pageTokens), line.atMs);
+        instance.submit(known(line), line.atMs);
         break;
       case "step":
         drafts.load(line.drafts ?? [], line.draftingMs ?? 0);
@@ -97,6 +100,7 @@ function replayInstance({ recording, facts, options, outlook, outlooks, ends, re
         if (options.policy === undefined) instance.policy = policyOf(line);
         if (line.outlook !== undefined) outlooks?.use(readOutlookKind(line.outlook));
         break;
+      case "route":
       case "end":
         break; // known beforehand, and made again
       case "begin":
@@ -113,7 +117,7 @@ function replayInstance({ recording, facts, options, outlook, outlooks, ends, re
   return { decisions: instance.decisions(), ends };
 }
 
-function replayLanes({ recording, facts, options, outlook, ends, recordedEnds }: Parts): Replayed {
+function replayLanes({ recording, facts, options, outlook, ends, requestOf: known }: Parts): Replayed {
   const lanes = new ReplayedLanes({
     lanes: facts.lanes,
     pools: {
@@ -128,7 +132,7 @@ function replayLanes({ recording, facts, options, outlook, ends, recordedEnds }:
   for (const line of recording.lines) {
     switch (line.kind) {
       case "request":
-        lanes.submit(requestOf(line, recordedEnds.get(line.id), facts.pageTokens), line.atMs);
+        lanes.submit(known(line), line.atMs);
         break;
       case "begin":
         lanes.begin(line);
@@ -158,7 +162,8 @@ function replayLanes({ recording, facts, options, outlook, ends, recordedEnds }:
         if (line.reason === "failed" && line.stage === "sample") lanes.fail(line.id, line.atMs);
         break;
       case "policy":
-        break; // phases apart keep theirs
+      case "route":
+        break; // phases apart keep their policy, and leave no layers out
       default:
         line satisfies never;
     }
@@ -197,8 +202,16 @@ function withFeatures(outlook: Outlook, requests: readonly RecordedRequest[]): O
 }
 
 /** The request as it was, its answer as long as it became. */
-function requestOf(recorded: RecordedRequest, end: RecordedEnd | undefined, pageTokens: number): SimRequest {
-  const { id, atMs, promptTokens, maxTokens, slo = BEST_EFFORT, task, promptIds } = recorded;
+function requestOf(
+  recorded: RecordedRequest,
+  end: RecordedEnd | undefined,
+  route: RecordedRoute | undefined,
+  pageTokens: number,
+): SimRequest {
+  const { id, atMs, promptTokens, maxTokens, slo = BEST_EFFORT, task, promptIds, adapter } = recorded;
+  // Before it is decided by which layers it goes, how many there are does not matter.
+  const { layers, skipped } = route ?? { layers: 1, skipped: [] };
+  const mayLeaveOut = recorded.compute !== undefined || recorded.keepLayers !== undefined;
   const hashIds = end?.hashIds ?? recorded.hashIds;
   const whole = end?.reason === "stop" || end?.reason === "length";
   return {
@@ -211,6 +224,8 @@ function requestOf(recorded: RecordedRequest, end: RecordedEnd | undefined, page
     slo,
     ...(task === undefined ? {} : { task }),
     ...(promptIds === undefined ? {} : { promptIds }),
+    ...(adapter === undefined ? {} : { adapted: true }),
+    ...(mayLeaveOut ? { route: { layers, kept: layers - skipped.length } } : {}),
     ...(hashIds === undefined ? {} : { hashIds, blockTokens: pageTokens, hashedTokens: hashIds.length * pageTokens }),
     ...(end?.reason === "failed" && end.stage !== undefined
       ? { failure: { afterTokens: end.outputTokens, stage: end.stage } }

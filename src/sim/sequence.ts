@@ -5,6 +5,7 @@
  * It has no tokens, only counts, and block ids that say which tokens it shares with others.
  */
 import type { Outlook, PromptBlocks, RequestOutlook, SequenceView, Slo, TaskStage } from "../sched/index.ts";
+import type { TraceRoute } from "../workload/index.ts";
 
 /** Where in a step a request fails for a reason of its own: reading its grammar, asking for scores, sampling, text. */
 export type FailureStage = "submit" | "scores" | "sample" | "accept";
@@ -28,6 +29,10 @@ export interface SimRequest extends PromptBlocks {
   readonly priority?: number;
   /** The prompt's tokens, for outlooks that read them; zeros when absent. */
   readonly promptIds?: ArrayLike<number>;
+  /** Computed with an adapter; its blocks are not those of others. */
+  readonly adapted?: boolean;
+  /** By how many layers its answer goes; absent: it never might leave any out. */
+  readonly route?: TraceRoute;
   /** It ends by failing, there, when it has that many tokens. */
   readonly failure?: { readonly afterTokens: number; readonly stage: FailureStage };
 }
@@ -56,6 +61,7 @@ export class SimSequence implements SequenceView {
   firstTokenMs: number | null = null;
   readonly slo: Slo;
   readonly priority: number;
+  /** Blocks of tokens that its pages have room for: as many as pages, more when those hold some layers only. */
   pages = 0;
   ownPages = 0;
   readonly order: number;
@@ -76,6 +82,10 @@ export class SimSequence implements SequenceView {
   /** Its number in the page pool while it holds pages, else -1. */
   slot = -1;
   pageIds: Int32Array = NO_PAGES;
+  /** Pages that it holds. */
+  heldPages = 0;
+  /** Whether they hold the layers of its route only. */
+  packed = false;
   /** Pages registered under the prefix they hold. */
   committed = 0;
   /** Key of the last registered page; 0 before the first. */
@@ -140,6 +150,30 @@ export class SimSequence implements SequenceView {
 
   get knownTokens(): number {
     return this.promptTokens + this.generatedTokens;
+  }
+
+  /** Of its known tokens those that are looked for in a cache of prefixes: what layers are left out of is not in it. */
+  get soughtTokens(): number {
+    return this.request.route === undefined ? this.knownTokens : this.promptTokens;
+  }
+
+  /** Of its computed tokens those that others may share. */
+  get shareableTokens(): number {
+    return this.request.route === undefined ? this.computedTokens : Math.min(this.computedTokens, this.promptTokens);
+  }
+
+  /** Of so many tokens that a plan allows, those of its next row: where layers may be left out it is of the prompt or behind it. */
+  rowTokens(planned: number): number {
+    const most = Math.min(planned, this.pendingTokens);
+    const left = this.promptTokens - this.computedTokens;
+    return this.request.route === undefined || left <= 0 ? most : Math.min(most, left);
+  }
+
+  /** Whether it goes on with some layers only, and its pages still hold all. */
+  get packable(): boolean {
+    const { route } = this.request;
+    if (route === undefined || this.packed || this.heldPages === 0) return false;
+    return route.kept < route.layers && this.computedTokens >= this.promptTokens;
   }
 }
 

@@ -13,7 +13,7 @@
 import { assert } from "../core/index.ts";
 import { pageKey } from "./block-key.ts";
 import { KeyTable } from "./key-table.ts";
-import type { PagePool } from "./page-pool.ts";
+import { pagesFor, setHeld, type PagePool } from "./page-pool.ts";
 import type { SimRequest, SimSequence } from "./sequence.ts";
 
 const NONE = -1;
@@ -89,9 +89,9 @@ export class SharedPages implements PagePool {
   open(sequence: SimSequence): number {
     assert(sequence.slot === NONE, "a sequence is admitted once at a time");
     this.#enter(sequence);
-    const { request, knownTokens } = sequence;
+    const { request, soughtTokens } = sequence;
     let key = 0;
-    while ((sequence.pages + 1) * this.pageTokens < knownTokens) {
+    while ((sequence.pages + 1) * this.pageTokens < soughtTokens) {
       key = pageKey(request, sequence.pages, this.pageTokens, key);
       const page = this.#table.find(key);
       if (page === NONE) break;
@@ -103,14 +103,14 @@ export class SharedPages implements PagePool {
   }
 
   reserve(sequence: SimSequence, tokens: number): boolean {
-    const missing = Math.ceil(tokens / this.pageTokens) - sequence.pages;
+    const missing = pagesFor(sequence, tokens, this.pageTokens) - sequence.heldPages;
     if (missing > this.#available) return false;
     for (let i = 0; i < missing; i++) this.#append(sequence, this.#take());
     return true;
   }
 
   commit(sequence: SimSequence, tokens: number): void {
-    while ((sequence.committed + 1) * this.pageTokens <= tokens) {
+    while (!sequence.packed && (sequence.committed + 1) * this.pageTokens <= tokens) {
       const index = sequence.committed;
       const key = pageKey(sequence.request, index, this.pageTokens, sequence.chain);
       const page = sequence.pageIds[index]!;
@@ -129,19 +129,38 @@ export class SharedPages implements PagePool {
   }
 
   truncate(sequence: SimSequence, tokens: number): void {
-    const keep = Math.ceil(tokens / this.pageTokens);
+    const keep = pagesFor(sequence, tokens, this.pageTokens);
     assert(keep >= sequence.committed, "committed pages are not truncated");
-    while (sequence.pages > keep) this.#put(sequence.pageIds[--sequence.pages]!, sequence);
+    this.#putFrom(sequence, keep);
+  }
+
+  pack(sequence: SimSequence): boolean {
+    sequence.packed = true;
+    const needed = pagesFor(sequence, sequence.computedTokens, this.pageTokens);
+    if (needed > this.#available) {
+      sequence.packed = false;
+      return false;
+    }
+    const taken = Int32Array.from({ length: needed }, () => {
+      const page = this.#take();
+      this.#acquire(page, sequence);
+      return page;
+    });
+    this.#putFrom(sequence, 0);
+    sequence.committed = 0;
+    sequence.pageIds = taken;
+    setHeld(sequence, needed);
+    return true;
   }
 
   release(sequence: SimSequence): void {
     if (sequence.slot === NONE) return;
-    for (let i = sequence.pages - 1; i >= 0; i--) this.#put(sequence.pageIds[i]!, sequence);
+    this.#putFrom(sequence, 0);
     this.#slots[sequence.slot] = null;
     this.#freeSlots.push(sequence.slot);
     sequence.slot = NONE;
-    sequence.pages = 0;
     sequence.ownPages = 0;
+    sequence.packed = false;
     sequence.committed = 0;
     sequence.chain = 0;
   }
@@ -161,14 +180,14 @@ export class SharedPages implements PagePool {
     assert(listed === this.#available, "every available page is listed once");
     const counted = new Int32Array(this.pages);
     for (const sequence of this.#slots) {
-      for (let i = 0; i < (sequence?.pages ?? 0); i++) counted[sequence!.pageIds[i]!]! += 1;
+      for (let i = 0; i < (sequence?.heldPages ?? 0); i++) counted[sequence!.pageIds[i]!]! += 1;
     }
     for (let page = 0; page < this.pages; page++) {
       assert(counted[page] === this.#references[page], "references are counted");
     }
     for (const sequence of this.#slots) {
       let own = 0;
-      for (let i = 0; i < (sequence?.pages ?? 0); i++) own += counted[sequence!.pageIds[i]!] === 1 ? 1 : 0;
+      for (let i = 0; i < (sequence?.heldPages ?? 0); i++) own += counted[sequence!.pageIds[i]!] === 1 ? 1 : 0;
       assert(own === (sequence?.ownPages ?? 0), "own pages are counted");
     }
     this.#table.checkIntegrity();
@@ -181,13 +200,21 @@ export class SharedPages implements PagePool {
   }
 
   #append(sequence: SimSequence, page: number): void {
-    if (sequence.pages === sequence.pageIds.length) {
-      const grown = new Int32Array(Math.max(8, sequence.pages * 2));
+    const held = sequence.heldPages;
+    if (held === sequence.pageIds.length) {
+      const grown = new Int32Array(Math.max(8, held * 2));
       grown.set(sequence.pageIds);
       sequence.pageIds = grown;
     }
-    sequence.pageIds[sequence.pages++] = page;
+    sequence.pageIds[held] = page;
+    setHeld(sequence, held + 1);
     this.#acquire(page, sequence);
+  }
+
+  /** Gives the pages from that one on back, the last first. */
+  #putFrom(sequence: SimSequence, first: number): void {
+    for (let i = sequence.heldPages - 1; i >= first; i--) this.#put(sequence.pageIds[i]!, sequence);
+    if (sequence.heldPages > first) setHeld(sequence, first);
   }
 
   #take(): number {

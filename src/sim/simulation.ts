@@ -367,7 +367,7 @@ export class Simulation {
   }
 
   #requestOf(trace: TraceRequest, slo: Slo, nowMs: number, room: number): SimRequest {
-    const { promptTokens, hashIds, promptIds, task, priority } = trace;
+    const { promptTokens, hashIds, promptIds, task, priority, adapter, route } = trace;
     const outputTokens = Math.min(trace.outputTokens, room);
     const allowed = this.#options.maxAnswerTokens ?? DEFAULT_ANSWER_TOKENS;
     return {
@@ -380,6 +380,8 @@ export class Simulation {
       ...(hashIds === undefined ? {} : { hashIds, blockTokens: this.#options.trace.blockTokens }),
       ...(promptIds === undefined ? {} : { promptIds }),
       ...(priority === undefined ? {} : { priority }),
+      ...(adapter === undefined ? {} : { adapted: true }),
+      ...(route === undefined ? {} : { route }),
       ...(task === undefined ? {} : { task: { id: String(task.id), stage: task.stage } }),
     };
   }

@@ -37,6 +37,7 @@ export {
   type PublishedWorkload,
 } from "./published.ts";
 export {
+  READ_VERSIONS,
   RECORDING_VERSION,
   type OpaqueJson,
   type RecordedBegin,
@@ -51,6 +52,7 @@ export {
   type RecordedPolicy,
   type RecordedRequest,
   type RecordedRetract,
+  type RecordedRoute,
   type RecordedStage,
   type RecordedStep,
   type Recording,
@@ -79,4 +81,4 @@ export {
   withSlo,
 } from "./tools.ts";
 export { traceFileReader, writeTraceFile } from "./trace-file.ts";
-export type { Trace, TraceHead, TraceRequest, TraceSlo, TraceStream, TraceTask } from "./types.ts";
+export type { Trace, TraceHead, TraceRequest, TraceRoute, TraceSlo, TraceStream, TraceTask } from "./types.ts";

@@ -4,8 +4,13 @@
  */
 import type { TraceSlo } from "./types.ts";
 
-/** The version that this code writes. Version 1 has neither lanes, nor drafts, nor switches of the policy; it is read too. */
-export const RECORDING_VERSION = 2;
+/**
+ * The version that this code writes. Version 1 has neither lanes, nor drafts, nor switches of the policy, version 2 neither
+ * adapters nor layer routes; both are read too.
+ */
+export const RECORDING_VERSION = 3;
+/** Versions that this code reads. */
+export const READ_VERSIONS = [1, 2, RECORDING_VERSION] as const;
 
 /** Anything that JSON can carry; not looked into here. */
 export type OpaqueJson = unknown;
@@ -13,7 +18,7 @@ export type OpaqueJson = unknown;
 /** The first line of a recording. */
 export interface RecordingHead {
   readonly kind: "head";
-  readonly version: 1 | typeof RECORDING_VERSION;
+  readonly version: (typeof READ_VERSIONS)[number];
   readonly name: string;
   /** The model that answered. */
   readonly model: string;
@@ -46,6 +51,12 @@ export interface RecordedRequest {
   readonly promptIds?: readonly number[];
   /** What a predictor of lengths was told of the prompt: small numbers, where the engine asked one. */
   readonly features?: readonly number[];
+  /** Name of the adapter that it asked for; the weights as they are when absent. Its blocks have ids of their own. */
+  readonly adapter?: string;
+  /** What it said of its layers, where it might leave some out: all, the routers' choice, or a share of them. */
+  readonly compute?: "full" | "auto" | number;
+  /** The same as a list of the layers that it keeps, from 0. */
+  readonly keepLayers?: readonly number[];
   /** The first step whose view could contain it. */
   readonly step?: number;
 }
@@ -119,6 +130,16 @@ export interface RecordedRetract {
   readonly id: number;
 }
 
+/** The prompt of a request that might leave layers out is computed, and by which layers the rest goes is decided, once. */
+export interface RecordedRoute {
+  readonly kind: "route";
+  readonly id: number;
+  /** Of the model. */
+  readonly layers: number;
+  /** Those that are left out from here on, from 0, ascending; empty: none. */
+  readonly skipped: readonly number[];
+}
+
 /** Another policy decides from the next step on. */
 export interface RecordedPolicy {
   readonly kind: "policy";
@@ -180,6 +201,7 @@ export type RecordingLine =
   | RecordedMove
   | RecordedHandover
   | RecordedRetract
+  | RecordedRoute
   | RecordedPolicy
   | RecordedCancel
   | RecordedPause
@@ -192,6 +214,7 @@ export interface Recording {
   readonly steps: readonly RecordedStep[];
   readonly cancels: readonly RecordedCancel[];
   readonly ends: readonly RecordedEnd[];
+  readonly routes: readonly RecordedRoute[];
   /** Every line after the head, in the order of the file. */
   readonly lines: readonly Exclude<RecordingLine, RecordingHead>[];
 }

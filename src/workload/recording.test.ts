@@ -46,6 +46,16 @@ const LANES: readonly RecordingLine[] = [
   { kind: "move", id: 5, lane: 2 },
   { kind: "retract", id: 5 },
 ];
+/** What version 2 does not have. */
+const ROUTES: readonly RecordingLine[] = [
+  { ...HEAD, version: 3 },
+  { ...REQUEST, adapter: "polite" },
+  { ...REQUEST, id: 6, compute: "auto" },
+  { ...REQUEST, id: 7, compute: 0.75 },
+  { ...REQUEST, id: 8, keepLayers: [0, 3] },
+  { kind: "route", id: 6, layers: 4, skipped: [] },
+  { kind: "route", id: 8, layers: 4, skipped: [1, 2] },
+];
 const text = (lines: readonly RecordingLine[]): string => lines.map(recordingLine).join("");
 const message = (run: () => unknown): string => {
   try {
@@ -77,6 +87,23 @@ describe("recordings", () => {
     for (const draft of [[5, 1, 2, 1], [5, 3, 1, 3], [5, 1], "5"]) {
       expect(refused({ ...step, drafts: [draft] })).toMatch(/drafts\[0\]/);
     }
+  });
+
+  test("adapters and layer routes too, also as a trace", () => {
+    const recording = readRecording(text(ROUTES));
+    expect([recording.head, ...recording.lines]).toEqual(ROUTES);
+    const { requests } = recordingTrace(recording);
+    expect(requests.map(({ adapter }) => adapter)).toEqual(["polite", undefined, undefined, undefined]);
+    const routes = [undefined, { layers: 4, kept: 4 }, undefined, { layers: 4, kept: 2 }];
+    expect(requests.map(({ route }) => route)).toEqual(routes);
+    const refused = (line: unknown): string => message(() => readRecording(`${text(ROUTES)}${JSON.stringify(line)}\n`));
+    expect(refused({ kind: "route", id: 9, layers: 4, skipped: [] })).toContain("the id of a request above");
+    expect(refused({ ...REQUEST, id: 9, compute: "some" })).toContain("compute");
+    expect(refused({ ...REQUEST, id: 9, adapter: 3 })).toContain("adapter: expected a string");
+    for (const skipped of [[2, 1], [4], [0, 1, 2, 3], "1"]) {
+      expect(refused({ kind: "route", id: 7, layers: 4, skipped })).toContain("skipped");
+    }
+    expect(refused({ kind: "route", id: 7, layers: 0, skipped: [] })).toContain("layers: expected a number from 1");
   });
 
   test("in any chunks", () => {
@@ -124,7 +151,7 @@ describe("recordings", () => {
     expect(read()).toContain('r.jsonl line 1: kind: expected "head", got "nothing"');
     expect(read(REQUEST)).toContain('kind: expected "head" first');
     expect(read(HEAD, HEAD)).toContain("one head only");
-    expect(read({ ...HEAD, version: 9 })).toContain("unsupported: r.jsonl: versions 1 and 2");
+    expect(read({ ...HEAD, version: 9 })).toContain("unsupported: r.jsonl: versions 1, 2, 3");
     expect(read(HEAD, REQUEST, REQUEST)).toContain("r.jsonl line 3: id: expected an id that has not come before");
     expect(read(HEAD, LINES[5])).toContain("the id of a request above");
     const end = { ...LINES[6]!, id: 5 };
@@ -136,16 +163,19 @@ describe("recordings", () => {
     expect(read(HEAD, { kind: "lunch" })).toContain("kind: expected head, request");
   });
 
-  test.each([{ lines: LINES }, { lines: LANES }])("damaged text is read or refused, never worse", ({ lines }) => {
-    const whole = text(lines);
-    fc.assert(
-      fc.property(fc.nat(whole.length), fc.nat(12), fc.string({ maxLength: 6 }), (at, drop, insert) => {
-        const outcome = message(() =>
-          recordingTrace(readRecording(whole.slice(0, at) + insert + whole.slice(at + drop))),
-        );
-        expect(outcome).toMatch(/^(accepted|invalid_file|unsupported)/);
-      }),
-      { seed: 7, numRuns: 300 },
-    );
-  });
+  test.each([{ lines: LINES }, { lines: LANES }, { lines: ROUTES }])(
+    "damaged text is read or refused, never worse",
+    ({ lines }) => {
+      const whole = text(lines);
+      fc.assert(
+        fc.property(fc.nat(whole.length), fc.nat(12), fc.string({ maxLength: 6 }), (at, drop, insert) => {
+          const outcome = message(() =>
+            recordingTrace(readRecording(whole.slice(0, at) + insert + whole.slice(at + drop))),
+          );
+          expect(outcome).toMatch(/^(accepted|invalid_file|unsupported)/);
+        }),
+        { seed: 7, numRuns: 300 },
+      );
+    },
+  );
 });

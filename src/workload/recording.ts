@@ -19,11 +19,12 @@ import {
   type Place,
 } from "./lines.ts";
 import {
-  RECORDING_VERSION,
+  READ_VERSIONS,
   type RecordedDraft,
   type RecordedEnd,
   type RecordedEndReason,
   type RecordedRequest,
+  type RecordedRoute,
   type RecordedStage,
   type RecordedStep,
   type Recording,
@@ -37,11 +38,13 @@ const MAX_FEATURES = 1024;
 const MAX_NAME_CHARACTERS = 1024;
 const MAX_LANES = 64;
 const MAX_DRAFTS = 100_000;
+const MAX_LAYERS = 10_000;
 
 const STAGES: readonly RecordedStage[] = ["submit", "scores", "sample", "accept"];
 const HANDOVERS = ["begun", "done"] as const;
 /** For messages. */
-const KINDS = "head, request, step, begin, computed, move, handover, retract, policy, cancel, pause, resume or end";
+const KINDS =
+  "head, request, step, begin, computed, move, handover, retract, route, policy, cancel, pause, resume or end";
 const REASONS: readonly RecordedEndReason[] = ["stop", "length", "cut", "cancelled", "rejected", "expired", "failed"];
 
 /** One line of a recording, with its newline. */
@@ -125,6 +128,7 @@ export function readRecording(chunks: string | Iterable<string>, source = "recor
     steps: of("step"),
     cancels: of("cancel"),
     ends: of("end"),
+    routes: of("route"),
     lines,
   };
 }
@@ -139,6 +143,7 @@ export function recordingTrace(recording: Recording): Trace {
   const requests = recording.requests.toSorted((a, b) => a.atMs - b.atMs || a.id - b.id);
   const ends = new Map(recording.ends.map((end) => [end.id, end]));
   const cancels = new Map(recording.cancels.map((cancel) => [cancel.id, cancel.atMs]));
+  const routes = new Map(recording.routes.map((route) => [route.id, route]));
   const taskIds = new Map<string, number>();
   const traceIds = new Map(requests.map((request, i) => [request.id, i]));
   const byStage = groupBy(
@@ -165,7 +170,8 @@ export function recordingTrace(recording: Recording): Trace {
       const end = ends.get(request.id);
       const isWhole = end !== undefined && (end.reason === "stop" || end.reason === "length");
       const cancelledMs = cancels.get(request.id);
-      const { promptTokens, maxTokens, slo, session, priority, hashIds, promptIds } = request;
+      const { promptTokens, maxTokens, slo, session, priority, hashIds, promptIds, adapter } = request;
+      const route = routes.get(request.id);
       return {
         id: i,
         arrivalMs: request.atMs - originMs,
@@ -178,6 +184,8 @@ export function recordingTrace(recording: Recording): Trace {
         ...(priority === undefined ? {} : { priority }),
         ...(cancelledMs === undefined ? {} : { cancelAfterMs: Math.max(0, cancelledMs - request.atMs) }),
         ...(promptIds === undefined ? {} : { promptIds }),
+        ...(adapter === undefined ? {} : { adapter }),
+        ...(route === undefined ? {} : { route: { layers: route.layers, kept: route.layers - route.skipped.length } }),
       };
     }),
   };
@@ -223,6 +231,8 @@ function readLine(row: Record<string, unknown>, place: Place): RecordingLine {
       };
     case "retract":
       return { kind: "retract", id: readId(row, place) };
+    case "route":
+      return readRoute(row, place);
     case "policy":
       return {
         kind: "policy",
@@ -268,6 +278,15 @@ function readDrafts(value: unknown, place: Place): RecordedDraft[] {
   });
 }
 
+function readRoute(row: Record<string, unknown>, place: Place): RecordedRoute {
+  const layers = readTokens(row["layers"], place, "layers");
+  if (layers < 1 || layers > MAX_LAYERS) refuse(place, "layers", `a number from 1 to ${MAX_LAYERS}`, layers);
+  const skipped = readIds(row["skipped"], place, "skipped", MAX_LAYERS);
+  const isOrdered = skipped.every((layer, i) => layer < layers && (i === 0 || skipped[i - 1]! < layer));
+  if (!isOrdered || skipped.length >= layers) refuse(place, "skipped", "some of the layers, ascending", skipped);
+  return { kind: "route", id: readId(row, place), layers, skipped };
+}
+
 function readLane(row: Record<string, unknown>, place: Place): number {
   const lane = readTokens(row["lane"], place, "lane");
   return lane < MAX_LANES ? lane : refuse(place, "lane", `a number below ${MAX_LANES}`, lane);
@@ -275,10 +294,11 @@ function readLane(row: Record<string, unknown>, place: Place): number {
 
 function readHead(row: Record<string, unknown>, place: Place): RecordingHead {
   const version = row["version"];
-  if (version !== 1 && version !== RECORDING_VERSION) {
+  const known = READ_VERSIONS.find((each) => each === version);
+  if (known === undefined) {
     return fail(
       "unsupported",
-      `${place.source}: versions 1 and ${RECORDING_VERSION} of recordings are read here, got ${String(version)}`,
+      `${place.source}: versions ${READ_VERSIONS.join(", ")} of recordings are read here, got ${String(version)}`,
       {
         param: "version",
       },
@@ -286,7 +306,7 @@ function readHead(row: Record<string, unknown>, place: Place): RecordingHead {
   }
   return {
     kind: "head",
-    version,
+    version: known,
     name: readName(row, "name", place),
     model: readName(row, "model", place),
     policy: readName(row, "policy", place),
@@ -297,7 +317,7 @@ function readHead(row: Record<string, unknown>, place: Place): RecordingHead {
 }
 
 function readRequest(row: Record<string, unknown>, place: Place): RecordedRequest {
-  const { slo, task, session, priority, hashIds, promptIds, features } = row;
+  const { slo, task, session, priority, hashIds, promptIds, features, adapter, compute, keepLayers } = row;
   return {
     kind: "request",
     id: readId(row, place),
@@ -311,6 +331,11 @@ function readRequest(row: Record<string, unknown>, place: Place): RecordedReques
     ...(hashIds === undefined ? {} : { hashIds: readIds(hashIds, place, "hashIds", MAX_IDS) }),
     ...(promptIds === undefined ? {} : { promptIds: readIds(promptIds, place, "promptIds", MAX_IDS) }),
     ...(features === undefined ? {} : { features: readIds(features, place, "features", MAX_FEATURES) }),
+    ...(adapter === undefined ? {} : { adapter: readName(row, "adapter", place) }),
+    ...(compute === undefined
+      ? {}
+      : { compute: compute === "full" || compute === "auto" ? compute : readNumber(compute, place, "compute", 0, 1) }),
+    ...(keepLayers === undefined ? {} : { keepLayers: readIds(keepLayers, place, "keepLayers", MAX_LAYERS) }),
     ...readStep(row, place),
   };
 }

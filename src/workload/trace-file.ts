@@ -14,7 +14,7 @@ import {
   type Place,
 } from "./lines.ts";
 import { readTraceSlo } from "./recording.ts";
-import type { TraceHead, TraceRequest, TraceTask } from "./types.ts";
+import type { TraceHead, TraceRequest, TraceRoute, TraceTask } from "./types.ts";
 
 const VERSION = 1;
 const MAX_IDS = 10_000_000;
@@ -79,7 +79,7 @@ function readHead(row: Record<string, unknown>, place: Place): TraceHead {
 }
 
 function readRequest(row: Record<string, unknown>, place: Place): TraceRequest {
-  const { hashIds, session, task, slo, priority, cancelAfterMs, text, promptIds } = row;
+  const { hashIds, session, task, slo, priority, cancelAfterMs, text, promptIds, adapter, route } = row;
   return {
     id: readTokens(row["id"], place, "id"),
     arrivalMs: readNumber(row["arrivalMs"], place, "arrivalMs", 0, MAX_TIME_MS),
@@ -95,6 +95,8 @@ function readRequest(row: Record<string, unknown>, place: Place): TraceRequest {
       : { cancelAfterMs: readNumber(cancelAfterMs, place, "cancelAfterMs", 0, MAX_TIME_MS) }),
     ...(text === undefined ? {} : { text: readText(text, place, "text") }),
     ...(promptIds === undefined ? {} : { promptIds: readIds(promptIds, place, "promptIds", MAX_IDS) }),
+    ...(adapter === undefined ? {} : { adapter: readText(adapter, place, "adapter") }),
+    ...(route === undefined ? {} : { route: readRoute(route, place) }),
   };
 }
 
@@ -112,6 +114,14 @@ function readTask(value: unknown, place: Place): TraceTask {
     after: readIds(row["after"], place, "task.after", MAX_IDS),
     thinkMs: readNumber(row["thinkMs"], place, "task.thinkMs", 0, MAX_TIME_MS),
   };
+}
+
+function readRoute(value: unknown, place: Place): TraceRoute {
+  if (value === null || typeof value !== "object") return refuse(place, "route", "an object", value);
+  const row = value as Record<string, unknown>;
+  const layers = readCount(row["layers"], place, "route.layers");
+  const kept = readCount(row["kept"], place, "route.kept");
+  return kept <= layers ? { layers, kept } : refuse(place, "route.kept", `at most ${layers}`, kept);
 }
 
 function readText(value: unknown, place: Place, field: string): string {

@@ -26,6 +26,13 @@ export interface TraceTask {
   readonly thinkMs: number;
 }
 
+/** By how many of a model's layers an answer goes; its prompt goes through all of them. */
+export interface TraceRoute {
+  readonly layers: number;
+  /** 1 to `layers`. */
+  readonly kept: number;
+}
+
 /** One request of a trace. */
 export interface TraceRequest {
   /** Unique within the trace, at least 0. */
@@ -56,6 +63,10 @@ export interface TraceRequest {
   readonly text?: string;
   /** The prompt's token ids, where a recording kept them; `promptTokens` of them. */
   readonly promptIds?: readonly number[];
+  /** Name of the low-rank adapter that it is computed with; none when absent. */
+  readonly adapter?: string;
+  /** Of requests that might leave layers out; absent: all layers. */
+  readonly route?: TraceRoute;
 }
 
 /** What is true of a whole trace. */

@@ -24,6 +24,8 @@ export class WorkerAdapters {
   /** What the next pause between two steps is to do. */
   #due: (() => void)[] = [];
   readonly #leaving = new Set<number>();
+  /** Of every adapter that there has been: few, and a number is never given twice. */
+  readonly #names = new Map<number, string>();
 
   constructor(holder: AdapterHolder, config: DecoderConfig, maxRank: number) {
     this.#holder = holder;
@@ -33,7 +35,15 @@ export class WorkerAdapters {
 
   /** Those that are there from the start. @throws PunctualError as readAdapter, with the adapter's name. */
   async open(adapters: readonly NumberedAdapter[]): Promise<void> {
-    for (const { id, dir } of adapters) this.#holder.addAdapter(id, await this.#read(dir));
+    for (const { id, dir, name } of adapters) {
+      this.#holder.addAdapter(id, await this.#read(dir));
+      this.#names.set(id, name);
+    }
+  }
+
+  /** The name of that adapter, also of one that is gone. */
+  nameOf(id: number): string {
+    return this.#names.get(id) ?? String(id);
   }
 
   /**
@@ -52,13 +62,14 @@ export class WorkerAdapters {
 
   /** Reads an adapter and has the next pause put it in force, or say what was wrong. */
   async #load(
-    { id, dir }: NumberedAdapter,
+    { id, dir, name }: NumberedAdapter,
     wake: () => void,
     done: (error: ErrorRecord | null) => void,
   ): Promise<void> {
     let outcome: () => ErrorRecord | null;
     try {
       const adapter = await this.#read(dir);
+      this.#names.set(id, name);
       outcome = () => attempt(() => this.#holder.addAdapter(id, adapter));
     } catch (error) {
       outcome = () => toErrorRecord(error);

@@ -21,20 +21,19 @@ function routesDir({ routes, model }: EngineOptions): string | null {
   return holdsRoutes(beside) ? beside : null;
 }
 
-/** Routes are of colocated engines that generate and are not recorded. @throws PunctualError unsupported. */
+/** Routes are of colocated engines that generate. @throws PunctualError unsupported. */
 export function checkRoutes(options: EngineOptions): void {
-  const { routes, phases = "colocated", record, embedding } = options;
+  const { routes, phases = "colocated", embedding } = options;
   if (routes === undefined || routes === null) return;
   const refuse = (why: string): never => fail("unsupported", `routes: ${why}`, { param: "routes" });
   if (phases !== "colocated") refuse(`layers are left out by colocated engines only; phases are "${phases}"`);
-  if (record !== undefined) refuse("a recording does not tell how many layers a page holds");
   if (embedding !== undefined) refuse("an embedding model leaves out no layers");
 }
 
 /** The options with the folder of routes found out. Routes beside the weights are left alone where they cannot be used. */
 export function withRoutes<T extends EngineOptions>(options: T): T {
-  const { routes, phases = "colocated", record, embedding } = options;
-  const usable = phases === "colocated" && record === undefined && embedding === undefined;
+  const { routes, phases = "colocated", embedding } = options;
+  const usable = phases === "colocated" && embedding === undefined;
   return routes !== undefined || usable ? { ...options, routes: routesDir(options) } : options;
 }
 

@@ -64,11 +64,12 @@ export class SequenceRoute {
     return this.#leavesOut || "keepLayers" in this.#request ? { mask: this.#mask, packed: pages.packed } : undefined;
   }
 
-  /** After a step that has computed so many of its tokens: decides when that is the whole prompt. */
-  settle(computed: number, pages: SequencePages, { executor, routers }: LoopRoutes): void {
-    if (this.#mask !== null || computed !== this.#promptTokens) return;
+  /** After a step that has computed so many of its tokens: decides when that is the whole prompt. True when it just did. */
+  settle(computed: number, pages: SequencePages, { executor, routers }: LoopRoutes): boolean {
+    if (this.#mask !== null || computed !== this.#promptTokens) return false;
     if ("keepLayers" in this.#request) this.#mask = maskOf(routers.length, this.#request.keepLayers);
     else this.#mask = decideMask(executor.routeProbabilities(pages.pages, computed), routers, this.#request.compute);
+    return true;
   }
 
   /** Between steps: keeps only the layers that it needs from now on, when there is room to copy them. */
