@@ -16,6 +16,7 @@ import {
   fittedCost,
   predict,
   recordedDecisions,
+  requestKinds,
   stepPoints,
   type Fidelity,
   type FidelityMetric,
@@ -87,7 +88,8 @@ class Trial {
   }
 
   async #fit(): Promise<readonly StepPoint[]> {
-    return stepPoints(recordedDecisions(await this.#record(`fit ${this.#fits++}`, FIT_LOAD)));
+    const recording = await this.#record(`fit ${this.#fits++}`, FIT_LOAD);
+    return stepPoints(recordedDecisions(recording), requestKinds(recording));
   }
 
   /** A live run on a trace of that name, as its recording. */

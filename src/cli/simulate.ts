@@ -11,6 +11,7 @@ import type { Slo } from "../sched/index.ts";
 import type {
   Fidelity,
   NamedDeployment,
+  RowKind,
   SimulationObserver,
   SimulationOptions,
   SimulationReport,
@@ -66,7 +67,7 @@ export function addSimulate(program: Command): void {
     .option("--start-delay <ms>", "from the decision until a new instance serves", decimal(0, 1e9), 20_000)
     .option(
       "--cost <model>",
-      "opt-13b, opt-66b:tp4, roofline:h100:llama3-8b:tp1, splitwise:MODEL:GPU:tpN, or a calibration file",
+      "opt-13b, opt-66b:tp4, roofline:h100:llama3-8b:tp1, splitwise:MODEL:GPU:tpN, a calibration file, or a recording",
     )
     .option("--cost-file <csv>", "Splitwise's perf_model.csv, for --cost splitwise:…")
     .option("--slo <slo>", "objective of requests that bring none: ttft=200ms,tpot=50ms")
@@ -107,7 +108,7 @@ async function simulate(flags: SimulateFlags): Promise<number> {
   const options = await simulationOptions(flags, trace, cost);
   const outputs = await openOutputs(flags);
   const startMs = performance.now();
-  const { report, events } = await run({ ...options, observer: outputs.observer }, count);
+  const { report, events, notKnown } = await run({ ...options, observer: outputs.observer }, count);
   outputs.close();
   const seconds = (performance.now() - startMs) / 1000;
   const { name, source } = trace;
@@ -120,13 +121,20 @@ async function simulate(flags: SimulateFlags): Promise<number> {
       instances: flags.instances,
     };
     console.log(
-      JSON.stringify({ ...head, cost: { name: cost.deployment.cost.name, basis, fitError }, seconds, events, report }),
+      JSON.stringify({
+        ...head,
+        cost: { name: cost.deployment.cost.name, basis, fitError, notKnown },
+        seconds,
+        events,
+        report,
+      }),
     );
   } else {
     console.log(
       describe(report, {
         title: `${source}, ${flags.instances} x ${cost.deployment.name}, ${flags.policy}`,
         cost,
+        notKnown,
         seconds,
         events,
       }),
@@ -147,15 +155,16 @@ async function readCost(flags: SimulateFlags): Promise<NamedDeployment> {
   if (cost === undefined) {
     return fail(
       "invalid_request",
-      "Expected --cost: opt-13b, roofline:h100:llama3-8b, or a file of doctor --calibrate.",
+      "Expected --cost: opt-13b, roofline:h100:llama3-8b, a file of doctor --calibrate, or a recording (.jsonl).",
       {
         param: "cost",
       },
     );
   }
-  const isFile = cost.endsWith(".json");
-  const text = isFile ? readText(cost, "cost") : costFile === undefined ? undefined : readText(costFile, "cost-file");
-  const named = createDeployment(isFile ? "calibration" : cost, text);
+  const kind = cost.endsWith(".json") ? "calibration" : cost.endsWith(".jsonl") ? "recording" : null;
+  const text =
+    kind !== null ? readText(cost, "cost") : costFile === undefined ? undefined : readText(costFile, "cost-file");
+  const named = createDeployment(kind ?? cost, text);
   return kvTokens === undefined ? named : { ...named, deployment: { ...named.deployment, kvTokens } };
 }
 
@@ -211,7 +220,7 @@ const SLICE = 20_000;
 async function run(
   options: SimulationOptions,
   count: number | null,
-): Promise<{ readonly report: SimulationReport; readonly events: number }> {
+): Promise<{ readonly report: SimulationReport; readonly events: number; readonly notKnown: readonly RowKind[] }> {
   const { Simulation } = await import("../sim/index.ts");
   const simulation = new Simulation(options);
   const progress: Progress = startProgress("Simulating", count ?? 0, "");
@@ -225,7 +234,7 @@ async function run(
   } finally {
     progress.stop();
   }
-  return { report: simulation.report(), events: simulation.events };
+  return { report: simulation.report(), events: simulation.events, notKnown: simulation.notKnown };
 }
 
 interface Outputs {
@@ -317,7 +326,10 @@ async function predictRecording(recording: Recording, cost: NamedDeployment, { j
   return 0;
 }
 
-function describeFidelity({ measured, predicted, error, requests }: Fidelity, { basis }: NamedDeployment): string {
+function describeFidelity(
+  { measured, predicted, error, requests, notKnown }: Fidelity,
+  { basis }: NamedDeployment,
+): string {
   const row = (metric: "ttftMs" | "tpotMs" | "e2eMs", label: string): string => {
     const side = (key: "mean" | "p90"): string =>
       `${formatMs(measured[metric][key])} → ${formatMs(predicted[metric][key])} (${signed(error[metric][key])})`;
@@ -329,7 +341,17 @@ function describeFidelity({ measured, predicted, error, requests }: Fidelity, { 
     row("tpotMs", "time per output token"),
     row("e2eMs", "end to end"),
     dim(`costs: ${basis}`),
+    ...notKnown.map(describeNotKnown),
   ].join("\n");
+}
+
+/** What a prediction leaves out, said beside it. */
+function describeNotKnown(kind: RowKind): string {
+  return dim(
+    kind === "routes"
+      ? "not in the costs: what leaving layers out saves (a recording as --cost knows it)"
+      : "not in the costs: what adapters add (a recording as --cost knows it)",
+  );
 }
 
 const signed = (share: number): string => `${share >= 0 ? "+" : ""}${(share * 100).toFixed(1)} %`;
@@ -339,11 +361,12 @@ const time = (ms: number | null): string => (ms === null ? "-" : formatMs(ms));
 interface Run {
   readonly title: string;
   readonly cost: NamedDeployment;
+  readonly notKnown: readonly RowKind[];
   readonly seconds: number;
   readonly events: number;
 }
 
-function describe(report: SimulationReport, { title, cost, seconds, events }: Run): string {
+function describe(report: SimulationReport, { title, cost, notKnown, seconds, events }: Run): string {
   const { requests, throughput, goodput, attainment, queue, migrations } = report;
   const { arrived, done, ...others } = requests;
   const other = Object.entries(others).filter(([, count]) => count > 0);
@@ -375,6 +398,7 @@ function describe(report: SimulationReport, { title, cost, seconds, events }: Ru
     `instances  ${percent(report.utilization)} busy, ${report.instanceSeconds.toFixed(0)} instance-seconds, ${report.steps} steps, ${report.preemptions} preemptions`,
     `queue      ${queue.meanWaiting.toFixed(2)} waiting and ${queue.meanRunning.toFixed(2)} running on average, at most ${queue.mostWaiting} waiting`,
     dim(`costs: ${cost.basis}`),
+    ...notKnown.map(describeNotKnown),
     dim(
       `simulated in ${seconds.toFixed(1)} s: ${Math.round(events / seconds)} events/s, ${Math.round(report.steps / seconds)} steps/s`,
     ),

@@ -3,6 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { writeRandomAdapter } from "../../test/support/adapters.ts";
+import { writeRandomRoutes } from "../../test/support/routes.ts";
 import { TINY } from "../../test/support/tiny.ts";
 import { createRandom, FakeClock, PunctualError } from "../core/index.ts";
 import { createPolicy, replayDecision, type DecisionLogEntry } from "../sched/index.ts";
@@ -163,6 +165,40 @@ test("drafts are recorded with what was accepted of them", async () => {
   const drafts = recording.steps.flatMap((step) => step.drafts ?? []);
   expect(drafts.some(([, , drafted, taken]) => drafted > 0 && taken > 1)).toBe(true);
   expect(drafts.some(([, , drafted, taken]) => taken <= drafted && drafted > 0)).toBe(true);
+});
+
+test("adapters and layers that are left out are recorded", async () => {
+  const config = { ...TINY, layers: 5, maxPositions: 1024 };
+  const routes = await writeRandomRoutes(join(folder, "routes"), config, 3);
+  const adapters = ["polite", "terse"];
+  for (const [i, name] of adapters.entries()) await writeRandomAdapter(join(folder, name), config, i + 1, 4);
+  const module = (name: string) => ({ name, dir: join(folder, name) });
+  const path = fresh();
+  const lora = { modules: [module("polite")], maxLoras: 2, maxRank: 4 };
+  const model = { random: config, seed: 3 };
+  const engine = await start(path, { model, routes, lora, kvPages: 24, checkEachStep: true });
+  await engine.loadAdapter(module("terse"));
+  const kinds: readonly Partial<GenerateRequest>[] = [
+    { compute: 0.6 },
+    { adapter: "polite" },
+    {},
+    { adapter: "terse" },
+  ];
+  const answers = await Promise.all(
+    Array.from({ length: 16 }, (_, i) => collect(engine.submit(request(i, kinds[i % 4])))),
+  );
+  await engine.stop();
+  const recording = read(path);
+  expectIdentical(recording);
+  const named = recording.requests.map(({ adapter, compute }) => adapter ?? compute ?? null);
+  expect(named.slice(0, 4)).toEqual([0.6, "polite", null, "terse"]);
+  const skipped = new Map(recording.routes.map((route) => [route.id, route.skipped]));
+  expect([...skipped.keys()].toSorted((a, b) => a - b)).toEqual([0, 4, 8, 12]);
+  expect(skipped.get(0)).toEqual(answers[0]!.finish.usage.route!.skipped);
+  // The same beginning of a prompt under another adapter is another block.
+  const firsts = recording.requests.map(({ hashIds }) => hashIds![0]);
+  expect(new Set(firsts).size).toBe(3);
+  expect(firsts[0]).toBe(firsts[2]);
 });
 
 test("a switch of the policy is recorded, also to one that learns lengths", async () => {

@@ -22,7 +22,7 @@ export { fitCost, fittedCost, type Fit, type FittedForm, type StepPoint } from "
 export { A100_TABLES, phaseCost, SCHEDULER_OVERHEAD, type A100Entry, type PhaseTable } from "./cost/phase-table.ts";
 export { GPUS, MODEL_SHAPES, roofline, type Gpu, type ModelShape, type RooflineOptions } from "./cost/roofline.ts";
 export { readSplitwise, splitwiseModels, type SplitwiseModel, type SplitwiseRow } from "./cost/splitwise.ts";
-export { stepPoints } from "./cost/step-points.ts";
+export { requestKinds, stepPoints, type RequestKind } from "./cost/step-points.ts";
 export { fleetController, linkMigration, type FleetControllerOptions, type LinkOptions } from "./controller.ts";
 export type { VirtualDrafts } from "./drafts.ts";
 export { DrawnDrafts, fitDrafts, type DraftFit } from "./drafts-fit.ts";
@@ -79,6 +79,7 @@ export type {
   FleetView,
   MigrationModel,
   Phase,
+  RowKind,
   SimEnd,
   StepShape,
 } from "./types.ts";

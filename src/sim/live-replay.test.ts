@@ -30,7 +30,11 @@ import {
   type Slo,
 } from "../sched/index.ts";
 import { readRecording, recordingLine, type Recording, type RecordingLine } from "../workload/index.ts";
+import { createDeployment } from "./cost/deployments.ts";
+import { fitCost, fittedCost } from "./cost/fitted.ts";
+import { requestKinds, stepPoints } from "./cost/step-points.ts";
 import { firstDifference, recordedDecisions } from "./log-difference.ts";
+import { predict } from "./predict.ts";
 import { replay } from "./replay.ts";
 
 const config: DecoderConfig = { ...TINY, maxPositions: 256 };
@@ -259,7 +263,7 @@ test.each<Setup>([
   { policy: "fifo", ...ROOM, kinds: true },
   { policy: "splitfuse", ...TIGHT, kinds: true },
   { policy: "edf", pages: 15, prefixCache: false, kinds: true },
-  { policy: "jitserve", ...TIGHT, kinds: true, drafts: true },
+  { policy: "jitserve", ...ROOM, kinds: true, drafts: true },
   { policy: "fifo", ...TIGHT, switches: ["jitserve", "splitfuse", "shortest-predicted", "fifo"] },
 ])("a live run under $policy with $pages pages replays into the identical decision log", async (setup) => {
   const recording = await drive(setup, `${setup.policy} ${setup.pages}`);
@@ -300,4 +304,25 @@ test.each<Setup>([
   expect(drafts.some(([, , drafted, taken]) => drafted > 0 && taken === 1)).toBe(true);
   expect(drafts.some(([, offered, drafted]) => drafted < offered)).toBe(true);
   expect(recording.steps.some(({ draftingMs = 0 }) => draftingMs > 0)).toBe(true);
+});
+
+test("costs fitted to a recording know its adapters and routes, others are told apart as knowing nothing of them", async () => {
+  const recording = await drive({ policy: "fifo", ...ROOM, kinds: true }, "predicted");
+  const kinds = requestKinds(recording);
+  expect([...kinds.values()].some(({ adapted }) => adapted)).toBe(true);
+  const points = stepPoints(recordedDecisions(recording), kinds);
+  // What a step left out is what its rows behind prompts left out.
+  expect(points.some(({ skippedTokens = 0, decodes }) => skippedTokens > 0 && skippedTokens < decodes)).toBe(true);
+  expect(
+    points.every(({ skippedTokens = 0, adaptedTokens = 0, tokens }) => skippedTokens + adaptedTokens <= tokens),
+  ).toBe(true);
+  const lines = [recording.head, ...recording.lines].map(recordingLine).join("");
+  const { deployment, basis } = createDeployment("recording", lines);
+  expect(deployment.kvTokens).toBe(PAGES * PAGE_TOKENS);
+  expect(basis).toContain("recorded steps of tiny");
+  const known = predict(recording, deployment.cost);
+  expect(known.notKnown).toEqual([]);
+  expect(known.requests).toBeGreaterThan(10);
+  const { form } = fitCost(stepPoints(recordedDecisions(recording)));
+  expect(new Set(predict(recording, fittedCost("plain", form)).notKnown)).toEqual(new Set(["adapters", "routes"]));
 });

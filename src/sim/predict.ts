@@ -10,7 +10,7 @@ import { DrawnDrafts, fitDrafts, type DraftFit } from "./drafts-fit.ts";
 import { readEngineFacts } from "./engine-facts.ts";
 import type { SimulationReport } from "./report.ts";
 import { Simulation } from "./simulation.ts";
-import type { CostModel } from "./types.ts";
+import type { CostModel, RowKind } from "./types.ts";
 
 /** Mean and P90 of one latency, milliseconds. */
 export interface LatencyPair {
@@ -32,6 +32,8 @@ export interface Fidelity {
   /** The largest of them, without its sign. */
   readonly worst: number;
   readonly requests: number;
+  /** Of what requests were, that which the costs know nothing of: those count as ordinary ones. */
+  readonly notKnown: readonly RowKind[];
   readonly report: SimulationReport;
 }
 
@@ -63,7 +65,7 @@ export function predict(recording: Recording, cost: CostModel, { policy, drafts 
   const speculation = fit === null ? {} : { drafts: () => new DrawnDrafts(fit, createRandom(DRAFTS_SEED, "drafts")) };
   const trace = recordingTrace(recording);
   const kvTokens = facts.pages * facts.pageTokens;
-  const report = new Simulation({
+  const simulation = new Simulation({
     trace,
     instances: [
       {
@@ -78,8 +80,9 @@ export function predict(recording: Recording, cost: CostModel, { policy, drafts 
     ],
     dispatch: roundRobin(),
     maxAnswerTokens: Math.max(1, ...recording.requests.map(({ maxTokens }) => maxTokens)),
-  }).run();
-  return compare(measuredLatencies(recording), report);
+  });
+  const report = simulation.run();
+  return compare(measuredLatencies(recording), report, simulation.notKnown);
 }
 
 /** Latencies of the requests that finished by themselves. */
@@ -96,7 +99,11 @@ export function measuredLatencies(recording: Recording): Readonly<Record<Fidelit
   return found;
 }
 
-function compare(measured: Readonly<Record<FidelityMetric, Latencies>>, report: SimulationReport): Fidelity {
+function compare(
+  measured: Readonly<Record<FidelityMetric, Latencies>>,
+  report: SimulationReport,
+  notKnown: readonly RowKind[],
+): Fidelity {
   const each = <T>(of: (metric: FidelityMetric) => T): Record<FidelityMetric, T> => ({
     ttftMs: of("ttftMs"),
     tpotMs: of("tpotMs"),
@@ -116,7 +123,7 @@ function compare(measured: Readonly<Record<FidelityMetric, Latencies>>, report: 
   });
   const sizes = FIDELITY_METRICS.flatMap((metric) => [error[metric].mean, error[metric].p90].map(Math.abs));
   const requests = measured.e2eMs.count;
-  return { measured: live, predicted, error, worst: Math.max(...sizes), requests, report };
+  return { measured: live, predicted, error, worst: Math.max(...sizes), requests, notKnown, report };
 }
 
 function nothing(metric: FidelityMetric): never {

@@ -25,7 +25,7 @@ import { Occupancy } from "./occupancy.ts";
 import { ReportBuilder, type RequestRecord, type SimulationReport } from "./report.ts";
 import type { SimRequest, SimSequence } from "./sequence.ts";
 import { TaskBook, type TaskEnd } from "./tasks.ts";
-import type { FleetController, MigrationModel, Phase, SimEnd, StepShape } from "./types.ts";
+import type { FleetController, MigrationModel, Phase, RowKind, SimEnd, StepShape } from "./types.ts";
 
 /** Hears what happens, as it happens; everything here may be absent. */
 export interface SimulationObserver {
@@ -140,6 +140,7 @@ export class Simulation {
   #nextArrival: TraceRequest | null = null;
   #nowMs = 0;
   #requests = 0;
+  readonly #kinds = new Set<RowKind>();
   #over = 0;
   #idle = 0;
   #finished = false;
@@ -195,6 +196,13 @@ export class Simulation {
   }
   get instances(): readonly VirtualInstance[] {
     return this.#instances;
+  }
+
+  /** What some requests so far were, and the costs of an instance know nothing of: there those count as ordinary ones. */
+  get notKnown(): readonly RowKind[] {
+    return [...this.#kinds].filter((kind) =>
+      this.#specs.some(({ deployment: { cost } }) => cost.knows?.includes(kind) !== true),
+    );
   }
 
   /** To the end. */
@@ -370,6 +378,8 @@ export class Simulation {
     const { promptTokens, hashIds, promptIds, task, priority, adapter, route } = trace;
     const outputTokens = Math.min(trace.outputTokens, room);
     const allowed = this.#options.maxAnswerTokens ?? DEFAULT_ANSWER_TOKENS;
+    if (adapter !== undefined) this.#kinds.add("adapters");
+    if (route !== undefined && route.kept < route.layers) this.#kinds.add("routes");
     return {
       id: this.#requests++,
       arrivalMs: nowMs,

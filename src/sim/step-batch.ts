@@ -1,4 +1,5 @@
 /** The rows of one step and their sums, reused from step to step. */
+import type { TraceRoute } from "../workload/index.ts";
 import type { SimSequence } from "./sequence.ts";
 import type { StepShape } from "./types.ts";
 
@@ -15,6 +16,8 @@ export class StepBatch implements StepShape {
   prefillContext = 0;
   decodes = 0;
   decodeContext = 0;
+  skippedTokens = 0;
+  adaptedTokens = 0;
 
   /**
    * @param tokens drafted ones included: a row of several is attended as a chunk, whatever it is of
@@ -26,7 +29,10 @@ export class StepBatch implements StepShape {
     this.drafted[this.rows] = drafted;
     this.rows += 1;
     this.tokens += tokens;
+    const { adapted, route } = sequence.request;
+    if (adapted === true) this.adaptedTokens += tokens;
     const start = sequence.computedTokens;
+    if (route !== undefined && start >= sequence.promptTokens) this.skippedTokens += tokens * skippedShare(route);
     const end = start + tokens;
     if (tokens === 1 && complete && sequence.generatedTokens > 0) {
       this.decodes += 1;
@@ -46,5 +52,12 @@ export class StepBatch implements StepShape {
     this.prefillContext = 0;
     this.decodes = 0;
     this.decodeContext = 0;
+    this.skippedTokens = 0;
+    this.adaptedTokens = 0;
   }
+}
+
+/** Of a model's layers, those that are left out, 0 to 1. */
+export function skippedShare({ layers, kept }: TraceRoute): number {
+  return 1 - kept / layers;
 }

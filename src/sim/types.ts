@@ -20,13 +20,22 @@ export interface StepShape {
   readonly decodes: number;
   /** Sum over those rows of the tokens in place after the step. */
   readonly decodeContext: number;
+  /** Sum over all rows of their tokens times the share of layers that they leave out; 0 when absent. */
+  readonly skippedTokens?: number;
+  /** Tokens of rows with an adapter; 0 when absent. */
+  readonly adaptedTokens?: number;
 }
+
+/** What rows of a step may be beside ordinary ones: with layers left out, or with an adapter. */
+export type RowKind = "routes" | "adapters";
 
 /** How long a step takes. A pure function of the shape. */
 export interface CostModel {
   readonly name: string;
   /** Milliseconds, above 0 for a step of at least one token. */
   stepMs(shape: StepShape): number;
+  /** What it knows of rows that are not ordinary; the others cost what ordinary ones do. Nothing when absent. */
+  readonly knows?: readonly RowKind[];
 }
 
 /** A model on its devices: what one instance is. */

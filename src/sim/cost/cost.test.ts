@@ -157,6 +157,27 @@ describe("fits", () => {
     expect(ratio).toBeCloseTo(1, 6);
   });
 
+  test("know of layers left out and of adapters what steps with them show, and say so", () => {
+    const plain = measuredSteps(600, 0.02);
+    expect(fittedCost("plain", fitCost(plain).form).knows).toEqual([]);
+    const random = createRandom(11, "kinds");
+    const mixedKinds = plain.map((point): StepPoint => {
+      const skippedTokens = random.chance(0.5) ? point.decodes * random.uniform() : 0;
+      const adaptedTokens = random.chance(0.3) ? 1 : 0;
+      const savedMs = (1.5 * skippedTokens) / point.tokens + 0.02 * skippedTokens;
+      const addedMs = adaptedTokens * (0.7 + 0.01 * point.tokens);
+      return { ...point, skippedTokens, adaptedTokens, stepMs: point.stepMs - savedMs + addedMs };
+    });
+    const cost = fittedCost("kinds", fitCost(mixedKinds, { keepSum: false }).form);
+    expect(cost.knows).toEqual(["routes", "adapters"]);
+    const step = decodeShape(16, 200);
+    const saved = cost.stepMs(step) - cost.stepMs({ ...step, skippedTokens: 4 });
+    expect(saved).toBeCloseTo((1.5 * 4) / 16 + 0.02 * 4, 1);
+    expect(cost.stepMs({ ...step, adaptedTokens: 1 }) - cost.stepMs(step)).toBeCloseTo(0.7 + 0.01 * 16, 1);
+    // However much is left out, a step takes time.
+    expect(cost.stepMs({ ...decodeShape(1, 1), skippedTokens: 1e6 })).toBeGreaterThan(0);
+  });
+
   test("need steps of different sizes", () => {
     expect(() => fitCost([{ ...chunkShape(4), stepMs: 1 }])).toThrow(PunctualError);
   });

@@ -5,15 +5,21 @@
  *   roofline:h100:llama3-8b:tp1                 a named GPU and model shape
  *   splitwise:llama2-70b:a100-80gb:tp4          from the text of Splitwise's table, given beside the name
  *   calibration                                 from the text of a calibration file, given beside the name
+ *   recording                                   from the text of a recording of a server, given beside the name
  */
 import { fail } from "../../core/index.ts";
+import { readRecording } from "../../workload/index.ts";
+import { readEngineFacts } from "../engine-facts.ts";
+import { recordedDecisions } from "../log-difference.ts";
 import type { Deployment } from "../types.ts";
 import { calibratedDeployment, readCalibration } from "./calibration-file.ts";
+import { fitCost, fittedCost } from "./fitted.ts";
 import { heldOutError } from "./held-out.ts";
 import { rooflineError, tableError, type KnownError } from "./known-errors.ts";
 import { A100_TABLES, phaseCost, SCHEDULER_OVERHEAD } from "./phase-table.ts";
 import { GPUS, MODEL_SHAPES, roofline } from "./roofline.ts";
 import { readSplitwise, splitwiseModels } from "./splitwise.ts";
+import { requestKinds, stepPoints } from "./step-points.ts";
 
 /** A deployment and what its numbers rest on, one line. */
 export interface NamedDeployment {
@@ -33,7 +39,7 @@ export const TABLE_NAMES: readonly string[] = A100_TABLES.map(tableName);
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
 /**
- * @param text of the file that the name speaks of, for splitwise and calibrations.
+ * @param text of the file that the name speaks of, for splitwise, calibrations and recordings.
  * @throws PunctualError invalid_request naming what there is, invalid_file for a bad file.
  */
 export function createDeployment(name: string, text?: string): NamedDeployment {
@@ -41,6 +47,7 @@ export function createDeployment(name: string, text?: string): NamedDeployment {
   if (kind === "roofline") return fromRoofline(rest);
   if (kind === "splitwise") return fromSplitwise(rest, text);
   if (kind === "calibration") return fromCalibration(text);
+  if (kind === "recording") return fromRecording(text);
   return fromTable([kind, ...rest]);
 }
 
@@ -128,6 +135,31 @@ function fromCalibration(text?: string): NamedDeployment {
     deployment,
     basis: `${fit.points} measured steps of ${file.model} on ${file.machine}, fit off by ${percent(fit.meanError)} on average${unseen}`,
     fitError: heldOut ?? fit.meanError,
+  };
+}
+
+/** What the steps of a recorded server cost, rows with adapters and with layers left out among them. */
+function fromRecording(text?: string): NamedDeployment {
+  if (text === undefined) {
+    return fail("invalid_request", "cost: a recording needs the text of its file", { param: "cost" });
+  }
+  const recording = readRecording(text, "cost");
+  const { pages, pageTokens } = readEngineFacts(recording.head.engine);
+  const points = stepPoints(recordedDecisions(recording), requestKinds(recording));
+  const { form, meanError, points: used } = fitCost(points);
+  const { model } = recording.head;
+  const heldOut = heldOutError(points);
+  const unseen = heldOut === null ? "" : `, on sizes that it has not seen by ${percent(heldOut)}`;
+  return {
+    deployment: {
+      name: model,
+      cost: fittedCost(`fitted ${model}`, form),
+      kvTokens: pages * pageTokens,
+      kvBytesPerToken: 0,
+      devices: 1,
+    },
+    basis: `${used} recorded steps of ${model}, fit off by ${percent(meanError)} on average${unseen}`,
+    fitError: heldOut ?? meanError,
   };
 }
 
