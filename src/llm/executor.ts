@@ -27,6 +27,7 @@ import {
 import { checkConfig, layerWindow, type DecoderConfig } from "./config.ts";
 import { LoraBank, type LoraAdapter } from "./lora/index.ts";
 import { createRouted, unitLayout } from "./routes/routed-parts.ts";
+import { isShared, sharesAll } from "./routes/shared-weights.ts";
 import { layeredView, packPages, RouteSums, type LayerMask, type RoutedRun } from "./routes/index.ts";
 import type { StepLimits } from "./step-plan.ts";
 import { boundaryGraph, defaultBlockSize, needsEvenRows } from "./step-graphs.ts";
@@ -41,6 +42,8 @@ interface Parts extends StepParts {
   readonly cache: PagedAttention;
   /** Steps of rows that leave layers out; null: there are none. */
   readonly routed: RoutedRun | null;
+  /** Whether rows may have adapters: its bank may be there for others. */
+  readonly takesAdapters: boolean;
   /** What ends all of it, in the order in which it was made. */
   readonly cleanups: readonly (() => Promise<void>)[];
   readonly ort: OrtAttention;
@@ -245,7 +248,9 @@ export class StepExecutor implements AsyncDisposable {
   }
 
   get #adapters(): LoraBank {
-    return this.#parts.bank ?? fail("unsupported", "this executor was made without adapters", { param: "lora" });
+    const { bank, takesAdapters } = this.#parts;
+    if (bank !== null && takesAdapters) return bank;
+    return fail("unsupported", "this executor was made without adapters", { param: "lora" });
   }
 
   async dispose(): Promise<void> {
@@ -278,11 +283,12 @@ async function createParts(
     topK,
     embedding: options.embedding === true,
     states: options.states === true,
-    lora: options.lora !== undefined,
+    lora: options.lora !== undefined || sharesAll(options),
     ...(routes === undefined ? {} : { routers: routes.routers }),
   };
   for (let boundary = 0; boundary <= config.layers; boundary++) {
-    const session = await createSession(boundaryGraph(boundary, config, options.weights, graphOptions), {
+    const forked = isShared(boundary, options);
+    const session = await createSession(boundaryGraph(boundary, config, options.weights, { ...graphOptions, forked }), {
       threads,
       ...(options.weightCacheDir === undefined ? {} : { weightCacheDir: options.weightCacheDir }),
     });
@@ -297,10 +303,16 @@ async function createParts(
     pageTokens: kv.pageTokens,
     evenRows: needsEvenRows(options.weightsFormat, graphOptions.blockSize),
     // Adapters are inputs, and with those ORT computes a single row in another way than several.
-    leastRows: options.lora === undefined ? 1 : 2,
+    leastRows: graphOptions.lora ? 2 : 1,
   };
   const { format, blockSize, states } = graphOptions;
-  const shared = { executor: options, cache, threshold, limits: { ...limits, leastRows: 1 }, topK };
+  const shared = {
+    executor: options,
+    cache,
+    threshold,
+    limits: sharesAll(options) ? limits : { ...limits, leastRows: 1 },
+    topK,
+  };
   const routed =
     routes === undefined
       ? null
@@ -318,7 +330,8 @@ async function createParts(
     routeSums: routes === undefined ? null : new RouteSums(routes.routers, kv.pages, kv.pageTokens),
     cleanups,
     topK,
-    bank: options.lora === undefined ? null : new LoraBank(config, options.lora),
+    bank: graphOptions.lora ? new LoraBank(config, options.lora ?? { maxLoras: 1, maxRank: 1 }) : null,
+    takesAdapters: options.lora !== undefined,
     embedding: graphOptions.embedding,
     states: graphOptions.states,
   };

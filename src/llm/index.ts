@@ -123,6 +123,7 @@ export {
   isRoutable,
   keptLayers,
   maskOf,
+  mergesRoutes,
   pagesFor,
   readRoutes,
   ROUTE_CONFIG_FILE,

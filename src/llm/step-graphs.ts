@@ -11,6 +11,7 @@
  * the rows that want scores, so neither its feed-forward nor the head runs for the rest of a prompt.
  */
 import {
+  concat,
   gather,
   GraphBuilder,
   logSoftmax,
@@ -35,7 +36,7 @@ import {
   decoderQkv,
   type ParameterSource,
 } from "./decoder.ts";
-import { withLoraInputs } from "./lora/index.ts";
+import { LORA_GOING_MASK, LORA_MASK, withLoraInputs } from "./lora/index.ts";
 import type { Router } from "./routes/route-set.ts";
 import type { WeightsFormat, WeightSource } from "./types.ts";
 
@@ -69,12 +70,12 @@ export function initializersOf(
   return lora === true ? withLoraInputs(builder, params) : params;
 }
 
-function rotaryInputs(builder: GraphBuilder, config: DecoderConfig, layer: number): Rotary | null {
+function rotaryInputs(builder: GraphBuilder, config: DecoderConfig, layer: number, rows = "rows"): Rotary | null {
   const { headDim } = config;
   if (layerRope(config, layer) === "none") return null;
   return {
-    cos: builder.input("cos", "float32", ["rows", 1, headDim]),
-    sin: builder.input("sin", "float32", ["rows", 1, headDim]),
+    cos: builder.input("cos", "float32", [rows, 1, headDim]),
+    sin: builder.input("sin", "float32", [rows, 1, headDim]),
   };
 }
 
@@ -123,42 +124,36 @@ function middleGraph(config: DecoderConfig, weights: GraphWeights, layer: number
   return builder.build();
 }
 
-/** The end of a layer by itself: attended, x -> next. */
-function endGraph(config: DecoderConfig, weights: GraphWeights, layer: number): GraphModel {
-  const builder = new GraphBuilder(`decoder-end-${layer}`);
-  const { attended, x } = residualInputs(builder, config);
-  builder.output("next", decoderAfterAttention(config, initializersOf(builder, weights), layer, x, attended));
+/**
+ * Boundary `layer` where rows may leave layers out: those that `come` out of the layer before it, and those that have waited
+ * since an earlier one; of both, those that go through this one.
+ *
+ *   attended, x [coming, ...]         -> next [coming, hidden]: the end of the layer before
+ *   next, then waiting [waiting, ...] -> the rows numbered `going` of them -> q, k, v [going, ...]: the start of this one
+ *
+ * Any of the three may be none, so that one session with one set of weights is the boundary, either half of it, and both for
+ * different rows at once.
+ */
+function forkedGraph(config: DecoderConfig, weights: GraphWeights, layer: number, router: Router | null): GraphModel {
+  const { heads, headDim, hidden } = config;
+  const builder = new GraphBuilder(`decoder-forked-${layer}`);
+  const params = initializersOf(builder, { weights: weights.weights });
+  const [ending, starting] = [
+    { rows: "coming", mask: LORA_MASK },
+    { rows: "going", mask: LORA_GOING_MASK },
+  ].map((rows) => (weights.lora ? withLoraInputs(builder, params, rows) : params)) as [
+    ParameterSource,
+    ParameterSource,
+  ];
+  const attended = builder.input("attended", "float32", ["coming", heads * headDim]);
+  const x = builder.input("x", "float32", ["coming", hidden]);
+  const waiting = builder.input("waiting", "float32", ["waiting", hidden]);
+  const going = builder.input("going", "int64", ["going"]);
+  const next = decoderAfterAttention(config, ending, layer - 1, x, attended);
+  const rows = gather(concat([next, waiting], 0), going);
+  outputQkv(builder, next, decoderQkv(config, starting, layer, rows, rotaryInputs(builder, config, layer, "going")));
+  outputRoute(builder, next, router);
   return builder.build();
-}
-
-/** The start of a layer by itself: x -> q, k, v. */
-function startGraph(config: DecoderConfig, weights: GraphWeights, layer: number): GraphModel {
-  const builder = new GraphBuilder(`decoder-start-${layer}`);
-  const x = builder.input("x", "float32", ["rows", config.hidden]);
-  const { q, k, v } = decoderQkv(
-    config,
-    initializersOf(builder, weights),
-    layer,
-    x,
-    rotaryInputs(builder, config, layer),
-  );
-  builder.output("q", q);
-  builder.output("k", k);
-  builder.output("v", v);
-  return builder.build();
-}
-
-/** Half a layer, for rows that leave out the layer after or before it. */
-export function halfGraph(
-  half: "end" | "start",
-  layer: number,
-  config: DecoderConfig,
-  weights: WeightSource,
-  options: { readonly format: WeightsFormat; readonly blockSize: 32 | 128 },
-): GraphModel {
-  const from: GraphWeights = { weights, lora: false };
-  const graph = half === "end" ? endGraph(config, from, layer) : startGraph(config, from, layer);
-  return packGraph(graph, weights, options);
 }
 
 /**
@@ -238,6 +233,8 @@ export function boundaryGraph(
     readonly lora?: boolean;
     /** Their products come out beside the layers they belong to. */
     readonly routers?: readonly (Router | null)[];
+    /** Between layers, that rows may leave out: as `forkedGraph` says. */
+    readonly forked?: boolean;
   },
 ): GraphModel {
   const from: GraphWeights = { weights, lora: options.lora === true };
@@ -245,7 +242,12 @@ export function boundaryGraph(
     boundary === 0
       ? firstGraph(config, from)
       : boundary < config.layers
-        ? middleGraph(config, from, boundary, options.routers?.[boundary] ?? null)
+        ? (options.forked === true ? forkedGraph : middleGraph)(
+            config,
+            from,
+            boundary,
+            options.routers?.[boundary] ?? null,
+          )
         : options.embedding === true
           ? hiddenGraph(config, from)
           : lastGraph(config, from, options.topK, options.states === true);

@@ -48,6 +48,14 @@ function tensor(data: Float32Array, ...dims: number[]): TensorData {
   return { dtype: "float32", dims, data };
 }
 
+/** Inputs that have every row come to a forked boundary from the layer before, and go on. */
+function allRows(rows: number, hidden: number): Readonly<Record<string, TensorData>> {
+  const data = new BigInt64Array(rows);
+  const words = new Int32Array(data.buffer);
+  for (let row = 0; row < rows; row++) words[row * 2] = row;
+  return { waiting: tensor(new Float32Array(0), 0, hidden), going: { dtype: "int64", dims: [rows], data } };
+}
+
 /** A step at a time: `begin` it, `advance` it until it says true, take its `result`. Made by StepExecutor.open. */
 export class StepRun {
   /** Slots of a step: one a layer, and one for what it ends in. */
@@ -62,6 +70,10 @@ export class StepRun {
   /** Slots done; `slots` when no step is under way. */
   #slot: number;
   #state: Fetched = {};
+  /** By boundary: whether its rows could leave layers out (step-graphs.ts). */
+  readonly #forked: readonly boolean[];
+  /** Inputs of such boundaries: all rows come from the layer before, and all go on. */
+  #all: Readonly<Record<string, TensorData>> = {};
   #rotaries: ReadonlyMap<string, { readonly cos?: TensorData; readonly sin?: TensorData }> = new Map();
   #scores: readonly TokenScores[] = [];
   #hidden: readonly Float32Array[] = [];
@@ -77,6 +89,7 @@ export class StepRun {
     this.#plan = plan;
     this.#lora = new StepLora(bank);
     this.#attended = new Float32Array(plan.padded(limits.maxRows + 1) * config.heads * config.headDim);
+    this.#forked = sessions.map(({ inputs }) => inputs.some(({ name }) => name === "going"));
     const session = sessions[config.layers]!;
     const { maxRows } = limits;
     this.#ends = new StepScores({ config, session, topK, bank, states, maxRows, padded: (rows) => plan.padded(rows) });
@@ -116,6 +129,9 @@ export class StepRun {
     }
     this.#rotaries = rotaries;
     this.#lora.begin(padded, this.#plan.adapted);
+    if (this.#forked.includes(true)) {
+      this.#all = { ...allRows(padded, this.#parts.config.hidden), ...this.#lora.goingMask };
+    }
     this.#slot = batch.length === 0 ? this.slots : 0;
     this.#complete = batch.length === 0;
   }
@@ -139,8 +155,8 @@ export class StepRun {
       } else {
         await this.#attend(at - 1, plan.sequences);
         const x = tensor(floats(this.#state["next"]), padded, hidden);
-        const adapters = this.#lora.feeds(at, layers);
-        this.#state = await sessions[at]!.run({ attended, x, ...this.#rotary(at), ...adapters });
+        const more = { ...this.#lora.feeds(at, layers), ...(this.#forked[at] === true ? this.#all : {}) };
+        this.#state = await sessions[at]!.run({ attended, x, ...this.#rotary(at), ...more });
         this.#write(at);
       }
       this.#slot = at + 1;

@@ -144,6 +144,12 @@ export interface StepExecutorOptions {
   readonly lora?: LoraLimits;
   /** Sequences may leave layers out; absent: none do. */
   readonly routes?: RouteSet;
+  /**
+   * Where the low-rank weights of routes are: merged into weights that are held beside the model's own, or inputs of the
+   * model's own sessions, which takes no memory and a little of every step. By the size of the model when absent; inputs where
+   * rows may have adapters.
+   */
+  readonly routeWeights?: "merged" | "inputs";
   /** Without a head: `hidden` instead of `step`, for models whose final states are embeddings. False when absent. */
   readonly embedding?: boolean;
   /** Keep the states behind the scores of a step, for who drafts from them (StepRun.state). False when absent. */

@@ -7,6 +7,7 @@ import {
   EMBEDDING_NAME,
   LORA_TARGETS,
   loraShape,
+  mergesRoutes,
   parameterSpecs,
   type DecoderConfig,
   type LoraLimits,
@@ -56,7 +57,7 @@ export function estimateMemory(options: EngineOptions, config: DecoderConfig, dr
   // Two workers, where the phases are apart, share the weights but not their work.
   const workers = (options.phases ?? "colocated") === "colocated" ? 1 : 2;
   const workBytes = workers * (WORKER_BYTES + 4 * (maxRows * rowFloats + maxRunning * config.vocabSize));
-  const routes = info.routes === undefined ? 0 : routeBytes(config, weights);
+  const routes = info.routes === undefined ? 0 : routeBytes(config, weights, info.lora);
   const allWeights = weightBytes + routes + loraBytes(config, info.lora);
   const own = { weightBytes: allWeights, kvBytes, workBytes, totalBytes: allWeights + kvBytes + workBytes };
   if (draft === undefined) return own;
@@ -73,14 +74,13 @@ export function estimateMemory(options: EngineOptions, config: DecoderConfig, dr
   };
 }
 
-/**
- * What routes hold beside the model, at most: all of it once more, changed by low-rank weights, and the layers in halves, for
- * rows that leave a neighbour out. Halves hold neither the table nor the head.
- */
-function routeBytes(config: DecoderConfig, weights: WeightsFormat): number {
-  const { linear, rest } = parameterCounts(config);
-  const layers = linear - config.vocabSize * config.hidden;
-  return weightBytesOf(config, weights) + Math.ceil(layers * LINEAR_BYTES[weights]) + rest * 4;
+/** Of the low-rank weights of routes, whose files are not read here. */
+const ROUTE_RANK = 64;
+
+/** What routes hold beside the model, at most: all of it once more, changed by low-rank weights, or those by themselves. */
+function routeBytes(config: DecoderConfig, weights: WeightsFormat, lora: LoraLimits | undefined): number {
+  if (mergesRoutes(config, weights, lora !== undefined)) return weightBytesOf(config, weights);
+  return loraBytes(config, { maxLoras: 1, maxRank: ROUTE_RANK });
 }
 
 /** Of all slots, filled: adapters are kept in float32. */

@@ -30,6 +30,8 @@ export function loraInputs(target: LoraTarget): { readonly a: string; readonly b
 }
 /** Name of the mask's graph input. */
 export const LORA_MASK = "lora/mask";
+/** The same for the rows that start a layer, where those are not the ones that have ended the layer before (step-graphs.ts). */
+export const LORA_GOING_MASK = "lora/mask/going";
 
 interface Slot {
   readonly id: number;

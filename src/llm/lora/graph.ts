@@ -17,8 +17,15 @@ export function loraTargetOf(name: string): LoraTarget | null {
   return TARGET_OF.get(TARGET.exec(name)?.[1] ?? "") ?? null;
 }
 
-/** `params` with every projection's adapters as inputs of the graph; it names each projection at most once. */
-export function withLoraInputs(builder: GraphBuilder, params: ParameterSource): ParameterSource {
+/**
+ * `params` with every projection's adapters as inputs of the graph; it names each projection at most once.
+ * @param rows name of the number of rows that it is for, and of the input that is their mask
+ */
+export function withLoraInputs(
+  builder: GraphBuilder,
+  params: ParameterSource,
+  { rows, mask: maskName } = { rows: "rows", mask: LORA_MASK },
+): ParameterSource {
   let mask: Tensor | null = null;
   return {
     get: (name, shape) => params.get(name, shape),
@@ -26,7 +33,7 @@ export function withLoraInputs(builder: GraphBuilder, params: ParameterSource): 
       const y = params.linear(x, name, inFeatures, outFeatures);
       const target = loraTargetOf(name);
       if (target === null) return y;
-      mask ??= builder.input(LORA_MASK, "float32", ["rows", "columns"]);
+      mask ??= builder.input(maskName, "float32", [rows, "columns"]);
       const names = loraInputs(target);
       const a = builder.input(names.a, "float32", [inFeatures, "columns"]);
       const b = builder.input(names.b, "float32", ["columns", outFeatures]);

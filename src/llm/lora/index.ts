@@ -13,6 +13,6 @@ export {
   type LoraTarget,
   type TrainedAdapter,
 } from "./adapter.ts";
-export { LoraBank, LORA_MASK, loraInputs, type LoraLimits } from "./bank.ts";
+export { LoraBank, LORA_GOING_MASK, LORA_MASK, loraInputs, type LoraLimits } from "./bank.ts";
 export { loraTargetOf, mergedWeight, mergedWeights, withLoraInputs } from "./graph.ts";
-export { StepLora, type AdaptedRow } from "./step-lora.ts";
+export { boundaryTargets, StepLora, type AdaptedRow } from "./step-lora.ts";

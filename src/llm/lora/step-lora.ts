@@ -1,7 +1,7 @@
 /** The adapters of one step as inputs of its graphs: a mask for the step's rows, and the matrices of each boundary. */
 import type { TensorData } from "../../graph/index.ts";
 import type { LoraTarget } from "./adapter.ts";
-import { LORA_MASK, type LoraBank } from "./bank.ts";
+import { LORA_GOING_MASK, LORA_MASK, type LoraBank } from "./bank.ts";
 
 type Feeds = Readonly<Record<string, TensorData>>;
 
@@ -15,11 +15,22 @@ const FIRST_HALF: readonly LoraTarget[] = ["q_proj", "k_proj", "v_proj"];
 const SECOND_HALF: readonly LoraTarget[] = ["o_proj", "gate_proj", "up_proj", "down_proj"];
 const NONE: Feeds = {};
 
+/** Projections of a boundary's two halves, each with its layer: the end of layer `boundary` - 1 and the start of layer `boundary`. */
+export function boundaryTargets(
+  boundary: number,
+  layers: number,
+): readonly { readonly layer: number; readonly target: LoraTarget }[] {
+  const ends = boundary > 0 ? SECOND_HALF.map((target) => ({ layer: boundary - 1, target })) : [];
+  const starts = boundary < layers ? FIRST_HALF.map((target) => ({ layer: boundary, target })) : [];
+  return [...ends, ...starts];
+}
+
 /** Inputs for graphs with adapters; of an executor without a bank there are none. */
 export class StepLora {
   readonly #bank: LoraBank | null;
   #used = false;
   #mask: Feeds = NONE;
+  #goingMask: Feeds = NONE;
 
   constructor(bank: LoraBank | null) {
     this.#bank = bank;
@@ -33,21 +44,24 @@ export class StepLora {
     const columns = this.#used ? this.#bank.columns : 1;
     const mask = new Float32Array(rows * columns);
     for (const { row, adapter } of adapted) this.#bank.mark(mask, row, adapter);
-    this.#mask = { [LORA_MASK]: { dtype: "float32", dims: [rows, columns], data: mask } };
+    const tensor: TensorData = { dtype: "float32", dims: [rows, columns], data: mask };
+    this.#mask = { [LORA_MASK]: tensor };
+    this.#goingMask = { [LORA_GOING_MASK]: tensor };
   }
 
-  /** Of the boundary's two halves: the end of layer `boundary` - 1 and the start of layer `boundary`. */
+  /** What forked boundaries take besides, where all rows go on. */
+  get goingMask(): Feeds {
+    return this.#goingMask;
+  }
+
+  /** For one boundary. */
   feeds(boundary: number, layers: number): Feeds {
     const bank = this.#bank;
     if (bank === null) return NONE;
-    let feeds: Feeds = this.#mask;
-    const take = (layer: number, targets: readonly LoraTarget[]): void => {
-      for (const target of targets) {
-        feeds = { ...feeds, ...(this.#used ? bank.feeds(layer, target) : bank.idleFeeds(target)) };
-      }
-    };
-    if (boundary > 0) take(boundary - 1, SECOND_HALF);
-    if (boundary < layers) take(boundary, FIRST_HALF);
+    const feeds: Record<string, TensorData> = { ...this.#mask };
+    for (const { layer, target } of boundaryTargets(boundary, layers)) {
+      Object.assign(feeds, this.#used ? bank.feeds(layer, target) : bank.idleFeeds(target));
+    }
     return feeds;
   }
 }

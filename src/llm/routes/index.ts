@@ -13,5 +13,6 @@ export {
   type RoutesToWrite,
 } from "./route-set.ts";
 export { RouteSums } from "./route-sums.ts";
-export { RoutedRun, type RoutedRow, type RoutedSessions } from "./routed-run.ts";
+export { RoutedRun, type RoutedRow } from "./routed-run.ts";
+export { mergesRoutes } from "./shared-weights.ts";
 export { layeredView, layerUnits, packPages, pagesFor, type LayeredCache, type RowPlace } from "./units.ts";

@@ -4,12 +4,14 @@ import { createSession, type Session } from "../../graph/index.ts";
 import type { PagedAttention, PagedAttentionOptions } from "../../kernels/index.ts";
 import { KernelAttention, OrtAttention, SplitAttention } from "../attention.ts";
 import { layerWindow, type DecoderConfig } from "../config.ts";
-import { LORA_TARGETS, loraWeightName, mergedWeights, type LoraAdapter } from "../lora/index.ts";
-import { boundaryGraph, halfGraph } from "../step-graphs.ts";
+import { LoraBank, mergedWeights } from "../lora/index.ts";
+import { boundaryGraph } from "../step-graphs.ts";
 import type { StepLimits } from "../step-plan.ts";
 import type { StepExecutorOptions, WeightsFormat } from "../types.ts";
 import type { RouteSet } from "./route-set.ts";
-import { RoutedRun, type RoutedSessions } from "./routed-run.ts";
+import { RouteLora } from "./route-lora.ts";
+import { RoutedRun } from "./routed-run.ts";
+import { isShared, sharesAll } from "./shared-weights.ts";
 
 type Cleanup = () => Promise<void>;
 
@@ -35,7 +37,7 @@ export interface RoutedOptions {
   readonly threshold: number;
   readonly limits: StepLimits;
   readonly topK: number;
-  /** One per layer boundary, over the weights of full depth. */
+  /** One per layer boundary, over the weights of full depth; forked where they are shared. */
   readonly sessions: readonly Session[];
   readonly graph: { readonly format: WeightsFormat; readonly blockSize: 32 | 128; readonly states: boolean };
 }
@@ -48,48 +50,46 @@ export async function createRouted(options: RoutedOptions, cleanups: Cleanup[]):
   const ort = await OrtAttention.create(config, { pageTokens: kv.pageTokens, threads }, cache);
   cleanups.push(() => ort.release());
   const attention = new SplitAttention(new KernelAttention(cache), ort, options.threshold);
-  return new RoutedRun({ config, sessions, cache, attention, limits, topK, states: graph.states });
+  return new RoutedRun({
+    config,
+    sessions,
+    cache,
+    attention,
+    limits,
+    topK,
+    states: graph.states,
+    lora: loraOf(options),
+  });
 }
 
-async function createSessions(options: RoutedOptions, cleanups: Cleanup[]): Promise<RoutedSessions> {
+async function createSessions(options: RoutedOptions, cleanups: Cleanup[]): Promise<readonly Session[]> {
   const { executor, routes, graph, topK, sessions } = options;
   const { config, threads, weightCacheDir } = executor;
   const { adapter, identity } = routes;
   const weights = adapter === null ? executor.weights : mergedWeights(executor.weights, adapter, identity);
-  const open = async (model: Parameters<typeof createSession>[0]): Promise<Session> => {
-    const session = await createSession(model, {
-      threads,
-      ...(weightCacheDir === undefined ? {} : { weightCacheDir }),
-    });
-    cleanups.push(() => session.release());
-    return session;
-  };
-  const { layers } = config;
-  // Requests may list their layers: any but the first and the last can be missing.
-  const leavable = (layer: number): boolean => layer > 0 && layer < layers - 1;
-  const whole: Session[] = [];
-  const ends: (Session | null)[] = [];
-  const starts: (Session | null)[] = [];
-  for (let layer = 0; layer <= layers; layer++) {
-    // What low-rank weights leave as it is need not be held twice; where requests name adapters, sessions take those too.
-    const untouched = adapter === null || (!changes(adapter, layer - 1, config) && !changes(adapter, layer, config));
-    const same = untouched && executor.lora === undefined;
-    whole.push(same ? sessions[layer]! : await open(boundaryGraph(layer, config, weights, { ...graph, topK })));
-    // A layer ends by itself before one that may be left out, and begins by itself after one.
-    ends.push(
-      leavable(layer + 1) && layer < layers ? await open(halfGraph("end", layer, config, weights, graph)) : null,
-    );
-    starts.push(
-      layer > 0 && layer < layers && leavable(layer - 1)
-        ? await open(halfGraph("start", layer, config, weights, graph))
-        : null,
-    );
+  const own: Session[] = [];
+  for (let boundary = 0; boundary <= config.layers; boundary++) {
+    const shared = isShared(boundary, executor) ? sessions[boundary]! : null;
+    if (shared === null) {
+      const session = await createSession(boundaryGraph(boundary, config, weights, { ...graph, topK, forked: true }), {
+        threads,
+        ...(weightCacheDir === undefined ? {} : { weightCacheDir }),
+      });
+      cleanups.push(() => session.release());
+      own.push(session);
+    } else own.push(shared);
   }
-  return { whole, ends, starts };
+  return own;
 }
 
-/** Whether low-rank weights change anything in a layer, which need not exist. */
-function changes({ modules }: LoraAdapter, layer: number, { layers }: DecoderConfig): boolean {
-  if (layer < 0 || layer >= layers) return false;
-  return LORA_TARGETS.some((target) => modules.has(loraWeightName(layer, target)));
+/** The low-rank weights as inputs; null where they are merged, or there is nothing to share. */
+function loraOf({ executor, routes }: RoutedOptions): RouteLora | null {
+  if (!sharesAll(executor)) return null;
+  const { adapter } = routes;
+  const bank = new LoraBank(executor.config, { maxLoras: 1, maxRank: adapter?.rank ?? 1 });
+  if (adapter !== null) bank.add(ROUTE_ADAPTER, adapter);
+  return new RouteLora(bank, adapter === null ? null : ROUTE_ADAPTER);
 }
+
+/** The number of the only adapter in a bank of its own. */
+const ROUTE_ADAPTER = 0;

@@ -2,13 +2,14 @@
  * Steps of sequences that leave layers out. Each goes through its own layers, all of them in one step: at every layer the
  * rows are sorted by where they come from and where they go.
  *
- *   kept before, kept      one run: the end of the layer before and the start of this one, as everybody's
- *   kept before, left out  in the same run, whose queries nobody asks for, or by itself the end of the layer before; then the
- *                          row waits, its state unchanged
+ *   kept before, kept      the end of the layer before and the start of this one, as everybody's
+ *   kept before, left out  the end of the layer before; then the row waits, its state unchanged
  *   waiting, kept          the start of this layer
  *   waiting, left out      nothing
  *
- * The weights are the routes' own (low-rank changes added), so rows with full depth are not here but in StepRun. The first and
+ * All of it is one run of one session per layer, whatever is mixed.
+ *
+ * The weights are the routes' own (low-rank changes added, or given), so rows with full depth are not here but in StepRun. The first and
  * the last layer are always kept. A row's bits depend on its sequence and mask alone, not on the masks beside it.
  */
 import { assert } from "../../core/index.ts";
@@ -19,25 +20,17 @@ import { layerRope, type DecoderConfig } from "../config.ts";
 import { StepPlan, type StepLimits } from "../step-plan.ts";
 import { StepScores } from "../step-scores.ts";
 import type { KeptRow, StepRow, TokenScores } from "../types.ts";
+import type { RouteLora } from "./route-lora.ts";
 import { layerUnits, pagesFor, type RowPlace } from "./units.ts";
 
 /** A row of a step with its route. */
 export type RoutedRow = StepRow & { readonly route: RowPlace };
 
-/** Sessions over the routes' weights; by layer, null where no row can need one. */
-export interface RoutedSessions {
-  /** As StepRun's: one per layer boundary. */
-  readonly whole: readonly Session[];
-  /** attended, x -> next: the end of a layer. */
-  readonly ends: readonly (Session | null)[];
-  /** x -> q, k, v: the start of a layer. */
-  readonly starts: readonly (Session | null)[];
-}
-
 /** What it computes with. */
 export interface RoutedParts {
   readonly config: DecoderConfig;
-  readonly sessions: RoutedSessions;
+  /** One per layer boundary, over the routes' weights: as StepRun's, those between layers forked (step-graphs.ts). */
+  readonly sessions: readonly Session[];
   /** Of units. */
   readonly cache: Pick<PagedAttention, "writeKv">;
   /** Over units, in layer 0. */
@@ -46,6 +39,8 @@ export interface RoutedParts {
   readonly limits: StepLimits;
   readonly topK: number;
   readonly states: boolean;
+  /** Where its low-rank weights are inputs of the sessions; null: the sessions take none. */
+  readonly lora: RouteLora | null;
 }
 
 /** A sequence of the step at hand. */
@@ -81,13 +76,13 @@ export class RoutedRun {
     this.#attended = new Float32Array(rows * config.heads * config.headDim);
     this.#q = new Float32Array(rows * config.heads * config.headDim);
     this.#x = new Float32Array(rows * config.hidden);
-    const session = sessions.whole[config.layers]!;
+    const session = sessions[config.layers]!;
     const { maxRows } = limits;
     this.#ends = new StepScores({
       config,
       session,
       topK,
-      bank: null,
+      bank: parts.lora?.bank ?? null,
       states,
       maxRows,
       padded: (count) => plan.padded(count),
@@ -136,11 +131,13 @@ export class RoutedRun {
       assert(route.mask.length === layers, "a mask has a bit for each layer");
       assert(route.mask[0] === 1 && route.mask[layers - 1] === 1, "the first and the last layer are kept");
     }
+    const adapter = this.#parts.lora?.adapter ?? null;
     this.#plan.prepare(
       batch.map((row) => {
         const blocks = blocksOf(row);
         const held = row.pages.length >= pagesFor(blocks, row.route);
-        return { ...row, pages: held ? layerUnits(row.pages, blocks, row.route, 0) : new Int32Array(0) };
+        const own = adapter === null ? {} : { adapter };
+        return { ...row, ...own, pages: held ? layerUnits(row.pages, blocks, row.route, 0) : new Int32Array(0) };
       }),
     );
     let scored = 0;
@@ -151,26 +148,47 @@ export class RoutedRun {
     });
   }
 
-  /** Everything between the attention of the layer before and that of this one. */
+  /** Everything between the attention of the layer before and that of this one, in one run. */
   async #layer(layer: number): Promise<void> {
-    if (layer === 0) return this.#start(0, ALL);
-    const kept = (at: number) => (part: Part) => part.place.mask[at] === 1;
-    const came = kept(layer - 1);
-    const goes = kept(layer);
-    const coming = this.#rowsOf(came);
-    const going = this.#sequences.some((part) => came(part) && goes(part));
-    const starting = this.#rowsOf((part) => !came(part) && goes(part));
-    // A run of its own would cost more than queries, keys and values that nobody asks for.
-    if (coming !== undefined && going) await this.#through(layer, coming);
-    else if (coming !== undefined) await this.#end(layer - 1, coming);
-    if (starting !== undefined) await this.#start(layer, starting);
+    if (layer === 0) return this.#first();
+    const { config, sessions, lora } = this.#parts;
+    const came = ({ place }: Part): boolean => place.mask[layer - 1] === 1;
+    const goes = ({ place }: Part): boolean => place.mask[layer] === 1;
+    const coming = this.#sequences.filter(came);
+    const waiting = this.#sequences.filter((part) => !came(part) && goes(part));
+    const going = [...coming.filter(goes), ...waiting];
+    if (coming.length + going.length === 0) return;
+    const rows = { coming: this.#rowsOf(coming), waiting: this.#rowsOf(waiting), going: this.#rowsOf(going) };
+    const numbers = this.#numbersOf(coming, waiting, goes);
+    const { next, q, k, v } = await sessions[layer]!.run(
+      {
+        attended: this.#taken(this.#attended, config.heads * config.headDim, rows.coming),
+        x: this.#taken(this.#x, config.hidden, rows.coming),
+        waiting: this.#taken(this.#x, config.hidden, rows.waiting),
+        going: numbers,
+        ...this.#rotary(layer, rows.going),
+        ...lora?.feeds(layer, config.layers, this.#countOf(rows.coming), numbers.dims[0]!),
+      },
+      [...(coming.length > 0 ? ["next"] : []), ...(going.length > 0 ? ["q", "k", "v"] : [])],
+    );
+    if (next !== undefined) this.#put(this.#x, config.hidden, rows.coming, next);
+    if (going.length > 0) this.#queriesAndKeys(layer, going, rows.going, q, k, v);
   }
 
-  /** Rows of the sequences that are asked for; undefined: none. */
-  #rowsOf(wanted: (part: Part) => boolean): Rows | undefined {
-    const parts = this.#sequences.filter(wanted);
-    if (parts.length === 0) return undefined;
-    if (parts.length === this.#sequences.length) return ALL;
+  async #first(): Promise<void> {
+    const { config, sessions, lora } = this.#parts;
+    const padded = this.#plan.padded(this.#plan.rows);
+    const ids: TensorData = { dtype: "int64", dims: [padded], data: this.#plan.ids };
+    const adapters = lora?.feeds(0, config.layers, padded, null);
+    const { next, q, k, v } = await sessions[0]!.run({ ids, ...this.#rotary(0, ALL), ...adapters });
+    this.#put(this.#x, config.hidden, ALL, next);
+    this.#queriesAndKeys(0, this.#sequences, ALL, q, k, v);
+  }
+
+  /** Rows of these sequences, one after the other. */
+  #rowsOf(parts: readonly Part[]): Rows {
+    const inOrder = parts.length === this.#sequences.length && parts.every((part, i) => part === this.#sequences[i]);
+    if (inOrder) return ALL;
     return Int32Array.from(
       parts.flatMap(({ sequence: { queryStart, queryRows } }) =>
         Array.from({ length: queryRows }, (_, i) => queryStart + i),
@@ -178,83 +196,64 @@ export class RoutedRun {
     );
   }
 
-  async #through(layer: number, rows: Rows): Promise<void> {
-    const { config, sessions } = this.#parts;
-    const { next, q, k, v } = await sessions.whole[layer]!.run({
-      attended: this.#taken(this.#attended, config.heads * config.headDim, rows),
-      x: this.#taken(this.#x, config.hidden, rows),
-      ...this.#rotary(layer, rows),
-    });
-    this.#put(this.#x, config.hidden, rows, next);
-    this.#queriesAndKeys(layer, rows, q, k, v);
+  /** Which of the rows that come, padding included, and of those that wait behind them, go through the layer. */
+  #numbersOf(coming: readonly Part[], waiting: readonly Part[], goes: (part: Part) => boolean): TensorData {
+    const numbers: number[] = [];
+    let at = 0;
+    const take = (part: Part): void => {
+      const { queryRows } = part.sequence;
+      if (goes(part)) for (let i = 0; i < queryRows; i++) numbers.push(at + i);
+      at += queryRows;
+    };
+    coming.forEach(take);
+    at = this.#padded(at);
+    waiting.forEach(take);
+    // Padding is some row again.
+    const data = new BigInt64Array(this.#padded(numbers.length)).fill(BigInt(numbers[0] ?? 0));
+    const words = new Int32Array(data.buffer);
+    for (const [i, number] of numbers.entries()) words[i * 2] = number;
+    return { dtype: "int64", dims: [data.length], data };
   }
 
-  async #end(layer: number, rows: Rows): Promise<void> {
-    const { config, sessions } = this.#parts;
-    const { next } = await sessions.ends[layer]!.run({
-      attended: this.#taken(this.#attended, config.heads * config.headDim, rows),
-      x: this.#taken(this.#x, config.hidden, rows),
-    });
-    this.#put(this.#x, config.hidden, rows, next);
+  /** So many rows, as graphs run them. */
+  #countOf(rows: Rows): number {
+    return this.#padded(rows === ALL ? this.#plan.rows : rows.length);
   }
 
-  async #start(layer: number, rows: Rows): Promise<void> {
-    const { config, sessions } = this.#parts;
-    if (layer === 0) {
-      const ids: TensorData = { dtype: "int64", dims: [this.#plan.padded(this.#plan.rows)], data: this.#plan.ids };
-      const { next, q, k, v } = await sessions.whole[0]!.run({ ids, ...this.#rotary(0, rows) });
-      this.#put(this.#x, config.hidden, rows, next);
-      return this.#queriesAndKeys(0, rows, q, k, v);
-    }
-    const { q, k, v } = await sessions.starts[layer]!.run({
-      x: this.#taken(this.#x, config.hidden, rows),
-      ...this.#rotary(layer, rows),
-    });
-    this.#queriesAndKeys(layer, rows, q, k, v);
+  /** Rows as graphs run them; none stay none. */
+  #padded(rows: number): number {
+    return rows === 0 ? 0 : this.#plan.padded(rows);
   }
 
-  /** Takes what a run has made of these rows, as far as they keep the layer. */
+  /** Takes what a run has made of the rows of these sequences, which keep the layer. */
   #queriesAndKeys(
     layer: number,
+    parts: readonly Part[],
     rows: Rows,
     q: TensorData | undefined,
     k: TensorData | undefined,
     v: TensorData | undefined,
   ): void {
     const { config, cache } = this.#parts;
-    const width = config.kvHeads * config.headDim;
     this.#put(this.#q, config.heads * config.headDim, rows, q);
-    const { slots, at } = this.#slots(layer, rows);
-    const part = (data: TensorData | undefined): Float32Array => {
-      const floats = data!.data as Float32Array;
-      if (at === null) return floats.subarray(0, slots.length * width);
-      const taken = new Float32Array(at.length * width);
-      for (const [i, row] of at.entries()) taken.set(floats.subarray(row * width, (row + 1) * width), i * width);
-      return taken;
-    };
-    cache.writeKv(0, part(k), part(v), slots);
+    const slots = this.#slots(layer, parts);
+    const length = slots.length * config.kvHeads * config.headDim;
+    const floats = (data: TensorData | undefined): Float32Array => (data!.data as Float32Array).subarray(0, length);
+    cache.writeKv(0, floats(k), floats(v), slots);
   }
 
-  /** Where keys and values of those rows go that keep the layer, and which of the run's rows they are; null: the first ones, all. */
-  #slots(layer: number, rows: Rows): { readonly slots: Int32Array; readonly at: readonly number[] | null } {
+  /** Where the keys and values of their rows go. */
+  #slots(layer: number, parts: readonly Part[]): Int32Array {
     const { pageTokens } = this.#parts.limits;
     const slots: number[] = [];
-    const at: number[] = [];
-    let next = 0; // of the run's rows
-    for (const { place, pages, blocks, sequence } of this.#sequences) {
-      const { queryStart, queryRows, contextLength } = sequence;
-      if (rows !== ALL && rows[next] !== queryStart) continue;
-      const from = next;
-      next += queryRows;
-      if (place.mask[layer] !== 1) continue;
+    for (const { place, pages, blocks, sequence } of parts) {
+      const { queryRows, contextLength } = sequence;
       const units = layerUnits(pages, blocks, place, layer);
-      for (let i = 0; i < queryRows; i++) {
-        const position = contextLength - queryRows + i;
+      for (let position = contextLength - queryRows; position < contextLength; position++) {
         slots.push(units[Math.floor(position / pageTokens)]! * pageTokens + (position % pageTokens));
-        at.push(from + i);
       }
     }
-    return { slots: Int32Array.from(slots), at: slots.length === next ? null : at };
+    return Int32Array.from(slots);
   }
 
   /** Attention of the sequences that keep the layer; of the last one only rows that are scored. */
@@ -284,7 +283,7 @@ export class RoutedRun {
 
   /** Those rows of `from` [.., width], padded as graphs want them; in place where it is all of them. */
   #taken(from: Float32Array, width: number, rows: Rows): TensorData {
-    const count = this.#plan.padded(rows === ALL ? this.#plan.rows : rows.length);
+    const count = this.#countOf(rows);
     const dims = [count, width];
     if (rows === ALL) return { dtype: "float32", dims, data: from.subarray(0, count * width) };
     const data = new Float32Array(count * width);

@@ -8,8 +8,8 @@ import { createRandom } from "../../core/index.ts";
 import type { DecoderConfig } from "../config.ts";
 import { StepExecutor } from "../executor.ts";
 import { KvPages, type SequencePages } from "../kv-pages.ts";
-import { mergedWeights } from "../lora/index.ts";
-import type { KvFormat, StepRow, TokenScores, WeightsFormat } from "../types.ts";
+import { mergedWeights, type LoraLimits } from "../lora/index.ts";
+import type { KvFormat, StepRow, TokenScores, WeightsFormat, WeightSource } from "../types.ts";
 import { randomWeights } from "../weights.ts";
 import {
   decideMask,
@@ -53,17 +53,24 @@ const ROUTES: RouteSet = { routers: routersOf(1), adapter: null, identity: "test
 function executorOf(
   format: WeightsFormat,
   routes: RouteSet | null,
-  more: { readonly kv?: KvFormat; readonly weights?: typeof BASE } = {},
+  more: {
+    readonly kv?: KvFormat;
+    readonly weights?: WeightSource;
+    readonly routeWeights?: "merged" | "inputs";
+    readonly lora?: LoraLimits;
+  } = {},
 ): Promise<StepExecutor> {
+  const { kv = "f32", weights = BASE, ...others } = more;
   return StepExecutor.create({
     config: CONFIG,
-    weights: more.weights ?? BASE,
+    weights,
     weightsFormat: format,
     threads: 1,
-    kv: { format: more.kv ?? "f32", ...PAGES },
+    kv: { format: kv, ...PAGES },
     topK: 300,
     attention: { ortRowThreshold: Infinity },
     ...(routes === null ? {} : { routes }),
+    ...others,
   });
 }
 
@@ -130,6 +137,14 @@ async function answerOf(
 }
 
 describe("steps that leave layers out", () => {
+  /** How routes may come by their weights. */
+  const KINDS = [
+    { name: "as they are", routes: ROUTES, more: {} },
+    { name: "merged", routes: { ...ROUTES, adapter: randomAdapter(CONFIG, 4, 4) }, more: {} },
+    { name: "inputs", routes: { ...ROUTES, adapter: randomAdapter(CONFIG, 4, 3) }, more: { routeWeights: "inputs" } },
+    { name: "beside adapters", routes: ROUTES, more: { lora: { maxLoras: 2, maxRank: 4 } } },
+  ] as const;
+
   it.each(["f32", "int4"] as const)("%s: cached, chunked, packed or not: the same bits", async (format) => {
     await using executor = await executorOf(format, ROUTES);
     const oneByOne = ANSWER.map(() => 1);
@@ -141,7 +156,25 @@ describe("steps that leave layers out", () => {
     expect(other[0]).not.toEqual(expected[0]);
   });
 
-  it("with every layer kept it is the model itself, and beside routes the model is what it was", async () => {
+  it.each(KINDS.flatMap((kind) => (["f32", "int8", "int4"] as const).map((format) => ({ ...kind, format }))))(
+    "$format, weights $name: beside routes the model is what it was",
+    async ({ routes, more, format }) => {
+      await using plain = await executorOf(format, null);
+      await using routed = await executorOf(format, routes, more);
+      const [expected, found] = [plain, routed].map(async (executor) => {
+        const walker = new Walker(executor, new KvPages(PAGES), MASK);
+        await executor.step([walker.row(PROMPT, true)]);
+        const scores: Float32Array[] = [];
+        for (const token of ANSWER.slice(0, 3)) {
+          scores.push(rowOf((await executor.step([walker.row([token], true)])).scores[0]![0]!));
+        }
+        return scores;
+      });
+      expect(await found).toEqual(await expected);
+    },
+  );
+
+  it("with every layer kept it is the model itself", async () => {
     await using plain = await executorOf("f32", null);
     await using routed = await executorOf("f32", ROUTES);
     const every = new Uint8Array(CONFIG.layers).fill(1);
@@ -162,40 +195,44 @@ describe("steps that leave layers out", () => {
     }
   });
 
-  it("sequences of different masks in one step, and one of none, give what each gives alone", async () => {
-    await using executor = await executorOf("f32", ROUTES, { kv: "int8" });
-    const random = createRandom(3, "masks");
-    for (let round = 0; round < 4; round++) {
-      const owner = new KvPages(PAGES);
-      const masks = Array.from({ length: 5 }, () =>
-        Uint8Array.from({ length: CONFIG.layers }, (_, i) => (i < 2 || i === 5 || random.chance(0.5) ? 1 : 0)),
-      );
-      const alone: Float32Array[][] = [];
-      for (const mask of masks)
-        alone.push(
-          await answerOf(
-            executor,
-            mask,
-            ANSWER.map(() => 1),
-            false,
-          ),
+  it.each(KINDS)(
+    "weights $name: sequences of different masks in one step, and one of none, give what each gives alone",
+    async ({ routes, more }) => {
+      await using executor = await executorOf("f32", routes, { kv: "int8", ...more });
+      const random = createRandom(3, "masks");
+      for (let round = 0; round < 4; round++) {
+        const owner = new KvPages(PAGES);
+        const masks = Array.from({ length: 5 }, () =>
+          Uint8Array.from({ length: CONFIG.layers }, (_, i) => (i < 2 || i === 5 || random.chance(0.5) ? 1 : 0)),
         );
-      const walkers = masks.map((mask) => new Walker(executor, owner, mask));
-      await executor.step(walkers.map((walker) => walker.row(PROMPT, true)));
-      walkers.forEach((walker, i) => keptLayers(masks[i]!) < CONFIG.layers && i % 2 === 0 && walker.pack());
-      const beside = new Walker(executor, owner, masks[0]!);
-      const together: Float32Array[][] = masks.map(() => []);
-      for (const token of ANSWER) {
-        const { scores } = await executor.step([
-          beside.row([token], true),
-          ...walkers.map((walker) => walker.row([token])),
-        ]);
-        scores.slice(1).forEach(([first], i) => together[i]!.push(rowOf(first!)));
+        const alone: Float32Array[][] = [];
+        for (const mask of masks)
+          alone.push(
+            await answerOf(
+              executor,
+              mask,
+              ANSWER.map(() => 1),
+              false,
+            ),
+          );
+        const walkers = masks.map((mask) => new Walker(executor, owner, mask));
+        await executor.step(walkers.map((walker) => walker.row(PROMPT, true)));
+        walkers.forEach((walker, i) => keptLayers(masks[i]!) < CONFIG.layers && i % 2 === 0 && walker.pack());
+        const beside = new Walker(executor, owner, masks[0]!);
+        const together: Float32Array[][] = masks.map(() => []);
+        for (const token of ANSWER) {
+          const { scores } = await executor.step([
+            beside.row([token], true),
+            ...walkers.map((walker) => walker.row([token])),
+          ]);
+          scores.slice(1).forEach(([first], i) => together[i]!.push(rowOf(first!)));
+        }
+        expect(together).toEqual(alone);
+        owner.checkIntegrity();
       }
-      expect(together).toEqual(alone);
-      owner.checkIntegrity();
-    }
-  }, 60_000);
+    },
+    60_000,
+  );
 
   it("computes what the merged weights do where the routes have an adapter", async () => {
     const adapter = randomAdapter(CONFIG, 4, 4);
@@ -209,8 +246,53 @@ describe("steps that leave layers out", () => {
     expect(first.scores[0]!.map(rowOf)).toEqual(second.scores[0]!.map(rowOf));
   });
 
-  it("gives the whole row of a scored token, of either kind", async () => {
-    await using executor = await executorOf("f32", ROUTES);
+  it("computes nearly that where low-rank weights are inputs, also beside adapters", async () => {
+    const adapter = randomAdapter(CONFIG, 4, 4);
+    await using merged = await executorOf("f32", { ...ROUTES, adapter });
+    const scoresOf = async (executor: StepExecutor): Promise<Float32Array[]> =>
+      answerOf(
+        executor,
+        MASK,
+        ANSWER.map(() => 1),
+        true,
+      );
+    const expected = await scoresOf(merged);
+    for (const more of [{ routeWeights: "inputs" }, { lora: { maxLoras: 1, maxRank: 2 } }] as const) {
+      await using inputs = await executorOf("f32", { ...ROUTES, adapter }, more);
+      const found = await scoresOf(inputs);
+      const gaps = found.map((row, i) => Math.max(...row.map((x, at) => Math.abs(x - expected[i]![at]!))));
+      expect(Math.max(...gaps)).toBeLessThan(1e-4);
+    }
+  });
+
+  it("every weight is read for one session, or for two where low-rank weights are merged into it", async () => {
+    const counting = (): { readonly weights: WeightSource; readonly counts: Map<string, number> } => {
+      const counts = new Map<string, number>();
+      const get: WeightSource["get"] = (name, dims) => {
+        counts.set(name, (counts.get(name) ?? 0) + 1);
+        return BASE.get(name, dims);
+      };
+      return { weights: { ...BASE, get }, counts };
+    };
+    const all = randomAdapter(CONFIG, 4, 4);
+    const some = randomAdapter(CONFIG, 4, 4, ["v_proj"]);
+    const readsOf = async (routes: RouteSet | null, more: Parameters<typeof executorOf>[2] = {}) => {
+      const { weights, counts } = counting();
+      await using _ = await executorOf("f32", routes, { ...more, weights });
+      return counts;
+    };
+    const once = await readsOf(null);
+    expect(await readsOf(ROUTES)).toEqual(once);
+    expect(await readsOf({ ...ROUTES, adapter: all }, { routeWeights: "inputs" })).toEqual(once);
+    expect(await readsOf({ ...ROUTES, adapter: all }, { lora: { maxLoras: 1, maxRank: 4 } })).toEqual(once);
+    for (const adapter of [all, some]) {
+      const twice = await readsOf({ ...ROUTES, adapter });
+      for (const [name, count] of once) expect(twice.get(name)).toBeLessThanOrEqual(2 * count);
+    }
+  });
+
+  it.each(KINDS)("weights $name: gives the whole row of a scored token, of either kind", async ({ routes, more }) => {
+    await using executor = await executorOf("f32", routes, more);
     const owner = new KvPages(PAGES);
     const walkers = [MASK, MASK].map((mask) => new Walker(executor, owner, mask));
     const rows = walkers.map((walker, i) => walker.row(PROMPT, i === 0));
