@@ -62,6 +62,34 @@ test("an answer says which layers it left out, and so does its record", async ()
   expect(usageSchema.parse(full.usage).compute).toBeUndefined();
 });
 
+test("a request's trace tells what was drafted, taken and rejected, and the layers that were left out", async () => {
+  const speculation = { method: "ngram", tokens: 4, adaptive: false, ngram: { minMatch: 1, maxMatch: 3 } } as const;
+  const model = { random: CONFIG, seed: 3 };
+  await using both = await Engine.start({ model, name: "both", routes: dir, budgetTokens: 64, speculation });
+  const second = createServer({ engines: [both] });
+  const { url: address } = await second.listen({ port: 0 });
+  try {
+    const request = { model: "both", prompt: "la la la la la la", max_tokens: 60, ignore_eos: true, temperature: 0 };
+    const answer = await fetch(`${address}/v1/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-request-id": "all" },
+      body: JSON.stringify({ ...request, compute: 0.7 }),
+    });
+    const { usage } = (await answer.json()) as { usage: unknown };
+    const { accepted_prediction_tokens: accepted, rejected_prediction_tokens: rejected } =
+      usageSchema.parse(usage).completion_tokens_details;
+    const trace = requestTraceSchema.parse(await (await fetch(`${address}/admin/requests/all`)).json());
+    expect(trace.route!.skipped.length).toBeGreaterThan(0);
+    const drafts = trace.drafts ?? [];
+    const taken = drafts.reduce((sum, draft) => sum + draft.accepted, 0);
+    expect(taken).toBe(accepted);
+    expect(drafts.reduce((sum, draft) => sum + draft.tokens, 0) - taken).toBe(rejected);
+    expect(Math.min(accepted, rejected)).toBeGreaterThan(0);
+  } finally {
+    await second.close({ graceMs: 0 });
+  }
+});
+
 test.each([
   [{ compute: 0 }, 400],
   [{ compute: 2 }, 400],

@@ -1,7 +1,7 @@
 /**
  * The timeline under an answer: above, a stem for every gap between tokens, as high as the gap is long; below, a bar of
- * what happened when, and below that a lane of drafts where there were any: accepted tokens up, rejected ones down; upright
- * lines where something is due. The same in words stands beneath it.
+ * what happened when, in it stripes for layers that the answer left out, and below that a lane of drafts where there were any:
+ * accepted tokens up, rejected ones down; upright lines where something is due. The same in words stands beneath it.
  */
 import type { ComponentChildren, JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
@@ -10,11 +10,12 @@ import { countOf, formatMs } from "../lib/format.ts";
 import {
   draftAt,
   nearestStem,
-  skippedStripes,
+  skippedBlocks,
   timelineFacts,
   timelineShape,
   verdictOf,
   type DraftBar,
+  type SkippedBlock,
   type Timeline,
   type Span,
   type Stem,
@@ -49,7 +50,7 @@ export function TimelineView({ timeline }: { readonly timeline: Timeline }): JSX
         onPointerMove={look}
         onPointerLeave={() => setStem(null)}
       >
-        <Drawing shape={shape} stem={stem} stripes={skippedStripes(timeline)} label={summaryOf(timeline)} />
+        <Drawing shape={shape} stem={stem} skipped={skippedBlocks(shape, timeline)} label={summaryOf(timeline)} />
         <DueLabels shape={shape} timeline={timeline} />
       </div>
       <figcaption>
@@ -70,10 +71,10 @@ function stemPath(stems: readonly Stem[]): string {
 function Drawing(props: {
   readonly shape: TimelineShape;
   readonly stem: Stem | null;
-  readonly stripes: ReturnType<typeof skippedStripes>;
+  readonly skipped: readonly SkippedBlock[];
   readonly label: string;
 }): JSX.Element {
-  const { shape, stem, stripes, label } = props;
+  const { shape, stem, skipped, label } = props;
   const { stems, spans, drafts, firstToken, ttftTarget, deadline, tpotTarget } = shape;
   const height = drafts.length === 0 ? HEIGHT : HEIGHT_WITH_LANE;
   const tpotY = tpotTarget === null ? null : BASE - tpotTarget * (BASE - 4);
@@ -91,19 +92,16 @@ function Drawing(props: {
       {spans.map((span, i) => (
         <Bar key={i} span={span} />
       ))}
-      {spans
-        .filter(({ kind }) => kind === "prefill" || kind === "decode")
-        .flatMap((span) => stripes.map((stripe) => ({ span, stripe })))
-        .map(({ span, stripe }, i) => (
-          <rect
-            key={`skipped-${i}`}
-            class="tl-empty tl-skipped"
-            x={x(span.from)}
-            y={BAR_TOP + stripe.from * BAR_HEIGHT}
-            width={Math.max(x(span.to) - x(span.from), 1.5)}
-            height={stripe.height * BAR_HEIGHT}
-          />
-        ))}
+      {skipped.map(({ from, to, top, height: share }, i) => (
+        <rect
+          key={`skipped-${i}`}
+          class="tl-empty tl-skipped"
+          x={x(from)}
+          y={BAR_TOP + top * BAR_HEIGHT}
+          width={Math.max(x(to) - x(from), 1.5)}
+          height={share * BAR_HEIGHT}
+        />
+      ))}
       <path
         class={stems.length > 120 ? "tl-stem tl-thin" : "tl-stem"}
         d={stemPath(stems.filter(({ isLate }) => !isLate))}
@@ -211,11 +209,7 @@ function Facts(props: {
     add("accepted", `${drafted.accepted} drafted and taken`);
     if (drafted.rejected > 0) add("rejected", `${drafted.rejected} drafted in vain`);
   }
-  if (route !== null) {
-    const left =
-      route.skipped.length === 0 ? "none left out" : `${route.skipped.map((layer) => layer + 1).join(", ")} left out`;
-    add(route.skipped.length === 0 ? null : "skipped", `${countOf(route.layers, "layer")}, ${left}`);
-  }
+  if (route !== null) add(route.skipped.length === 0 ? null : "skipped", routeWords(route));
   if (interruptions.length > 0) add("preempted", `${countOf(interruptions.length, "interruption")}`);
   if (facts.totalMs !== null) add(null, `total ${formatMs(facts.totalMs)}${due(targets.deadlineMs)}`);
   if (source === "client" && facts.firstTokenMs !== null) add(null, "as seen by this page");
@@ -241,11 +235,18 @@ function Facts(props: {
   );
 }
 
+/** Layers are counted from 1 where people read of them. */
+function routeWords({ layers, skipped }: NonNullable<Timeline["route"]>): string {
+  const left = skipped.length === 0 ? "none left out" : `${skipped.map((layer) => layer + 1).join(", ")} left out`;
+  return `${countOf(layers, "layer")}, ${left}`;
+}
+
 /** The timeline as a sentence, for those who do not see it. */
 function summaryOf(timeline: Timeline): string {
   const { firstTokenMs, longestGapMs, totalMs } = timelineFacts(timeline);
   const verdict = verdictOf(timeline)?.text ?? "";
-  const { drafted } = timeline;
+  const { drafted, route } = timeline;
+  const layers = route === null ? "" : ` ${routeWords(route)}.`;
   const drafts = drafted === null ? "" : ` ${drafted.accepted} drafted tokens taken, ${drafted.rejected} in vain.`;
-  return `Timeline. First token after ${formatMs(firstTokenMs)}, longest gap ${formatMs(longestGapMs)}, total ${formatMs(totalMs)}.${drafts} ${verdict}`;
+  return `Timeline. First token after ${formatMs(firstTokenMs)}, longest gap ${formatMs(longestGapMs)}, total ${formatMs(totalMs)}.${drafts}${layers} ${verdict}`;
 }

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   draftAt,
+  skippedBlocks,
   skippedStripes,
   gapsOf,
   nearestStem,
@@ -89,6 +90,15 @@ describe("a timeline", () => {
       { from: 2 / 8, height: 2 / 8 },
       { from: 6 / 8, height: 1 / 8 },
     ]);
+    // Along the answer only: its prompt went through all of them.
+    const shape = timelineShape(routed)!;
+    const { from, to } = shape.spans.find(({ kind }) => kind === "decode")!;
+    expect(shape.spans.some(({ kind }) => kind === "prefill")).toBe(true);
+    expect(skippedBlocks(shape, routed)).toEqual([
+      { from, to, top: 2 / 8, height: 2 / 8 },
+      { from, to, top: 6 / 8, height: 1 / 8 },
+    ]);
+    expect(skippedBlocks(shape, timeline)).toEqual([]);
   });
 
   test("has its figures", () => {

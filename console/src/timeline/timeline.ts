@@ -292,6 +292,22 @@ export function skippedStripes({ route }: Timeline): readonly { readonly from: n
   return stripes;
 }
 
+/** Layers left out where they were: lengths as shares of the line, heights of the bar. */
+export interface SkippedBlock {
+  readonly from: number;
+  readonly to: number;
+  readonly top: number;
+  readonly height: number;
+}
+
+/** The stripes along all that was answered; a prompt goes through every layer, so there are none along it. */
+export function skippedBlocks({ spans }: TimelineShape, timeline: Timeline): readonly SkippedBlock[] {
+  const stripes = skippedStripes(timeline);
+  return spans
+    .filter(({ kind }) => kind === "decode")
+    .flatMap(({ from, to }) => stripes.map((stripe) => ({ from, to, top: stripe.from, height: stripe.height })));
+}
+
 /** The figures of a timeline that stand below it. */
 export interface TimelineFacts {
   readonly queueMs: number | null;
