@@ -276,7 +276,6 @@ async function createParts(
   const kernel = routes === undefined ? cache : layeredView(cache, config.layers, kv.pageTokens);
   const ort = await OrtAttention.create(config, { pageTokens: kv.pageTokens, threads }, kernel);
   cleanups.push(() => ort.release());
-  const sessions: Session[] = [];
   const graphOptions = {
     format: options.weightsFormat,
     blockSize: options.blockSize ?? defaultBlockSize(config),
@@ -286,15 +285,7 @@ async function createParts(
     lora: options.lora !== undefined || sharesAll(options),
     ...(routes === undefined ? {} : { routers: routes.routers }),
   };
-  for (let boundary = 0; boundary <= config.layers; boundary++) {
-    const forked = isShared(boundary, options);
-    const session = await createSession(boundaryGraph(boundary, config, options.weights, { ...graphOptions, forked }), {
-      threads,
-      ...(options.weightCacheDir === undefined ? {} : { weightCacheDir: options.weightCacheDir }),
-    });
-    sessions.push(session);
-    cleanups.push(() => session.release());
-  }
+  const sessions = await createSessions(options, graphOptions, cleanups);
   const short = new KernelAttention(kernel);
   const threshold = await thresholdOf(options, { short, long: ort }, maxRows);
   const limits: StepLimits = {
@@ -335,6 +326,26 @@ async function createParts(
     embedding: graphOptions.embedding,
     states: graphOptions.states,
   };
+}
+
+/** One session per boundary. */
+async function createSessions(
+  options: StepExecutorOptions,
+  graphOptions: Parameters<typeof boundaryGraph>[3],
+  cleanups: (() => Promise<void>)[],
+): Promise<readonly Session[]> {
+  const { config, threads } = options;
+  const sessions: Session[] = [];
+  for (let boundary = 0; boundary <= config.layers; boundary++) {
+    const forked = isShared(boundary, options);
+    const session = await createSession(boundaryGraph(boundary, config, options.weights, { ...graphOptions, forked }), {
+      threads,
+      ...(options.weightCacheDir === undefined ? {} : { weightCacheDir: options.weightCacheDir }),
+    });
+    sessions.push(session);
+    cleanups.push(() => session.release());
+  }
+  return sessions;
 }
 
 /** The cache, made or attached to. */
