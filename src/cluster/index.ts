@@ -72,7 +72,7 @@ export {
   TableProfiler,
   type ProfiledTables,
 } from "./codec/tables.ts";
-export { ERROR_STEPS } from "./codec/predicted.ts";
+export { ERROR_STEPS } from "./codec/quantiser.ts";
 export { isPrediction, PREDICTED_LEVELS, readPrediction, type PredictionTables } from "./codec/prediction.ts";
 export { PREDICTION_TOKENS_MAX, PredictionProfiler, type PredictionOptions } from "./codec/prediction-fit.ts";
 export { measureSensitivities, type SensitivitySample } from "./codec/sensitivity.ts";

@@ -1,5 +1,5 @@
 /**
- * A table-driven entropy coder: bytes to and from a payload, in WebAssembly (assembly/entropy-coder.entry.ts has the
+ * A table-driven entropy coder: bytes to and from a payload, in WebAssembly (assembly/rans.ts has the
  * method). Which symbol is coded with which table is the caller's to know on both sides; the payload says nothing about
  * itself, not even its length. entropy/twin.ts is the plain form that tests hold it against.
  *
@@ -10,7 +10,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { assert, fail } from "../core/index.ts";
-import { COARSE_ENTRIES, TABLE_TOTAL, type EntropyTables } from "./entropy/tables.ts";
+import { layTables, tableSizes, type EntropyTables } from "./entropy/tables.ts";
 import { builtFile } from "./kernel-module.ts";
 
 /** Stretches of consecutive symbols that share a table: run r codes lengths[r] symbols with table tables[r]. */
@@ -82,20 +82,12 @@ export class EntropyCoder {
    * @throws PunctualError out_of_memory beyond 1 GiB.
    */
   load(tables: EntropyTables): LoadedTables {
-    const { symbols, count } = tables;
-    // Eight starts are read from any symbol on: seven more than there are must be beyond every slot.
-    const startsBytes = aligned((symbols + 1 + 8) * 2);
-    const strideBytes = startsBytes + COARSE_ENTRIES;
+    const { startsBytes, strideBytes } = tableSizes(tables);
     const at = this.#top;
-    this.#reserve(at + count * strideBytes);
-    const bytes = this.#bytes();
-    for (let table = 0; table < count; table++) {
-      const address = at + table * strideBytes;
-      const starts = new Uint16Array(bytes.buffer, address, startsBytes / 2).fill(TABLE_TOTAL);
-      starts.set(tables.starts.subarray(table * (symbols + 1), (table + 1) * (symbols + 1)));
-      bytes.set(tables.coarse(table), address + startsBytes);
-    }
-    this.#top = at + count * strideBytes;
+    const end = at + tables.count * strideBytes;
+    this.#reserve(end);
+    layTables(this.#bytes(), at, tables);
+    this.#top = end;
     return { tables, owner: this, at, startsBytes, strideBytes };
   }
 

@@ -12,3 +12,14 @@ export {
 export { EntropyCoder, type EntropyRuns, type LoadedTables } from "./entropy-coder.ts";
 export { EntropyTables, TABLE_TOTAL, type TableOptions } from "./entropy/tables.ts";
 export { measureEntropyCoder, type EntropySpeed, type EntropySpeedOptions } from "./measure-entropy.ts";
+export {
+  PredictionKernel,
+  type EncodedPrediction,
+  type KeyTurns,
+  type PredictionBlock,
+  type PredictionLevel,
+  type PredictionModel,
+  type PredictionPages,
+  type PredictionPayload,
+  type PredictionTokens,
+} from "./prediction-kernel.ts";

@@ -60,8 +60,6 @@ export interface KvCodecOptions {
   readonly prediction?: PredictionTables;
 }
 
-type KvCodecTables = { readonly [K in keyof KvCodecOptions]: KvCodecOptions[K] | null };
-
 /** Tokens that a chunk may have: no header makes a decoder reserve more. */
 const CHUNK_TOKENS_MAX = 2 ** 20;
 const CHUNK_BYTES_MAX = 2 ** 31;
@@ -77,12 +75,17 @@ export class KvCodec {
   readonly #profile: LoadedProfile | null;
   readonly #predictor: LoadedPrediction | null;
 
-  private constructor(shape: CacheShape, coder: EntropyCoder, { tables = null, prediction = null }: KvCodecTables) {
+  private constructor(
+    shape: CacheShape,
+    coder: EntropyCoder,
+    tables: ProfiledTables | null,
+    predictor: LoadedPrediction | null,
+  ) {
     this.shape = shape;
     this.tables = tables;
-    this.prediction = prediction;
+    this.prediction = predictor?.tables ?? null;
     this.#coder = coder;
-    this.#predictor = prediction === null ? null : loadPrediction(coder, prediction);
+    this.#predictor = predictor;
     this.#profile =
       tables === null
         ? null
@@ -95,7 +98,9 @@ export class KvCodec {
 
   /** @throws PunctualError missing_dependency when the package is not built. */
   static async create(shape: CacheShape, options: KvCodecOptions = {}): Promise<KvCodec> {
-    return new KvCodec(shape, await EntropyCoder.create(), options);
+    const { tables = null, prediction } = options;
+    const predictor = prediction === undefined ? null : await loadPrediction(shape, prediction);
+    return new KvCodec(shape, await EntropyCoder.create(), tables, predictor);
   }
 
   /** @throws PunctualError invalid_request for pages that do not fit, a level that is not there, or missing tables. */
@@ -107,13 +112,13 @@ export class KvCodec {
     const seal = (tables: string | null, body: Uint8Array): Uint8Array<ArrayBuffer> =>
       sealChunk({ variant: how.variant, level, tables, firstPosition, tokens }, this.shape.fingerprint, body);
     if (how.variant === "lossless") return seal(null, encodeLossless(this.#coder, this.shape, pages));
-    const planes = pagesToPlanes(this.shape, pages, tokens, firstPosition);
-    if (how.variant === "released") return seal(null, encodeReleased(this.#coder, this.shape, planes, level));
     if (how.variant === "predicted") {
       const predictor = this.#predictor ?? fail("invalid_request", "coding by prediction needs tables of predictions");
-      const ids = chunk.tokenIds ?? fail("invalid_request", "coding by prediction needs the ids of the tokens");
-      return seal(predictor.tables.id, encodePredicted(this.#coder, predictor, this.shape, planes, ids, level));
+      const tokenIds = chunk.tokenIds ?? fail("invalid_request", "coding by prediction needs the ids of the tokens");
+      return seal(predictor.tables.id, encodePredicted(predictor, pages, { tokenIds, firstPosition }, level));
     }
+    const planes = pagesToPlanes(this.shape, pages, tokens, firstPosition);
+    if (how.variant === "released") return seal(null, encodeReleased(this.#coder, this.shape, planes, level));
     const profile = this.#profile ?? fail("invalid_request", "coding differences to anchors needs profiled tables");
     return seal(profile.profile.id, encodeAnchored(this.#coder, profile, this.shape, planes, level));
   }
@@ -135,7 +140,10 @@ export class KvCodec {
       const pages = decodeLossless(this.#coder, this.shape, body, pageCount);
       return { header, pages, tokens, firstPosition };
     }
-    const planes = this.#planesOf(header, body, tokenIds);
+    if (header.variant === "predicted") {
+      return { header, pages: this.#predictedPages(header, body, tokenIds, firstPosition), tokens, firstPosition };
+    }
+    const planes = this.#planesOf(header, body);
     return { header, pages: planesToPages(this.shape, planes, firstPosition), tokens, firstPosition };
   }
 
@@ -146,12 +154,18 @@ export class KvCodec {
     return header;
   }
 
-  #planesOf(header: ChunkHeader, body: Uint8Array, tokenIds: readonly number[] | undefined): Planes {
+  #planesOf(header: ChunkHeader, body: Uint8Array): Planes {
     const { tokens, level } = header;
     if (header.variant === "released") return decodeReleased(this.#coder, this.shape, body, tokens, level);
-    if (header.variant === "anchored") {
-      return decodeAnchored(this.#coder, this.#profileOf(header), this.shape, body, tokens, level);
-    }
+    return decodeAnchored(this.#coder, this.#profileOf(header), this.shape, body, tokens, level);
+  }
+
+  #predictedPages(
+    header: ChunkHeader,
+    body: Uint8Array,
+    tokenIds: readonly number[] | undefined,
+    firstPosition: number,
+  ): Uint8Array<ArrayBuffer> {
     const predictor = this.#predictor;
     if (predictor === null || predictor.tables.id !== header.tables) {
       fail(
@@ -162,10 +176,10 @@ export class KvCodec {
         },
       );
     }
-    if (tokenIds?.length !== tokens) {
-      fail("invalid_request", `expected the ids of the chunk's ${tokens} tokens`, { param: "tokenIds" });
+    if (tokenIds?.length !== header.tokens) {
+      fail("invalid_request", `expected the ids of the chunk's ${header.tokens} tokens`, { param: "tokenIds" });
     }
-    return decodePredicted(this.#coder, predictor, this.shape, body, tokenIds, level);
+    return decodePredicted(predictor, body, { tokenIds, firstPosition }, header.level);
   }
 
   #profileOf({ tables }: ChunkHeader): LoadedProfile {

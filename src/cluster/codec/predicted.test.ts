@@ -1,19 +1,11 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createRandom, PunctualError, type RandomStream } from "../../core/index.ts";
-import { EntropyCoder } from "../../kernels/index.ts";
 import { KvCodec, type CodecLevel } from "./codec.ts";
 import { eigenvectors } from "./eigen.ts";
 import { frontierOf, type RatedLevel } from "./frontier.ts";
-import { emptyPlanes, planesToPages, type Planes } from "./planes.ts";
-import {
-  decodePredicted,
-  encodePredicted,
-  ERROR_STEPS,
-  loadPrediction,
-  Turn,
-  type LoadedPrediction,
-} from "./predicted.ts";
+import { emptyPlanes, pagesToPlanes, planesToPages, type Planes } from "./planes.ts";
+import { decodePredicted, encodePredicted, loadPrediction, type LoadedPrediction } from "./predicted.ts";
 import { PredictionProfiler } from "./prediction-fit.ts";
 import {
   blocksOf,
@@ -23,8 +15,10 @@ import {
   STEP_LOGS,
   type PredictionTables,
 } from "./prediction.ts";
+import { ERROR_STEPS } from "./quantiser.ts";
 import { measureSensitivities } from "./sensitivity.ts";
 import { channelCount, planeCount, type CacheShape } from "./shape.ts";
+import { Turn } from "./turn.ts";
 
 const SEED = 20261127;
 const IDS = 24;
@@ -66,8 +60,9 @@ function worldOf(shape: CacheShape, seed: number) {
 const shape = shapeOf();
 const draw = worldOf(shape, SEED);
 let tables: PredictionTables;
-let coder: EntropyCoder;
 let loaded: LoadedPrediction;
+/** The same, out of the tables' bytes. */
+let again: LoadedPrediction;
 
 function fit(of: CacheShape, source: typeof draw, texts: number): PredictionTables {
   const profiler = new PredictionProfiler(of);
@@ -80,16 +75,25 @@ function fit(of: CacheShape, source: typeof draw, texts: number): PredictionTabl
 
 beforeAll(async () => {
   tables = fit(shape, draw, 10);
-  coder = await EntropyCoder.create();
-  loaded = loadPrediction(coder, tables);
+  loaded = await loadPrediction(shape, tables);
+  again = await loadPrediction(shape, readPrediction(shape, tables.bytes));
 });
+
+function encode(of: LoadedPrediction, planes: Planes, tokenIds: readonly number[], level: number): Uint8Array {
+  return encodePredicted(of, planesToPages(shape, planes, 0), { tokenIds, firstPosition: 0 }, level);
+}
+
+function decode(of: LoadedPrediction, body: Uint8Array, tokenIds: readonly number[], level: number): Planes {
+  const pages = decodePredicted(of, body, { tokenIds, firstPosition: 0 }, level);
+  return pagesToPlanes(shape, pages, tokenIds.length, 0);
+}
 
 /** Components of every token and block, after each other. */
 function componentsOf(of: PredictionTables, planes: Planes): number[] {
   const channels = channelCount(shape);
   return of.blocks.flatMap((block, b) => {
     const turn = new Turn(block, of.matrices[b]!, of);
-    const out = new Float64Array(block.rows.length);
+    const out = new Float32Array(block.rows.length);
     return Array.from({ length: planes.tokens }, (_, t) => {
       turn.components((row) => planes.data[Math.floor(row / channels)]![(row % channels) * planes.tokens + t]!, out);
       return [...out];
@@ -120,33 +124,27 @@ describe("coding by prediction", () => {
           // Some tokens are unknown, some numbers far out.
           const tokenIds = ids.map((id) => (random.chance(0.2) ? 5000 + id : id));
           if (random.chance(0.5)) planes.data[random.int(0, 3)]![random.int(0, tokens - 1)] = 1e4 * random.normal();
-          const body = encodePredicted(coder, loaded, shape, planes, tokenIds, level);
-          const back = decodePredicted(coder, loaded, shape, body, tokenIds, level);
+          const body = encode(loaded, planes, tokenIds, level);
+          const back = decode(loaded, body, tokenIds, level);
           const largest = Math.max(...componentsOf(tables, planes).map(Math.abs));
           // Matrices in whole 256ths are orthonormal to about a hundredth: what is large leaves that of itself besides.
           const allowed = ERROR_STEPS * quarterPower(STEP_LOGS[level]!) * 1.1 + 0.05 * largest;
           const [before, after] = [componentsOf(tables, planes), componentsOf(tables, back)];
           expect(Math.max(...before.map((value, i) => Math.abs(value - after[i]!)))).toBeLessThan(allowed);
           // Whoever has the tables' bytes makes the same bytes and the same numbers of them.
-          const other = loadPrediction(coder, readPrediction(shape, tables.bytes));
-          expect(
-            Buffer.from(encodePredicted(coder, other, shape, planes, tokenIds, level)).equals(Buffer.from(body)),
-          ).toBe(true);
-          expect(decodePredicted(coder, other, shape, body, tokenIds, level)).toEqual(back);
-          coder.unload(other.residuals);
+          expect(Buffer.from(encode(again, planes, tokenIds, level)).equals(Buffer.from(body))).toBe(true);
+          expect(decode(again, body, tokenIds, level)).toEqual(back);
         },
       ),
       { seed: SEED, numRuns: 25 },
     );
   });
 
-  it("takes far fewer bytes where tokens say what to expect and channels vary together", () => {
+  it("takes far fewer bytes where tokens say what to expect and channels vary together", async () => {
     const { planes, ids } = draw(64, createRandom(SEED, "small"));
-    const known = encodePredicted(coder, loaded, shape, planes, ids, 1).length;
-    const unknown = encodePredicted(
-      coder,
+    const known = encode(loaded, planes, ids, 1).length;
+    const unknown = encode(
       loaded,
-      shape,
       planes,
       ids.map((id) => id + 5000),
       1,
@@ -159,15 +157,14 @@ describe("coding by prediction", () => {
       },
       10,
     );
-    const plain = loadPrediction(coder, independent);
+    const plain = await loadPrediction(shape, independent);
     expect(known).toBeLessThan(0.6 * unknown);
-    expect(known).toBeLessThan(0.6 * encodePredicted(coder, plain, shape, planes, ids, 1).length);
-    coder.unload(plain.residuals);
+    expect(known).toBeLessThan(0.6 * encode(plain, planes, ids, 1).length);
   });
 
   it("each token depends on its own symbols alone: a chunk without some tokens decodes the others alike", () => {
     const { planes, ids } = draw(24, createRandom(SEED, "alone"));
-    const whole = decodePredicted(coder, loaded, shape, encodePredicted(coder, loaded, shape, planes, ids, 2), ids, 2);
+    const whole = decode(loaded, encode(loaded, planes, ids, 2), ids, 2);
     const kept = [1, 5, 6, 17];
     const part = {
       tokens: kept.length,
@@ -179,14 +176,7 @@ describe("coding by prediction", () => {
       ),
     };
     const partIds = kept.map((t) => ids[t]!);
-    const alone = decodePredicted(
-      coder,
-      loaded,
-      shape,
-      encodePredicted(coder, loaded, shape, part, partIds, 2),
-      partIds,
-      2,
-    );
+    const alone = decode(loaded, encode(loaded, part, partIds, 2), partIds, 2);
     alone.data.forEach((data, p) =>
       data.forEach((value, i) => {
         expect(value).toBe(whole.data[p]![Math.floor(i / kept.length) * 24 + kept[i % kept.length]!]);
@@ -214,8 +204,7 @@ describe("coding by prediction", () => {
 
 describe("tables of predictions", () => {
   it("come back from their bytes, and nothing else is taken for them", () => {
-    const again = readPrediction(shape, tables.bytes);
-    expect(again).toEqual(tables);
+    expect(readPrediction(shape, tables.bytes)).toEqual(tables);
     // As a file is read: a part of a larger buffer.
     const padded = Buffer.concat([Buffer.alloc(5), tables.bytes]);
     expect(readPrediction(shape, padded.subarray(5))).toEqual(tables);

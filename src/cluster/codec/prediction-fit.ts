@@ -18,7 +18,7 @@ import {
   type Block,
   type PredictionTables,
 } from "./prediction.ts";
-import { Turn } from "./predicted.ts";
+import { Turn } from "./turn.ts";
 import { fitResiduals } from "./prediction-residuals.ts";
 import { channelCount, planeCount, type CacheShape } from "./shape.ts";
 import { PROFILE_TOKENS_MIN } from "./tables.ts";
@@ -175,7 +175,7 @@ export class PredictionProfiler {
     const numbers = Uint32Array.from({ length: n }, (_, i) => i);
     const flat = { means: new Float32Array(n), scales: new Float32Array(n).fill(1) };
     const turn = new Turn({ ...block, rows: numbers }, matrix, flat);
-    const turned = new Float64Array(n);
+    const turned = new Float32Array(n);
     for (const row of this.#rows) {
       turn.components((i) => row[first + i]!, turned);
       row.set(turned.subarray(0, n), first);

@@ -20,7 +20,7 @@ import {
   type Block,
   type PredictionParts,
 } from "./prediction.ts";
-import { Quantiser } from "./predicted.ts";
+import { Quantiser } from "./quantiser.ts";
 import type { CacheShape } from "./shape.ts";
 
 /** Rounds in which spreads of components and of tokens are fitted to each other. */

@@ -14,7 +14,7 @@ export const SYMBOLS_MAX = 256;
 
 /** Slots per entry of the coarse index. */
 const COARSE_SLOTS = 128;
-export const COARSE_ENTRIES = TABLE_TOTAL / COARSE_SLOTS;
+const COARSE_ENTRIES = TABLE_TOTAL / COARSE_SLOTS;
 
 /** What `EntropyTables.fromCounts` takes beside the counts. */
 export interface TableOptions {
@@ -107,6 +107,25 @@ export class EntropyTables {
       out[i] = symbol;
     }
     return out;
+  }
+}
+
+/** Bytes that a table takes in a kernel's memory: its starts, and with its coarse index. */
+export function tableSizes({ symbols }: EntropyTables): { readonly startsBytes: number; readonly strideBytes: number } {
+  // Eight starts are read from any symbol on: seven more than there are must be beyond every slot.
+  const startsBytes = Math.ceil(((symbols + 1 + 8) * 2) / 16) * 16;
+  return { startsBytes, strideBytes: startsBytes + COARSE_ENTRIES };
+}
+
+/** Writes tables one behind the other, as the kernels read them (assembly/rans.ts). */
+export function layTables(memory: Uint8Array<ArrayBufferLike>, at: number, tables: EntropyTables): void {
+  const { startsBytes, strideBytes } = tableSizes(tables);
+  const width = tables.symbols + 1;
+  for (let table = 0; table < tables.count; table++) {
+    const address = at + table * strideBytes;
+    const starts = new Uint16Array(memory.buffer, address, startsBytes / 2).fill(TABLE_TOTAL);
+    starts.set(tables.starts.subarray(table * width, (table + 1) * width));
+    memory.set(tables.coarse(table), address + startsBytes);
   }
 }
 
