@@ -282,11 +282,12 @@ test.each<Setup>([
     expect(firstDifference(recorded, replay(old).decisions)).toBeNull();
   }
   expect(recording.head.version).toBe(3);
-  // What was left out of which layers matters: with all of them in every page others decide otherwise.
+  // What was left out of which layers matters: with all of them in every page others decide otherwise. (With drafts a replay
+  // that decides otherwise ends at the first draft that no record has.)
   const leftOut = recording.routes.filter(({ skipped }) => skipped.length > 0);
   expect(leftOut.length > 3).toBe(setup.kinds === true);
   expect(recording.requests.some(({ adapter }) => adapter === "terse")).toBe(setup.kinds === true);
-  if (setup.kinds === true) {
+  if (setup.kinds === true && setup.drafts !== true) {
     expect(firstDifference(recorded, replay({ ...recording, routes: [] }).decisions)).not.toBeNull();
   }
   // The run has met what a replay could get wrong.
