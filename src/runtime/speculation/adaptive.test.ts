@@ -69,8 +69,8 @@ describe("adaptive drafts", () => {
     expect(flat.steps).toBeLessThan(100 / 4);
   });
 
-  test("where every token costs the same nothing is drafted, and next to nothing where guesses are wrong", async () => {
-    expect((await run(true, (tokens) => tokens)).drafted).toBe(0);
+  test("where every token costs the same next to nothing is drafted, and where guesses are wrong little", async () => {
+    expect((await run(true, (tokens) => tokens)).drafted).toBeLessThan(5); // now and then one, to see
     const wrong = await run(false, (tokens) => 1 + 0.25 * tokens);
     const blind = await run(false, (tokens) => 1 + 0.25 * tokens, 1, false);
     expect(wrong.drafted).toBeLessThan(40);
