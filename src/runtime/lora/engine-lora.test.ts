@@ -123,7 +123,6 @@ it("what cannot be is refused before anything starts", async () => {
     }
   };
   expect(await refused({ phases: "semi-pd" })).toBe("unsupported");
-  expect(await refused({ record: { path: join(dir, "x.jsonl") } })).toBe("unsupported");
   expect(await refused({ lora: { maxRank: 0 } })).toBe("invalid_request");
   expect(await refused({ lora: { ...options.lora, maxLoras: 1 } })).toBe("invalid_request");
   expect(await refused({ lora: { ...options.lora, maxRank: 2 } })).toBe("invalid_request"); // by the worker
