@@ -8,10 +8,9 @@
  *   const payload = coder.encode(tables, symbols, runs);
  *   coder.decode(tables, payload, runs);   // equal to symbols
  */
-import { readFile } from "node:fs/promises";
 import { assert, fail } from "../core/index.ts";
 import { layTables, tableSizes, type EntropyTables } from "./entropy/tables.ts";
-import { builtFile } from "./kernel-module.ts";
+import { compileBuilt } from "./kernel-module.ts";
 
 /** Stretches of consecutive symbols that share a table: run r codes lengths[r] symbols with table tables[r]. */
 export interface EntropyRuns {
@@ -44,12 +43,11 @@ const aligned = (bytes: number): number => Math.ceil(bytes / 16) * 16;
 let compiled: Promise<WebAssembly.Module> | undefined;
 
 async function compile(): Promise<WebAssembly.Module> {
-  const file = builtFile("entropy-coder.wasm");
   try {
-    return await WebAssembly.compile(await readFile(file));
+    return await compileBuilt("entropy-coder.wasm");
   } catch (cause) {
-    compiled = undefined;
-    return fail("missing_dependency", `expected the compiled coder at ${file.pathname}: run the build`, { cause });
+    compiled = undefined; // the next one tries again
+    throw cause;
   }
 }
 

@@ -24,13 +24,18 @@ export function builtFile(name: string): URL {
   return new URL(name, source < 0 ? here : `${here.slice(0, source)}/dist/kernels/`);
 }
 
-export async function loadKernelModule(): Promise<WebAssembly.Module> {
-  const file = builtFile("paged-attention.wasm");
+/** Compiles a built .wasm file. @throws PunctualError missing_dependency when the package is not built. */
+export async function compileBuilt(name: string): Promise<WebAssembly.Module> {
+  const file = builtFile(name);
   try {
     return await WebAssembly.compile(await readFile(file));
   } catch (cause) {
     return fail("missing_dependency", `expected the compiled kernel at ${file.pathname}: run the build`, { cause });
   }
+}
+
+export async function loadKernelModule(): Promise<WebAssembly.Module> {
+  return await compileBuilt("paged-attention.wasm");
 }
 
 /** @param controlAt the control block of the view that the instance works for */

@@ -7,12 +7,11 @@
  *   const { payload, escapes } = kernel.encode({ pages, tokens, firstPosition, places }, 1);
  *   kernel.decode({ payload, escapes: bits, tokens, firstPosition, places }, 1);   // pages
  */
-import { readFile } from "node:fs/promises";
 import { assert, fail } from "../core/index.ts";
 import * as PLAN from "./assembly/prediction-plan.ts";
 import { layTables, tableSizes, type EntropyTables } from "./entropy/tables.ts";
 import { kvLayerPlan, kvPageBytes, type KvLayout } from "./geometry.ts";
-import { builtFile } from "./kernel-module.ts";
+import { compileBuilt } from "./kernel-module.ts";
 
 /** Channels that are turned together. */
 export interface PredictionBlock {
@@ -120,12 +119,11 @@ const aligned = (bytes: number): number => Math.ceil(bytes / 16) * 16;
 let compiled: Promise<WebAssembly.Module> | undefined;
 
 async function compile(): Promise<WebAssembly.Module> {
-  const file = builtFile("prediction.wasm");
   try {
-    return await WebAssembly.compile(await readFile(file));
+    return await compileBuilt("prediction.wasm");
   } catch (cause) {
-    compiled = undefined;
-    return fail("missing_dependency", `expected the compiled kernel at ${file.pathname}: run the build`, { cause });
+    compiled = undefined; // the next one tries again
+    throw cause;
   }
 }
 
