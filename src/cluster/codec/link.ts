@@ -1,6 +1,6 @@
 /**
  * A context's way over a link whose rate changes, in virtual time: what a controller, or a fixed level, makes of it. Pure;
- * the same pipeline as a live load (contexts/loader.ts), for tests and for comparing controllers.
+ * a pipeline in virtual time, for tests and for comparing controllers.
  */
 import { chooseChunk, costOf, GoodputMeter, type ChunkChoice, type ChunkOffer } from "./controller.ts";
 

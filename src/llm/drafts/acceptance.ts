@@ -5,8 +5,9 @@
  * A sequence is taken to be of a kind: of one of a few rates at which a drafted token is accepted when those before it
  * were. What is believed of it is a distribution over kinds, and Bayes' rule says what a checked draft makes of that. It
  * begins with the shares of kinds among all sequences (the population), which are learnt as the mean of what is
- * believed of each, half over long and half over short, so that what changes for all is noticed by all: where all are alike, a few rejections in a row change nothing; where some are sure and some are not,
- * the first draft or two tell which. A text may change: with every draft a little of the belief goes back to the
+ * believed of each, half over long and half over short, so that what changes for all is noticed by all: where all are
+ * alike, a few rejections in a row change nothing; where some are sure and some are not, the first draft or two tell
+ * which. A text may change: with every draft a little of the belief goes back to the
  * population, so that another kind is found within a dozen drafts.
  *
  *   gains[k]   mean over kinds q of  h(q, 1) h(q, 2) … h(q, k + 1),   h(q, d) = 1 - (1 - q) f(d)
