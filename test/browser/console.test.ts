@@ -130,6 +130,23 @@ describe("chat", () => {
     await expect.poll(lastAnswer, { timeout: PATIENCE_MS }).toContain("34");
   });
 
+  test("sends what has been typed, however soon Enter comes", async () => {
+    // Both events before the page is drawn again.
+    const typeAndSend = (element: Element, text: string): void => {
+      (element as HTMLTextAreaElement).value = text;
+      element.dispatchEvent(new Event("input", { bubbles: true }));
+      element.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
+    };
+    await freshChat();
+    const message = page.getByLabel("Message", { exact: true });
+    await message.evaluate(typeAndSend, "What is 12 + 7?");
+    expect(await lastAnswer()).toContain("19");
+    expect(await message.inputValue()).toBe("");
+    await message.press("ArrowUp");
+    await page.getByLabel("Edit the message").evaluate(typeAndSend, "What is 20 + 1?");
+    await expect.poll(lastAnswer, { timeout: PATIENCE_MS }).toContain("21");
+  });
+
   test("calls a tool and shows the call", async () => {
     await freshChat("punctual-base");
     await page.getByRole("button", { name: /light/iu }).first().click();

@@ -13,7 +13,8 @@ export function Composer(props: {
   readonly conversation: Conversation;
   readonly text: string;
   readonly onText: (text: string) => void;
-  readonly onSend: () => void;
+  /** Sends what has been written; false when there is nothing, or an answer is coming. */
+  readonly onSend: () => boolean;
   readonly onEditLast: () => void;
   readonly onSettings: () => void;
 }): JSX.Element {
@@ -21,6 +22,10 @@ export function Composer(props: {
   const { id, settings } = conversation;
   const area = useRef<HTMLTextAreaElement>(null);
   const isBusy = isRunning(id);
+  const send = (): void => {
+    // At once: a text that came and went between two drawings changes no state, and would stay in sight.
+    if (onSend()) area.current!.value = "";
+  };
   useComposerKeys(id, area);
   useEffect(() => {
     // Somebody with a keyboard begins to type; on a phone it would cover the page.
@@ -47,7 +52,7 @@ export function Composer(props: {
           onKeyDown={(event) => {
             if (event.isComposing) return;
             const isEmpty = event.currentTarget.value === "";
-            if (event.key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.altKey) onSend();
+            if (event.key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.altKey) send();
             else if (event.key === "ArrowUp" && isEmpty && !isBusy) onEditLast();
             else return;
             event.preventDefault();
@@ -56,7 +61,7 @@ export function Composer(props: {
         {isBusy ? (
           <IconButton kind="plain" icon="stop" label="Stop (Escape)" onClick={() => stop(id)} />
         ) : (
-          <IconButton kind="accent" icon="send" label="Send (Enter)" isDisabled={text.trim() === ""} onClick={onSend} />
+          <IconButton kind="accent" icon="send" label="Send (Enter)" isDisabled={text.trim() === ""} onClick={send} />
         )}
       </div>
     </div>

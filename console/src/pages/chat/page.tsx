@@ -60,11 +60,14 @@ function ChatView({ id }: { readonly id: string }): JSX.Element {
     setDraft(next);
   };
   const model = (models.value ?? []).find((known) => known.id === modelOf(conversation)) ?? null;
-  const send = (): void => {
-    if (text.trim() === "" || isRunning(id)) return;
+  const send = (): boolean => {
+    // Not the state: Enter may come before what was typed has been drawn.
+    const written = drafts.get(id) ?? "";
+    if (written.trim() === "" || isRunning(id)) return false;
     drafts.delete(id);
     setDraft("");
-    sendMessage(id, text);
+    sendMessage(id, written);
+    return true;
   };
   const tryChip = (chip: Chip): void => {
     changeSettings(id, chip.settings);

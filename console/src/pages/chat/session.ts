@@ -210,11 +210,12 @@ export function sendMessage(id: string, text: string): void {
   answerNext(id);
 }
 
-/** Sends a message anew with another text. */
-export function editMessage(id: string, turn: string, text: string): void {
-  if (!canRun(id)) return;
+/** Sends a message anew with another text; false, and nothing changed, while an answer is coming. */
+export function editMessage(id: string, turn: string, text: string): boolean {
+  if (!canRun(id)) return false;
   change(id, (before) => edits.withEdit(before, turn, text));
   answerNext(id);
+  return true;
 }
 
 /** Gives the result of a call; when it was the last one, the model goes on. */

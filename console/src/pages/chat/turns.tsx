@@ -96,8 +96,7 @@ function UserTurn(props: {
   const { id, turn, isEditing, canEdit, onEdit } = props;
   if (isEditing) {
     const send = (text: string): void => {
-      onEdit(null);
-      editMessage(id, turn.id, text);
+      if (editMessage(id, turn.id, text)) onEdit(null);
     };
     return <EditForm text={turn.text} onSend={send} onCancel={() => onEdit(null)} />;
   }
@@ -128,7 +127,9 @@ function EditForm(props: {
     element.setSelectionRange(element.value.length, element.value.length);
   }, []);
   const send = (): void => {
-    if (text.trim() !== "") props.onSend(text);
+    // Not the state: Enter may come before what was typed has been drawn.
+    const written = area.current!.value;
+    if (written.trim() !== "") props.onSend(written);
   };
   return (
     <div class="edit-turn">
