@@ -4,11 +4,13 @@
  */
 import type { DecoderConfig } from "../llm/index.ts";
 import type { Claim, ClaimContext, Measured } from "./framework.ts";
-import { gapLines, type GapSize } from "./live-migration/gap.ts";
+import { gapLines, largerModelLines, MODES, type GapSize } from "./live-migration/gap.ts";
 import { routerLines, type RoutersSize } from "./live-migration/routers.ts";
 
 interface Size {
   readonly gap: GapSize;
+  /** A model whose step takes some milliseconds. */
+  readonly larger: GapSize;
   readonly routers: RoutersSize;
 }
 
@@ -27,26 +29,34 @@ const decoder = (hidden: number, layers: number): DecoderConfig => ({
 });
 
 const SMOKE = { model: decoder(64, 2), modelName: "64x2" };
+const LARGER = { model: decoder(512, 8), modelName: "512x8", tokensAfter: 48, modes: ["live", "blocking"] } as const;
 const MODEL = { model: decoder(256, 4), modelName: "256x4" };
 
 const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
   smoke: {
-    gap: { ...SMOKE, lengths: [64, 128], rounds: 1, tokensAfter: 1500 },
+    gap: { ...SMOKE, lengths: [64, 128], rounds: 1, tokensAfter: 1500, modes: MODES },
+    larger: { ...SMOKE, modelName: "again", lengths: [64], rounds: 1, tokensAfter: 1500, modes: ["live"] },
     routers: { ...SMOKE, instances: 2, rounds: 1, requests: 4, ratePerSecond: 200 },
   },
   quick: {
-    gap: { ...MODEL, lengths: [256, 1024, 3072], rounds: 3, tokensAfter: 160 },
+    gap: { ...MODEL, lengths: [256, 1024, 3072], rounds: 3, tokensAfter: 160, modes: MODES },
+    larger: { ...LARGER, lengths: [256, 1024], rounds: 3 },
     routers: { ...MODEL, instances: 3, rounds: 1, requests: 24, ratePerSecond: 16 },
   },
   full: {
-    gap: { ...MODEL, lengths: [256, 1024, 4096, 8192], rounds: 15, tokensAfter: 160 },
+    gap: { ...MODEL, lengths: [256, 1024, 4096, 8192], rounds: 15, tokensAfter: 160, modes: MODES },
+    larger: { ...LARGER, lengths: [256, 1024, 3072], rounds: 9 },
     routers: { ...MODEL, instances: 3, rounds: 6, requests: 80, ratePerSecond: 16 },
   },
 };
 
 async function measure(context: ClaimContext): Promise<readonly Measured[]> {
   const size = SIZES[context.mode];
-  return [...(await gapLines(size.gap, context)), ...(await routerLines(size.routers, context))];
+  return [
+    ...(await gapLines(size.gap, context)),
+    ...(await largerModelLines(size.larger, context)),
+    ...(await routerLines(size.routers, context)),
+  ];
 }
 
 export const liveMigration: Claim = {

@@ -21,9 +21,12 @@ export interface GapSize {
   readonly rounds: number;
   /** Tokens that are left when the move is asked for: a small model is through 200 of them before it has begun. */
   readonly tokensAfter: number;
+  /** Computing a long prompt again on a model of many weights takes longer than all else here. */
+  readonly modes: readonly Mode[];
 }
 
-const MODES = ["live", "blocking", "recompute"] as const satisfies readonly MigrationMode[];
+/** The ways to move a sequence. */
+export const MODES = ["live", "blocking", "recompute"] as const satisfies readonly MigrationMode[];
 type Mode = (typeof MODES)[number];
 
 const FIRST_ID = 32;
@@ -121,8 +124,8 @@ async function measureMoves(size: GapSize, context: ClaimContext): Promise<reado
       context.progress(`29-live: ${length} tokens, round ${round + 1} of ${size.rounds}`);
       const request = drawRequest(size, length, `${context.seed} ${round} ${length}`);
       const right = await tokensOf(live.instances[0]!.engine, request);
-      for (let turn = 0; turn < MODES.length; turn++) {
-        const mode = MODES[(turn + Math.max(0, round)) % MODES.length]!;
+      for (let turn = 0; turn < size.modes.length; turn++) {
+        const mode = size.modes[(turn + Math.max(0, round)) % size.modes.length]!;
         const { tokens, ...one } = await moveOnce(live, request, mode, context);
         // The first round warms up.
         if (round >= 0) moved.push({ ...one, mode, length, isRight: tokens.join() === right.join() });
@@ -130,6 +133,40 @@ async function measureMoves(size: GapSize, context: ClaimContext): Promise<reado
     }
   }
   return moved;
+}
+
+/**
+ * The gap with a model of more weights: what a move costs beside a decode step hardly depends on the model, so in
+ * steps it is the shorter the longer they take.
+ */
+export async function largerModelLines(size: GapSize, context: ClaimContext): Promise<readonly Measured[]> {
+  const moved = await measureMoves(size, context);
+  const live = moved.filter(({ mode }) => mode === "live");
+  const medianOf = (of: readonly Moved[], value: (one: Moved) => number): number => round(median(of.map(value)));
+  const curve = size.lengths.map((length) => {
+    const here = live.filter((one) => one.length === length);
+    return {
+      tokens: length,
+      live_ms: medianOf(here, ({ gapMs }) => gapMs),
+      step_ms: medianOf(here, ({ gapMs, gapSteps }) => gapMs / gapSteps),
+      live_steps: medianOf(here, ({ gapSteps }) => gapSteps),
+    };
+  });
+  const note = `${size.modelName}, a sequence alone, ${size.lengths.join(", ")} tokens; two engines of one thread, pages over TCP`;
+  const text = { better: "lower", kind: "live", note } as const;
+  return [
+    absolute(
+      { ...text, metric: `gap at a live migration, ${size.modelName}`, unit: "decode steps", curve },
+      live.map(({ gapSteps }) => gapSteps),
+      GAP_STEPS,
+    ),
+    exact(
+      { ...text, metric: `answers that a move has changed, ${size.modelName}`, unit: "answers" },
+      moved.filter(({ isRight }) => !isRight).length,
+      0,
+      moved.length,
+    ),
+  ];
 }
 
 /** The lines. */
