@@ -47,7 +47,9 @@ async function startFleet() {
     start(["worker", ...bus, "--model", "punctual-small", "--id", id, "--kv-pages", "160", "--threads", "1"], /serves/),
   );
   await Promise.all(workers.map(({ found }) => found));
-  const router = start(["serve", ...bus, "--port", "0"], URL_PRINTED);
+  // As many as there are: the page shows how scaling stands, and nothing has to be started.
+  const scaling = ["--scale", "3..3", "--scale-command", ":"];
+  const router = start(["serve", ...bus, "--port", "0", ...scaling], URL_PRINTED);
   const stop = () => {
     for (const { child } of [router, ...workers, nats]) child.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });

@@ -171,10 +171,12 @@ export const fleetScalingViewSchema = z.object({
   model: z.string().max(LIMITS.modelNameCharacters).nullable(),
   /** True for the one of several routers that does it. */
   isActive: z.boolean(),
+  /** False while a person has switched it off at this router: then nothing is started or drained by load. */
+  isEnabled: z.boolean(),
   /** Fewest and most instances. */
   least: count,
   most: count,
-  /** Instances that it wants now, those that start included; null while another router decides, or nobody can. */
+  /** Instances that it wants now, those that start included; null while it is off, another router decides, or nobody can. */
   wanted: count.nullable(),
   /** Of its own word: launched and not there yet, told to drain and not gone yet. */
   starting: count,
@@ -188,8 +190,19 @@ export const fleetScalingViewSchema = z.object({
   started: count,
   failed: count,
   drained: count,
-  /** What it did last; `keep`: one that was draining stays. */
-  last: z.object({ kind: z.enum(["start", "drain", "keep"]), instance: id, ageMs: ms }).nullable(),
+  /**
+   * What it did last, and why. `keep`: one that was draining stays. `fewest`: there were fewer than `least`; `low`, `high`: the
+   * room then, `freenessSteps`, was below or above the band; without requests it was above.
+   */
+  last: z
+    .object({
+      kind: z.enum(["start", "drain", "keep"]),
+      instance: id,
+      reason: z.enum(["fewest", "low", "high"]),
+      freenessSteps: z.number().nullable(),
+      ageMs: ms,
+    })
+    .nullable(),
   /** What is in its way. */
   problem: z.string().max(FLEET_VIEW_LIMITS.detailCharacters).nullable(),
 });
@@ -270,6 +283,21 @@ export const fleetRouterAnswerSchema = z.object({ router: z.string(), previous: 
 /** The answer of POST /admin/fleet/router. */
 export type FleetRouterAnswer = z.infer<typeof fleetRouterAnswerSchema>;
 
+/** The body of POST /admin/fleet/scaling. */
+export const fleetScalingRequestSchema = z.object({ enabled: z.boolean() });
+/** The body of POST /admin/fleet/scaling. */
+export type FleetScalingRequest = z.infer<typeof fleetScalingRequestSchema>;
+
+/** The body that switches scaling off or on. Errors: `invalid_request` naming the field. */
+export function parseFleetScalingRequest(body: unknown): FleetScalingRequest {
+  return parseRequest(fleetScalingRequestSchema, body);
+}
+
+/** Its answer: whether this router scales from now on, and whether it did. */
+export const fleetScalingAnswerSchema = z.object({ enabled: z.boolean(), previous: z.boolean() });
+/** The answer of POST /admin/fleet/scaling. */
+export type FleetScalingAnswer = z.infer<typeof fleetScalingAnswerSchema>;
+
 /** A fleet as a server and its console see it. */
 export interface FleetViewSource {
   /** The fleet now, within FLEET_VIEW_LIMITS. Called at most four times a second, however many look. */
@@ -280,4 +308,6 @@ export interface FleetViewSource {
   move(request: string, to: string): Promise<FleetMoveAnswer>;
   /** Has another router place requests from the next one on. Errors: `invalid_request` for an unknown one. */
   setRouter(router: string): FleetRouterAnswer;
+  /** Switches scaling by load off or on, at this router. Errors: `not_found` where nobody scales. */
+  setScaling(enabled: boolean): FleetScalingAnswer;
 }

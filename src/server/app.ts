@@ -203,6 +203,7 @@ function fleetRoutes(
   route("POST", "/admin/fleet/instances/:id/drain", (c, context) => fleet.drain(context, c.req.param("id")!, seen(c)));
   route("POST", "/admin/fleet/moves", (c, context) => fleet.move(context, c.req.raw, seen(c)));
   route("POST", "/admin/fleet/router", (c, context) => fleet.changeRouter(context, c.req.raw));
+  route("POST", "/admin/fleet/scaling", (c, context) => fleet.changeScaling(context, c.req.raw, seen(c)));
 }
 
 /** Does once what the first request for that model would otherwise pay for. */

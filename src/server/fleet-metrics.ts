@@ -45,8 +45,9 @@ export function writeFleet(page: Exposition, view: FleetView | null): void {
 }
 
 function writeScaling(page: Exposition, scaling: FleetScalingView): void {
-  const { isActive, least, most, wanted, starting, draining, freenessSteps } = scaling;
+  const { isActive, isEnabled, least, most, wanted, starting, draining, freenessSteps } = scaling;
   page.gauge("punctual_scaling_active", "1 for the router that starts and stops instances.", {}, isActive ? 1 : 0);
+  page.gauge("punctual_scaling_enabled", "0 while a person has switched it off.", {}, isEnabled ? 1 : 0);
   const help = "Instances by load: the bounds, what is wanted, what starts and drains by this router's word.";
   const numbers = [
     ["least", least],

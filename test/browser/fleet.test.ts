@@ -1,6 +1,6 @@
 /**
  * The Fleet page in a real browser, against a router with three worker processes on a real nats-server: what runs where, a
- * request that is moved while it is answered, a drained worker, another router, a worker that dies.
+ * request that is moved while it is answered, a drained worker, another router, a worker that dies, and how many are wanted.
  */
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -18,7 +18,9 @@ let browser: TestBrowser;
 let page: Page;
 
 beforeAll(async () => {
-  fleet = await TestFleet.start({ one: {}, two: {}, three: {} });
+  // The router is told that somebody else starts what it asks for: here the test does.
+  const scaled = ["--scale", "3..4", "--scale-every", "1", "--scale-command", ":"];
+  fleet = await TestFleet.start({ one: {}, two: {}, three: {} }, scaled);
   browser = await startBrowser(() => new URL(fleet.url).origin);
   page = await browser.open(`${fleet.url}/#/fleet`);
   page.setDefaultTimeout(PATIENCE_MS);
@@ -33,6 +35,12 @@ afterAll(async () => {
 });
 
 const card = (id: string): ReturnType<Page["locator"]> => page.getByRole("article", { name: id, exact: true });
+
+const scaling = (): ReturnType<Page["locator"]> => page.getByRole("region", { name: "Scaling" });
+const fact = (name: string): ReturnType<Page["locator"]> =>
+  scaling()
+    .locator("div", { has: page.getByText(name, { exact: true }) })
+    .locator("dd");
 
 test("three workers stand there with their pages", async () => {
   await page.getByRole("heading", { level: 1, name: "Fleet" }).waitFor();
@@ -71,6 +79,17 @@ test("a request runs where it was placed, and is sent to another worker by keybo
   await dot.waitFor({ state: "detached" });
 });
 
+test("as many are there as load asks for, and the page says so; a person can leave it at that", async () => {
+  await scaling().getByText("on", { exact: true }).waitFor();
+  await expect.poll(() => fact("Wanted").textContent(), { timeout: PATIENCE_MS }).toBe("3");
+  const facts = ["Serving", "Fewest to most", "Starting", "Draining"].map((name) => fact(name).textContent());
+  expect(await Promise.all(facts)).toEqual(["3", "3 to 4", "0", "0"]);
+  expect(await scaling().getByRole("meter", { name: "Room of the fleet" }).getAttribute("aria-valuemax")).toBe("1200");
+  await scaling().getByRole("button", { name: "Switch scaling off" }).click();
+  await scaling().getByText("switched off", { exact: true }).waitFor();
+  expect((await fleet.view()).scaling).toMatchObject({ isEnabled: false, wanted: null, least: 3, most: 4 });
+});
+
 test("another router places from now on", async () => {
   const routers = page.getByRole("table", { name: "Routers" });
   const row = routers.getByRole("row").filter({ hasText: "round-robin" });
@@ -89,4 +108,19 @@ test("a drained worker says so and leaves; one that dies is missed", async () =>
   // It may be silent first; how long that shows hangs on where in its lease it died.
   await card("two").waitFor({ state: "detached" });
   await card("three").getByText("serving", { exact: true }).waitFor();
+});
+
+test("scaling that was left to people misses nobody; by load again, it asks for two", async () => {
+  // Both have gone while scaling was off: the router knows them as gone, and asks for nobody.
+  await expect.poll(() => fact("Serving").textContent(), { timeout: PATIENCE_MS }).toBe("1");
+  expect([await fact("Starting").textContent(), await fact("Wanted").textContent()]).toEqual(["0", "–"]);
+  await scaling().getByRole("button", { name: "Switch scaling on" }).press("Enter");
+  await scaling().getByText("on", { exact: true }).waitFor();
+  await expect.poll(() => fact("Starting").textContent(), { timeout: PATIENCE_MS }).toBe("2");
+  expect(await fact("Wanted").textContent()).toBe("3");
+  await scaling()
+    .getByText(/^Launched s-\w+ .+ ago: there were fewer than 3\./u)
+    .waitFor();
+  const metrics = await (await fetch(`${fleet.url}/metrics`)).text();
+  expect(metrics).toContain("punctual_scaling_enabled 1");
 });

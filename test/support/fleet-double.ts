@@ -5,6 +5,7 @@ import type {
   FleetMoveView,
   FleetRequestView,
   FleetRouterAnswer,
+  FleetScalingAnswer,
   FleetScalingView,
   FleetView,
   FleetViewSource,
@@ -74,6 +75,7 @@ export function scalingView(extra: Partial<FleetScalingView> = {}): FleetScaling
   return {
     model: "punctual-small",
     isActive: true,
+    isEnabled: true,
     least: 1,
     most: 4,
     wanted: 2,
@@ -85,7 +87,7 @@ export function scalingView(extra: Partial<FleetScalingView> = {}): FleetScaling
     started: 1,
     failed: 0,
     drained: 0,
-    last: { kind: "start", instance: "instance-b", ageMs: 30_000 },
+    last: { kind: "start", instance: "instance-b", reason: "low", freenessSteps: 312.5, ageMs: 30_000 },
     problem: null,
     ...extra,
   };
@@ -143,5 +145,12 @@ export class FleetDouble implements FleetViewSource {
     if (!known.includes(router)) fail("invalid_request", `Expected one of ${known.join(", ")}.`, { param: "router" });
     this.asked.push(`router ${router}`);
     return { router, previous: this.current.routers.find(({ isActive }) => isActive)!.name };
+  }
+
+  setScaling(enabled: boolean): FleetScalingAnswer {
+    const { scaling } = this.current;
+    if (scaling === undefined) return fail("not_found", "This router does not scale.");
+    this.current = { ...this.current, scaling: { ...scaling, isEnabled: enabled, wanted: enabled ? 2 : null } };
+    return { enabled, previous: scaling.isEnabled };
   }
 }

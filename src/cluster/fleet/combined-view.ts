@@ -5,6 +5,7 @@ import {
   type FleetDrainAnswer,
   type FleetMoveAnswer,
   type FleetRouterAnswer,
+  type FleetScalingAnswer,
   type FleetView,
   type FleetViewSource,
 } from "../../protocol/index.ts";
@@ -59,6 +60,9 @@ export function combinedView(fleet: Fleet | null, upstreams: Upstreams | null): 
       fleet?.setRouter(router);
       upstreams?.setRouter(router);
       return { router, previous };
+    },
+    setScaling: (enabled): FleetScalingAnswer => {
+      return (fleet ?? fail("not_found", "There is no bus behind this server.")).setScaling(enabled);
     },
   };
 }

@@ -14,6 +14,7 @@ import {
   type FleetDrainAnswer,
   type FleetMoveAnswer,
   type FleetRouterAnswer,
+  type FleetScalingAnswer,
   type FleetView,
   type FleetViewSource,
   type InstanceCard,
@@ -261,6 +262,11 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
     const previous = this.#router.name;
     if (router !== previous) this.#router = new Router(router, this.random.fork("routing"));
     return { router, previous };
+  }
+
+  setScaling(enabled: boolean): FleetScalingAnswer {
+    const scaler = this.#scaler ?? fail("not_found", "This router starts and stops no instances: it has no --scale.");
+    return { enabled, previous: scaler.setEnabled(enabled) };
   }
 
   /** Ends the router: open requests may finish for `graceMs` (0 when absent), the others end with `shutting_down`. */

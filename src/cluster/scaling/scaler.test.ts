@@ -85,7 +85,12 @@ describe("a scaler", () => {
     expect(fleet.launched.map(({ id }) => id)).toEqual(["s-0"]);
     await fleet.pass(5000);
     expect(fleet.launched.length).toBe(1); // it is on its way
-    expect(fleet.view).toMatchObject({ wanted: 1, starting: 1, started: 0, last: { kind: "start", instance: "s-0" } });
+    expect(fleet.view).toMatchObject({
+      wanted: 1,
+      starting: 1,
+      started: 0,
+      last: { kind: "start", instance: "s-0", reason: "fewest", freenessSteps: null },
+    });
     fleet.join("s-0");
     await fleet.pass(500);
     expect(fleet.view).toMatchObject({ wanted: 1, starting: 0, started: 1, failed: 0, freenessSteps: null });
@@ -97,13 +102,19 @@ describe("a scaler", () => {
     await fleet.pass(1500);
     expect(fleet.launched.length).toBe(1);
     expect(fleet.view).toMatchObject({ wanted: 2, freenessSteps: (10 + PAGES) / 5 });
+    expect(fleet.view.last).toMatchObject({ kind: "start", reason: "low", freenessSteps: 2 });
     fleet.join("made-up-its-own-id");
     await fleet.pass(3000);
     expect(fleet.view).toMatchObject({ wanted: 2, starting: 0, started: 1 });
     fleet.load("a", 0, 0);
     await fleet.pass(1500);
     expect(fleet.told).toEqual(["drain a"]);
-    expect(fleet.view).toMatchObject({ wanted: 1, draining: 1, drained: 1, last: { kind: "drain", instance: "a" } });
+    expect(fleet.view).toMatchObject({
+      wanted: 1,
+      draining: 1,
+      drained: 1,
+      last: { kind: "drain", instance: "a", reason: "high" },
+    });
     fleet.instances.delete("a");
     await fleet.pass(5000);
     expect(fleet.told).toEqual(["drain a"]);
@@ -119,7 +130,7 @@ describe("a scaler", () => {
     await fleet.pass(2500);
     expect(fleet.told).toEqual(["drain a", "keep a"]);
     expect(fleet.launched).toEqual([]);
-    expect(fleet.view).toMatchObject({ wanted: 2, last: { kind: "keep", instance: "a" } });
+    expect(fleet.view).toMatchObject({ wanted: 2, last: { kind: "keep", instance: "a", reason: "low" } });
   });
 
   test("what was not heard did not happen", async () => {
@@ -161,6 +172,31 @@ describe("starts that fail", () => {
     await fleet.pass(10_000);
     expect(fleet.view.failed).toBe(1);
     expect(fleet.launched.length).toBe(2);
+  });
+});
+
+describe("switched off by a person", () => {
+  test("nobody is started or drained, what is under way comes to its end, and switched on it goes on", async () => {
+    await settled();
+    fleet.load("a", 90, 5);
+    await fleet.pass(1500);
+    expect(fleet.launched.length).toBe(1);
+    expect([fleet.scaler.setEnabled(false), fleet.scaler.setEnabled(false)]).toEqual([true, false]);
+    expect(fleet.view).toMatchObject({ isEnabled: false, isActive: true, wanted: null, starting: 1 });
+    fleet.join("s-0", { usedPages: 90, running: 5 });
+    await fleet.pass(5000);
+    expect(fleet.view).toMatchObject({ starting: 0, started: 1, wanted: null, freenessSteps: 2 });
+    for (const id of ["a", "s-0"]) fleet.load(id, 0, 0);
+    await fleet.pass(5000);
+    fleet.instances.clear();
+    await fleet.pass(5000);
+    expect([fleet.launched.length, fleet.told]).toEqual([1, []]);
+    expect(fleet.scaler.setEnabled(true)).toBe(false);
+    await fleet.pass(2500); // who is there has to be heard of first
+    expect(fleet.launched.length).toBe(1);
+    await fleet.pass(1500);
+    expect(fleet.launched.length).toBe(2);
+    expect(fleet.view).toMatchObject({ isEnabled: true, wanted: 1, last: { kind: "start", reason: "fewest" } });
   });
 });
 

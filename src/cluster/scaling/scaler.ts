@@ -32,6 +32,15 @@ interface Start {
   failure: string | null | undefined;
 }
 
+/** Why one more or one less is wanted, and how much room there was. */
+type Why = Pick<NonNullable<FleetScalingView["last"]>, "reason" | "freenessSteps">;
+
+interface Change extends Why {
+  readonly kind: "start" | "drain" | "keep";
+  readonly instance: string;
+  readonly atMs: number;
+}
+
 const DEFAULT_START_MS = 300_000;
 const DEFAULT_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -56,7 +65,8 @@ export class FleetScaler {
   #pausedUntilMs = -Infinity;
   #wanted: number | null = null;
   #freenessSteps: number | null = null;
-  #last: { readonly kind: "start" | "drain" | "keep"; readonly instance: string; readonly atMs: number } | null = null;
+  #isEnabled = true;
+  #last: Change | null = null;
   #problem: string | null = null;
 
   constructor(options: ScalingOptions, parts: ScalerParts) {
@@ -71,28 +81,42 @@ export class FleetScaler {
     this.#settleStarts(mine ?? [], nowMs);
     const there = new Set(mine?.map(({ id }) => id));
     for (const id of this.#leaving) if (!there.has(id)) this.#leaving.delete(id);
-    const isActive = this.#parts.isActive();
+    const isActive = this.#isEnabled && this.#parts.isActive();
     // Whoever has just come here, or come back to the bus, has not heard of everybody yet.
     if (isActive && !this.#wasActive) this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + LEASE_MS);
     this.#wasActive = isActive;
+    const loads = this.#loads(mine ?? []);
+    const steps = fleetFreeness(loads);
+    this.#freenessSteps = Number.isFinite(steps) ? steps : null; // told by whoever decides, a person included
     if (mine === null || !isActive) {
       this.#wanted = null;
       return;
     }
-    const loads = this.#loads(mine);
-    const steps = fleetFreeness(loads);
-    this.#freenessSteps = Number.isFinite(steps) ? steps : null;
     if (nowMs < this.#pausedUntilMs) return;
     const count = loads.filter(({ state }) => state === "serving" || state === "starting").length;
     this.#wanted = count;
     const [decision] = this.#policy.scale(loads, nowMs);
+    const freenessSteps = this.#freenessSteps;
     if (decision?.kind === "start") {
       this.#wanted = count + 1;
-      this.#more(nowMs);
+      this.#more({ reason: count < this.#options.policy.least ? "fewest" : "low", freenessSteps }, nowMs);
     } else if (decision?.kind === "drain") {
       this.#wanted = count - 1;
-      this.#less(mine.find(({ load }) => load.index === decision.instance)!.id, nowMs);
+      const { id } = mine.find(({ load }) => load.index === decision.instance)!;
+      this.#less(id, { reason: "high", freenessSteps }, nowMs);
     }
+  }
+
+  /**
+   * While it is off nobody is started or drained, and who dies is not replaced; starts and drains under way come to their end.
+   * @returns what it was
+   */
+  setEnabled(isEnabled: boolean): boolean {
+    const previous = this.#isEnabled;
+    this.#isEnabled = isEnabled;
+    if (!isEnabled) this.#wanted = null;
+    if (previous !== isEnabled) this.#parts.log(`Scaling by load is switched ${isEnabled ? "on" : "off"}.`);
+    return previous;
   }
 
   /** For who shows the fleet. */
@@ -102,6 +126,7 @@ export class FleetScaler {
     return {
       model: this.#options.model ?? null,
       isActive: this.#parts.isActive(),
+      isEnabled: this.#isEnabled,
       least,
       most,
       wanted: this.#wanted,
@@ -111,7 +136,7 @@ export class FleetScaler {
       lowSteps,
       highSteps,
       ...this.#counts,
-      last: last === null ? null : { kind: last.kind, instance: last.instance, ageMs: nowMs - last.atMs },
+      last: last === null ? null : toldChange(last, nowMs),
       problem: this.#problem,
     };
   }
@@ -173,12 +198,12 @@ export class FleetScaler {
     return loads;
   }
 
-  #more(nowMs: number): void {
+  #more(why: Why, nowMs: number): void {
     this.#pausedUntilMs = nowMs + SETTLE_MS;
     const kept = [...this.#leaving].at(-1);
     if (kept !== undefined) {
       this.#leaving.delete(kept);
-      this.#last = { kind: "keep", instance: kept, atMs: nowMs };
+      this.#last = { kind: "keep", instance: kept, ...why, atMs: nowMs };
       this.#parts.log(`One instance more is wanted: ${kept} stays.`);
       void this.#tell(kept, true);
       return;
@@ -186,18 +211,18 @@ export class FleetScaler {
     const id = this.#parts.newId();
     const start: Start = { sinceMs: nowMs, failure: undefined };
     this.#starts.set(id, start);
-    this.#last = { kind: "start", instance: id, atMs: nowMs };
+    this.#last = { kind: "start", instance: id, ...why, atMs: nowMs };
     this.#parts.log(`One instance more is wanted: ${id} is started.`);
     void this.#options.launch(id).ended.then((failure) => {
       start.failure = failure;
     });
   }
 
-  #less(id: string, nowMs: number): void {
+  #less(id: string, why: Why, nowMs: number): void {
     this.#pausedUntilMs = nowMs + SETTLE_MS;
     this.#leaving.add(id);
     this.#counts.drained += 1;
-    this.#last = { kind: "drain", instance: id, atMs: nowMs };
+    this.#last = { kind: "drain", instance: id, ...why, atMs: nowMs };
     this.#parts.log(`One instance less is wanted: ${id} drains.`);
     void this.#tell(id, false);
   }
@@ -211,6 +236,10 @@ export class FleetScaler {
       this.#say(`The instance ${id} could not be told: ${String(error)}`);
     }
   }
+}
+
+function toldChange({ atMs, ...change }: Change, nowMs: number): FleetScalingView["last"] {
+  return { ...change, ageMs: nowMs - atMs };
 }
 
 /** An instance that is about to come: as large as the others, and empty. */

@@ -112,6 +112,7 @@ describe("the fleet", () => {
     expect(await read(url)).toEqual(fleet.current);
     expect((await metrics()).split("\n").filter((line) => line.startsWith("punctual_scaling"))).toEqual([
       "punctual_scaling_active 1",
+      "punctual_scaling_enabled 1",
       'punctual_scaling_instances{number="least"} 1',
       'punctual_scaling_instances{number="most"} 4',
       'punctual_scaling_instances{number="wanted"} 2',
@@ -187,6 +188,15 @@ describe("the fleet", () => {
       body: { router: "least-load", previous: "round-robin" },
     });
     expect(fleet.asked).toEqual(["drain instance-a", "move request-1 instance-b", "router least-load"]);
+    fleet.current = fleetView({ scaling: scalingView() });
+    expect(await post("/admin/fleet/scaling", { enabled: false })).toEqual({
+      status: 200,
+      body: { enabled: false, previous: true },
+    });
+    await settle();
+    expect(await read(url)).toMatchObject({ scaling: { isEnabled: false } });
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain("punctual_scaling_enabled 0");
+    expect((await post("/admin/fleet/scaling", { enabled: true })).body).toEqual({ enabled: true, previous: false });
   });
 
   test("refuses what is not there and what is not asked rightly", async () => {
@@ -197,6 +207,8 @@ describe("the fleet", () => {
     expect(await statusOf("/admin/fleet/moves", { request: "", to: "instance-b" })).toBe(400);
     expect(await statusOf("/admin/fleet/moves", { to: "instance-b" })).toBe(400);
     expect(await statusOf("/admin/fleet/router", { router: "astrology" })).toBe(400);
+    expect(await statusOf("/admin/fleet/scaling", { enabled: false })).toBe(404); // nobody scales
+    expect(await statusOf("/admin/fleet/scaling", { enabled: "no" })).toBe(400);
     expect(fleet.asked).toEqual([]);
   });
 });
@@ -219,6 +231,9 @@ test("with keys, a caller sees and changes what is of the models that it may use
   const drain = (id: string): Promise<Response> =>
     fetch(`${listening.url}/admin/fleet/instances/${id}/drain`, { method: "POST", headers: as(OTHER) });
   expect([(await drain("instance-a")).status, (await drain("c")).status]).toEqual([404, 200]);
+  const off = (key: string): Promise<Response> =>
+    fetch(`${listening.url}/admin/fleet/scaling`, { method: "POST", headers: as(key), body: '{"enabled":false}' });
+  expect([(await off(OTHER)).status, (await off(GOOD)).status]).toEqual([404, 200]);
 });
 
 test("feeds end when the server does, without holding it up", async () => {

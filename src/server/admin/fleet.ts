@@ -1,6 +1,6 @@
 /**
- * GET /admin/fleet and its feed, and what a person can do to a fleet: drain an instance, move a request, change the router.
- * The fleet itself is behind a port; a server without one says that it is alone.
+ * GET /admin/fleet and its feed, and what a person can do to a fleet: drain an instance, move a request, change the
+ * router, switch scaling by load off and on. The fleet itself is behind a port; a server without one says that it is alone.
  *
  * Readers pull: each gets the latest view when it asks, at most every `FLEET_VIEW_LIMITS.changeMs`, and nothing is kept for
  * one that does not.
@@ -10,6 +10,7 @@ import {
   FLEET_VIEW_LIMITS,
   parseFleetMoveRequest,
   parseFleetRouterRequest,
+  parseFleetScalingRequest,
   type FleetAnswer,
   type FleetView,
   type FleetViewSource,
@@ -100,6 +101,18 @@ export class FleetDesk {
     const { router } = parseFleetRouterRequest(await readJson(incoming, context.bodyLimitBytes));
     const changed = source.setRouter(router);
     context.log.info({ ...changed }, "router changed");
+    return Response.json(changed, NO_STORE);
+  }
+
+  /** POST /admin/fleet/scaling. Errors: `invalid_request`, `not_found` where nobody scales, or other models. */
+  async changeScaling(context: ServerContext, incoming: Request, seen: SeenModels): Promise<Response> {
+    const source = this.#needed();
+    const { enabled } = parseFleetScalingRequest(await readJson(incoming, context.bodyLimitBytes));
+    if (seenOf(source.view(), seen).scaling === undefined) {
+      fail("not_found", "This router starts and stops no instances: it has no --scale.");
+    }
+    const changed = source.setScaling(enabled);
+    context.log.info({ ...changed }, "scaling switched");
     return Response.json(changed, NO_STORE);
   }
 

@@ -363,6 +363,16 @@ const FLEET: Readonly<Record<string, Operation>> = {
     answer: JSON_OF(protocol.fleetRouterAnswerSchema),
     errors: [...BODY_ERRORS, "not_found"],
   },
+  "POST /admin/fleet/scaling": {
+    id: "switchScaling",
+    tag: "Fleet",
+    summary: "Stop starting and draining instances by load, or begin again",
+    description:
+      "Of the router that is asked, until it ends. Starts and drains under way come to their end; what dies meanwhile is not replaced.",
+    body: { schema: protocol.fleetScalingRequestSchema, example: { enabled: false } },
+    answer: JSON_OF(protocol.fleetScalingAnswerSchema),
+    errors: [...BODY_ERRORS, "not_found"],
+  },
 };
 
 const TOKENS: Readonly<Record<string, Operation>> = {

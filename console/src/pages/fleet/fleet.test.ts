@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { FleetView } from "@protocol";
-import { fleetView, instanceView, moveView, requestView } from "../../../../test/support/fleet-double.ts";
+import type { FleetScalingView, FleetView } from "@protocol";
+import { fleetView, instanceView, moveView, requestView, scalingView } from "../../../../test/support/fleet-double.ts";
 import { endedAgeMs, FleetMemory, TRAIL_MS, type FleetPicture } from "./memory.ts";
 import { dotAt, DOT_PX, DOT_STEP_PX, lanesFit, middleOf, wayPath } from "./places.ts";
+import { bandOf, countWords, lastWords, servingOf, standWords } from "./scaling-words.ts";
 import { gapWords, kindWords, medianOf, moveWords, pictureWords, shortId, stateWords, sumsOf } from "./sums.ts";
 
 /** Where each request is: "instance:slot". */
@@ -118,6 +119,45 @@ describe("places", () => {
     expect(middleOf(box, 99)).toEqual(middleOf(box, null));
     expect(wayPath(here, there)).not.toBe(wayPath(there, here));
     expect(wayPath(here, here)).not.toContain("NaN");
+  });
+});
+
+describe("scaling", () => {
+  test("counts the instances that it is about", () => {
+    const instances = [
+      instanceView("a"),
+      instanceView("b", { state: "draining" }),
+      instanceView("c", { role: "prefill" }),
+      instanceView("d", { model: "another" }),
+      instanceView("e", { host: "upstream" }),
+    ];
+    const view = fleetView({ instances });
+    expect(servingOf(view, scalingView())).toBe(1);
+    expect(servingOf(view, scalingView({ model: null }))).toBe(2);
+  });
+
+  test("puts the room where it is between and beyond the thresholds", () => {
+    const at = (freenessSteps: number | null): number | null => bandOf(scalingView({ freenessSteps })).at;
+    expect(bandOf(scalingView())).toMatchObject({ low: 400 / 1200, high: 800 / 1200 });
+    expect([at(600), at(-50), at(1e9), at(null)]).toEqual([0.5, 0, 1, null]);
+  });
+
+  test("says what was done and why", () => {
+    const said = (last: Partial<NonNullable<FleetScalingView["last"]>>): string | null =>
+      lastWords(scalingView({ last: { ...scalingView().last!, ...last } }));
+    expect(said({})).toBe("Launched instance-b 30 s ago: there were 313 steps of room, fewer than 400.");
+    expect(said({ kind: "drain", reason: "high", freenessSteps: null })).toBe(
+      "Drained instance-b 30 s ago: there were no requests.",
+    );
+    expect(said({ kind: "keep", reason: "high", freenessSteps: 1 })).toContain("1 step of room, more than 800");
+    expect(said({ reason: "fewest" })).toContain("there were fewer than 1.");
+    expect(lastWords(scalingView({ last: null }))).toBeNull();
+    expect(countWords(scalingView({ failed: 2 }))).toContain("1 came, 2 did not come and 0 were drained");
+    expect([
+      standWords(scalingView()),
+      standWords(scalingView({ isActive: false })),
+      standWords(scalingView({ isEnabled: false })),
+    ]).toEqual(["on", "another router decides", "switched off"]);
   });
 });
 

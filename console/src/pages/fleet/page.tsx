@@ -1,6 +1,6 @@
 /**
  * The Fleet page: instances with their pages and batches, requests as dots that go from one to another as they migrate,
- * keys and values on their way, the routers side by side. All of it is what /admin/fleet/live says.
+ * keys and values on their way, how many instances load asks for, the routers side by side. All of it is what /admin/fleet/live says.
  */
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
@@ -15,6 +15,7 @@ import { Moves } from "./moves.tsx";
 import { RequestDialog } from "./request-dialog.tsx";
 import { Requests } from "./requests.tsx";
 import { Routers } from "./routers.tsx";
+import { Scaling } from "./scaling.tsx";
 import { Stage } from "./stage.tsx";
 import { Tiles } from "./tiles.tsx";
 
@@ -67,6 +68,11 @@ function Fleet({ picture }: { readonly picture: FleetPicture }): JSX.Element {
         </EmptyState>
       ) : (
         <Stage picture={picture} onOpen={open} />
+      )}
+      {view.scaling === undefined ? null : (
+        <section class="card stack" aria-label="Scaling">
+          <Scaling view={view} scaling={view.scaling} />
+        </section>
       )}
       <section class="card stack" aria-label="Moves">
         <Moves view={view} />
