@@ -9,6 +9,7 @@ import { byteSize, wholeNumber } from "./arguments.ts";
 import { addBusOptions, busUrl, connectToBus, type BusFlags } from "./bus-flags.ts";
 import type { PutOutcome } from "./contexts-put.ts";
 import { cacheHome } from "./hub-settings.ts";
+import { addKvTlsOptions, kvClientTls, kvServerTls, type KvTlsFlags } from "./kv-flags.ts";
 import { resolveModel } from "./models.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { bold, dim, formatBytes } from "./terminal.ts";
@@ -33,13 +34,13 @@ export interface PutFlags extends StoreFlags, ModelFlags {
   readonly levels: string;
 }
 
-interface RemoteFlags extends StoreFlags, ModelFlags, BusFlags {
+interface RemoteFlags extends StoreFlags, ModelFlags, BusFlags, KvTlsFlags {
   readonly from?: string;
   readonly token?: string;
   readonly level?: string;
 }
 
-interface ServeFlags extends StoreFlags, ModelFlags {
+interface ServeFlags extends StoreFlags, ModelFlags, KvTlsFlags {
   readonly host: string;
   readonly port: number;
   readonly token: string;
@@ -77,7 +78,7 @@ export function addContexts(program: Command): void {
       "lossless,anchored-1",
     )
     .action(put);
-  addBusOptions(withModel(contexts.command("get").argument("<name>", "a context")))
+  addKvTlsOptions(addBusOptions(withModel(contexts.command("get").argument("<name>", "a context"))))
     .description("check a context that is here, or bring it from another machine's store")
     .option(
       "--from <host:port>",
@@ -90,7 +91,7 @@ export function addContexts(program: Command): void {
   withStore(contexts.command("rm").argument("<name>", "a context"))
     .description("remove a context and what no other needs of it")
     .action(remove);
-  withModel(contexts.command("serve"))
+  addKvTlsOptions(withModel(contexts.command("serve")))
     .description("offer this machine's contexts of a model to others")
     .option("--host <address>", "where to listen", "127.0.0.1")
     .option("--port <port>", "any free one when 0", wholeNumber(0, 65535), 0)
@@ -226,8 +227,9 @@ async function get(name: string, flags: RemoteFlags): Promise<void> {
 /** Copies a context, and the tables it was coded with, out of another store. */
 async function bring(name: string, store: ContextStore, flags: RemoteFlags, model: StoredModel): Promise<void> {
   const { CHUNK_TOKENS, chunkPlaces, copyContext, KvClient, RemoteContexts } = await import("../cluster/index.ts");
+  const tls = kvClientTls(flags);
   const { address, token } = await doorOf(name, flags, model);
-  await using client = new KvClient({ fingerprint: model.fingerprint });
+  await using client = new KvClient({ fingerprint: model.fingerprint, ...tls });
   const remote = new RemoteContexts(client, address, token);
   const context =
     (await remote.named(name)) ??
@@ -256,10 +258,12 @@ async function doorOf(
 
 async function serve(flags: ServeFlags): Promise<void> {
   const { KvServer, serveContexts } = await import("../cluster/index.ts");
+  const tls = kvServerTls(flags);
   const model = await modelOf(flags);
   const store = await openStore(flags, model, false);
   const stop = stopSignal();
-  await using server = await KvServer.listen({ fingerprint: model.fingerprint, host: flags.host, port: flags.port });
+  const { host: own, port: wanted } = flags;
+  await using server = await KvServer.listen({ fingerprint: model.fingerprint, host: own, port: wanted, ...tls });
   serveContexts(server, store, flags.token);
   const { host, port } = server.address;
   if (flags.json === true) console.log(JSON.stringify({ event: "ready", model: model.label, host, port }));

@@ -1,54 +1,92 @@
-/** Flags of who serves keys and values to other instances over TCP: where, how others reach it, and its certificates. */
+/** Flags of who gives or takes keys and values over TCP: where they are served, how others reach that, and certificates. */
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { Option, type Command } from "commander";
-import type { KvAddress, MigrationOptions } from "../cluster/index.ts";
+import type { KvAddress, KvTls, MigrationOptions } from "../cluster/index.ts";
 import { fail } from "../core/index.ts";
 import { wholeNumber } from "./arguments.ts";
 
 /** Whether pages travel coded, exactly: to other machines, everywhere, or never. */
 export type KvCoding = "auto" | "lossless" | "none";
 
-/** What the flags say. */
-export interface KvFlags {
-  readonly kvHost: string;
-  readonly kvPort: number;
-  readonly kvAdvertise?: KvAddress;
+/** Values of the flags that `addKvTlsOptions` declares. */
+export interface KvTlsFlags {
   readonly kvCert?: string;
   readonly kvKey?: string;
   readonly kvCa?: string;
+}
+
+/** What the flags say. */
+export interface KvFlags extends KvTlsFlags {
+  readonly kvHost: string;
+  readonly kvPort: number;
+  readonly kvAdvertise?: KvAddress;
   readonly kvCoding: KvCoding;
 }
 
 /** Adds the flags to a command. */
 export function addKvOptions(command: Command): Command {
-  return command
+  const placed = command
     .option(
       "--kv-host <address>",
       "where keys and values are served to other instances; 0.0.0.0: everywhere",
       "127.0.0.1",
     )
     .option("--kv-port <port>", "the port for that; 0: any free one", wholeNumber(0, 65_535), 0)
-    .option("--kv-advertise <host:port>", "how other instances reach it, where that is something else", address)
+    .option("--kv-advertise <host:port>", "how other instances reach it, where that is something else", address);
+  return addKvTlsOptions(placed).addOption(
+    new Option(
+      "--kv-coding <how>",
+      "auto: pages travel to other machines in fewer bytes, exactly, where both sides can; lossless: on this one too; none: where the network is faster than a core codes",
+    )
+      .choices(["auto", "lossless", "none"])
+      .default("auto"),
+  );
+}
+
+/** Adds the certificates of who gives or takes keys and values. */
+export function addKvTlsOptions(command: Command): Command {
+  return command
     .option("--kv-cert <file>", "certificate (PEM) for keys and values; with it they travel over TLS")
     .option("--kv-key <file>", "its private key")
     .option(
       "--kv-ca <file>",
       "the authority that other instances' certificates are checked against, and this one's by them",
-    )
-    .addOption(
-      new Option(
-        "--kv-coding <how>",
-        "auto: pages travel to other machines in fewer bytes, exactly, where both sides can; lossless: on this one too; none: where the network is faster than a core codes",
-      )
-        .choices(["auto", "lossless", "none"])
-        .default("auto"),
     );
+}
+
+/** Certificates of who serves; nothing without any. @throws PunctualError invalid_request, as `kvClientTls`; an authority alone. */
+export function kvServerTls(flags: KvTlsFlags): { readonly tls?: KvTls } {
+  const { tls = {} } = kvClientTls(flags);
+  const { cert, key, ca } = tls;
+  if (cert === undefined || key === undefined) {
+    if (ca !== undefined)
+      fail("invalid_request", "Expected --kv-cert and --kv-key with --kv-ca.", { param: "--kv-ca" });
+    return {};
+  }
+  return { tls: { cert, key, ...(ca === undefined ? {} : { ca }) } };
+}
+
+/**
+ * Certificates of who only takes: an authority alone is enough for a server that does not ask who comes.
+ * @throws PunctualError invalid_request for a file that cannot be read, a certificate without its key
+ */
+export function kvClientTls({ kvCert, kvKey, kvCa }: KvTlsFlags): { readonly tls?: Partial<KvTls> } {
+  if ((kvCert === undefined) !== (kvKey === undefined)) {
+    fail("invalid_request", "Expected --kv-cert and --kv-key together.", { param: "--kv-cert" });
+  }
+  if (kvCert === undefined && kvCa === undefined) return {};
+  return {
+    tls: {
+      ...(kvCert === undefined ? {} : { cert: text(kvCert), key: text(kvKey!) }),
+      ...(kvCa === undefined ? {} : { ca: text(kvCa) }),
+    },
+  };
 }
 
 /** The flags as options. @throws PunctualError invalid_request for a file that cannot be read, a certificate without key. */
 export function kvOptions(flags: KvFlags): Pick<MigrationOptions, "listen" | "advertise" | "advertiseHost" | "tls"> {
-  const { kvHost, kvPort, kvAdvertise, kvCert, kvKey, kvCa } = flags;
+  const { kvHost, kvPort, kvAdvertise } = flags;
   const everywhere = kvHost === "0.0.0.0" || kvHost === "::";
   const host = everywhere ? ownAddress() : null;
   if (everywhere && kvAdvertise === undefined && host === null) {
@@ -56,16 +94,11 @@ export function kvOptions(flags: KvFlags): Pick<MigrationOptions, "listen" | "ad
       param: "--kv-advertise",
     });
   }
-  if ((kvCert === undefined) !== (kvKey === undefined)) {
-    fail("invalid_request", "Expected --kv-cert and --kv-key together.", { param: "--kv-cert" });
-  }
   return {
     listen: { host: kvHost, port: kvPort },
     ...(kvAdvertise === undefined ? {} : { advertise: kvAdvertise }),
     ...(kvAdvertise === undefined && host !== null ? { advertiseHost: host } : {}),
-    ...(kvCert === undefined
-      ? {}
-      : { tls: { cert: text(kvCert), key: text(kvKey!), ...(kvCa === undefined ? {} : { ca: text(kvCa) }) } }),
+    ...kvServerTls(flags),
   };
 }
 

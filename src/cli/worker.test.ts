@@ -6,6 +6,7 @@ import { nkeys } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { TestProcess } from "../../test/fleet/processes.ts";
 import { writeRandomAdapter } from "../../test/support/adapters.ts";
+import { makeCertificates, type Certificate } from "../../test/support/certificates.ts";
 import { writeRandomModel } from "../../test/support/model-folder.ts";
 import { TINY } from "../../test/support/tiny.ts";
 import { until } from "../cluster/bus/bus.conformance.ts";
@@ -74,6 +75,18 @@ async function serving(id: string, more: readonly string[] = [], url = server.ur
   const one = start(id, more, url);
   await one.printed(/serves/);
   return one;
+}
+
+/** Runs `punctual contexts` to its end. */
+async function contexts(args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
+  const one = TestProcess.start("contexts", ["contexts", ...args], { HOME: folder });
+  started.push(one);
+  return { code: await one.ended, output: one.output };
+}
+
+/** Arguments that bring a context of the model from whichever worker has it into a folder. */
+function fromFleet(name: string, dir: string): string[] {
+  return ["get", name, "--model", model, "--dir", dir, "--bus", server.url, "--fleet", "cli", "--json"];
 }
 
 function request(maxTokens: number): Omit<WireRequest, "id"> {
@@ -245,27 +258,33 @@ describe("what workers do for each other and for a router", () => {
     const [here, there] = [join(folder, "here"), join(folder, "there")];
     const text = "The shop opens at nine and closes at six. ".repeat(4);
     const put = ["put", "manual", "--model", model, "--dir", here, "--text", text, "--levels", "lossless", "--json"];
-    const get = (name: string): string[] => [
-      "get",
-      name,
-      "--model",
-      model,
-      "--dir",
-      there,
-      "--bus",
-      server.url,
-      "--json",
-    ];
-    const run = async (args: readonly string[]): Promise<{ code: number | null; output: string }> => {
-      const one = TestProcess.start("contexts", ["contexts", ...args], { HOME: folder });
-      started.push(one);
-      return { code: await one.ended, output: one.output };
-    };
-    expect(await run(put)).toMatchObject({ code: 0 });
+    expect(await contexts(put)).toMatchObject({ code: 0 });
     await serving("manuals", ["--contexts", here]);
-    const got = await run([...get("manual"), "--fleet", "cli"]);
+    const got = await contexts(fromFleet("manual", there));
     expect(got).toMatchObject({ code: 0, output: expect.stringContaining('"damaged":0') as string });
-    expect((await run([...get("nothing"), "--fleet", "cli"])).output).toContain("No instance of the fleet has");
+    expect((await contexts(fromFleet("nothing", there))).output).toContain("No instance of the fleet has");
+  }, 240_000);
+
+  test("one that is given over TLS only is had by who shows a certificate of the same authority, and by nobody else", async () => {
+    const [here, there] = [join(folder, "sealed-here"), join(folder, "sealed-there")];
+    const [ours, theirs] = [makeCertificates(join(folder, "ours")), makeCertificates(join(folder, "theirs"))];
+    const text = "The shop closes at four on Saturdays. ".repeat(4);
+    const put = ["put", "sealed", "--model", model, "--dir", here, "--text", text, "--levels", "lossless", "--json"];
+    expect(await contexts(put)).toMatchObject({ code: 0 });
+    const sealed = ({ cert, key }: Certificate, ca: string): string[] =>
+      Object.entries({ cert, key, ca }).flatMap(([name, file]) => [`--kv-${name}`, file]);
+    await serving("seals", ["--contexts", here, ...sealed(ours.server, ours.ca)]);
+    // In clear, with a certificate of somebody else, with none.
+    const strangers = [[], sealed(theirs.client, ours.ca), ["--kv-ca", ours.ca]];
+    for (const flags of strangers) {
+      const refused = await contexts([...fromFleet("sealed", there), ...flags]);
+      expect([flags, refused.code]).not.toEqual([flags, 0]);
+      expect(refused.output).toMatch(/connection|did not answer/i);
+    }
+    expect((await contexts(["ls", "--dir", there, "--json"])).output).toContain("[]");
+    const got = await contexts([...fromFleet("sealed", there), ...sealed(ours.client, ours.ca)]);
+    expect(got).toMatchObject({ code: 0, output: expect.stringContaining('"damaged":0') as string });
+    expect((await contexts(["ls", "--dir", there, "--json"])).output).toContain('"name":"sealed"');
   }, 240_000);
 
   test("a router hears the steps of the one that has its request, and sends it where its adapter is", async () => {

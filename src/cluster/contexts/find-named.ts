@@ -11,7 +11,8 @@ const ASK_MS = 5000;
  * Asks the instances of a fleet that keep contexts of that model (its fingerprint) for one by its name.
  * @param fleet "default" when undefined
  * @returns where it is given, with the secret for it
- * @throws PunctualError not_found when no instance has it, unavailable, unsupported (the bus).
+ * @throws PunctualError not_found when no instance has it, unavailable when one that may have it does not answer, and as the bus
+ * does: unavailable, unsupported.
  */
 export async function findNamedContext(
   bus: Bus,
@@ -28,18 +29,26 @@ export async function findNamedContext(
   });
   const keepers = [...registry.cards.values()].filter((card) => card.contexts === true);
   const able = keepers.filter((card) => card.fingerprint === fingerprint);
+  const silent: string[] = [];
   for (const { id } of able) {
-    const door = await ask(bus, names.control(id), name);
-    if (door !== null) return door;
+    const found = await ask(bus, names.control(id), name);
+    if (found === null) silent.push(id);
+    else if (found.door !== null) return found.door;
+  }
+  if (silent.length > 0) {
+    fail(
+      "unavailable",
+      `No instance that answered has a context '${name}' of this model; ${silent.join(", ")} did not answer.`,
+    );
   }
   const others = keepers.length > able.length ? "; others keep contexts of other models" : "";
   return fail("not_found", `No instance of the fleet has a context '${name}' of this model${others}.`);
 }
 
-/** Null: it has none of that name, or does not answer. */
-async function ask(bus: Bus, subject: string, name: string): Promise<FoundMessage["door"]> {
+/** Null: it does not answer. */
+async function ask(bus: Bus, subject: string, name: string): Promise<FoundMessage | null> {
   try {
-    return (await askContexts(bus, subject, { kind: "named", name }, ASK_MS))?.door ?? null;
+    return await askContexts(bus, subject, { kind: "named", name }, ASK_MS);
   } catch (error) {
     if (error instanceof PunctualError) return null;
     throw error;

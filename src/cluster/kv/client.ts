@@ -27,7 +27,8 @@ export interface KvClientOptions {
   readonly stallMs?: number;
   /** Bytes under way of a pull; 4 MiB when absent. */
   readonly windowBytes?: number;
-  readonly tls?: KvTls;
+  /** An authority alone: for servers that do not ask for certificates. */
+  readonly tls?: Partial<KvTls>;
 }
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/i;
