@@ -33,6 +33,10 @@ import { measureThroughput, type ThroughputCell, type ThroughputOptions } from "
 interface Size {
   /** Questions of each category that are answered one at a time, and of Spec-Bench altogether. */
   readonly perCategory: number;
+  /** Most categories of each set of questions that are answered one at a time. */
+  readonly categories: number;
+  /** Questions that every arm answers before anything counts. */
+  readonly warmUps: number;
   readonly specBench: number;
   readonly maxTokens: number;
   readonly batches: readonly number[];
@@ -49,12 +53,14 @@ interface Size {
 const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
   smoke: {
     perCategory: 1,
+    categories: 2,
+    warmUps: 1,
     specBench: 0,
     maxTokens: 8,
     batches: [1, 2],
     rounds: 1,
     windowMs: 5,
-    trapBatch: 2,
+    trapBatch: 1,
     trapRounds: 1,
     candidates: 8,
     chosen: 2,
@@ -62,6 +68,8 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
   },
   quick: {
     perCategory: 3,
+    categories: Infinity,
+    warmUps: 3,
     specBench: 12,
     maxTokens: 64,
     batches: [1, 2, 4, 8, 16],
@@ -75,6 +83,8 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
   },
   full: {
     perCategory: 12,
+    categories: Infinity,
+    warmUps: 3,
     specBench: 120,
     maxTokens: 96,
     batches: [1, 2, 4, 8, 16],
@@ -98,15 +108,15 @@ async function measure(context: ClaimContext): Promise<readonly Measured[]> {
   await requireHeads();
   const arms = drafterArms();
   const drafters = [arms.ngram, arms.draft, arms.heads];
-  await using engines = new SpeedEngines(BUDGET_TOKENS);
+  await using engines = new SpeedEngines(BUDGET_TOKENS, mode === "smoke");
   context.progress("starting engines");
   const plain = await engines.of(PLAIN);
   const world = worldQuestions(size.candidates, seed);
   const speed = speedQuestions(size.candidates, seed);
   const real = specBenchQuestions().slice(0, size.specBench);
-  const first = [...firstOfEach(world, size.perCategory), ...firstOfEach(speed, size.perCategory), ...real];
+  const first = [...firstOfEach(world, size), ...firstOfEach(speed, size), ...real];
   const asked = await asIds(first, plain, size.maxTokens);
-  await warmUp(engines, [PLAIN, ...drafters], asked, size.maxTokens);
+  await warmUp(engines, [PLAIN, ...drafters], asked, size);
   context.progress(`${asked.length} questions, one at a time`);
   const answers = await answerAll(engines, [PLAIN, ...drafters], asked, size.maxTokens);
   const { vocabSize } = plain.info;
@@ -116,7 +126,7 @@ async function measure(context: ClaimContext): Promise<readonly Measured[]> {
   context.progress("unlike questions and like ones");
   const both = [...world, ...speed];
   const bias = await biasLine(engines, [arms.heads, arms.draft], {
-    questions: mode === "smoke" ? world : both,
+    questions: mode === "smoke" ? firstOfEach(world, { ...size, perCategory: size.candidates }) : both,
     perCategory: size.biased,
     maxTokens: size.maxTokens,
     seed,
@@ -146,7 +156,7 @@ async function measureLoads(
   const common = { windowMs, maxTokens, clock, random, rounds };
   const trap = await measureTrap(context, size, engines, [PLAIN, ...drafters]);
   const lengths = [PLAIN, ...LENGTHS.map(lengthArm), ADAPTIVE];
-  await warmUp(engines, lengths, prompts, maxTokens);
+  await warmUp(engines, lengths, prompts, size);
   context.progress("draft length by batch");
   const pareto = await measureThroughput(engines, { ...common, arms: lengths, batches, prompts });
   const full = batches.at(-1)!;
@@ -188,13 +198,17 @@ async function measureTrap(
   return cells;
 }
 
-/** The first questions of every category. */
-function firstOfEach(questions: readonly Question[], count: number): readonly Question[] {
+/** The first questions of every category, or of the first categories. */
+function firstOfEach(
+  questions: readonly Question[],
+  { perCategory, categories }: Pick<Size, "perCategory" | "categories">,
+): readonly Question[] {
   const taken = new Map<string, number>();
   return questions.filter(({ category }) => {
+    if (!taken.has(category) && taken.size >= categories) return false;
     const before = taken.get(category) ?? 0;
     taken.set(category, before + 1);
-    return before < count;
+    return before < perCategory;
   });
 }
 
@@ -203,9 +217,9 @@ async function warmUp(
   engines: SpeedEngines,
   arms: readonly (typeof PLAIN)[],
   prompts: readonly AskedIds[],
-  maxTokens: number,
+  { warmUps, maxTokens }: Pick<Size, "warmUps" | "maxTokens">,
 ): Promise<void> {
-  await answerAll(engines, arms, prompts.slice(0, 3), maxTokens);
+  await answerAll(engines, arms, prompts.slice(0, warmUps), maxTokens);
 }
 
 /** Real prompts, and noise of the same lengths from the tokens that they are made of. */

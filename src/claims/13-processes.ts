@@ -7,12 +7,14 @@ import { builtInModelDir } from "../llm/index.ts";
 import { Engine } from "../runtime/index.ts";
 import type { Claim, ClaimContext, Measured } from "./framework.ts";
 import { disaggregationLines, type DisaggregationSize } from "./processes/disaggregation.ts";
-import { startBusServer, startProcessFleet, type WorkerShape } from "./processes/fleet-processes.ts";
+import { startBusServer, startProcessFleets, type WorkerShape } from "./processes/fleet-processes.ts";
 import { routerOverheadLines } from "./processes/router-overhead.ts";
 import { twoWorkersLines, type TwoWorkersSize } from "./processes/two-workers.ts";
 
 interface Size {
   readonly model: string;
+  /** Tokens of a step; null: as many as an engine finds right at its start. */
+  readonly budgetTokens: number | null;
   readonly overheadRounds: number;
   readonly twoWorkers: TwoWorkersSize;
   readonly disaggregation: DisaggregationSize;
@@ -21,18 +23,21 @@ interface Size {
 const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
   smoke: {
     model: "punctual-small",
+    budgetTokens: 64, // finding it takes longer than all the rest
     overheadRounds: 2,
-    twoWorkers: { rounds: 1, windowMs: 50, clients: 2 },
+    twoWorkers: { rounds: 1, windowMs: 5, clients: 2 },
     disaggregation: { rounds: 1, requests: 2, ratePerSecond: 20 },
   },
   quick: {
     model: "punctual-base",
+    budgetTokens: null,
     overheadRounds: 60,
     twoWorkers: { rounds: 3, windowMs: 2000, clients: 16 },
     disaggregation: { rounds: 2, requests: 16, ratePerSecond: 5 },
   },
   full: {
     model: "punctual-base",
+    budgetTokens: null,
     overheadRounds: 400,
     twoWorkers: { rounds: 12, windowMs: 6000, clients: 16 },
     disaggregation: { rounds: 8, requests: 60, ratePerSecond: 5 },
@@ -40,16 +45,21 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
 };
 
 async function measure(context: ClaimContext): Promise<readonly Measured[]> {
-  const { model, ...size } = SIZES[context.mode];
+  const { model, budgetTokens, ...size } = SIZES[context.mode];
   const { clock } = context;
   context.progress("13-processes: starting five workers");
   await using server = await startBusServer(clock);
-  const common = { busUrl: server.url, model, router: "least-load", clock };
-  const one = (role: WorkerShape["role"]): WorkerShape => ({ threads: 1, role: role! });
-  await using engine = await Engine.start({ model: { dir: builtInModelDir(model) }, name: model, threads: 1 });
-  await using wide = await startProcessFleet({ ...common, name: "wide", workers: [{ threads: 2 }] });
-  await using narrow = await startProcessFleet({ ...common, name: "narrow", workers: [one("any"), one("any")] });
-  await using apart = await startProcessFleet({ ...common, name: "apart", workers: [one("prefill"), one("decode")] });
+  const given = budgetTokens === null ? {} : { budgetTokens };
+  const dir = builtInModelDir(model);
+  await using engine = await Engine.start({ model: { dir }, name: model, threads: 1, ...given });
+  const flags = budgetTokens === null ? [] : ["--max-num-batched-tokens", String(budgetTokens)];
+  const one = (role: NonNullable<WorkerShape["role"]>): WorkerShape => ({ threads: 1, role });
+  await using started = await startProcessFleets(
+    { busUrl: server.url, model, router: "least-load", clock, flags },
+    { wide: [{ threads: 2 }], narrow: [one("any"), one("any")], apart: [one("prefill"), one("decode")] },
+    context.mode === "smoke",
+  );
+  const { wide, narrow, apart } = started.fleets;
   const arms = { engine, together: narrow.engine, apart: apart.engine };
   return [
     ...(await routerOverheadLines(size.overheadRounds, engine, narrow.engine, context)),

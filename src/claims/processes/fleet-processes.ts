@@ -95,6 +95,8 @@ export interface ProcessFleetOptions {
   /** As `--model` takes it. */
   readonly model: string;
   readonly workers: readonly WorkerShape[];
+  /** Flags of every worker. */
+  readonly flags?: readonly string[];
   /** One of ROUTER_NAMES. */
   readonly router?: string;
   readonly clock: Clock;
@@ -102,9 +104,9 @@ export interface ProcessFleetOptions {
 
 /** Resolves when every worker serves. @throws PunctualError engine_failed with what a worker printed. */
 export async function startProcessFleet(options: ProcessFleetOptions): Promise<ProcessFleet> {
-  const { busUrl, name, model, workers, router, clock } = options;
+  const { busUrl, name, model, workers, flags: common = [], router, clock } = options;
   const running = workers.map(({ threads, role = "any", flags = [] }, i) => {
-    const own = ["--id", `${name}-${i}`, "--role", role, "--threads", String(threads), ...flags];
+    const own = ["--id", `${name}-${i}`, "--role", role, "--threads", String(threads), ...common, ...flags];
     return start(process.execPath, [MAIN, "worker", "--bus", busUrl, "--fleet", name, "--model", model, ...own]);
   });
   const undo: (() => Promise<void>)[] = running.map(({ stop }) => stop);
@@ -130,6 +132,40 @@ export async function startProcessFleet(options: ProcessFleetOptions): Promise<P
     await stop();
     throw error;
   }
+}
+
+/** Several fleets of one bus. */
+export interface ProcessFleets<N extends string> extends AsyncDisposable {
+  readonly fleets: Readonly<Record<N, ProcessFleet>>;
+}
+
+/**
+ * Starts a fleet for every name. When one does not start, those that did are ended.
+ * @param atOnce for smoke tests: workers that measure at their start what their steps cost disturb each other
+ */
+export async function startProcessFleets<N extends string>(
+  options: Omit<ProcessFleetOptions, "name" | "workers">,
+  workers: Readonly<Record<N, readonly WorkerShape[]>>,
+  atOnce: boolean,
+): Promise<ProcessFleets<N>> {
+  const names = Object.keys(workers) as N[];
+  const starting: Promise<ProcessFleet>[] = [];
+  for (const name of names) {
+    starting.push(startProcessFleet({ ...options, name, workers: workers[name] }));
+    if (!atOnce) await Promise.allSettled(starting);
+  }
+  const started = await Promise.allSettled(starting);
+  const stop = async (): Promise<void> => {
+    for (const one of started) if (one.status === "fulfilled") await one.value[Symbol.asyncDispose]();
+  };
+  const failed = started.find((one) => one.status === "rejected");
+  if (failed !== undefined) {
+    await stop();
+    throw failed.reason;
+  }
+  const fleets = await Promise.all(starting);
+  const byName = Object.fromEntries(names.map((name, i) => [name, fleets[i]!])) as Record<N, ProcessFleet>;
+  return { fleets: byName, [Symbol.asyncDispose]: stop };
 }
 
 function sleep(ms: number): Promise<void> {

@@ -2,6 +2,9 @@
  * Claim `11`: the engines that are compared, all on one built-in model with equal pages, budgets and threads, without a prefix
  * cache, and exact; they differ in how they draft only. Greedy throughout, so that all say the same.
  */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { builtInModelDir, builtInModels, hasHeads } from "../../llm/index.ts";
 import { fail } from "../../core/index.ts";
 import { Engine, type EngineOptions, type SpeculationOptions } from "../../runtime/index.ts";
@@ -60,14 +63,19 @@ export function prunedArm(vocabularyTokens: number): SpeedArm {
 export class SpeedEngines implements AsyncDisposable {
   readonly #started = new Map<string, Engine>();
   readonly #budgetTokens: number;
+  readonly #sharesStarts: boolean;
+  #folder: string | null = null;
 
-  constructor(budgetTokens: number) {
+  /** @param sharesStarts packed weights and costs of steps are found by the first engine and used by all: for smoke tests */
+  constructor(budgetTokens: number, sharesStarts: boolean) {
     this.#budgetTokens = budgetTokens;
+    this.#sharesStarts = sharesStarts;
   }
 
   async of({ name, speculation }: SpeedArm): Promise<Engine> {
     const known = this.#started.get(name);
     if (known !== undefined) return known;
+    if (this.#sharesStarts) this.#folder ??= await mkdtemp(join(tmpdir(), "punctual-claim-11-"));
     const options: EngineOptions = {
       model: { dir: builtInModelDir() },
       threads: 1,
@@ -77,6 +85,7 @@ export class SpeedEngines implements AsyncDisposable {
       prefixCache: false,
       exact: true,
       speculation,
+      ...(this.#folder === null ? {} : { weightCacheDir: this.#folder }),
     };
     const engine = await Engine.start(options);
     this.#started.set(name, engine);
@@ -85,6 +94,7 @@ export class SpeedEngines implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const engine of this.#started.values()) await engine.stop({ graceMs: 0 });
+    if (this.#folder !== null) await rm(this.#folder, { recursive: true, force: true });
   }
 }
 
