@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { createRandom, FakeClock, PunctualError, type RandomStream } from "../core/index.ts";
+import { codeThrown, valueOrCode } from "../../test/support/error-code.ts";
+import { createRandom, FakeClock, type RandomStream } from "../core/index.ts";
 import { EntropyCoder, type EntropyRuns } from "./entropy-coder.ts";
 import { EntropyTables, TABLE_TOTAL } from "./entropy/tables.ts";
 import { decodeTwin, encodeTwin } from "./entropy/twin.ts";
@@ -65,15 +66,6 @@ function equal(a: Uint8Array | null, b: Uint8Array | null): boolean {
   return a !== null && b !== null && Buffer.from(a).equals(b);
 }
 
-function code<T>(action: () => T): string | T {
-  try {
-    return action();
-  } catch (error) {
-    if (error instanceof PunctualError) return error.code;
-    throw error;
-  }
-}
-
 describe("tables", () => {
   it("sum to 16,384, keep the order of counts and cover what they are told to", () => {
     fc.assert(
@@ -95,12 +87,12 @@ describe("tables", () => {
   });
 
   it("refuse what is no distribution", () => {
-    expect(code(() => EntropyTables.fromCounts([1.5], 1, { coverAll: true }))).toBe("invalid_request");
-    expect(code(() => EntropyTables.fromCounts([-1], 1, { coverAll: true }))).toBe("invalid_request");
-    expect(code(() => EntropyTables.fromCounts([1, 2, 3], 2, { coverAll: true }))).toBe("invalid_request");
-    expect(code(() => EntropyTables.fromCounts([], 0, { coverAll: true }))).toBe("invalid_request");
-    expect(code(() => EntropyTables.fromSizes([TABLE_TOTAL, 1], 2))).toBe("invalid_file");
-    expect(code(() => EntropyTables.fromSizes([TABLE_TOTAL + 1, -1], 2))).toBe("invalid_file");
+    expect(codeThrown(() => EntropyTables.fromCounts([1.5], 1, { coverAll: true }))).toBe("invalid_request");
+    expect(codeThrown(() => EntropyTables.fromCounts([-1], 1, { coverAll: true }))).toBe("invalid_request");
+    expect(codeThrown(() => EntropyTables.fromCounts([1, 2, 3], 2, { coverAll: true }))).toBe("invalid_request");
+    expect(codeThrown(() => EntropyTables.fromCounts([], 0, { coverAll: true }))).toBe("invalid_request");
+    expect(codeThrown(() => EntropyTables.fromSizes([TABLE_TOTAL, 1], 2))).toBe("invalid_file");
+    expect(codeThrown(() => EntropyTables.fromSizes([TABLE_TOTAL + 1, -1], 2))).toBe("invalid_file");
   });
 
   it("say what a symbol costs", () => {
@@ -141,7 +133,7 @@ describe("coder", () => {
   it("refuses symbols without a code, runs that do not fit, and unknown tables", () => {
     const loaded = coder.load(EntropyTables.fromCounts([3, 0, 1], 3, { coverAll: false }));
     const encode = (symbols: number[], runs: EntropyRuns) =>
-      code(() => coder.encode(loaded, Uint8Array.from(symbols), runs));
+      valueOrCode(() => coder.encode(loaded, Uint8Array.from(symbols), runs));
     expect(encode([1], { tables: [0], lengths: [1] })).toBe("invalid_request");
     expect(encode([3], { tables: [0], lengths: [1] })).toBe("invalid_request");
     expect(encode([0], { tables: [0], lengths: [2] })).toBe("invalid_request");
@@ -164,7 +156,7 @@ describe("coder", () => {
           Uint8Array.from({ length: random.int(0, 200) }, () => random.int(0, 255)),
         ];
         for (const bytes of damaged) {
-          const got = code(() => coder.decode(loaded, bytes, runs));
+          const got = valueOrCode(() => coder.decode(loaded, bytes, runs));
           const twin = decodeTwin(tables, bytes, runs);
           if (got === "invalid_file") expect(twin).toBeNull();
           else expect(equal(got as Uint8Array, twin)).toBe(true);

@@ -4,9 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeRandomAdapter } from "../../test/support/adapters.ts";
+import { codeOf } from "../../test/support/error-code.ts";
 import { writeRandomRoutes } from "../../test/support/routes.ts";
 import { TINY } from "../../test/support/tiny.ts";
-import { createRandom, FakeClock, PunctualError } from "../core/index.ts";
+import { createRandom, FakeClock } from "../core/index.ts";
 import { createPolicy, replayDecision, type DecisionLogEntry } from "../sched/index.ts";
 import { compareDecisions, recordedDecisions, replay } from "../sim/index.ts";
 import { readRecording, recordingTrace, type Recording } from "../workload/index.ts";
@@ -51,16 +52,6 @@ function request(seed: number, over: Partial<GenerateRequest> = {}): GenerateReq
     sampling: { seed },
     ...over,
   };
-}
-
-async function codeOf(work: Promise<unknown>): Promise<string | null> {
-  try {
-    await work;
-    return null;
-  } catch (error) {
-    if (error instanceof PunctualError) return error.code;
-    throw error;
-  }
 }
 
 /** Requests of which some are left, until all have ended; then the recording. */

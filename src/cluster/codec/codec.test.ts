@@ -1,7 +1,8 @@
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { createRandom, PunctualError, type RandomStream } from "../../core/index.ts";
+import { codeThrown } from "../../../test/support/error-code.ts";
+import { createRandom, type RandomStream } from "../../core/index.ts";
 import { BitReader, BitWriter } from "./bits.ts";
 import { CODEC_LEVELS, KvCodec, type CodecLevel, type KvChunk } from "./codec.ts";
 import { emptyPlanes, pagesToPlanes, planesToPages } from "./planes.ts";
@@ -82,16 +83,6 @@ beforeAll(async () => {
 });
 
 const codecOf = (format: string): KvCodec => codecs.get(format)!;
-
-function failure(action: () => unknown): string {
-  try {
-    action();
-    return "none";
-  } catch (error) {
-    if (error instanceof PunctualError) return error.code;
-    throw error;
-  }
-}
 
 /** Root of the mean square of differences over that of values, all planes. */
 function relativeError(shape: CacheShape, a: KvChunk, b: KvChunk): number {
@@ -206,9 +197,9 @@ describe("foreign bytes", () => {
           resealed(coded, random),
         ];
         for (const bytes of damaged) {
-          expect(["invalid_file", "unsupported", "none"]).toContain(failure(() => decodeAny(codec, bytes, chunk)));
+          expect(["invalid_file", "unsupported", null]).toContain(codeThrown(() => decodeAny(codec, bytes, chunk)));
         }
-        expect(failure(() => codec.decode(coded, chunk))).toBe("none");
+        expect(codeThrown(() => codec.decode(coded, chunk))).toBeNull();
       }),
       { seed: SEED, numRuns: 60 },
     );
@@ -219,12 +210,12 @@ describe("foreign bytes", () => {
     const chunk = drawChunk(codec.shape, 16, createRandom(SEED, "other"));
     const coded = codec.encode(chunk, { variant: "anchored", level: 1 });
     const other = await KvCodec.create({ ...codec.shape, fingerprint: "other" });
-    expect(failure(() => other.decode(coded))).toBe("unsupported");
+    expect(codeThrown(() => other.decode(coded))).toBe("unsupported");
     const without = await KvCodec.create(codec.shape);
-    expect(failure(() => without.decode(coded))).toBe("unsupported");
-    expect(failure(() => without.encode(chunk, { variant: "anchored", level: 1 }))).toBe("invalid_request");
-    expect(failure(() => codec.encode(chunk, { variant: "anchored", level: 9 }))).toBe("invalid_request");
-    expect(failure(() => codec.encode({ ...chunk, tokens: 60 }))).toBe("invalid_request");
+    expect(codeThrown(() => without.decode(coded))).toBe("unsupported");
+    expect(codeThrown(() => without.encode(chunk, { variant: "anchored", level: 1 }))).toBe("invalid_request");
+    expect(codeThrown(() => codec.encode(chunk, { variant: "anchored", level: 9 }))).toBe("invalid_request");
+    expect(codeThrown(() => codec.encode({ ...chunk, tokens: 60 }))).toBe("invalid_request");
   });
 });
 
@@ -258,18 +249,18 @@ describe("tables", () => {
     expect(again.deviations).toEqual(tables.deviations);
     expect(again.anchors.starts).toEqual(tables.anchors.starts);
     expect(again.deltas.map((level) => level.starts)).toEqual(tables.deltas.map((level) => level.starts));
-    expect(failure(() => readTables({ ...shape, fingerprint: "other" }, tables.bytes))).toBe("invalid_file");
+    expect(codeThrown(() => readTables({ ...shape, fingerprint: "other" }, tables.bytes))).toBe("invalid_file");
     const random = createRandom(SEED, "tables");
     for (let i = 0; i < 60; i++) {
       const cut = tables.bytes.slice(0, random.int(0, tables.bytes.length - 1));
-      expect(failure(() => readTables(shape, cut))).toBe("invalid_file");
+      expect(codeThrown(() => readTables(shape, cut))).toBe("invalid_file");
       const damaged = tables.bytes.map((byte) => (random.chance(0.01) ? random.int(0, 255) : byte));
-      expect(["invalid_file", "none"]).toContain(failure(() => readTables(shape, damaged)));
+      expect(["invalid_file", null]).toContain(codeThrown(() => readTables(shape, damaged)));
     }
   });
 
   it("need some text", () => {
-    expect(failure(() => new TableProfiler(shapeOf("f32")).finish())).toBe("invalid_request");
+    expect(codeThrown(() => new TableProfiler(shapeOf("f32")).finish())).toBe("invalid_request");
   });
 });
 

@@ -2,7 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { createRandom, PunctualError } from "../../core/index.ts";
+import { codeOf } from "../../../test/support/error-code.ts";
+import { createRandom } from "../../core/index.ts";
 import { KvCodec } from "../codec/codec.ts";
 import { losslessFrameCodec } from "../codec/frame-codec.ts";
 import { sealChunk } from "../codec/header.ts";
@@ -21,16 +22,6 @@ beforeEach(async () => {
 });
 
 afterEach(() => rm(dir, { recursive: true, force: true }));
-
-async function codeOf(action: Promise<unknown>): Promise<string> {
-  try {
-    await action;
-    return "none";
-  } catch (error) {
-    if (error instanceof PunctualError) return error.code;
-    throw error;
-  }
-}
 
 it("another instance gets chunks, levels, names and tables over TCP, byte by byte, and nothing without the secret", async () => {
   const store = await ContextStore.open({ dir, fingerprint: FINGERPRINT });

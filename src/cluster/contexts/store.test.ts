@@ -4,8 +4,9 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { codeOf } from "../../../test/support/error-code.ts";
 import { plainEnvironment, root } from "../../../test/support/process.ts";
-import { createRandom, PunctualError } from "../../core/index.ts";
+import { createRandom } from "../../core/index.ts";
 import { sealChunk } from "../codec/header.ts";
 import { ContextStore, type ContextStoreOptions } from "./store.ts";
 import { chunkPlaces, levelName, parseLevel, type ChunkPlace } from "./types.ts";
@@ -50,16 +51,6 @@ function sealed(place: ChunkPlace, bytes = 100, fingerprint = FINGERPRINT): Uint
   const { firstPosition, tokens } = place;
   const header = { variant: "lossless" as const, level: 0, tables: null, firstPosition, tokens: tokens.length };
   return sealChunk(header, fingerprint, new Uint8Array(bytes).fill(firstPosition % 251));
-}
-
-async function codeOf(action: Promise<unknown>): Promise<string> {
-  try {
-    await action;
-    return "none";
-  } catch (error) {
-    if (error instanceof PunctualError) return error.code;
-    throw error;
-  }
 }
 
 async function chunkFiles(): Promise<string[]> {

@@ -1,8 +1,9 @@
 /** Instances that die, leave, fall silent, and messages that are lost: a client reads the same tokens, once and in order, or one error. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { codeOf } from "../../../test/support/error-code.ts";
 import { TINY } from "../../../test/support/tiny.ts";
 import { until } from "../../../test/support/engine.ts";
-import { createRandom, type ErrorCode } from "../../core/index.ts";
+import { createRandom } from "../../core/index.ts";
 import { Engine, type GenerateRequest, type TokenStream } from "../../runtime/index.ts";
 import { MemoryBroker } from "../bus/memory.ts";
 import type { Bus } from "../bus/types.ts";
@@ -118,15 +119,6 @@ async function read(stream: TokenStream, each: (index: number) => void = () => u
     each(event.index);
   }
   return { tokens, text };
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<ErrorCode | null> {
-  try {
-    await promise;
-    return null;
-  } catch (error) {
-    return (error as { code: ErrorCode }).code;
-  }
 }
 
 /** As a killed process: it says nothing any more and hears nothing. */

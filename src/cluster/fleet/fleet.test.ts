@@ -1,9 +1,10 @@
 /** A router over real engines and a bus in memory: what a client reads equals what one engine says, whatever happens to instances. */
 import { getEventListeners } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { codeOf } from "../../../test/support/error-code.ts";
 import { TINY } from "../../../test/support/tiny.ts";
 import { until } from "../../../test/support/engine.ts";
-import { createRandom, type ErrorCode } from "../../core/index.ts";
+import { createRandom } from "../../core/index.ts";
 import { fleetViewSchema } from "../../protocol/fleet-view.ts";
 import {
   Engine,
@@ -88,15 +89,6 @@ async function read(stream: TokenStream): Promise<{ tokens: number[]; text: stri
     } else finish = event.cause;
   }
   return { tokens, text, finish };
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<ErrorCode | null> {
-  try {
-    await promise;
-    return null;
-  } catch (error) {
-    return (error as { code: ErrorCode }).code;
-  }
 }
 
 describe("a fleet as an engine", () => {
