@@ -38,7 +38,15 @@ export {
   type RemoteModel,
   type StoredModel,
 } from "./model-store/store.ts";
-export type { JsonObject, TextPath, TextProxy, TextRequest, TextStream, TextUsage } from "./text-proxy.ts";
+export type {
+  ForeignTokens,
+  JsonObject,
+  TextPath,
+  TextProxy,
+  TextRequest,
+  TextStream,
+  TextUsage,
+} from "./text-proxy.ts";
 export { EngineMetrics } from "./metrics.ts";
 export type { SequenceEnd, SequenceEvent } from "./messages.ts";
 export type { RecordingOptions, RecordingStatus } from "./recording-file.ts";

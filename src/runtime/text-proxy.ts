@@ -54,8 +54,27 @@ export interface TextStream extends AsyncIterableIterator<JsonObject>, AsyncDisp
   [Symbol.asyncIterator](): TextStream;
 }
 
+/** Token ids as another server tells them. */
+export interface ForeignTokens {
+  readonly count: number;
+  /** As far as it tells them, `count` of them. */
+  readonly tokens: readonly number[];
+  /** Their texts; null where they were not asked for, or are not told. */
+  readonly strings: readonly string[] | null;
+  /** Most tokens of prompt and answer together; null where it does not say. */
+  readonly contextTokens: number | null;
+}
+
 /** See the head of this file. */
 export interface TextProxy {
   /** Asks, and answers the stream at once. @throws PunctualError upstream_failed when nobody is there, shutting_down. */
   ask(request: TextRequest, options?: SubmitOptions): TextStream;
+  /**
+   * Token ids of a text or a conversation.
+   * @param body as vLLM's /tokenize takes it, without the model's name
+   * @throws PunctualError unsupported where no server of the model tells, upstream_failed, invalid_request, cancelled.
+   */
+  tokenize(body: JsonObject, signal: AbortSignal): Promise<ForeignTokens>;
+  /** The text of token ids. Errors: as `tokenize`. */
+  detokenize(tokens: readonly number[], signal: AbortSignal): Promise<string>;
 }

@@ -255,3 +255,205 @@ describe("who leaves", () => {
     expect(last.choices[0]!.finish_reason).toBe("length");
   });
 });
+
+/** Events of a stream whose events have names, in order. */
+async function named(response: Response): Promise<{ readonly type: string; readonly [field: string]: unknown }[]> {
+  const parts = (await response.text()).split("\n\n").filter((part) => part.includes("data: "));
+  return parts.map((part) => JSON.parse(part.slice(part.indexOf("data: ") + 6)) as { type: string });
+}
+
+const to = (url: string, path: string, body: object): Promise<Response> =>
+  fetch(`${url}${path}`, { method: "POST", body: JSON.stringify({ model: "double", ...body }) });
+
+/** Thinking, a text, a call. */
+const REPLY = [
+  { role: "assistant", content: "" },
+  { reasoning_content: "hm" },
+  { content: "On it." },
+  { tool_calls: [{ index: 0, id: "call_1", type: "function", function: { name: "light", arguments: "" } }] },
+  { tool_calls: [{ index: 0, function: { arguments: '{"on":true}' } }] },
+];
+const TOOL = { name: "light", parameters: { type: "object", properties: { on: { type: "boolean" } } } };
+
+describe("interfaces that the other server does not have", () => {
+  test("a response is asked for as a chat, streamed and not, kept, and gone on with", async () => {
+    const { url, doubles } = await setUp([() => ({})]);
+    const asked = { instructions: "Be brief.", input: "hi", max_output_tokens: 9, slo: { ttft_ms: 5000 } };
+    const events = await named(await to(url, "/v1/responses", { ...asked, stream: true }));
+    expect(events[0]).toMatchObject({ type: "response.created" });
+    const last = events.at(-1) as { type: string; response: { id: string } };
+    expect(last).toMatchObject({
+      type: "response.completed",
+      response: {
+        model: "double",
+        status: "completed",
+        output: [{ type: "message", content: [{ text: "xxx" }] }],
+        usage: { input_tokens: 7, output_tokens: 3, slo: { attained: true } },
+      },
+    });
+    const { path, body } = doubles[0]!.seen[0]!;
+    expect(path).toBe("/v1/chat/completions");
+    expect(body).toMatchObject({ max_tokens: 9, max_completion_tokens: 9, stream: true });
+    expect(body["messages"]).toMatchObject([
+      { role: "system", content: "Be brief." },
+      { role: "user", content: "hi" },
+    ]);
+    expect(body).not.toHaveProperty("slo");
+    const next = await to(url, "/v1/responses", { input: "and?", previous_response_id: last.response.id });
+    expect(await next.json()).toMatchObject({ status: "completed", output: [{ content: [{ text: "xxx" }] }] });
+    expect(doubles[0]!.seen[1]!.body["messages"]).toMatchObject([
+      { role: "user", content: "hi" },
+      { role: "assistant", content: "xxx" },
+      { role: "user", content: "and?" },
+    ]);
+    expect(await metric(url, "punctual_prompt_tokens_total")).toBe(14);
+  });
+
+  test("thinking, text and calls are those of each interface", async () => {
+    const { url } = await setUp([() => ({ deltas: REPLY, usage: "final" })]);
+    const response = await to(url, "/v1/responses", { input: "dark", tools: [{ type: "function", ...TOOL }] });
+    expect(((await response.json()) as { output: unknown }).output).toMatchObject([
+      { type: "reasoning", content: [{ text: "hm" }] },
+      { type: "message", content: [{ text: "On it." }] },
+      { type: "function_call", call_id: "call_1", name: "light", arguments: '{"on":true}' },
+    ]);
+    const { parameters, ...tool } = TOOL;
+    const asked = {
+      max_tokens: 50,
+      messages: [{ role: "user", content: "dark" }],
+      tools: [{ ...tool, input_schema: parameters }],
+    };
+    const content = [
+      { type: "thinking", thinking: "hm" },
+      { type: "text", text: "On it." },
+      { type: "tool_use", id: "call_1", name: "light", input: { on: true } },
+    ];
+    expect(await (await to(url, "/v1/messages", asked)).json()).toMatchObject({
+      type: "message",
+      model: "double",
+      content,
+      stop_reason: "tool_use",
+      usage: { input_tokens: 7 },
+    });
+    const events = await named(await to(url, "/v1/messages", { ...asked, stream: true }));
+    expect(events.at(-1)).toEqual({ type: "message_stop" });
+    expect(events.find(({ type }) => type === "message_delta")).toMatchObject({
+      delta: { stop_reason: "tool_use" },
+      usage: { input_tokens: 7 },
+    });
+    const begun = events.filter(({ type }) => type === "content_block_start");
+    expect(begun.map(({ content_block: block }) => (block as { type: string }).type)).toEqual([
+      "thinking",
+      "text",
+      "tool_use",
+    ]);
+  });
+
+  test("thinking is switched off as other servers know it, and a budget that they may not know is not passed on", async () => {
+    const { url, doubles } = await setUp([() => ({})]);
+    const message = { max_tokens: 2000, messages: [{ role: "user", content: "hi" }] };
+    for (const thinking of [{ type: "disabled" }, { type: "enabled", budget_tokens: 1024 }]) {
+      expect((await to(url, "/v1/messages", { ...message, thinking })).status).toBe(200);
+    }
+    const [off, on] = doubles[0]!.seen.map(({ body }) => body);
+    expect(off).toMatchObject({ chat_template_kwargs: { enable_thinking: false } });
+    expect(on).not.toHaveProperty("chat_template_kwargs");
+    for (const body of [off, on]) expect(body).not.toHaveProperty("thinking_budget");
+  });
+
+  test("a response that is cancelled ends there, and says so here", async () => {
+    const { url, doubles } = await setUp([() => ({ chunks: Array.from({ length: 100 }, () => 1), gapMs: 50 })]);
+    const started = (await (await to(url, "/v1/responses", { input: "hi", background: true })).json()) as {
+      id: string;
+    };
+    await until(() => doubles[0]!.underWay() === 1);
+    const cancelled = await fetch(`${url}/v1/responses/${started.id}/cancel`, { method: "POST" });
+    expect(await cancelled.json()).toMatchObject({ status: "cancelled" });
+    await until(() => doubles[0]!.underWay() === 0);
+    const waiting = fetch(`${url}/v1/responses`, {
+      method: "POST",
+      headers: { "x-request-id": "wait-1" },
+      body: JSON.stringify({ model: "double", input: "hi" }),
+    });
+    await until(() => doubles[0]!.underWay() === 1);
+    await fetch(`${url}/v1/responses/resp_wait-1/cancel`, { method: "POST" });
+    expect(await (await waiting).json()).toMatchObject({ status: "cancelled" });
+    const kept = await fetch(`${url}/v1/responses/${started.id}`);
+    expect(await kept.json()).toMatchObject({ status: "cancelled", error: null });
+  });
+
+  test("a stream that breaks is an error of each interface, never an end; before the first token another is asked", async () => {
+    for (const end of ["cut", "reset", "garbage"] as const) {
+      const { url, upstreams } = await setUp([() => ({ end })]);
+      const usable = (): Promise<number> => until(() => upstreams.engines[0]!.state === "ready"); // it is left alone first
+      const response = await named(await to(url, "/v1/responses", { input: "hi", stream: true }));
+      expect(response.slice(-2)).toMatchObject([
+        { type: "response.failed", response: { status: "failed", error: { code: "upstream_failed" } } },
+        { type: "error", code: "upstream_failed" },
+      ]);
+      const message = { max_tokens: 9, messages: [{ role: "user", content: "hi" }] };
+      await usable();
+      const messages = await named(await to(url, "/v1/messages", { ...message, stream: true }));
+      expect(messages.at(-1)).toMatchObject({ type: "error" });
+      expect(messages.some(({ type }) => type === "message_stop")).toBe(false);
+      await usable();
+      const whole = await to(url, "/v1/responses", { input: "hi" });
+      expect([whole.status, ((await whole.json()) as { error: { code: string } }).error.code]).toEqual([
+        502,
+        "upstream_failed",
+      ]);
+    }
+    const { url, doubles } = await setUp([() => ({ status: 500 }), () => ({})]);
+    for (let i = 0; i < 2; i++) {
+      expect((await to(url, "/v1/responses", { input: "hi" })).status).toBe(200);
+      expect(doubles[1]!.seen.length).toBe(i + 1);
+    }
+  });
+});
+
+describe("tokens, which only the other server knows", () => {
+  const message = { messages: [{ role: "user", content: "hello" }] };
+
+  test("are told as it tells them, in vLLM's form and in llama-server's", async () => {
+    const { url, doubles } = await setUp([() => ({})]);
+    doubles[0]!.tokenizer = "vllm";
+    const tokens = [104, 105];
+    expect(await (await to(url, "/tokenize", { prompt: "hi" })).json()).toEqual({
+      count: 2,
+      max_model_len: 512,
+      tokens,
+      token_strs: null,
+    });
+    expect(await (await to(url, "/tokenize", message)).json()).toMatchObject({ count: 5 });
+    expect(await (await to(url, "/detokenize", { tokens })).json()).toEqual({ prompt: "hi" });
+    expect(await (await to(url, "/v1/responses/input_tokens", { input: "hello" })).json()).toMatchObject({
+      input_tokens: 5,
+    });
+    expect(await (await to(url, "/v1/messages/count_tokens", message)).json()).toEqual({ input_tokens: 5 });
+    doubles[0]!.tokenizer = "llama";
+    expect(await (await to(url, "/tokenize", { prompt: "hi" })).json()).toMatchObject({ count: 2, tokens });
+    expect(await (await to(url, "/detokenize", { tokens })).json()).toEqual({ prompt: "hi" });
+    const unread = await to(url, "/tokenize", message);
+    expect([unread.status, await unread.text()]).toEqual([400, expect.stringContaining("only it knows")]);
+  });
+
+  test("where it has none, that is said, and it stays as well as it was; where it is gone, the other is asked", async () => {
+    const { url, doubles, upstreams } = await setUp([() => ({}), () => ({})]);
+    for (const double of doubles) double.tokenizer = "none";
+    for (const [path, body] of [
+      ["/tokenize", { prompt: "hi" }],
+      ["/detokenize", { tokens: [1] }],
+      ["/v1/messages/count_tokens", message],
+      ["/v1/responses/input_tokens", { input: "hi" }],
+    ] as const) {
+      const refused = await to(url, path, body);
+      expect([path, refused.status]).toEqual([path, 400]);
+      expect(await refused.text()).toContain("only it knows the model's tokens");
+    }
+    expect(upstreams.instanceViews().map(({ state }) => state)).toEqual(["serving", "serving"]);
+    doubles[1]!.tokenizer = "vllm";
+    expect(await (await to(url, "/tokenize", { prompt: "hi" })).json()).toMatchObject({ count: 2 });
+    await doubles[0]!.stop();
+    expect(await (await to(url, "/tokenize", { prompt: "hi" })).json()).toMatchObject({ count: 2 });
+  });
+});

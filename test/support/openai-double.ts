@@ -15,6 +15,8 @@ export interface Manner {
   readonly waitMs?: number;
   readonly gapMs?: number;
   readonly usage?: "running" | "final" | "last choice" | "none";
+  /** Chat chunks that are sent as they are, in place of `chunks`; the last one ends the answer. */
+  readonly deltas?: readonly object[];
   /** An empty first chunk with the role, as older servers send it. */
   readonly roleFirst?: boolean;
   /** What comes instead of a proper end. */
@@ -36,6 +38,8 @@ export interface Double {
   readonly connections: () => number;
   readonly underWay: () => number;
   readonly aborted: () => number;
+  /** How it tells tokens: as who tells counts only, as vLLM, as llama-server, or not at all. */
+  tokenizer: "count" | "vllm" | "llama" | "none";
   manner: (request: number, body: Record<string, unknown>) => Manner;
   stop(): Promise<void>;
 }
@@ -59,7 +63,15 @@ export async function startDouble(manner: Double["manner"] = () => ({})): Promis
     }
     if (path === "/tokenize") {
       const words = JSON.stringify(body["prompt"] ?? "").split(" ").length;
-      response.setHeader("content-type", "application/json").end(JSON.stringify({ count: 2 * words + 3 }));
+      if (double.tokenizer === "count") json(response, { count: 2 * words + 3 });
+      else tokens(response, double.tokenizer, body);
+      return;
+    }
+    if (path === "/detokenize") {
+      const text = (body["tokens"] as number[]).map((id) => String.fromCodePoint(id)).join("");
+      if (double.tokenizer === "vllm") json(response, { prompt: text });
+      else if (double.tokenizer === "llama") json(response, { content: text });
+      else response.writeHead(404).end();
       return;
     }
     double.seen.push({ path, body, headers: request.headers });
@@ -81,6 +93,7 @@ export async function startDouble(manner: Double["manner"] = () => ({})): Promis
     connections: () => connections,
     underWay: () => underWay,
     aborted: () => aborted,
+    tokenizer: "count",
     manner,
     stop: () =>
       new Promise((resolve) => {
@@ -89,6 +102,26 @@ export async function startDouble(manner: Double["manner"] = () => ({})): Promis
       }),
   };
   return double;
+}
+
+function json(response: ServerResponse, value: unknown): void {
+  response.setHeader("content-type", "application/json").end(JSON.stringify(value));
+}
+
+/** A token is a character. */
+function tokens(response: ServerResponse, tokenizer: "vllm" | "llama" | "none", body: Record<string, unknown>): void {
+  const idsOf = (text: string): number[] => Array.from(text, (character) => character.codePointAt(0)!);
+  if (tokenizer === "none") {
+    response.writeHead(404).end();
+    return;
+  }
+  // A conversation is nothing to llama-server's, which answers that there is no text.
+  if (tokenizer === "llama") return json(response, { tokens: idsOf((body["content"] as string | undefined) ?? "") });
+  const messages = (body["messages"] as { content: string }[] | undefined) ?? [];
+  const ids = idsOf(
+    `${(body["prompt"] as string | undefined) ?? ""}${messages.map(({ content }) => content).join("")}`,
+  );
+  json(response, { count: ids.length, max_model_len: 512, tokens: ids, token_strs: null });
 }
 
 async function answer(response: ServerResponse, path: string, manner: Manner): Promise<void> {
@@ -126,13 +159,17 @@ async function answer(response: ServerResponse, path: string, manner: Manner): P
     });
   }
   response.write(": a comment\n\n");
+  for (const [i, delta] of (manner.deltas ?? []).entries()) {
+    const isEnd = i + 1 === manner.deltas!.length && end === "done";
+    send({ choices: [{ index: 0, delta, finish_reason: isEnd ? "stop" : null }] });
+  }
   let sent = 0;
-  for (const [i, tokens] of chunks.entries()) {
+  for (const [i, count] of (manner.deltas === undefined ? chunks : []).entries()) {
     if (gapMs > 0) await sleep(gapMs);
-    sent += tokens;
+    sent += count;
     const isLast = i === chunks.length - 1 && end !== "cut" && end !== "reset" && end !== "garbage";
     const counts = usage === "running" || (usage === "last choice" && isLast) ? { usage: usageOf(sent) } : {};
-    send({ choices: [choice("x".repeat(tokens), isLast ? "stop" : null)], ...counts });
+    send({ choices: [choice("x".repeat(count), isLast ? "stop" : null)], ...counts });
   }
   if (end === "error") send({ error: { message: "the engine broke", code: "engine_failed" } });
   if (end === "garbage") response.write("data: {not json\n\n");

@@ -52,7 +52,7 @@ export class UpstreamHttp implements Disposable {
 
   /**
    * Resolves with the head of the answer, whatever its status.
-   * @param path behind /v1, without a slash before it
+   * @param path behind /v1, without a slash before it; with one, behind what /v1 stands behind
    * @throws PunctualError upstream_failed; cancelled when the signal fires.
    */
   send(
@@ -82,7 +82,8 @@ export class UpstreamHttp implements Disposable {
     mayRepeat: boolean,
   ): void {
     const create = this.#base.startsWith("https:") ? httpsRequest : httpRequest;
-    const request = create(`${this.#base}/${path}`, { method, agent: this.#agent, headers: this.#headers(body) });
+    const url = path.startsWith("/") ? `${this.#base.replace(/\/v1$/, "")}${path}` : `${this.#base}/${path}`;
+    const request = create(url, { method, agent: this.#agent, headers: this.#headers(body) });
     const wait = new Wait(request, limits);
     const onAbort = (): void => {
       request.destroy();

@@ -20,8 +20,9 @@ import type {
 } from "../../runtime/index.ts";
 import { BEST_EFFORT, type Slo } from "../../sched/index.ts";
 import { AnswerLog, bookedEvents, type AnswerEnd } from "../fleet/answer-log.ts";
-import { brokenUpstream, type UpstreamAnswer } from "./http.ts";
-import { chunkFacts, readChunks, readFailure, readWhole, wholeAsChunk } from "./read-answer.ts";
+import { brokenUpstream } from "./http.ts";
+import { chunkFacts, readChunks, readWhole, wholeAsChunk } from "./read-answer.ts";
+import { refusalOf } from "./refusal.ts";
 import type { UpstreamServer } from "./upstream-server.ts";
 
 /** What an answer asks of the model that it is of. */
@@ -46,10 +47,6 @@ export interface Chosen {
 const MOST_HELD = 64;
 /** A text has about so many characters a token. */
 const CHARACTERS_PER_TOKEN = 4;
-const FAILURE_TIMEOUT_MS = 5000;
-/** Statuses of a server in trouble, which another one may not be in. */
-const TROUBLE: ReadonlySet<number> = new Set([401, 403, 404, 408, 500, 502, 503, 504, 529]);
-const BUSY_PAUSE_MS = 1000;
 
 /** See the head of this file. */
 export class TextAnswer implements TextStream {
@@ -188,7 +185,7 @@ export class TextAnswer implements TextStream {
     const sentMs = clock.nowMs();
     const body = JSON.stringify({ ...this.request.body, model, ...this.#streaming() });
     const answer = await server.http.send("POST", this.request.path, body, timeouts, this.#stop.signal);
-    if (answer.status !== 200) throw await this.#refused(answer, server);
+    if (answer.status !== 200) throw await refusalOf(answer, server, () => clock.nowMs());
     this.#log.scheduled(sentMs);
     if (!this.request.stream || !answer.isStream) {
       const whole = await readWhole(answer, timeouts.firstTokenMs);
@@ -239,19 +236,6 @@ export class TextAnswer implements TextStream {
     const gapMs = this.#log.token(nowMs);
     this.#host.metrics.event({ kind: "token", seq: 0, token: { ...NO_TOKEN, atMs: nowMs }, gapMs });
     this.#options.observer?.token(nowMs);
-  }
-
-  async #refused(answer: UpstreamAnswer, server: UpstreamServer): Promise<PunctualError> {
-    const { status, retryAfterMs } = answer;
-    const why = await readFailure(answer, FAILURE_TIMEOUT_MS);
-    if (status === 429 || status === 503) {
-      const pauseMs = Math.min(60_000, retryAfterMs ?? BUSY_PAUSE_MS);
-      server.health.pause(pauseMs, this.#host.clock.nowMs());
-      return new PunctualError("rate_limit_exceeded", `The upstream is busy: ${why}`, { retryAfterMs: pauseMs });
-    }
-    if (TROUBLE.has(status) || status >= 500) return brokenUpstream(`the upstream answers ${status}: ${why}`);
-    if (status === 413) return new PunctualError("payload_too_large", why);
-    return new PunctualError("invalid_request", `The upstream refuses the request (${status}): ${why}`);
   }
 
   #armDeadline(): () => void {
@@ -328,10 +312,11 @@ function usageOf(usage: JsonObject | null): Omit<TextUsage, "slo"> | null {
   const count = (value: unknown): number => (typeof value === "number" && value >= 0 ? Math.floor(value) : 0);
   const inside = (value: unknown, name: string): number =>
     typeof value === "object" && value !== null ? count((value as Readonly<Record<string, unknown>>)[name]) : 0;
+  const promptTokens = count(usage["prompt_tokens"]);
   return {
-    promptTokens: count(usage["prompt_tokens"]),
+    promptTokens,
     completionTokens: count(usage["completion_tokens"]),
-    cachedTokens: inside(usage["prompt_tokens_details"], "cached_tokens"),
+    cachedTokens: Math.min(promptTokens, inside(usage["prompt_tokens_details"], "cached_tokens")),
     reasoningTokens: inside(usage["completion_tokens_details"], "reasoning_tokens"),
   };
 }

@@ -13,6 +13,8 @@ import {
   type EngineInfo,
   type EngineState,
   type EngineStats,
+  type ForeignTokens,
+  type JsonObject,
   type SubmitOptions,
   type TextProxy,
   type TextRequest,
@@ -24,6 +26,7 @@ import { BLOCK_TOKENS, textBlockIds, type Placement } from "../routing/prefix-in
 import type { Router } from "../routing/router.ts";
 import { brokenUpstream } from "./http.ts";
 import { NO_CONFIG, NO_DIALECT, NO_TOKENIZER } from "./no-vocabulary.ts";
+import { askText, askTokens } from "./tokens.ts";
 import { TextAnswer, type AnswerHost, type Chosen } from "./text-answer.ts";
 import type { UpstreamServer } from "./upstream-server.ts";
 
@@ -131,6 +134,35 @@ export class UpstreamEngine implements Engine, TextProxy, AnswerHost {
     const answer = new TextAnswer(this, id, { slo: defaultSlo, ...request }, options);
     this.#open.add(answer);
     return answer;
+  }
+
+  tokenize(body: JsonObject, signal: AbortSignal): Promise<ForeignTokens> {
+    return this.#askTokens((place) => askTokens(place, body, () => this.clock.nowMs(), signal), signal);
+  }
+
+  detokenize(tokens: readonly number[], signal: AbortSignal): Promise<string> {
+    return this.#askTokens((place) => askText(place, tokens, () => this.clock.nowMs(), signal), signal);
+  }
+
+  /**
+   * Of the first server that tells. One that does not, or not in a form that can be read, may generate as well as ever: its
+   * health is not judged by it.
+   */
+  async #askTokens<T>(ask: (place: UpstreamPlace) => Promise<T>, signal: AbortSignal): Promise<T> {
+    if (this.#closed) fail("shutting_down", "the router is stopping");
+    const places = this.#host.places(this.name);
+    const usable = places.filter(({ server }) => server.health.usable(this.clock.nowMs()));
+    let last: PunctualError | null = null;
+    for (const place of usable) {
+      try {
+        return await ask(place);
+      } catch (error) {
+        const failure = error instanceof PunctualError ? error : brokenUpstream(String(error), error);
+        if (signal.aborted || failure.code === "invalid_request") throw failure;
+        last = failure;
+      }
+    }
+    throw last ?? this.#nobody(places, this.clock.nowMs());
   }
 
   choose(request: TextRequest, promptTokens: number, tried: ReadonlySet<number>): Chosen {

@@ -12,20 +12,25 @@ import {
   type StopReason,
 } from "../../protocol/index.ts";
 import { ERROR_CODES, type ErrorCode } from "../../core/index.ts";
-import type { Engine, FinishEvent } from "../../runtime/index.ts";
+import type { Engine } from "../../runtime/index.ts";
+import { countForeignTokens } from "../admin/tokenize.ts";
 import { readJson } from "../body.ts";
-import { findEngine, type ServerContext } from "../context.ts";
+import { findEngine, unixSeconds, type ServerContext } from "../context.ts";
+import { requestObjective } from "../objective.ts";
 import { prepareChat, replyReader, type PreparedChat } from "../openai/chat.ts";
 import {
+  answerEvents,
   answerGeneration,
   type AnswerCollector,
   type AnswerHead,
   type Endpoint,
   type IncomingGeneration,
+  type ProxiedAnswer,
   type StreamWriter,
 } from "../openai/endpoint.ts";
 import type { ChoiceEvent } from "../openai/generate.ts";
-import type { ReplyPart, ReplyReader } from "../openai/reply.ts";
+import { askChat, hasProxy } from "../openai/proxied.ts";
+import { endOfReply, type ReplyEnd, type ReplyEvent, type ReplyPart } from "../openai/reply.ts";
 import { combineUsage } from "../openai/usage.ts";
 import { inWordsOf, renamed } from "../renamed.ts";
 import { sseEvent } from "../sse.ts";
@@ -33,13 +38,54 @@ import { chatRequestOf, MESSAGE_FIELDS } from "./request.ts";
 
 const endpoint: Endpoint<ChatRequest, PreparedChat> = {
   idPrefix: "msg",
-  path: null,
+  proxied: answerForeign,
   promptField: "messages",
   parse: (body) => chatRequestOf(parseMessageRequest(body) satisfies MessageRequest),
   prepare: (request, engine) => inWordsOf(MESSAGE_FIELDS, () => prepareChat(request, engine)),
-  writer: (_request, _engine, head, prepared) => new MessageWriter(head, prepared),
-  collector: (_request, _engine, head, prepared) => new MessageCollector(head, prepared),
+  writer: (_request, _engine, head, prepared) => {
+    const [read, writer] = [reading(prepared), new MessageWriter(head, prepared.prompts[0]!.length)];
+    return {
+      push: (event) => writer.push(read(event)),
+      end: () => writer.end(),
+      failed: (error) => writer.failed(error),
+    };
+  },
+  collector: (_request, _engine, head, prepared) => {
+    const [read, collector] = [reading(prepared), new MessageCollector(head, prepared.prompts[0]!.length)];
+    return { push: (event) => collector.push(read(event)), answer: () => collector.answer() };
+  },
 };
+
+/** Reads a choice's events as events of its reply. */
+function reading(prepared: PreparedChat): (event: ChoiceEvent) => ReplyEvent {
+  const reader = replyReader(prepared);
+  return ({ event }) => ({ parts: reader.push(event), logprobs: [], finish: endOfReply(event) });
+}
+
+/** A model of another server: asked to chat, answered in this interface's words. */
+async function answerForeign(...[context, json, incoming, engine, open]: Parameters<ProxiedAnswer>): Promise<Response> {
+  try {
+    const chat = chatRequestOf(parseMessageRequest(json) satisfies MessageRequest);
+    const objective = requestObjective(chat, incoming.header, context.tiers);
+    const head: AnswerHead = {
+      id: `msg-${incoming.requestId}`,
+      object: "",
+      created: unixSeconds(context),
+      model: chat.model,
+      system_fingerprint: "",
+      ...(objective.tier === null ? {} : { service_tier: objective.tier }),
+    };
+    const events = askChat(chat, incoming, objective, engine, open);
+    // How many tokens the prompt has is told with the end: only the other server can count them.
+    return await answerEvents(context, open, events, chat.stream === true, {
+      writer: () => new MessageWriter(head, 0),
+      collector: () => new MessageCollector(head, 0),
+    });
+  } catch (error) {
+    open.done();
+    throw error;
+  }
+}
 
 /** Answers one request. Throws PunctualError as long as no byte of an answer was sent. */
 export async function answerMessages(context: ServerContext, incoming: IncomingGeneration): Promise<Response> {
@@ -56,17 +102,20 @@ export async function countMessageTokens(context: ServerContext, incoming: Incom
   try {
     const request = parseTokenCountRequest(await readJson(incoming.request, context.bodyLimitBytes));
     const engine: Engine = findEngine(context, request.model);
-    const { prompts } = endpoint.prepare(chatRequestOf(request), engine);
-    return Response.json({ input_tokens: prompts[0]!.length });
+    const chat = chatRequestOf(request);
+    const count = hasProxy(engine)
+      ? await countForeignTokens(engine, chat, open.signal)
+      : endpoint.prepare(chat, engine).prompts[0]!.length;
+    return Response.json({ input_tokens: count });
   } finally {
     open.done();
   }
 }
 
 /** The answer before anything was generated. What the cache holds of the prompt is known at the end only. */
-function emptyMessage({ id, model, ...head }: AnswerHead, prepared: PreparedChat): MessageBody {
+function emptyMessage({ id, model, ...head }: AnswerHead, promptTokens: number): MessageBody {
   const usage: MessageUsage = {
-    input_tokens: prepared.prompts[0]!.length,
+    input_tokens: promptTokens,
     cache_creation_input_tokens: 0,
     cache_read_input_tokens: 0,
     output_tokens: 0,
@@ -86,7 +135,7 @@ function usedTier({ service_tier: tier }: Pick<AnswerHead, "service_tier">): Pic
   return tier === undefined ? {} : { service_tier: tier === "default" ? "standard" : tier };
 }
 
-function endOf(event: FinishEvent, calls: number, tier: Pick<MessageUsage, "service_tier">): End {
+function endOf(event: ReplyEnd, calls: number, tier: Pick<MessageUsage, "service_tier">): End {
   const { slo } = combineUsage([{ prompt: 0, usage: event.usage }]);
   const { promptTokens, cachedTokens, completionTokens } = event.usage;
   const ended: StopReason = calls > 0 ? "tool_use" : "end_turn";
@@ -112,6 +161,10 @@ function newBlock(part: Exclude<ReplyPart, { kind: "arguments" }>): ContentBlock
     : { type: "text", text: "", citations: null };
 }
 
+function callsIn(parts: readonly ReplyPart[]): number {
+  return parts.filter(({ kind }) => kind === "call").length;
+}
+
 /** Whether a part goes on with the block under way. */
 function belongs(part: ReplyPart, block: ContentBlock | null): boolean {
   if (part.kind === "arguments") return true;
@@ -121,29 +174,29 @@ function belongs(part: ReplyPart, block: ContentBlock | null): boolean {
 }
 
 /** Turns events into Anthropic's stream: blocks one after the other, each with its index. */
-class MessageWriter implements StreamWriter {
+class MessageWriter implements StreamWriter<ReplyEvent> {
   readonly #message: MessageBody;
-  readonly #reader: ReplyReader;
   readonly #requestId: string;
   readonly #tier: Pick<MessageUsage, "service_tier">;
   #block: ContentBlock | null = null;
   #index = -1;
+  #calls = 0;
   #started = false;
 
-  constructor(head: AnswerHead, prepared: PreparedChat) {
-    this.#message = emptyMessage(head, prepared);
-    this.#reader = replyReader(prepared);
+  constructor(head: AnswerHead, promptTokens: number) {
+    this.#message = emptyMessage(head, promptTokens);
     this.#requestId = head.id.slice(head.id.indexOf("-") + 1);
     this.#tier = usedTier(head);
   }
 
-  push({ event }: ChoiceEvent): string {
+  push({ parts, finish }: ReplyEvent): string {
     let text = "";
-    for (const part of this.#reader.push(event)) text += this.#part(part);
-    if (event.kind !== "finish") return text;
+    for (const part of parts) text += this.#part(part);
+    this.#calls += callsIn(parts);
+    if (finish === null) return text;
     if (this.#index === -1) text += this.#begin({ kind: "content", text: "" }); // a reply of nothing is empty text
     text += this.#end();
-    const { usage, ...delta } = endOf(event, this.#reader.calls, this.#tier);
+    const { usage, ...delta } = endOf(finish, this.#calls, this.#tier);
     return text + sseEvent({ type: "message_delta", delta, usage } as { type: string });
   }
 
@@ -203,27 +256,27 @@ class MessageWriter implements StreamWriter {
 }
 
 /** Gathers events into one answer. */
-class MessageCollector implements AnswerCollector {
+class MessageCollector implements AnswerCollector<ReplyEvent> {
   readonly #message: MessageBody;
-  readonly #reader: ReplyReader;
   readonly #blocks: { block: ContentBlock; text: string }[] = [];
   readonly #tier: Pick<MessageUsage, "service_tier">;
+  #calls = 0;
   #end: End | null = null;
 
-  constructor(head: AnswerHead, prepared: PreparedChat) {
+  constructor(head: AnswerHead, promptTokens: number) {
     this.#tier = usedTier(head);
-    this.#message = emptyMessage(head, prepared);
-    this.#reader = replyReader(prepared);
+    this.#message = emptyMessage(head, promptTokens);
   }
 
-  push({ event }: ChoiceEvent): void {
-    for (const part of this.#reader.push(event)) {
+  push({ parts, finish }: ReplyEvent): void {
+    for (const part of parts) {
       if (!belongs(part, this.#blocks.at(-1)?.block ?? null)) {
         this.#blocks.push({ block: newBlock(part as Exclude<ReplyPart, { kind: "arguments" }>), text: "" });
       }
       if (part.kind !== "call") this.#blocks.at(-1)!.text += part.text;
     }
-    if (event.kind === "finish") this.#end = endOf(event, this.#reader.calls, this.#tier);
+    this.#calls += callsIn(parts);
+    if (finish !== null) this.#end = endOf(finish, this.#calls, this.#tier);
   }
 
   answer(): MessageBody {

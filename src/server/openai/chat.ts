@@ -19,6 +19,7 @@ import type { AnswerCollector, AnswerHead, Endpoint, PreparedRequest, StreamWrit
 import { effortBudget, finishReason, type ChoiceEvent, type ThinkingBudget } from "./generate.ts";
 import { chatLogprob } from "./logprobs.ts";
 import { obfuscated } from "./obfuscation.ts";
+import { proxiedAs } from "./proxied.ts";
 import { ReplyReader, type ReplyPart } from "./reply.ts";
 import { toolPlan, type ToolPlan } from "./tools.ts";
 import {
@@ -38,7 +39,7 @@ export interface PreparedChat extends PreparedRequest {
 /** The chat endpoint, for endpoint.ts to run. */
 export const chatEndpoint: Endpoint<ChatRequest, PreparedChat> = {
   idPrefix: "chatcmpl",
-  path: "chat/completions",
+  proxied: proxiedAs("chat/completions"),
   promptField: "messages",
   parse: parseChatRequest,
   prepare: prepareChat,

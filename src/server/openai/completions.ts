@@ -16,6 +16,7 @@ import type { AnswerCollector, AnswerHead, Endpoint, PreparedRequest, StreamWrit
 import { finishReason, type ChoiceEvent } from "./generate.ts";
 import { CompletionLogprobColumns } from "./logprobs.ts";
 import { obfuscated } from "./obfuscation.ts";
+import { proxiedAs } from "./proxied.ts";
 import {
   combineUsage,
   draftMetrics,
@@ -31,7 +32,7 @@ const DEFAULT_MAX_TOKENS = 16;
 /** The text endpoint, for endpoint.ts to run. */
 export const completionEndpoint: Endpoint<CompletionRequest> = {
   idPrefix: "cmpl",
-  path: "completions",
+  proxied: proxiedAs("completions"),
   promptField: "prompt",
   parse: parseCompletionRequest,
   prepare(request, { tokenizer }): PreparedRequest {

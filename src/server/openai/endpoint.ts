@@ -10,12 +10,12 @@ import {
   type NamedConstraint,
   type ServiceTier,
 } from "../../protocol/index.ts";
-import type { Engine, TextPath } from "../../runtime/index.ts";
+import type { Engine } from "../../runtime/index.ts";
 import { readJson } from "../body.ts";
-import { findEngine, unixSeconds, type OpenRequest, type ServerContext } from "../context.ts";
+import { findEngine, unixSeconds, type OpenRequest, type ServerContext, type WithProxy } from "../context.ts";
 import { requestObjective } from "../objective.ts";
 import { sseData, SSE_HEADERS, sseStream } from "../sse.ts";
-import { answerProxied, proxiedEngine } from "./proxied.ts";
+import { proxiedEngine } from "./proxied.ts";
 import { generateRequests, mergeStreams, submitAll, type ChoiceEvent, type ThinkingBudget } from "./generate.ts";
 
 /** Fields that every answer and every chunk starts with. */
@@ -45,8 +45,8 @@ export interface PreparedRequest {
 }
 
 /** Events to the text of server-sent events; "" when an event shows nothing. */
-export interface StreamWriter {
-  push(event: ChoiceEvent): string;
+export interface StreamWriter<E = ChoiceEvent> {
+  push(event: E): string;
   /** After the last event of the last choice. */
   end(): string;
   /** A failure in the middle of the stream, which ends by it; OpenAI's error object when absent. */
@@ -54,10 +54,25 @@ export interface StreamWriter {
 }
 
 /** Events to one answer. */
-export interface AnswerCollector {
-  push(event: ChoiceEvent): void;
+export interface AnswerCollector<E = ChoiceEvent> {
+  push(event: E): void;
   /** After the last event of the last choice. */
   answer(): unknown;
+}
+
+/** Answers a request for a model that another server computes, and closes `open` when that is done. */
+export type ProxiedAnswer = (
+  context: ServerContext,
+  body: unknown,
+  incoming: IncomingGeneration,
+  engine: Engine & WithProxy,
+  open: OpenRequest,
+) => Promise<Response>;
+
+/** What events of a kind become: a stream, or one answer. */
+export interface EventSinks<E> {
+  writer(): StreamWriter<E>;
+  collector(): AnswerCollector<E>;
 }
 
 /**
@@ -66,8 +81,8 @@ export interface AnswerCollector {
  */
 export interface Endpoint<R extends GenerationFields, P extends PreparedRequest = PreparedRequest> {
   readonly idPrefix: string;
-  /** Behind /v1/, where requests can be passed on to another server as they are; null where they cannot. */
-  readonly path: TextPath | null;
+  /** Takes requests for models of other servers. */
+  readonly proxied: ProxiedAnswer;
   /** The field that holds the prompt. */
   readonly promptField: string;
   parse(body: unknown): R;
@@ -95,9 +110,9 @@ export async function answerGeneration<R extends GenerationFields, P extends Pre
   try {
     const json = await readJson(incoming.request, context.bodyLimitBytes);
     const proxied = proxiedEngine(context, json);
-    if (proxied !== null && endpoint.path !== null) {
+    if (proxied !== null) {
       handedOver = true;
-      return await answerProxied(context, endpoint.path, json, incoming, proxied, open);
+      return await endpoint.proxied(context, json, incoming, proxied, open);
     }
     const body = endpoint.parse(json);
     const engine = findEngine(context, body.model);
@@ -119,9 +134,28 @@ export async function answerGeneration<R extends GenerationFields, P extends Pre
       system_fingerprint: `punctual-${engine.info.weights}`,
       ...(objective.tier === null ? {} : { service_tier: objective.tier }),
     };
-    if (body.stream !== true)
-      return Response.json(await gather(events, endpoint.collector(body, engine, head, prepared)));
-    const writer = endpoint.writer(body, engine, head, prepared);
+    handedOver = true;
+    return await answerEvents(context, open, events, body.stream === true, {
+      writer: () => endpoint.writer(body, engine, head, prepared),
+      collector: () => endpoint.collector(body, engine, head, prepared),
+    });
+  } finally {
+    if (!handedOver) open.done();
+  }
+}
+
+/** Answers with what events become, and closes `open` when that is done. Throws PunctualError as long as no byte was sent. */
+export async function answerEvents<E>(
+  context: ServerContext,
+  open: OpenRequest,
+  events: AsyncGenerator<E, void>,
+  isStreamed: boolean,
+  sinks: EventSinks<E>,
+): Promise<Response> {
+  let handedOver = false;
+  try {
+    if (!isStreamed) return Response.json(await gather(events, sinks.collector()));
+    const writer = sinks.writer();
     const first = await events.next(); // a refusal or an early failure is thrown here
     const parts = streamParts(context, open, first, events, writer);
     handedOver = true;
@@ -149,18 +183,18 @@ export function warmUp<R extends GenerationFields, P extends PreparedRequest>(
   endpoint.writer(request, engine, head, endpoint.prepare(request, engine));
 }
 
-async function gather(events: AsyncIterable<ChoiceEvent>, collector: AnswerCollector): Promise<unknown> {
+async function gather<E>(events: AsyncIterable<E>, collector: AnswerCollector<E>): Promise<unknown> {
   for await (const event of events) collector.push(event);
   return collector.answer();
 }
 
 /** The stream's text. A failure is told in the stream and ends it without [DONE]; it never throws. */
-async function* streamParts(
+async function* streamParts<E>(
   context: ServerContext,
   open: OpenRequest,
-  first: IteratorResult<ChoiceEvent, void>,
-  events: AsyncGenerator<ChoiceEvent, void>,
-  writer: StreamWriter,
+  first: IteratorResult<E, void>,
+  events: AsyncGenerator<E, void>,
+  writer: StreamWriter<E>,
 ): AsyncGenerator<string, void> {
   try {
     for (let next = first; next.done !== true; next = await events.next()) yield writer.push(next.value);

@@ -257,7 +257,7 @@ export async function* mergeStreams(
   }
 }
 
-/** Why the server itself ended the request, which says more than the engine's `cancelled`. */
-function abortReason(signal: AbortSignal): PunctualError | null {
+/** Why the server itself ended the request, which says more than the engine's `cancelled`; null when it did not. */
+export function abortReason(signal: AbortSignal): PunctualError | null {
   return signal.aborted && signal.reason instanceof PunctualError ? signal.reason : null;
 }

@@ -3,18 +3,36 @@
  * this server's stays here: the model's name, the request's id, the objective and how it fared, limits, counts and traces.
  *
  * A stream that breaks is told as one, by an error and without [DONE]; it never looks whole.
+ *
+ * Interfaces that other servers may not have (Responses, Messages) are translated into chat, as for models of our own, and asked
+ * so: any server that chats serves them.
  */
 import { fail } from "../../core/index.ts";
-import { LIMITS, parseProxiedRequest, toWireError, type ProxiedRequest, type SloReport } from "../../protocol/index.ts";
+import {
+  LIMITS,
+  parseProxiedRequest,
+  toWireError,
+  type ChatRequest,
+  type ProxiedRequest,
+  type SloReport,
+} from "../../protocol/index.ts";
 import type { Engine, JsonObject, TextPath, TextRequest, TextStream, TextUsage } from "../../runtime/index.ts";
 import type { OpenRequest, ServerContext, WithProxy } from "../context.ts";
-import { requestObjective } from "../objective.ts";
+import { requestObjective, type RequestObjective } from "../objective.ts";
 import { SSE_DONE, SSE_HEADERS, sseData, sseStream } from "../sse.ts";
-import type { IncomingGeneration } from "./endpoint.ts";
+import type { IncomingGeneration, ProxiedAnswer } from "./endpoint.ts";
+import { foreignReply } from "./foreign-reply.ts";
+import type { ReplyEvent } from "./reply.ts";
 import { worstOutcome } from "./usage.ts";
 
 /** What is not passed on: promises of this server. */
 const OURS = new Set(["slo", "service_tier"]);
+
+/** Of a chat made of another interface's request: what is asked for anew, and what other servers would not know. */
+const OURS_IN_CHAT = new Set([...OURS, "stream", "stream_options", "n", "thinking_budget"]);
+
+/** As vLLM, SGLang and llama-server are told; what a budget of some tokens is called differs from one to the other. */
+const NO_THINKING = { enable_thinking: false };
 
 /** The engine that the body asks for, when another server computes it; null for all others. */
 export function proxiedEngine(context: ServerContext, body: unknown): (Engine & WithProxy) | null {
@@ -23,8 +41,47 @@ export function proxiedEngine(context: ServerContext, body: unknown): (Engine & 
   return engine !== undefined && hasProxy(engine) ? engine : null;
 }
 
-function hasProxy(engine: Engine): engine is Engine & WithProxy {
+/** Is it computed by another server? */
+export function hasProxy(engine: Engine): engine is Engine & WithProxy {
   return engine.proxy !== undefined;
+}
+
+/** An endpoint's requests go on under that path, as they came. */
+export function proxiedAs(path: TextPath): ProxiedAnswer {
+  return (context, body, incoming, engine, open) => answerProxied(context, path, body, incoming, engine, open);
+}
+
+/**
+ * Asks a chat question of the server that has the model, and reads its reply. The first event brings what is refused or fails
+ * early; a stream that breaks throws in the middle.
+ */
+export function askChat(
+  chat: ChatRequest,
+  incoming: Pick<IncomingGeneration, "requestId" | "arrivalMs">,
+  { slo, task }: RequestObjective,
+  engine: Engine & WithProxy,
+  open: OpenRequest,
+): AsyncGenerator<ReplyEvent, void> {
+  if (open.signal.aborted) throw open.signal.reason; // gone while its body was read
+  const { requestId: id, arrivalMs } = incoming;
+  const maxTokens = chat.max_completion_tokens ?? chat.max_tokens ?? undefined;
+  const fields = Object.entries(chat).filter(([key, value]) => !OURS_IN_CHAT.has(key) && value !== null);
+  const request: TextRequest = {
+    id,
+    path: "chat/completions",
+    body: {
+      ...Object.fromEntries(fields),
+      ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }), // older servers know the older name only
+      ...(chat.thinking_budget === 0 ? { chat_template_kwargs: NO_THINKING } : {}),
+    },
+    stream: true,
+    prompt: promptOf(chat),
+    arrivalMs,
+    ...(maxTokens === undefined ? {} : { maxTokens }),
+    ...(slo === undefined ? {} : { slo }),
+    ...(task === undefined ? {} : { task }),
+  };
+  return foreignReply(() => open.ask(engine, request), open.signal);
 }
 
 /** Answers such a request, and closes `open` when that is done. Throws PunctualError as long as no byte was sent. */
@@ -76,7 +133,7 @@ const ID_PREFIX: Readonly<Record<TextPath, string>> = {
 };
 
 /** Equal beginnings of conversations are equal beginnings of this text. */
-function promptOf(body: ProxiedRequest): string {
+function promptOf(body: Readonly<Record<string, unknown>>): string {
   const text = JSON.stringify(body["messages"] ?? body["prompt"] ?? body["input"] ?? "") ?? "";
   return text.slice(0, LIMITS.textCharacters);
 }

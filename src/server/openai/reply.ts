@@ -5,7 +5,8 @@
  * confirmation on the next. A call of anything but a declared tool, and what stands where a call should and is
  * none, stays visible text: a client can act only on what it declared.
  */
-import type { GenerateEvent, Section } from "../../runtime/index.ts";
+import type { ChatTokenLogprob } from "../../protocol/index.ts";
+import type { FinishEvent, GenerateEvent, Section } from "../../runtime/index.ts";
 import { CallReader } from "./call-reader.ts";
 import { TextCalls } from "./text-calls.ts";
 
@@ -39,6 +40,22 @@ export type ReplyPart =
   | { readonly kind: "reasoning"; readonly text: string }
   | { readonly kind: "call"; readonly index: number; readonly id: string; readonly name: string }
   | { readonly kind: "arguments"; readonly index: number; readonly text: string };
+
+/** What one event of a generation shows of its reply, whoever generates it; the last one says how it ended. */
+export interface ReplyEvent {
+  readonly parts: readonly ReplyPart[];
+  /** Of content that is shown by now. */
+  readonly logprobs: readonly ChatTokenLogprob[];
+  readonly finish: ReplyEnd | null;
+}
+
+/** How a reply ended, and what it used. */
+export type ReplyEnd = Pick<FinishEvent, "reason" | "stop" | "usage">;
+
+/** The end that an event is; null for all others. */
+export function endOfReply(event: GenerateEvent): ReplyEnd | null {
+  return event.kind === "finish" ? event : null;
+}
 
 /** How a reply is to be read. */
 export interface ReplyOptions {

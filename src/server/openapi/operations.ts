@@ -80,7 +80,11 @@ const GENERATION_ERRORS: readonly ErrorCode[] = [
   "deadline_expired",
   "shutting_down",
   "engine_failed",
+  "upstream_failed",
 ];
+
+/** Of what only a server that has the model's vocabulary can tell. */
+const TOKEN_ERRORS: readonly ErrorCode[] = ["model_not_found", "unsupported", "upstream_failed", "rate_limit_exceeded"];
 
 const MODEL = "punctual-small";
 const QUESTION = [{ role: "user", content: "What is 12 plus 7?" }];
@@ -138,7 +142,7 @@ const OPENAI: Readonly<Record<string, Operation>> = {
     summary: "How many tokens a request would put before the model",
     body: { schema: protocol.responseRequestSchema, example: { model: MODEL, input: "What is 12 plus 7?" } },
     answer: JSON_OF(protocol.inputTokensSchema),
-    errors: [...BODY_ERRORS, "unsupported_parameter", "model_not_found", "not_found"],
+    errors: [...BODY_ERRORS, ...TOKEN_ERRORS, "unsupported_parameter", "not_found"],
   },
   "GET /v1/responses/:id": {
     id: "readResponse",
@@ -192,7 +196,7 @@ const ANTHROPIC: Readonly<Record<string, Operation>> = {
     summary: "How many tokens a request would put before the model",
     body: { schema: protocol.tokenCountRequestSchema, example: { model: MODEL, messages: QUESTION } },
     answer: JSON_OF(protocol.tokenCountSchema),
-    errors: [...BODY_ERRORS, "unsupported_parameter", "model_not_found"],
+    errors: [...BODY_ERRORS, ...TOKEN_ERRORS, "unsupported_parameter"],
   },
 };
 
@@ -382,7 +386,7 @@ const TOKENS: Readonly<Record<string, Operation>> = {
     summary: "A text or a conversation to token ids",
     body: { schema: protocol.tokenizeRequestSchema, example: { model: MODEL, prompt: "hello" } },
     answer: JSON_OF(protocol.tokenizeAnswerSchema),
-    errors: [...BODY_ERRORS, "unsupported_parameter", "model_not_found"],
+    errors: [...BODY_ERRORS, ...TOKEN_ERRORS, "unsupported_parameter"],
   },
   "POST /detokenize": {
     id: "detokenize",
@@ -390,7 +394,7 @@ const TOKENS: Readonly<Record<string, Operation>> = {
     summary: "Token ids to text",
     body: { schema: protocol.detokenizeRequestSchema, example: { model: MODEL, tokens: [300, 301] } },
     answer: JSON_OF(protocol.detokenizeAnswerSchema),
-    errors: [...BODY_ERRORS, "model_not_found"],
+    errors: [...BODY_ERRORS, ...TOKEN_ERRORS],
   },
 };
 

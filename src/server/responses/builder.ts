@@ -12,9 +12,8 @@ import {
   type ResponseEvent,
   type ResponseUsage,
 } from "../../protocol/index.ts";
-import type { FinishEvent, GenerateEvent, Usage } from "../../runtime/index.ts";
-import type { ChatChoice } from "../openai/chat.ts";
-import type { ReplyPart } from "../openai/reply.ts";
+import type { Usage } from "../../runtime/index.ts";
+import type { ReplyEnd, ReplyEvent, ReplyPart } from "../openai/reply.ts";
 import { combineUsage } from "../openai/usage.ts";
 import { newItemId } from "./items.ts";
 
@@ -26,7 +25,6 @@ type OutputText = Message["content"][number];
 
 /** One response. `body` is replaced with each item; only the item under way changes in place. */
 export class ResponseBuilder {
-  readonly #choice: ChatChoice;
   readonly #wantLogprobs: boolean;
   #body: ResponseBody;
   #events: ResponseEvent[] = [];
@@ -34,9 +32,8 @@ export class ResponseBuilder {
   /** The item under way, at the end of the output. */
   #open: OutputItem | null = null;
 
-  constructor(body: ResponseBody, choice: ChatChoice, wantLogprobs: boolean) {
+  constructor(body: ResponseBody, wantLogprobs: boolean) {
     this.#body = body;
-    this.#choice = choice;
     this.#wantLogprobs = wantLogprobs;
   }
 
@@ -52,14 +49,13 @@ export class ResponseBuilder {
     return this.#take();
   }
 
-  push(event: GenerateEvent, nowSeconds: number): ResponseEvent[] {
-    const { parts, logprobs } = this.#choice.push(event);
+  push({ parts, logprobs, finish }: ReplyEvent, nowSeconds: number): ResponseEvent[] {
     let left = logprobs;
     for (const part of parts) {
       this.#part(part, left);
       if (part.kind === "content") left = [];
     }
-    if (event.kind === "finish") this.#finish(event, left, nowSeconds);
+    if (finish !== null) this.#finish(finish, left, nowSeconds);
     return this.#take();
   }
 
@@ -164,7 +160,7 @@ export class ResponseBuilder {
     this.#open = null;
   }
 
-  #finish(event: FinishEvent, late: readonly ChatTokenLogprob[], nowSeconds: number): void {
+  #finish(event: ReplyEnd, late: readonly ChatTokenLogprob[], nowSeconds: number): void {
     if (this.#body.output.length === 0) this.#message(); // a reply of nothing is a message without text
     if (this.#open?.type === "message" && this.#wantLogprobs) this.#open.content[0]!.logprobs.push(...late);
     const cut = event.reason === "length";

@@ -2,7 +2,7 @@
  * POST /v1/responses: one response, streamed, waited for, or in the background, and kept unless `store` is false.
  * Whatever ends it, the engine's slot is given back within a step and the store says how it ended.
  */
-import { fail, PunctualError } from "../../core/index.ts";
+import { assert, fail, PunctualError } from "../../core/index.ts";
 import {
   parseResponseRequest,
   toWireError,
@@ -14,9 +14,12 @@ import {
 import type { Engine } from "../../runtime/index.ts";
 import { readJson } from "../body.ts";
 import { findEngine, unixSeconds, type OpenRequest, type ServerContext } from "../context.ts";
+import { countForeignTokens } from "../admin/tokenize.ts";
 import { ChatChoice, prepareChat, type PreparedChat } from "../openai/chat.ts";
 import type { IncomingGeneration } from "../openai/endpoint.ts";
 import { generateRequests, mergeStreams, submitAll, type ChoiceEvent } from "../openai/generate.ts";
+import { askChat, hasProxy } from "../openai/proxied.ts";
+import { endOfReply, type ReplyEvent } from "../openai/reply.ts";
 import { requestObjective, type RequestObjective } from "../objective.ts";
 import { inWordsOf, renamed } from "../renamed.ts";
 import { sseEvent, SSE_HEADERS, sseStream } from "../sse.ts";
@@ -39,7 +42,8 @@ interface Turn {
   readonly conversation: readonly StoredItem[];
   readonly chat: ChatRequest;
   readonly engine: Engine;
-  readonly prepared: PreparedChat;
+  /** Null: another server computes it. */
+  readonly prepared: PreparedChat | null;
   readonly objective: RequestObjective;
 }
 
@@ -55,7 +59,7 @@ function prepareTurn(
   const conversation = [...previousItems(store, owner, request.previous_response_id), ...input];
   checkResults(conversation);
   const chat = chatRequestOf(request, conversation);
-  const prepared = inWordsOf(RESPONSE_FIELDS, () => prepareChat(chat, engine));
+  const prepared = hasProxy(engine) ? null : inWordsOf(RESPONSE_FIELDS, () => prepareChat(chat, engine));
   const objective = requestObjective(chat, header, context.tiers);
   return { request, input, conversation, chat, engine, prepared, objective };
 }
@@ -76,12 +80,11 @@ export async function countInputTokens(responses: ResponsesContext, incoming: In
   const { context } = responses;
   const open = context.requests.open(incoming.request.signal);
   try {
-    const { prepared } = prepareTurn(
-      responses,
-      await readJson(incoming.request, context.bodyLimitBytes),
-      incoming.header,
-    );
-    return Response.json({ object: "response.input_tokens", input_tokens: prepared.prompts[0]!.length });
+    const body = await readJson(incoming.request, context.bodyLimitBytes);
+    const { prepared, engine, chat } = prepareTurn(responses, body, incoming.header);
+    const counted = hasProxy(engine) ? await countForeignTokens(engine, chat, open.signal) : null;
+    const count = counted ?? prepared!.prompts[0]!.length;
+    return Response.json({ object: "response.input_tokens", input_tokens: count });
   } finally {
     open.done();
   }
@@ -143,13 +146,11 @@ async function startRun(
   incoming: IncomingGeneration,
 ): Promise<Run> {
   const { context, store, owner } = responses;
-  const { request, engine, prepared, chat, input, conversation, objective } = turn;
-  const settings = { ...prepared, ...incoming, objective, promptField: "input", contextTokens: context.contextTokens };
+  const { request, input, conversation } = turn;
   const body = firstBody(turn, `resp_${incoming.requestId}`, unixSeconds(context));
-  const builder = new ResponseBuilder(body, new ChatChoice(prepared, engine.tokenizer), wantsLogprobs(request));
+  const builder = new ResponseBuilder(body, wantsLogprobs(request));
   try {
-    const requests = generateRequests(engine, chat, prepared.prompts, settings);
-    const events = mergeStreams(await submitAll(engine, requests, open), open.signal);
+    const events = await replyEvents(turn, open, incoming, context.contextTokens);
     const keep = request.store !== false;
     const run = new Run({ context, open, events, builder, ...(keep ? { store } : {}) });
     const background = request.background === true;
@@ -160,16 +161,38 @@ async function startRun(
   }
 }
 
+/** The reply as it is generated, here or by another server. */
+async function replyEvents(
+  { engine, prepared, chat, objective }: Turn,
+  open: OpenRequest,
+  incoming: IncomingGeneration,
+  contextTokens: number,
+): Promise<AsyncGenerator<ReplyEvent, void>> {
+  if (hasProxy(engine)) return askChat(chat, incoming, objective, engine, open);
+  assert(prepared !== null, "what is computed here has been prepared");
+  const settings = { ...prepared, ...incoming, objective, promptField: "input", contextTokens };
+  const requests = generateRequests(engine, chat, prepared.prompts, settings);
+  const events = mergeStreams(await submitAll(engine, requests, open), open.signal);
+  return readReply(events, new ChatChoice(prepared, engine.tokenizer));
+}
+
+async function* readReply(
+  events: AsyncGenerator<ChoiceEvent, void>,
+  choice: ChatChoice,
+): AsyncGenerator<ReplyEvent, void> {
+  for await (const { event } of events) yield { ...choice.push(event), finish: endOfReply(event) };
+}
+
 interface RunParts {
   readonly context: ServerContext;
   readonly open: OpenRequest;
-  readonly events: AsyncGenerator<ChoiceEvent, void>;
+  readonly events: AsyncGenerator<ReplyEvent, void>;
   readonly builder: ResponseBuilder;
   /** Absent: not kept. */
   readonly store?: ResponseStore;
 }
 
-type Next = IteratorResult<ChoiceEvent, void>;
+type Next = IteratorResult<ReplyEvent, void>;
 
 /** A response while it is being generated. */
 class Run {
@@ -238,7 +261,7 @@ class Run {
     }
   }
 
-  #push({ event }: ChoiceEvent): ResponseEvent[] {
+  #push(event: ReplyEvent): ResponseEvent[] {
     return this.builder.push(event, unixSeconds(this.#parts.context));
   }
 
