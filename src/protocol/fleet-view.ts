@@ -48,8 +48,9 @@ export const fleetRoleSchema = z.enum(["any", "prefill", "decode"]);
 export type FleetRole = z.infer<typeof fleetRoleSchema>;
 
 /**
- * Where an instance stands. `silent`: it has a lease but was not heard of for longer than two heartbeats; `gone`: its lease
- * has ended and what ran there is being taken up elsewhere.
+ * Where an instance stands. `silent`: it has a lease but was not heard of for longer than two heartbeats; `gone`: it was lost
+ * (`lostBy` says how) and what ran there goes on elsewhere. A router shows it so for some seconds; who leaves by itself is not
+ * shown any more.
  */
 export const fleetInstanceStateSchema = z.enum(["starting", "serving", "draining", "silent", "gone"]);
 /** Where an instance stands. */
@@ -78,6 +79,11 @@ export const fleetInstanceViewSchema = z.object({
   tokensPerSecond: z.number().nullable(),
   /** How long ago its last heartbeat came; null before the first. */
   heartbeatAgeMs: ms.nullable(),
+  /**
+   * Of one that is `gone`. `dead`: asked whether it is there, nobody listens where it did, as its process or its connection to
+   * the bus has ended; `expired`: nobody said so, and nothing came of it for a whole lease.
+   */
+  lostBy: z.enum(["dead", "expired"]).optional(),
 });
 /** One instance. */
 export type FleetInstanceView = z.infer<typeof fleetInstanceViewSchema>;

@@ -98,16 +98,19 @@ test("another router places from now on", async () => {
   expect(await routers.getByText("decides now").count()).toBe(1);
 });
 
-test("a drained worker says so and leaves; one that dies is missed", async () => {
+test("a drained worker says so and leaves; one that dies is shown as gone for a while", async () => {
   const { endsQuickly, id } = { id: "one", endsQuickly: fleet.worker("one").process.ended };
   await card(id).getByRole("button", { name: "Drain" }).click();
   await page.getByText("one takes nothing new.").waitFor();
   expect(await endsQuickly).toBe(0);
   await card(id).waitFor({ state: "detached" });
   fleet.worker("two").process.kill();
-  // It may be silent first; how long that shows hangs on where in its lease it died.
-  await card("two").waitFor({ state: "detached" });
+  // The broker knows that its connection has ended: within its lease it is asked for, and missed.
+  await card("two").getByText("gone", { exact: true }).waitFor();
+  await card("two").getByText("its process or its connection has ended").waitFor();
+  expect(await card("two").getByRole("button").count()).toBe(0);
   await card("three").getByText("serving", { exact: true }).waitFor();
+  await card("two").waitFor({ state: "detached" });
 });
 
 test("scaling that was left to people misses nobody; by load again, it asks for two", async () => {

@@ -147,7 +147,12 @@ test("an instance dies in the middle: its answers go on at another one, token by
   );
   for (const [i, one] of wanted.entries()) expect(answers[i]).toEqual(await read(engines[1]!.submit(one)));
   expect(setup.engine.stats().counters).toMatchObject({ restarts: 1, requests: { length: 4, error: 0 } });
-  expect(setup.fleet.view().instances.map(({ id }) => id)).toEqual(["i1"]);
+  // Whoever watches sees for some seconds that it has died; nobody is sent there.
+  expect(setup.fleet.size).toBe(1);
+  expect(setup.fleet.view().instances).toMatchObject([
+    { id: "i1", state: "serving" },
+    { id: "i0", state: "gone", lostBy: "dead", running: 0, usedPages: null },
+  ]);
   await until(() => engines[0]!.stats().running === 0, 10_000); // the orphans are cancelled where they were
 });
 
@@ -183,15 +188,18 @@ function stream2(stream: TokenStream): TokenStream {
 test("when nobody is left a client reads one error; when somebody comes in time, the rest", async () => {
   await using setup = await setUp({ recoverMs: 400 });
   const { engine, instances } = setup;
-  const lost = engine.submit(request(6));
-  await lost.next();
+  const broken = engine.submit(request(6));
+  await broken.next();
   for (const instance of instances.values()) await kill(instance);
-  expect(await codeOf(read(stream2(lost)))).toBe("engine_failed");
+  expect(await codeOf(read(stream2(broken)))).toBe("engine_failed");
   expect(() => engine.submit(request(7))).toThrow("no instance");
+  const states = (): string[] => setup.fleet.view().instances.map(({ id, state }) => `${id} ${state}`);
+  await until(() => states().toSorted().join() === "i0 gone,i1 gone");
   instances.clear();
   await setup.start(0);
   await setup.start(1);
   await until(() => engine.state === "ready");
+  expect(states().filter((one) => one.endsWith("gone"))).toEqual([]); // they are back
   expect((await read(engine.submit(request(7, { maxTokens: 8 })))).tokens).toHaveLength(8);
 });
 

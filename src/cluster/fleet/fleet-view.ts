@@ -25,7 +25,6 @@ export function instanceView(instance: FleetInstance<FleetStream>, nowMs: number
 }
 
 function stateOf(instance: FleetInstance<FleetStream>, nowMs: number): FleetInstanceView["state"] {
-  if (instance.gone) return "gone";
   if (instance.draining) return "draining";
   if (instance.beats.lastMs === null) return "starting";
   return instance.beats.trusted(nowMs) ? "serving" : "silent";

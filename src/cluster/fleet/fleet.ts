@@ -39,6 +39,7 @@ import { instanceView, requestView } from "./fleet-view.ts";
 import { fromWireError } from "./from-wire.ts";
 import { FleetInstance } from "./instance.ts";
 import { FleetLink } from "./link.ts";
+import { LostInstances } from "./lost-instances.ts";
 import { MoveBook } from "./move-book.ts";
 import { RouterStats } from "./router-stats.ts";
 import type { FleetOptions } from "./types.ts";
@@ -76,6 +77,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
   readonly #names: FleetNames;
   readonly #moves = new MoveBook();
   readonly #instances = new Map<string, Target>();
+  readonly #lost = new LostInstances();
   readonly #streams = new Map<string, FleetStream>();
   readonly #engines = new Map<string, FleetEngine>();
   /** Facts by id: read once, however many instances have them. */
@@ -208,7 +210,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
     const { moving } = this.#moves;
     const streams = [...this.#streams.values()];
     const shown = streams.slice(0, FLEET_VIEW_LIMITS.requests);
-    const instances = [...this.#instances.values()].slice(0, FLEET_VIEW_LIMITS.instances);
+    const there = Array.from(this.#instances.values(), (instance) => instanceView(instance, nowMs));
     const modelOf = new Map(Array.from(this.#engines.values(), ({ open, name }) => [open, name] as const));
     const model = (stream: FleetStream): string => {
       for (const [open, name] of modelOf) if (open.has(stream)) return name;
@@ -219,7 +221,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
       name: this.name,
       bus: { kind: this.#bus.kind, status: this.#bus.status },
       upMs: nowMs - this.#startedMs,
-      instances: instances.map((instance) => instanceView(instance, nowMs)),
+      instances: [...there, ...this.#lost.views(nowMs)].slice(0, FLEET_VIEW_LIMITS.instances),
       requests: shown.map((stream) => requestView(stream, model(stream), moving, nowMs)),
       omittedRequests: streams.length - shown.length,
       ...this.#moves.view(
@@ -293,6 +295,7 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
       listener: {
         joined: (card) => {
           this.#instances.set(card.id, new FleetInstance(this.#nextIndex++, card, nowMs(), heartbeats));
+          this.#lost.back(card.id);
           this.#emptySinceMs.delete(card.model);
           void this.#introduce(card);
         },
@@ -392,10 +395,12 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
   #onGone(card: InstanceCard, why: GoneReason): void {
     const instance = this.#instances.get(card.id);
     if (instance === undefined) return;
+    const nowMs = this.clock.nowMs();
+    if (why === "dead" || why === "expired") this.#lost.add(instanceView(instance, nowMs), why, nowMs);
     instance.gone = true;
-    this.#moves.gone(instance.id, this.clock.nowMs());
+    this.#moves.gone(instance.id, nowMs);
     this.#instances.delete(card.id);
-    if (this.instances(card.model).length === 0) this.#emptySinceMs.set(card.model, this.clock.nowMs());
+    if (this.instances(card.model).length === 0) this.#emptySinceMs.set(card.model, nowMs);
     this.#engines.get(card.model)?.instanceGone(card.id, why !== "left");
     for (const stream of instance.open) stream.lost(instance, `it ${WHY[why]}`);
   }

@@ -4,8 +4,18 @@ import type { FleetScalingView, FleetView } from "@protocol";
 import { fleetView, instanceView, moveView, requestView, scalingView } from "../../../../test/support/fleet-double.ts";
 import { endedAgeMs, FleetMemory, TRAIL_MS, type FleetPicture } from "./memory.ts";
 import { dotAt, DOT_PX, DOT_STEP_PX, lanesFit, middleOf, wayPath } from "./places.ts";
-import { bandOf, countWords, lastWords, servingOf, standWords } from "./scaling-words.ts";
-import { gapWords, kindWords, medianOf, moveWords, pictureWords, shortId, stateWords, sumsOf } from "./sums.ts";
+import { bandOf, countWords, lastWords, servingOf, standWords, switchWords } from "./scaling-words.ts";
+import {
+  gapWords,
+  kindWords,
+  lostWords,
+  medianOf,
+  moveWords,
+  pictureWords,
+  shortId,
+  stateWords,
+  sumsOf,
+} from "./sums.ts";
 
 /** Where each request is: "instance:slot". */
 function placesIn({ lanes }: FleetPicture): Record<string, string> {
@@ -158,6 +168,8 @@ describe("scaling", () => {
       standWords(scalingView({ isActive: false })),
       standWords(scalingView({ isEnabled: false })),
     ]).toEqual(["on", "another router decides", "switched off"]);
+    expect(switchWords(false, true)).toBe("No instance is started or drained by load.");
+    expect(switchWords(false, false)).toBe("Switched off at this router; another one decides now.");
   });
 });
 
@@ -198,11 +210,15 @@ describe("words and sums", () => {
     expect(kindWords(instanceView("a", { role: "prefill" }))).toBe("prefill only");
     expect(kindWords(instanceView("a", { host: "upstream" }))).toBe("upstream");
     expect(stateWords(instanceView("a", { state: "silent" }))).toBe("not heard of");
+    expect(lostWords(instanceView("a", { state: "gone", lostBy: "dead" }))).toContain("process or its connection");
+    expect(lostWords(instanceView("a", { state: "gone", lostBy: "expired" }))).toContain("whole lease");
     const move = moveView("m", "r", "a", "b");
     expect(moveWords(move)).toBe("copies");
     expect(moveWords({ ...move, outcome: "aborted", detail: "no room" })).toBe("stayed: no room");
     expect(gapWords({ ...move, outcome: "moved", gapMs: 4 })).toBe("4 ms");
     expect(gapWords({ ...move, outcome: "moved" })).toBe("not seen");
     expect(pictureWords(fleetView())).toBe("instance-a: 1 run, 0 wait; instance-b: 0 run, 0 wait; nothing moves.");
+    const instances = [instanceView("a"), instanceView("b", { state: "gone", running: 0 })];
+    expect(pictureWords(fleetView({ instances }))).toBe("a: 1 run, 0 wait; b: gone; nothing moves.");
   });
 });

@@ -8,7 +8,7 @@ import { Button } from "../../ui/button.tsx";
 import { toast } from "../../ui/toast.tsx";
 import { Facts, type Fact } from "../../ui/facts.tsx";
 import type { FleetLane } from "./memory.ts";
-import { kindWords, stateWords } from "./sums.ts";
+import { kindWords, lostWords, stateWords } from "./sums.ts";
 
 /** The card. `room`: how many dots its lane can show. */
 export function InstanceCard({ lane, room }: { readonly lane: FleetLane; readonly room: number }): JSX.Element {
@@ -27,9 +27,15 @@ export function InstanceCard({ lane, room }: { readonly lane: FleetLane; readonl
         {model} · {kindWords(instance)}
         {address === null ? null : <span class="mono fl-address">{address}</span>}
       </p>
-      <Pages instance={instance} />
-      <InstanceFacts instance={instance} />
-      <div class="fl-lane" data-instance={id} />
+      {state === "gone" ? (
+        <p class="small">{lostWords(instance)}</p>
+      ) : (
+        <>
+          <Pages instance={instance} />
+          <InstanceFacts instance={instance} />
+          <div class="fl-lane" data-instance={id} />
+        </>
+      )}
       <p class="soft small fl-more numbers">
         <span>{heardWords(instance)}</span>
         {hidden === 0 ? null : <span>and {formatNumber(hidden)} more</span>}

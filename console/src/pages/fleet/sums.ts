@@ -60,6 +60,15 @@ export function stateWords({ state }: FleetInstanceView): string {
   return STATE_WORDS[state];
 }
 
+/** How one was lost that is gone. */
+export function lostWords({ lostBy }: FleetInstanceView): string {
+  const how =
+    lostBy === "expired"
+      ? "Nothing came of it for a whole lease."
+      : "Nobody listens there any more: its process or its connection has ended.";
+  return `${how} Its requests go to other instances.`;
+}
+
 /** What an instance is. */
 export function kindWords({ host, role }: FleetInstanceView): string {
   if (host === "upstream") return "upstream";
@@ -108,7 +117,9 @@ export function moveWords(move: FleetMoveView): string {
 
 /** One sentence for those who do not see the picture. */
 export function pictureWords(view: FleetView): string {
-  const where = view.instances.map(({ id, running, waiting }) => `${id}: ${running} run, ${waiting} wait`);
+  const where = view.instances.map(({ id, state, running, waiting }) => {
+    return state === "gone" ? `${id}: gone` : `${id}: ${running} run, ${waiting} wait`;
+  });
   const moving = view.moves.length === 0 ? "nothing moves" : `${formatNumber(view.moves.length)} on their way`;
   return `${where.join("; ")}; ${moving}.`;
 }
