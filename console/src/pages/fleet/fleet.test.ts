@@ -4,7 +4,7 @@ import type { FleetScalingView, FleetView } from "@protocol";
 import { fleetView, instanceView, moveView, requestView, scalingView } from "../../../../test/support/fleet-double.ts";
 import { endedAgeMs, FleetMemory, TRAIL_MS, type FleetPicture } from "./memory.ts";
 import { dotAt, DOT_PX, DOT_STEP_PX, lanesFit, middleOf, wayPath } from "./places.ts";
-import { bandOf, countWords, lastWords, servingOf, standWords, switchWords } from "./scaling-words.ts";
+import { countWords, lastWords, roomPlace, servingOf, standWords, switchWords } from "./scaling-words.ts";
 import {
   gapWords,
   kindWords,
@@ -147,22 +147,34 @@ describe("scaling", () => {
   });
 
   test("puts the room where it is between and beyond the thresholds", () => {
-    const at = (freenessSteps: number | null): number | null => bandOf(scalingView({ freenessSteps })).at;
-    expect(bandOf(scalingView())).toMatchObject({ low: 400 / 1200, high: 800 / 1200 });
-    expect([at(600), at(-50), at(1e9), at(null)]).toEqual([0.5, 0, 1, null]);
+    const at = (freenessSteps: number | null): number => roomPlace(scalingView({ freenessSteps }));
+    expect([at(-50), at(0), at(200), at(600), at(1200), at(1600), at(1e9), at(null)]).toEqual([
+      0,
+      0,
+      1 / 6,
+      1 / 2,
+      5 / 6,
+      1,
+      1,
+      1,
+    ]);
+    expect([at(400), at(800)]).toEqual([1 / 3, 2 / 3]);
+    expect(roomPlace({ lowSteps: 0, highSteps: 0, freenessSteps: 0 })).toBe(1 / 3);
   });
 
   test("says what was done and why", () => {
     const said = (last: Partial<NonNullable<FleetScalingView["last"]>>): string | null =>
       lastWords(scalingView({ last: { ...scalingView().last!, ...last } }));
-    expect(said({})).toBe("Launched instance-b 30 s ago: there were 313 steps of room, fewer than 400.");
+    expect(said({})).toBe("Launched instance-b 30 s ago: there was room for 313 steps, less than 400.");
     expect(said({ kind: "drain", reason: "high", freenessSteps: null })).toBe(
       "Drained instance-b 30 s ago: there were no requests.",
     );
-    expect(said({ kind: "keep", reason: "high", freenessSteps: 1 })).toContain("1 step of room, more than 800");
+    expect(said({ kind: "keep", reason: "low", freenessSteps: 1 })).toContain("Kept instance-b 30 s ago");
+    expect(said({ reason: "high", freenessSteps: 1 })).toContain("room for 1 step, more than 800");
     expect(said({ reason: "fewest" })).toContain("there were fewer than 1.");
     expect(lastWords(scalingView({ last: null }))).toBeNull();
     expect(countWords(scalingView({ failed: 2 }))).toContain("1 came, 2 did not come and 0 were drained");
+    expect(countWords(scalingView({ drained: 1 }))).toContain("1 came and 1 was drained");
     expect([
       standWords(scalingView()),
       standWords(scalingView({ isActive: false })),

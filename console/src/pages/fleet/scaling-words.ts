@@ -2,23 +2,19 @@
 import type { FleetScalingView, FleetView } from "@protocol";
 import { countOf, formatNumber, formatSpan } from "../../lib/format.ts";
 
-/** Where a number stands on a bar, 0 to 1. */
-export interface Band {
-  readonly low: number;
-  readonly high: number;
-  /** Null: there are no requests, so there is all the room there is. */
-  readonly at: number | null;
-}
-
-/** The band takes the middle of the bar; what is beyond its ends stands at its ends. */
-export function bandOf({ lowSteps, highSteps, freenessSteps }: FleetScalingView): Band {
-  const end = lowSteps + highSteps;
-  const place = (steps: number): number => Math.min(1, Math.max(0, steps / end));
-  return {
-    low: place(lowSteps),
-    high: place(highSteps),
-    at: freenessSteps === null ? null : place(freenessSteps),
-  };
+/**
+ * Where the room stands on a bar of three equal parts, 0 to 1: below the band, in it, above it up to twice its upper end. What is
+ * beyond stands at the ends; without requests there is all the room there is.
+ */
+export function roomPlace({
+  lowSteps,
+  highSteps,
+  freenessSteps,
+}: Pick<FleetScalingView, "lowSteps" | "highSteps" | "freenessSteps">): number {
+  const steps = freenessSteps ?? Infinity;
+  if (steps < lowSteps) return Math.max(0, steps / lowSteps) / 3;
+  if (steps <= highSteps) return (1 + (steps - lowSteps) / Math.max(1, highSteps - lowSteps)) / 3;
+  return (2 + Math.min(1, (steps - highSteps) / highSteps)) / 3;
 }
 
 /** Instances that scaling counts and that serve. */
@@ -44,19 +40,21 @@ export function switchWords(isEnabled: boolean, isActive: boolean): string {
   return isEnabled ? "Instances are started and drained by load again." : "No instance is started or drained by load.";
 }
 
-/** "312 steps of room"; of no requests, all of it. */
+/** "room for 312 steps"; without requests, all of it. */
 export function roomWords(freenessSteps: number | null): string {
-  return freenessSteps === null ? "no requests" : `${countOf(Math.round(freenessSteps), "step")} of room`;
+  return freenessSteps === null
+    ? "no requests, all room free"
+    : `room for ${countOf(Math.round(freenessSteps), "step")}`;
 }
 
 /** What it did last and why, in one sentence; null before the first change. */
 export function lastWords({ last, least, lowSteps, highSteps }: FleetScalingView): string | null {
   if (last === null) return null;
   const did = { start: "Launched", drain: "Drained", keep: "Kept" }[last.kind];
-  const room = last.freenessSteps === null ? "there were no requests" : `there were ${roomWords(last.freenessSteps)}`;
+  const room = last.freenessSteps === null ? "there were no requests" : `there was ${roomWords(last.freenessSteps)}`;
   const why = {
     fewest: `there were fewer than ${formatNumber(least)}`,
-    low: `${room}, fewer than ${formatNumber(lowSteps)}`,
+    low: `${room}, less than ${formatNumber(lowSteps)}`,
     high: last.freenessSteps === null ? room : `${room}, more than ${formatNumber(highSteps)}`,
   }[last.reason];
   return `${did} ${last.instance} ${formatSpan(last.ageMs)} ago: ${why}.`;
@@ -65,5 +63,6 @@ export function lastWords({ last, least, lowSteps, highSteps }: FleetScalingView
 /** Since this router started: what came, what did not, what left. */
 export function countWords({ started, failed, drained }: FleetScalingView): string {
   const lost = failed === 0 ? "" : `, ${formatNumber(failed)} did not come`;
-  return `Since this router started, ${formatNumber(started)} came${lost} and ${formatNumber(drained)} were drained.`;
+  const left = `${formatNumber(drained)} ${drained === 1 ? "was" : "were"} drained`;
+  return `Since this router started, ${formatNumber(started)} came${lost} and ${left}.`;
 }

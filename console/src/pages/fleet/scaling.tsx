@@ -7,7 +7,7 @@ import { formatNumber } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
 import { Facts } from "../../ui/facts.tsx";
 import { toast } from "../../ui/toast.tsx";
-import { bandOf, countWords, lastWords, roomWords, servingOf, standWords, switchWords } from "./scaling-words.ts";
+import { countWords, lastWords, roomPlace, roomWords, servingOf, standWords, switchWords } from "./scaling-words.ts";
 
 interface Props {
   readonly view: FleetView;
@@ -27,15 +27,14 @@ export function Scaling({ view, scaling }: Props): JSX.Element {
         <Switch isActive={isActive} isEnabled={isEnabled} />
       </header>
       <p class="soft small">
-        {model === null ? "Instances" : `Instances of ${model}`} by load: one more below the band of room, one less
-        above it. Room is what is free, over the requests there are, in decode steps.
+        {model === null ? "Instances" : `Instances of ${model}`} by load, between {formatNumber(least)} and{" "}
+        {formatNumber(most)}. Room is what is free over the requests there are, in decode steps.
       </p>
       <Facts
-        class="fl-facts fl-facts-wide numbers"
+        class="fl-facts fl-scaling-facts numbers"
         facts={[
-          ["Serving", formatNumber(servingOf(view, scaling))],
           ["Wanted", formatNumber(wanted)],
-          ["Fewest to most", `${formatNumber(least)} to ${formatNumber(most)}`],
+          ["Serving", formatNumber(servingOf(view, scaling))],
           ["Starting", formatNumber(starting)],
           ["Draining", formatNumber(draining)],
         ]}
@@ -43,7 +42,13 @@ export function Scaling({ view, scaling }: Props): JSX.Element {
       <Room scaling={scaling} />
       {problem === null ? null : <p class="fl-problem small">{problem}</p>}
       <p class="small numbers">
-        {last ?? "Nothing was started or drained by load yet."} <span class="soft">{countWords(scaling)}</span>
+        {last === null ? (
+          "Nothing was started or drained by load yet."
+        ) : (
+          <>
+            {last} <span class="soft">{countWords(scaling)}</span>
+          </>
+        )}
       </p>
     </>
   );
@@ -52,30 +57,29 @@ export function Scaling({ view, scaling }: Props): JSX.Element {
 /** The room as a mark on a bar whose middle is the band in which nothing changes. */
 function Room({ scaling }: { readonly scaling: FleetScalingView }): JSX.Element {
   const { freenessSteps, lowSteps, highSteps } = scaling;
-  const { low, high, at } = bandOf(scaling);
-  const percent = (share: number): string => `${(share * 100).toFixed(1)}%`;
+  const end = 2 * highSteps;
   const words = roomWords(freenessSteps);
   return (
     <div class="fl-pages">
+      <span class="small numbers">{words}</span>
       <div
         class="fl-bar fl-room"
         role="meter"
         aria-label="Room of the fleet"
         aria-valuemin={0}
-        aria-valuemax={lowSteps + highSteps}
-        aria-valuenow={Math.min(lowSteps + highSteps, Math.max(0, freenessSteps ?? lowSteps + highSteps))}
-        aria-valuetext={words}
+        aria-valuemax={end}
+        aria-valuenow={Math.min(end, Math.max(0, freenessSteps ?? end))}
+        aria-valuetext={`${words}; one more below ${formatNumber(lowSteps)}, one less above ${formatNumber(highSteps)}`}
       >
-        <i style={{ left: percent(low), width: percent(high - low) }} />
-        {at === null ? null : <b style={{ left: percent(at) }} />}
+        <i />
+        <b style={{ left: `${(roomPlace(scaling) * 100).toFixed(1)}%` }} />
       </div>
-      <span class="small numbers">
-        {words}
-        <span class="soft">
-          {" "}
-          · band {formatNumber(lowSteps)} to {formatNumber(highSteps)}
-        </span>
-      </span>
+      <div class="fl-room-scale small soft numbers" aria-hidden="true">
+        <span>one more</span>
+        <span>{formatNumber(lowSteps)}</span>
+        <span>{formatNumber(highSteps)}</span>
+        <span>one less</span>
+      </div>
     </div>
   );
 }
