@@ -1,6 +1,6 @@
 /** `punctual worker`: one model as an instance of a fleet, on a bus that others carry requests over. It listens on no HTTP port. */
 import { Option, type Command } from "commander";
-import type { HostExtension, InstanceHost, KvCodec, PromptMemory } from "../cluster/index.ts";
+import type { CodecLevel, HostExtension, InstanceHost, KvCodec, PromptMemory } from "../cluster/index.ts";
 import { fail } from "../core/index.ts";
 import type { Engine, EngineOptions } from "../runtime/index.ts";
 import { byteSize, decimal, wholeNumber } from "./arguments.ts";
@@ -25,6 +25,7 @@ interface WorkerFlags extends EngineFlags, BusFlags, KvFlags, LoraFlags {
   readonly contexts?: string;
   readonly contextsBytes?: number;
   readonly contextsWait: number;
+  readonly contextsLevels?: string;
   readonly grace: number;
   readonly balance: boolean;
   readonly json?: boolean;
@@ -64,6 +65,10 @@ export function addWorker(program: Command): void {
       "what a prompt may wait at least for what other instances keep of it; longer where computing it would take longer",
       wholeNumber(0, 60_000),
       500,
+    )
+    .option(
+      "--contexts-levels <list>",
+      "levels that are not exact (as of 'contexts put', by commas): prompts are kept at them too, and requests that say lossy_context are answered from them when exact pages would come too late; none when absent",
     )
     .option("--contexts-bytes <size>", "most bytes of that folder, for example 4GiB; 1 GiB when absent", byteSize)
     .option(
@@ -198,13 +203,18 @@ interface Equipped {
  * instances keep come from there whether or not this one keeps any itself.
  */
 async function withContexts(engine: Engine, codec: KvCodec | null, flags: WorkerFlags): Promise<Equipped> {
-  const { ContextStore, FleetContexts, Migration, PrefixStore, withPrefixSpill } = await import("../cluster/index.ts");
+  const { ContextCodecs, ContextLoader, ContextStore, FleetContexts, Migration, PrefixStore, withPrefixSpill } =
+    await import("../cluster/index.ts");
   const coding = await codingOptions(codec, flags.kvCoding);
   const watch = flags.balance ? { watch: { migrate: {} } } : {};
   const moves = { role: flags.role, ...kvOptions(flags), ...coding, ...watch };
   if (codec === null) {
-    if (flags.contexts !== undefined)
-      fail("unsupported", "--contexts: expected a model of files that can be read again.", { param: "--contexts" });
+    for (const [param, value] of [
+      ["--contexts", flags.contexts],
+      ["--contexts-levels", flags.contextsLevels],
+    ] as const) {
+      if (value !== undefined) fail("unsupported", `${param}: expected a model of files that can be read again.`, { param });
+    }
     return { engine, extensions: [new Migration(moves)] };
   }
   const log = (message: string): void => console.error(dim(`${new Date().toISOString()} ${message}`, process.stderr));
@@ -219,10 +229,30 @@ async function withContexts(engine: Engine, codec: KvCodec | null, flags: Worker
   };
   const carrier = new Migration({ ...moves, memory });
   const others = new FleetContexts({ carrier, store, leastMs: flags.contextsWait, log });
-  const prefixes = new PrefixStore({ transfers: engine.transfers, codec, store });
-  const spilling = withPrefixSpill(engine, prefixes, { others, log });
+  const levels = await lossyLevels(flags.contextsLevels);
+  const codecs = await ContextCodecs.open(codec, store);
+  const prefixes = new PrefixStore({ transfers: engine.transfers, codec: codecs.own, store });
+  const loader = new ContextLoader({ engine, prefixes, codecs, others, levels, log });
+  const coded = levels.filter((level) => codecs.codes(level));
+  if (store !== null && coded.length < levels.length) {
+    log("contexts: prompts are not kept at levels without tables in the folder; 'punctual contexts put' makes them.");
+  }
+  const spilling = withPrefixSpill(engine, prefixes, { others, loader, levels: coded, log });
   // In this order: contexts are carried by what carries moves.
   return { engine: spilling.engine, extensions: [carrier, others] };
+}
+
+/** @throws PunctualError invalid_request for what is no level, or an exact one, which needs no flag */
+async function lossyLevels(list: string | undefined): Promise<CodecLevel[]> {
+  if (list === undefined) return [];
+  const { CODEC_LEVELS, parseLevel } = await import("../cluster/index.ts");
+  return list.split(",").map((name) => {
+    const level = parseLevel(name.trim());
+    const isOne = level !== null && level.variant !== "lossless" && level.level < CODEC_LEVELS[level.variant];
+    if (isOne) return level;
+    const expected = "predicted-0 to -5, anchored-0 to -3 or released-0 to -2";
+    return fail("invalid_request", `--contexts-levels: expected ${expected}, got '${name}'.`, { param: "--contexts-levels" });
+  });
 }
 
 async function startEngine(flags: WorkerFlags): Promise<Engine> {

@@ -104,14 +104,18 @@ export {
 } from "./codec/controller.ts";
 export { playLoad, transferMs, type LinkTrace, type LoadRecord, type LoadStrategy } from "./codec/link.ts";
 export { findNamedContext } from "./contexts/find-named.ts";
+export { ContextCodecs } from "./contexts/codecs.ts";
+export { ContextLoader, type ContextLoaderOptions, type LoadedRequest } from "./contexts/loader.ts";
 export {
   FleetContexts,
+  type ContextChoiceCount,
   type ContextsCarrier,
   type FleetContextsOptions,
   type FleetContextsStats,
+  type PeerOffer,
 } from "./contexts/fleet-contexts.ts";
 export { withPrefixSpill, type SpillingEngine, type SpillOptions } from "./contexts/spill.ts";
-export { CHUNK_TOKENS, PrefixStore, type PrefixStoreOptions } from "./contexts/prefix-store.ts";
+export { CHUNK_TOKENS, PrefixStore, type PrefixStoreOptions, type SealedChunk } from "./contexts/prefix-store.ts";
 export { copyContext, RemoteContexts, serveContexts } from "./contexts/remote.ts";
 export { LOSSLESS_FRAME_CODEC, losslessFrameCodec } from "./codec/frame-codec.ts";
 export {

@@ -70,6 +70,8 @@ export const generationFields = {
   /** How much of a model with layer routes an answer goes through: all layers, a share of them, or what its routers keep. */
   compute: computeSchema.nullish(),
   thinking_budget: integer.min(0).max(LIMITS.maxTokens).nullish(),
+  /** A fleet may answer from keys and values of the prompt that are not exact when exact ones would come too late. */
+  lossy_context: z.boolean().nullish(),
 } as const;
 
 const generationSchema = z.object(generationFields);

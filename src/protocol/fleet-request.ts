@@ -118,6 +118,8 @@ export const wireRequestSchema = z.object({
   adapter: fleetAdapterSchema.optional(),
   /** Prefixes are shared among requests of one salt only. */
   cacheSalt: z.string().max(LIMITS.nameCharacters).optional(),
+  /** Keys and values of the prompt need not be exact, where they would otherwise come too late. */
+  lossyContext: z.boolean().optional(),
 });
 /** What a request asks of an engine. */
 export type WireRequest = z.infer<typeof wireRequestSchema>;

@@ -27,6 +27,9 @@ export const FLEET_VIEW_LIMITS = {
   idCharacters: 160,
   addressCharacters: 256,
   detailCharacters: 512,
+  /** Levels that contexts are had at, "text" among them. */
+  choices: 32,
+  choiceCharacters: 32,
   /** How often a feed tells a view while something changes, milliseconds. */
   changeMs: 250,
   /** How often while nothing does, milliseconds. */
@@ -56,6 +59,14 @@ export const fleetInstanceStateSchema = z.enum(["starting", "serving", "draining
 /** Where an instance stands. */
 export type FleetInstanceState = z.infer<typeof fleetInstanceStateSchema>;
 
+/** What chunks of contexts an instance had, since its start: by level, "text" for those that it computed instead of fetching. */
+export const contextChoiceSchema = z.object({
+  choice: z.string().max(FLEET_VIEW_LIMITS.choiceCharacters),
+  chunks: count,
+  /** That came over the network for them. */
+  bytes: count,
+});
+
 /** One instance. What an upstream does not tell is null. */
 export const fleetInstanceViewSchema = z.object({
   id,
@@ -84,6 +95,8 @@ export const fleetInstanceViewSchema = z.object({
    * the bus has ended; `expired`: nobody said so, and nothing came of it for a whole lease.
    */
   lostBy: z.enum(["dead", "expired"]).optional(),
+  /** Of instances that have fetched contexts. */
+  contexts: z.array(contextChoiceSchema).max(FLEET_VIEW_LIMITS.choices).optional(),
 });
 /** One instance. */
 export type FleetInstanceView = z.infer<typeof fleetInstanceViewSchema>;

@@ -23,7 +23,7 @@ import {
   wireRequestSchema,
   wireSummarySchema,
 } from "./fleet-request.ts";
-import { fleetRoleSchema } from "./fleet-view.ts";
+import { contextChoiceSchema, FLEET_VIEW_LIMITS, fleetRoleSchema } from "./fleet-view.ts";
 import { LIMITS } from "./limits.ts";
 
 const count = z.number().int().min(0);
@@ -106,6 +106,8 @@ export const loadReportSchema = z.object({
   budgetTokens: count,
   /** Quickest step by tokens, from calibration: what a step of n tokens costs, c(n). */
   costs: z.array(z.object({ tokens: count, stepMs: z.number().min(0) })).max(64),
+  /** What chunks of contexts were had as; absent before the first. */
+  contexts: z.array(contextChoiceSchema).max(FLEET_VIEW_LIMITS.choices).optional(),
 });
 /** How loaded an instance is. */
 export type LoadReport = z.infer<typeof loadReportSchema>;

@@ -209,6 +209,11 @@ export interface GenerateRequest {
    */
   readonly cacheSalt?: string;
   /**
+   * What another instance keeps of its prompt in fewer bytes, not exactly, may be used when nothing exact is there in time for
+   * `slo.ttftMs`; the answer may then be another one. Of effect only where an instance of a fleet was started with such levels.
+   */
+  readonly lossyContext?: boolean;
+  /**
    * How much of the model its answer goes through, of engines with routes: all layers, that share of them (above 0, at most 1),
    * or those that the routers keep for this prompt. "full" when absent.
    */

@@ -27,6 +27,11 @@ export function writeFleet(page: Exposition, view: FleetView | null): void {
       ["punctual_instance_heartbeat_age_seconds", "Since its last heartbeat.", seconds(instance.heartbeatAgeMs)],
     ] as const;
     for (const [name, help, value] of known) if (value !== null) page.gauge(name, help, labels, value);
+    for (const { choice, chunks, bytes } of instance.contexts ?? []) {
+      const as = { ...labels, choice };
+      page.counter("punctual_instance_context_chunks_total", "Chunks of contexts by how they were had.", as, chunks);
+      page.counter("punctual_instance_context_bytes_total", "What came over the network for them.", as, bytes);
+    }
   }
   page.gauge("punctual_fleet_requests_moving", "Requests that move between instances.", {}, moves.length);
   for (const [outcome, count] of Object.entries(moveCounts)) {

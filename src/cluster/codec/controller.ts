@@ -2,7 +2,7 @@
  * At which level the next chunk of a context is fetched, or whether as text that is computed again (CacheGen, section
  * 5.3): the finest level at which all that is left would be there in time at the goodput of late; as text, all or only
  * the next ones, when no level would and that would; when nothing would, what needs least of a link that grows better. Asked anew before every chunk, so what was fetched coarsely
- * does not bind the rest. Pure: it decides, and so far only claim 32 loads by it.
+ * does not bind the rest. Pure: it decides; what loads by it is contexts/loader.ts over real links, link.ts in virtual time.
  *
  * Chunks are fetched one after the other; the work of one (decoding, or computing its tokens over what is loaded
  * already) goes on while the next is fetched, and in order. A chunk as text is possible only for that reason.

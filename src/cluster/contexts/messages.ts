@@ -12,15 +12,20 @@ const address = z.object({ host: z.string().min(1).max(255), port: z.number().in
 /** Most chunks that are asked for at once. */
 export const FIND_CHUNKS_MAX = 512;
 
+/** Most levels that are asked for at once, and most tables that are named. */
+export const LEVELS_MAX = 16;
+const levelNameSchema = z.string().regex(/^[a-z]{1,16}(-\d)?$/);
+
 /** Asked: which of these have you? */
 export const contextsMessageSchema = z.discriminatedUnion("kind", [
-  /** Consecutive chunks of one prefix by their keys, in order; exact ones only. */
+  /** Consecutive chunks of one prefix by their keys, in order: exact ones when no levels are named, else those at any of them. */
   z.object({
     kind: z.literal("find"),
     keys: z
       .array(z.string().regex(/^[0-9a-f]{32}$/))
       .min(1)
       .max(FIND_CHUNKS_MAX),
+    levels: z.array(levelNameSchema).min(1).max(LEVELS_MAX).optional(),
   }),
   /** A context by its name. */
   z.object({ kind: z.literal("named"), name: z.string().min(1).max(128) }),
@@ -32,6 +37,16 @@ export type ContextsMessage = z.infer<typeof contextsMessageSchema>;
 export const foundMessageSchema = z.object({
   leading: z.number().int().min(0).max(FIND_CHUNKS_MAX),
   door: z.object({ address, token: z.string().min(1).max(128) }).nullable(),
+  /** Where levels were named: bytes by level of each of those chunks. */
+  chunks: z
+    .array(z.array(z.tuple([levelNameSchema, z.number().int().min(0)])).max(LEVELS_MAX))
+    .max(FIND_CHUNKS_MAX)
+    .optional(),
+  /** And the newest profiled tables that are there, by id: levels other than exact may have been coded with them. */
+  tables: z
+    .array(z.string().regex(/^[0-9a-f]{16}$/))
+    .max(LEVELS_MAX)
+    .optional(),
 });
 /** What is answered. */
 export type FoundMessage = z.infer<typeof foundMessageSchema>;

@@ -21,6 +21,19 @@ export interface PrefixStoreOptions {
   readonly chunkTokens?: number;
 }
 
+/** A chunk as a store has it, and where it goes. */
+export interface SealedChunk {
+  readonly level: CodecLevel;
+  readonly bytes: Uint8Array;
+  /** "": everybody's cache, which takes exact chunks only. */
+  readonly salt: string;
+  /** What decodes it; the store's own when absent. */
+  readonly codec?: KvCodec;
+}
+
+/** Pages that are copied at once. */
+const COPY_PAGES = 16;
+
 /** Saves and restores prefixes. Calls may overlap; each is exact by itself. */
 export class PrefixStore {
   readonly #options: PrefixStoreOptions;
@@ -37,11 +50,21 @@ export class PrefixStore {
     return chunkPlaces(tokens, this.#chunkTokens, this.#options.codec.shape.pageTokens);
   }
 
-  /** Whether the store has the beginning of the prefix, exactly. */
-  has(tokens: readonly number[]): boolean {
-    const { store } = this.#options;
+  /** Whether the store has the beginning of the prefix, at one of those levels; exactly when none are named. */
+  has(tokens: readonly number[], levels: readonly string[] = ["lossless"]): boolean {
     const [first] = this.places(tokens.slice(0, this.#chunkTokens));
-    return store !== null && first !== undefined && store.leading([first], "lossless") === 1;
+    const kept = first === undefined ? null : this.levels(first);
+    return kept !== null && levels.some((level) => kept.has(level));
+  }
+
+  /** Bytes of a chunk in the store by level; null when it is not there. */
+  levels(place: ChunkPlace): ReadonlyMap<string, number> | null {
+    return this.#options.store?.levels(place) ?? null;
+  }
+
+  /** A chunk of the store at a level, sealed; null when it is not there. */
+  async kept(place: ChunkPlace, level: string): Promise<Uint8Array | null> {
+    return (await this.#options.store?.get(place, level)) ?? null;
   }
 
   /**
@@ -98,32 +121,71 @@ export class PrefixStore {
       readonly fetch?: (place: ChunkPlace) => Promise<Uint8Array | null>;
     } = {},
   ): Promise<number> {
-    const { transfers, codec, store } = this.#options;
+    const { store } = this.#options;
     const { level = { variant: "lossless" }, salt = "", fetch } = options;
-    assert(level.variant === "lossless" || salt !== "", "only exact pages enter the exact cache");
-    const under = salt === "" ? {} : { salt };
-    let cached = await this.#cached(tokens, under);
+    assertApart(level, salt);
+    let cached = await this.cached(tokens, salt);
     for (const place of this.places(tokens)) {
-      const end = place.firstPosition + place.tokens.length;
+      const end = endOf([place]);
       if (end <= cached) continue;
       const bytes = (await store?.get(place, levelName(level))) ?? (await fetch?.(place)) ?? null;
       if (bytes === null) break;
-      const { pages, header } = codec.decode(bytes, { tokenIds: place.tokens });
-      const isIt = header.variant === level.variant && header.firstPosition === place.firstPosition;
-      if (!isIt || header.tokens !== place.tokens.length) fail("invalid_file", `expected the chunk ${place.key}`);
-      const first = place.firstPosition / codec.shape.pageTokens;
-      const { installedTokens } = await transfers.installPrefix(tokens.slice(0, end), pages, { ...under, first });
+      const installedTokens = await this.install(tokens, place, { level, bytes, salt });
       cached = Math.max(cached, installedTokens);
       if (installedTokens < end) break; // no more room
     }
     return cached;
   }
 
-  async #cached(tokens: readonly number[], under: { readonly salt?: string }): Promise<number> {
-    const reader = await this.#options.transfers.readPrefix(tokens, under);
+  /**
+   * Puts one sealed chunk into the engine's cache, behind those before it.
+   * @returns leading tokens up to its end that are cached now: fewer than those when there is no room, or no beginning
+   * @throws PunctualError invalid_file for a chunk that is not what it should be, unsupported for other tables than the codec's
+   */
+  async install(tokens: readonly number[], place: ChunkPlace, { level, bytes, salt, codec }: SealedChunk): Promise<number> {
+    assertApart(level, salt);
+    const { transfers, codec: own } = this.#options;
+    const { pages, header } = (codec ?? own).decode(bytes, { tokenIds: place.tokens });
+    const isLevel = header.variant === level.variant && (level.variant === "lossless" || header.level === level.level);
+    const isIt = isLevel && header.firstPosition === place.firstPosition && header.tokens === place.tokens.length;
+    if (!isIt) fail("invalid_file", `expected the chunk ${place.key} at ${levelName(level)}`);
+    const first = place.firstPosition / own.shape.pageTokens;
+    const under = salt === "" ? { first } : { first, salt };
+    const { installedTokens } = await transfers.installPrefix(tokens.slice(0, endOf([place])), pages, under);
+    return installedTokens;
+  }
+
+  /** Leading tokens that the engine has cached, under that salt; "" is everybody's. */
+  async cached(tokens: readonly number[], salt = ""): Promise<number> {
+    const reader = await this.#options.transfers.readPrefix(tokens, salt === "" ? {} : { salt });
     await reader?.release();
     return reader?.tokens ?? 0;
   }
+
+  /** Puts what is cached for everybody under a salt, too. @returns leading tokens that are cached there now */
+  async copyUnder(tokens: readonly number[], salt: string): Promise<number> {
+    const { transfers } = this.#options;
+    let copied = await this.cached(tokens, salt);
+    const reader = await transfers.readPrefix(tokens);
+    if (reader === null) return copied;
+    try {
+      for (let first = copied / reader.pageTokens; first < reader.pages;) {
+        const count = Math.min(COPY_PAGES, reader.pages - first);
+        const end = (first + count) * reader.pageTokens;
+        const bytes = await reader.read(first, count);
+        copied = (await transfers.installPrefix(tokens.slice(0, end), bytes, { salt, first })).installedTokens;
+        if (copied < end) break; // no more room
+        first += count;
+      }
+      return copied;
+    } finally {
+      await reader.release();
+    }
+  }
+}
+
+function assertApart(level: CodecLevel, salt: string): void {
+  assert(level.variant === "lossless" || salt !== "", "only exact pages enter the exact cache");
 }
 
 function endOf(places: readonly ChunkPlace[]): number {

@@ -1,7 +1,8 @@
 /**
  * An engine whose prefix cache reaches beyond its memory: prompts that were computed are kept in a store when their
  * request ends, before the cache needs their pages for others; a prompt whose beginning the store, or another instance's,
- * has and the cache has not is put back before it is submitted. Exact chunks only, so no answer changes. Requests under a
+ * has and the cache has not is put back before it is submitted; of one whose first token has a time, as much as is worth it
+ * by then (loader.ts). Exact chunks only, so no answer changes, unless a request allows others. Requests under a
  * salt, with an adapter or with layers left out pass it by: their keys and values are their own.
  *
  * Coding happens on this thread, chunk by chunk. What cannot be kept or put back costs time, never an answer.
@@ -18,7 +19,9 @@ import {
   type ResumeRequest,
   type SubmitOptions,
 } from "../../runtime/index.ts";
+import type { CodecLevel } from "../codec/codec.ts";
 import type { FleetContexts } from "./fleet-contexts.ts";
+import type { ContextLoader, LoadedRequest } from "./loader.ts";
 import { CHUNK_TOKENS, type PrefixStore } from "./prefix-store.ts";
 
 /** How an engine spills. */
@@ -27,6 +30,10 @@ export interface SpillOptions {
   readonly minTokens?: number;
   /** Where to ask for what is not here: other instances. */
   readonly others?: Pick<FleetContexts, "mayHave" | "fetcher">;
+  /** Decides for requests whose first token has a time; when absent, they are as all others. */
+  readonly loader?: ContextLoader;
+  /** Levels at which prompts are kept beside the exact one; none when absent. */
+  readonly levels?: readonly CodecLevel[];
   /** What `warm` may take at most, milliseconds; 300 when absent. */
   readonly warmMs?: number;
   /** Told what went wrong with the store; the requests themselves go on. */
@@ -83,6 +90,8 @@ class Spill {
   readonly #prefixes: PrefixStore;
   readonly #minTokens: number;
   readonly #others: SpillOptions["others"];
+  readonly #loader: ContextLoader | undefined;
+  readonly #levels: readonly CodecLevel[];
   readonly #warmMs: number;
   readonly #log: (message: string) => void;
   readonly #waiting = new BoundedQueue<readonly number[]>(QUEUE);
@@ -90,11 +99,13 @@ class Spill {
   #keeping: Promise<void> | null = null;
 
   constructor(engine: Engine, prefixes: PrefixStore, options: SpillOptions) {
-    const { minTokens = CHUNK_TOKENS, others, warmMs = DEFAULT_WARM_MS, log } = options;
+    const { minTokens = CHUNK_TOKENS, others, loader, levels = [], warmMs = DEFAULT_WARM_MS, log } = options;
     this.#engine = engine;
     this.#prefixes = prefixes;
     this.#minTokens = minTokens;
     this.#others = others;
+    this.#loader = loader;
+    this.#levels = [{ variant: "lossless" }, ...levels];
     this.#warmMs = warmMs;
     this.#log = log ?? (() => undefined);
   }
@@ -111,10 +122,24 @@ class Spill {
       how.onEnd?.(summary);
     };
     const options = { ...how, onEnd };
-    const from = this.#source(promptTokens);
+    const loader = this.#loader?.decides(given) === true ? this.#loader : null;
+    const from = this.#source(promptTokens, loader?.levelsFor(given));
     if (from === null) return this.#engine.submit(given, options);
     const request = { ...given, arrivalMs: given.arrivalMs ?? liveClock.nowMs() };
+    if (loader !== null) return this.#load(loader, request, options, how);
     return new WaitingStream(request, options, this.#waitFor(promptTokens, from), liveClock);
+  }
+
+  /** @param lossy of an answer from keys and values that are not the model's own: nothing of it is kept */
+  #load(loader: ContextLoader, request: LoadedRequest, exact: SubmitOptions, lossy: SubmitOptions) {
+    let salt: string | undefined;
+    const wait: EngineWait = async (signal, use) => {
+      salt = await loader.load(request, signal);
+      return use(this.#engine);
+    };
+    return new WaitingStream(request, exact, wait, liveClock, (engine) =>
+      salt === undefined ? engine.submit(request, exact) : engine.submit({ ...request, cacheSalt: salt }, lossy),
+    );
   }
 
   /** A request whose instance died: its prompt need not be computed again where somebody has it. */
@@ -135,12 +160,12 @@ class Spill {
   }
 
   /** An engine that is full, or stops, says so at once, so that whoever asks can go elsewhere. */
-  #source(tokens: readonly number[]): PutBack {
+  #source(tokens: readonly number[], levels?: readonly string[]): PutBack {
     const { state } = this.#engine;
     const { waiting, limits } = this.#engine.stats();
     if (state !== "ready" || waiting >= limits.maxWaiting) return null;
-    if (this.#others?.mayHave(this.#prefixes.places(tokens)) === true) return { others: this.#others };
-    return this.#prefixes.has(tokens) ? { others: undefined } : null;
+    if (this.#others?.mayHave(this.#prefixes.places(tokens), levels) === true) return { others: this.#others };
+    return this.#prefixes.has(tokens, levels) ? { others: undefined } : null;
   }
 
   #waitFor(tokens: readonly number[], { others }: NonNullable<PutBack>): EngineWait {
@@ -165,7 +190,7 @@ class Spill {
   async #keepAll(): Promise<void> {
     for (let tokens = this.#waiting.shift(); tokens !== undefined; tokens = this.#waiting.shift()) {
       const prompt = tokens;
-      await this.#try("keep", () => this.#prefixes.save(prompt));
+      await this.#try("keep", () => this.#prefixes.save(prompt, this.#levels));
     }
   }
 

@@ -21,6 +21,7 @@ export function instanceView(instance: FleetInstance<FleetStream>, nowMs: number
     batch: report === null ? null : Math.round(report.batch),
     tokensPerSecond: report?.tokensPerSecond ?? null,
     heartbeatAgeMs: beats.lastMs === null ? null : nowMs - beats.lastMs,
+    ...(report?.contexts === undefined ? {} : { contexts: report.contexts }),
   };
 }
 

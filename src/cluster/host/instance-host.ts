@@ -392,6 +392,7 @@ export class InstanceHost implements AsyncDisposable {
     if (this.#bus.status !== "connected" || this.#state === "stopped") return;
     const state = this.isDraining ? "draining" : "serving";
     const report = this.#book.report(this.id, state, this.#moving);
+    for (const extension of this.#extensions.values()) Object.assign(report, extension.report?.());
     this.#work?.adapt(report);
     try {
       this.#bus.publish(this.names.load(this.id), encodeMessage(report));

@@ -2,7 +2,7 @@
  * What serves an engine on a bus (`InstanceHost`), as others see it: its options, the port for what is added to it
  * (migration, contexts), and the state of an answer that goes on at another instance. Types only.
  */
-import type { WireEvent, WireRequest } from "../../protocol/index.ts";
+import type { LoadReport, WireEvent, WireRequest } from "../../protocol/index.ts";
 import type { Engine, SubmitOptions, TokenStream } from "../../runtime/index.ts";
 import type { Bus } from "../bus/types.ts";
 import type { FleetNames } from "../registry/names.ts";
@@ -93,6 +93,8 @@ export interface HostExtension {
    * PunctualError is answered as `failed`. `body` is unchecked.
    */
   control?(body: unknown): unknown;
+  /** What is told with every load report. */
+  report?(): Pick<LoadReport, "contexts">;
   /** The host drains: move away what can be moved. Resolves when nothing more can be done; aborted when time is up. */
   evacuate?(signal: AbortSignal): Promise<void>;
   /** The host leaves, after all requests have ended. */

@@ -110,6 +110,7 @@ export function generateRequests(
         ...given("prediction", settings.prediction),
         ...given("adapter", adapter),
         ...given("compute", fields.compute),
+        ...given("lossyContext", fields.lossy_context === true ? true : undefined),
         ...given("grammar", constraint?.constraint),
         ...given("grammarField", constraint?.param),
         ...given("slo", slo),

@@ -1,0 +1,35 @@
+/**
+ * What computing prompt tokens takes on an engine, as far as its steps have told: its calibration, when it has one, then every
+ * step since. What waits before them, and what else may come, is not in it.
+ */
+import type { Engine } from "../../runtime/index.ts";
+import { StepCost } from "../../sched/index.ts";
+
+/** See the head of this file. Ended by `Symbol.dispose`. */
+export class PromptCost implements Disposable {
+  readonly #engine: Engine;
+  readonly #cost = new StepCost();
+  readonly #unwatch: () => void;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    for (const { tokens, stepMs } of engine.stats().calibration?.points ?? []) this.#cost.observe(tokens, stepMs);
+    this.#unwatch = engine.watch(({ prefillTokens, decodeTokens, durationMs }) => {
+      this.#cost.observe(prefillTokens + decodeTokens, durationMs);
+    });
+  }
+
+  /** Milliseconds in steps of a full budget; null while no step has been seen. */
+  computeMs(tokens: number): number | null {
+    const cost = this.#cost;
+    if (!(cost.stepMs(1) > 0)) return null;
+    const budget = Math.max(1, this.#engine.stats().limits.budgetTokens);
+    const full = Math.floor(tokens / budget);
+    const rest = tokens - full * budget;
+    return (full > 0 ? full * cost.stepMs(budget) : 0) + (rest > 0 ? cost.stepMs(rest) : 0);
+  }
+
+  [Symbol.dispose](): void {
+    this.#unwatch();
+  }
+}
