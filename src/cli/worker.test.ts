@@ -228,12 +228,11 @@ describe("a worker", () => {
 describe("what workers do for each other and for a router", () => {
   test("a prompt that one has kept is not computed again by another", async () => {
     const kept = join(folder, "kept");
-    await Promise.all([serving("keeps", ["--contexts", kept]), serving("lacks", ["--contexts-wait", "60000"])]);
-    const files = (): string[] => {
+    const keeps = ["--contexts", kept, "--contexts-levels", "released-1,anchored-0"];
+    const [keeper] = await Promise.all([serving("keeps", keeps), serving("lacks", ["--contexts-wait", "60000"])]);
+    const files = (level = "lossless"): string[] => {
       const [model] = existsSync(kept) ? readdirSync(kept) : [];
-      return model === undefined
-        ? []
-        : readdirSync(join(kept, model, "chunks")).filter((file) => file.endsWith("lossless"));
+      return model === undefined ? [] : readdirSync(join(kept, model, "chunks")).filter((file) => file.endsWith(level));
     };
     let cached = -1;
     for (let i = 0; i < 2 && cached !== 192; i++) {
@@ -252,6 +251,12 @@ describe("what workers do for each other and for a router", () => {
       for (const reader of readers) reader.close();
     }
     expect(cached).toBe(192);
+    // Beside the exact chunks, those at the level that needs no tables; the other is said to be missing some.
+    expect([files("released-1").length, files("anchored-0").length]).toEqual([files().length, 0]);
+    expect(keeper.output).toContain("levels without tables");
+    const wrong = start("wrong", ["--contexts-levels", "released-1,lossless"]);
+    expect(await wrong.ended).not.toBe(0);
+    expect(wrong.output).toContain("--contexts-levels: expected predicted-0");
   }, 240_000);
 
   test("a context that a worker keeps is brought to another machine over the fleet's bus", async () => {

@@ -213,7 +213,8 @@ async function withContexts(engine: Engine, codec: KvCodec | null, flags: Worker
       ["--contexts", flags.contexts],
       ["--contexts-levels", flags.contextsLevels],
     ] as const) {
-      if (value !== undefined) fail("unsupported", `${param}: expected a model of files that can be read again.`, { param });
+      if (value !== undefined)
+        fail("unsupported", `${param}: expected a model of files that can be read again.`, { param });
     }
     return { engine, extensions: [new Migration(moves)] };
   }
@@ -251,7 +252,9 @@ async function lossyLevels(list: string | undefined): Promise<CodecLevel[]> {
     const isOne = level !== null && level.variant !== "lossless" && level.level < CODEC_LEVELS[level.variant];
     if (isOne) return level;
     const expected = "predicted-0 to -5, anchored-0 to -3 or released-0 to -2";
-    return fail("invalid_request", `--contexts-levels: expected ${expected}, got '${name}'.`, { param: "--contexts-levels" });
+    return fail("invalid_request", `--contexts-levels: expected ${expected}, got '${name}'.`, {
+      param: "--contexts-levels",
+    });
   });
 }
 

@@ -161,9 +161,7 @@ export class FleetContexts implements HostExtension {
     const { keys, levels } = message;
     const chunks = chunksOf(store, keys, levels ?? [LEVEL]);
     const found = { leading: chunks.length, door: chunks.length === 0 ? null : door };
-    return levels === undefined
-      ? found
-      : { ...found, chunks, tables: (await store.tableIds()).slice(-TABLES_NAMED) };
+    return levels === undefined ? found : { ...found, chunks, tables: (await store.tableIds()).slice(-TABLES_NAMED) };
   }
 
   async stop(): Promise<void> {

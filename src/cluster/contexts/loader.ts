@@ -218,12 +218,17 @@ class PrefixLoad {
       const ways = new Map<string, Way[]>();
       const add = (level: string, way: Way): void => void ways.set(level, [...(ways.get(level) ?? []), way]);
       const end = endOf(place);
-      if (end <= cached) add(wanted.at(-1)!, { bytes: 0, from: "cache" });
+      // What is there at some level is not fetched at another.
+      const isCached = end <= cached;
+      if (isCached) for (const level of wanted.slice(1)) add(level, { bytes: 0, from: "cache" });
+      const isMissing = (level: string): boolean => level === EXACT || !isCached;
       for (const level of prefixes.levels(place)?.keys() ?? []) {
-        if (can(level, codecs.ids)) add(level, { bytes: 0, from: "store" });
+        if (isMissing(level) && can(level, codecs.ids)) add(level, { bytes: 0, from: "store" });
       }
       for (const from of offers) {
-        for (const [level, bytes] of from.chunks[i] ?? []) if (can(level, from.tables)) add(level, { bytes, from });
+        for (const [level, bytes] of from.chunks[i] ?? []) {
+          if (isMissing(level) && can(level, from.tables)) add(level, { bytes, from });
+        }
       }
       if (ways.size === 0) break;
       this.#chunks.push({ place, end, ways, tries: 0 });

@@ -142,7 +142,11 @@ export class PrefixStore {
    * @returns leading tokens up to its end that are cached now: fewer than those when there is no room, or no beginning
    * @throws PunctualError invalid_file for a chunk that is not what it should be, unsupported for other tables than the codec's
    */
-  async install(tokens: readonly number[], place: ChunkPlace, { level, bytes, salt, codec }: SealedChunk): Promise<number> {
+  async install(
+    tokens: readonly number[],
+    place: ChunkPlace,
+    { level, bytes, salt, codec }: SealedChunk,
+  ): Promise<number> {
     assertApart(level, salt);
     const { transfers, codec: own } = this.#options;
     const { pages, header } = (codec ?? own).decode(bytes, { tokenIds: place.tokens });
