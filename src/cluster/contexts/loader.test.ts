@@ -171,7 +171,7 @@ test("over a fast link all of a context comes exactly, and is counted", async ()
   const first = await kept(keeper, wanted);
   expect(await answer(other.spilling.engine, wanted, within(120_000))).toEqual({ tokens: first.tokens, cached: 448 });
   expect(choices(other)).toEqual({ [EXACT]: CHUNKS });
-  const [{ bytes }] = other.contexts.stats.choices as [{ bytes: number }];
+  const bytes = other.contexts.stats.choices[0]!.bytes;
   expect(bytes).toBe(other.contexts.stats.fetchedBytes);
   expect(bytes).toBeGreaterThan(CHUNKS * 0.5 * first.bytes);
   // It is told with the load.
