@@ -181,7 +181,8 @@ class PrefixLoad {
     this.#request = request;
     this.#signal = signal;
     this.#deadlineMs = request.arrivalMs + (loader.sloOf(request).ttftMs ?? Infinity);
-    this.#workEndMs = liveClock.nowMs();
+    // What waits was told before this request came, so it is not among it.
+    this.#workEndMs = liveClock.nowMs() + (loader.computeMs(loader.options.others.queuedTokens) ?? 0);
   }
 
   async run(): Promise<string | undefined> {
@@ -234,7 +235,6 @@ class PrefixLoad {
       this.#chunks.push({ place, end, ways, tries: 0 });
     }
     this.#levels = this.#ordered(wanted);
-    this.#workEndMs = liveClock.nowMs() + (this.#loader.computeMs(others.queuedTokens) ?? 0);
   }
 
   /** Of levels other than exact, more bytes are taken for less loss. */
