@@ -7,7 +7,8 @@ import { liveClock } from "../runtime/index.ts";
 import { runClaim, selectClaims, CLAIMS } from "./index.ts";
 import { acceptanceBy, identical, pairedSpeeds, type Answered } from "./speed-bench/answers.ts";
 import { ADAPTIVE, LENGTHS, lengthArm, PLAIN } from "./speed-bench/arms.ts";
-import { drafterLines, paretoLines, trapLines } from "./speed-bench/lines.ts";
+import { bestByOthers, lengthLines } from "./speed-bench/lengths.ts";
+import { drafterLines, trapLines } from "./speed-bench/lines.ts";
 import { specBenchQuestions, speedQuestions, worldQuestions } from "./speed-bench/questions.ts";
 import { selectionLine } from "./speed-bench/selection.ts";
 import { mixOf, type ThroughputCell } from "./speed-bench/throughput.ts";
@@ -78,10 +79,10 @@ describe("loads", () => {
     const tps = (arm: string, batch: number): number => {
       const tokens = LENGTHS.find((length) => lengthArm(length).name === arm);
       if (tokens !== undefined) return fixedTps(tokens, batch);
-      return arm === PLAIN.name ? 1000 : 0.99 * Math.max(...LENGTHS.map((length) => fixedTps(length, batch)));
+      return arm === PLAIN.name ? 1000 : 0.99 * Math.max(1000, ...LENGTHS.map((length) => fixedTps(length, batch)));
     };
     const names = arms.map(({ name }) => name);
-    const lines = paretoLines(cells(tps, names, batches), batches);
+    const lines = lengthLines(cells(tps, names, batches), batches);
     expect(lines[0]).toMatchObject({ ours: 1, holds: true });
     expect(lines[0]!.note).toContain("pays until");
     expect(lines[0]!.curve).toHaveLength(arms.length * batches.length);
@@ -90,7 +91,44 @@ describe("loads", () => {
     // One that always drafts long is found out.
     const stubborn = (arm: string, batch: number): number =>
       arm === ADAPTIVE.name ? 0.99 * fixedTps(7, batch) : tps(arm, batch);
-    expect(paretoLines(cells(stubborn, names, batches), batches).map(({ holds }) => holds)).toContain(false);
+    expect(lengthLines(cells(stubborn, names, batches), batches).map(({ holds }) => holds)).toContain(false);
+  });
+
+  test("the best fixed length of a round is chosen by the other rounds: a lucky round does not choose itself", () => {
+    const luck = (tokens: number, round: number): number => (tokens === 3 && round === 2 ? 2 : 1);
+    const lucky = LENGTHS.flatMap((tokens) =>
+      [0, 1, 2, 3].map((round) => ({
+        arm: lengthArm(tokens).name,
+        batch: 4,
+        round,
+        outputTps: (tokens === 2 ? 1100 : 1000) * luck(tokens, round),
+        userTps: 10,
+      })),
+    );
+    const { arms: chosen, tps } = bestByOthers(lucky, 4);
+    expect(chosen[2]).toMatchObject({ name: lengthArm(2).name });
+    expect(tps[2]).toBe(1100);
+    // The others see that round, and are fooled by it: they meet an ordinary one.
+    for (const round of [0, 1, 3]) expect(tps[round]).toBe(1000);
+    // With a single round there are no others.
+    const single = lucky.filter(({ round }) => round === 2);
+    expect(bestByOthers(single, 4)).toMatchObject({ tps: [2000] });
+  });
+
+  test("a controller that drafts where nothing pays is found out by no drafts", () => {
+    const tps = (arm: string): number => (arm === PLAIN.name ? 1000 : 900);
+    const lines = lengthLines(
+      cells(
+        tps,
+        arms.map(({ name }) => name),
+        batches,
+      ),
+      batches,
+    );
+    const against = (part: string): unknown[] =>
+      lines.filter(({ metric }) => metric.startsWith(`adaptive against ${part}`)).map(({ holds }) => holds);
+    expect(against("the best fixed length")).toEqual([true, true, true]);
+    expect(against("no drafts")).toEqual([false, false, false]);
   });
 
   test("random tokens that flatter are found to", () => {
@@ -133,6 +171,7 @@ test.skipIf(!existsSync(join(builtInModelDir(), HEADS_FILE)))(
       "inflation",
       "long drafts",
       "adaptive against the best",
+      "adaptive against no drafts",
       "everywhere",
       "chosen",
       "n-gram",

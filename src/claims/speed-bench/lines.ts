@@ -1,11 +1,11 @@
 /** What the measurements of claim `11` come to, line by line. */
-import { crossoverOf, intervalOf, type AcceptanceReport, type Crossover } from "../../bench/index.ts";
+import type { AcceptanceReport } from "../../bench/index.ts";
 import { median } from "../../core/index.ts";
 import type { Measured } from "../framework.ts";
 import { absolute, compare, exact } from "../statistics.ts";
 import { acceptanceBy, identical, pairedSpeeds, type Answered } from "./answers.ts";
-import { ADAPTIVE, COMPARED_LENGTH, LENGTHS, lengthArm, PLAIN, prunedArm, type SpeedArm } from "./arms.ts";
-import { mixOf, roundsOf, type ThroughputCell } from "./throughput.ts";
+import { COMPARED_LENGTH, PLAIN, prunedArm, type SpeedArm } from "./arms.ts";
+import { roundsOf, type ThroughputCell } from "./throughput.ts";
 
 const live = { kind: "live", note: "" } as const;
 
@@ -105,78 +105,6 @@ export function trapLines(
   const each = arms.map((arm) => ({ arm, sample: inflation(arm) }));
   const mean = each[0]!.sample.map((_, i) => each.reduce((sum, { sample }) => sum + sample[i]!, 0) / each.length);
   return [line("mean of drafters", mean, 0.1), ...each.map(({ arm, sample }) => line(arm.name, sample, null))];
-}
-
-/** Draft length × batch: the crossover, and the controller against every fixed length. */
-export function paretoLines(cells: readonly ThroughputCell[], batches: readonly number[]): Measured[] {
-  const fixed = LENGTHS.map(lengthArm);
-  const at = (arm: SpeedArm, batch: number): number => median(roundsOf(cells, arm, batch));
-  const bestAt = (batch: number): SpeedArm => fixed.reduce((a, b) => (at(b, batch) > at(a, batch) ? b : a));
-  const curve = [PLAIN, ...fixed, ADAPTIVE].flatMap((arm) =>
-    batches.map((batch) => ({
-      arm: arm.name,
-      batch,
-      output_tps: Math.round(at(arm, batch)),
-      user_tps: Math.round(median(cells.filter((c) => c.arm === arm.name && c.batch === batch).map((c) => c.userTps))),
-      speedup: rounded(at(arm, batch) / at(PLAIN, batch)),
-    })),
-  );
-  const lines: Measured[] = [crossoverLine(cells, batches, curve)];
-  for (const batch of batches) {
-    const best = bestAt(batch);
-    const note = `best fixed length here: ${best.name}`;
-    const text = {
-      ...live,
-      metric: `adaptive against the best fixed length, ${batch} at a time`,
-      unit: "tokens/s",
-      better: "higher",
-      note,
-    } as const;
-    lines.push(compare(text, roundsOf(cells, ADAPTIVE, batch), roundsOf(cells, best, batch), 0.97));
-  }
-  const mix = mixOf(cells, ADAPTIVE, batches);
-  for (const arm of fixed) {
-    const text = {
-      ...live,
-      metric: `adaptive against ${arm.name} everywhere`,
-      unit: "tokens/s",
-      better: "higher",
-      note: `geometric mean over ${batches.join(", ")} at a time`,
-    } as const;
-    lines.push(compare(text, mix, mixOf(cells, arm, batches), 1));
-  }
-  return lines;
-}
-
-function crossoverLine(
-  cells: readonly ThroughputCell[],
-  batches: readonly number[],
-  curve: NonNullable<Measured["curve"]>,
-): Measured {
-  const [longest, shortest] = [lengthArm(LENGTHS.at(-1)!), lengthArm(LENGTHS[0])];
-  const points = batches.map((concurrency) => {
-    const beside = roundsOf(cells, shortest, concurrency);
-    const ratios = roundsOf(cells, longest, concurrency).map((tps, i) => tps / beside[i]!);
-    return { concurrency, speedup: intervalOf(ratios) };
-  });
-  const found = crossoverOf(points);
-  const note = `${LENGTHS.at(-1)} drafted tokens against ${LENGTHS[0]}: ${crossoverWords(found)}`;
-  const text = {
-    ...live,
-    metric: "long drafts win few at a time and lose many at a time",
-    unit: "1 = seen",
-    better: "higher",
-    note,
-    curve,
-  } as const;
-  return exact(text, found.kind === "pays until" ? 1 : 0, 1, points.length);
-}
-
-function crossoverWords(found: Crossover): string {
-  if (found.kind === "pays until" || found.kind === "pays from") {
-    return `${found.kind} ${found.concurrency.toFixed(1)} at a time${found.isDecided ? "" : " (its neighbours are within noise)"}`;
-  }
-  return found.kind;
 }
 
 /** N-grams with a full batch: slower than no drafts, and said so. */

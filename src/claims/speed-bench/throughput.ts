@@ -9,7 +9,10 @@ export interface ThroughputOptions {
   readonly arms: readonly SpeedArm[];
   readonly batches: readonly number[];
   readonly rounds: number;
+  /** Milliseconds of a cell that count, at least, from when every client has had an answer. */
   readonly windowMs: number;
+  /** Answers that end within it at least, however long that takes; one per client when absent. */
+  readonly leastAnswers?: number;
   readonly maxTokens: number;
   readonly prompts: readonly AskedIds[];
   readonly clock: Clock;
@@ -30,7 +33,7 @@ export async function measureThroughput(
   engines: SpeedEngines,
   options: ThroughputOptions,
 ): Promise<readonly ThroughputCell[]> {
-  const { arms, batches, rounds, windowMs, maxTokens, prompts, clock, random } = options;
+  const { arms, batches, rounds, windowMs, leastAnswers, maxTokens, prompts, clock, random } = options;
   const cells: ThroughputCell[] = [];
   let turn = 0;
   for (let round = 0; round < rounds; round++) {
@@ -43,6 +46,7 @@ export async function measureThroughput(
           clients: batch,
           windowMs,
           clock,
+          ...(leastAnswers === undefined ? {} : { leastAnswers }),
           request: () => ({
             promptTokens: prompts[next++ % prompts.length]!.promptIds,
             maxTokens,
