@@ -136,9 +136,9 @@ export class AcceptanceBelief {
     this.#drift(CHANGE);
   }
 
-  /** A step went by without a draft of it. */
-  idle(): void {
-    this.#drift(CHANGE_IDLE);
+  /** So many steps went by without a draft of it. */
+  idle(steps = 1): void {
+    this.#drift(1 - (1 - CHANGE_IDLE) ** steps);
   }
 
   /** How likely the first token of a draft is accepted, the first two, … A view that is valid until the next observation. */

@@ -56,6 +56,25 @@ const PRINTED_RATES: readonly (readonly number[])[] = [
   [0.99, 0.99, 0.8],
 ];
 
+/** Milliseconds of processor time of a step of the built-in model (f32, one thread), by tokens, alone in its caches. */
+const MEASURED = [
+  [1, 0.58],
+  [2, 0.66],
+  [4, 0.74],
+  [6, 0.84],
+  [8, 1.05],
+  [12, 1.15],
+  [16, 1.5],
+  [24, 1.95],
+  [32, 2.65],
+  [48, 3.7],
+  [64, 5],
+  [96, 7],
+  [128, 9.3],
+  [256, 17],
+  [1024, 68],
+] as const;
+
 type MakeRates = (random: RandomStream, changeTokens: number) => DraftWorld["rates"];
 
 const KINDS: Readonly<Record<string, MakeRates>> = {
@@ -160,6 +179,52 @@ describe("the controller of draft lengths", () => {
     for (const [tokens, product] of fixed) expect(own / product, `${tokens} tokens`).toBeGreaterThan(1);
   });
 
+  test.each([0.05, 0.2, 0.4])(
+    "on costs as measured in an engine, where a draft costs its step %d ms that no calibration sees: as good as the best, none included",
+    (draftedMs) => {
+      let own = 1;
+      const fixed = new Map(ALL_LENGTHS.map((tokens) => [tokens, 1]));
+      for (const clients of PRINTED_BATCHES) {
+        const ratios = [1, 2, 3].map((seed) => {
+          const world = { ...measuredWorld(clients, draftedMs), seed: 100 * seed + clients };
+          const [from, to] = windowOf(clients, 0);
+          const rate = throughput(world, controllerOf(world), from, to);
+          own *= rate;
+          const others = ALL_LENGTHS.map((tokens) => {
+            const other = throughput(world, { source: "heads", tokens }, from, to);
+            fixed.set(tokens, fixed.get(tokens)! * other);
+            return other;
+          });
+          return rate / Math.max(...others);
+        });
+        const mean = ratios.reduce((product, ratio) => product * ratio, 1) ** (1 / ratios.length);
+        expect(mean, `${clients} at a time`).toBeGreaterThan(0.97);
+      }
+      for (const [tokens, product] of fixed) expect(own / product, `${tokens} tokens`).toBeGreaterThan(1);
+    },
+  );
+
+  test("a decision holds for the next step of the same sequences, and for a few when it is to draft nothing", () => {
+    const demands = [1, 2].map((id) => ({ id, options: [{ source: "heads" as const, most: 7 }] }));
+    const round = { demands, decodes: 2, promptTokens: 0, roomTokens: 100 };
+    const drafting = new DraftController({ sources: ["heads"], adaptive: true });
+    const cheap = (tokens: number): number => 5 + 0.01 * tokens;
+    const first = drafting.plan({ ...round, stepMs: cheap });
+    expect(first.every(({ tokens }) => tokens > 0)).toBe(true);
+    expect(drafting.rests(2)).toBe(false);
+    // Less is left to say, and no more is drafted.
+    const options = [{ source: "heads" as const, most: 1 }];
+    const ends = { ...round, demands: [{ id: 1, options }, demands[1]!], stepMs: cheap };
+    expect(drafting.plan(ends).map(({ tokens }) => tokens)).toEqual([1, first[1]!.tokens]);
+    const dear = (tokens: number): number => 1 + tokens;
+    const resting = new DraftController({ sources: ["heads"], adaptive: true });
+    expect(resting.plan({ ...round, stepMs: dear }).map(({ tokens }) => tokens)).toEqual([0, 0]);
+    expect(resting.rests(3)).toBe(false);
+    let rested = 0;
+    while (resting.rests(2)) expect((rested += 1)).toBeLessThan(10);
+    expect(rested).toBeGreaterThan(0);
+  });
+
   test("has each sequence drafted for by whoever is worth most: quoting sequences for nothing, others by heads", () => {
     const world: DraftWorld = {
       ...mixed(4, 5),
@@ -240,6 +305,36 @@ describe("the controller of draft lengths", () => {
   });
 });
 
+/** On straight lines through points; beyond the last as that. */
+function between(points: readonly (readonly [tokens: number, ms: number])[], tokens: number): number {
+  const at = points.findIndex(([count]) => count >= tokens);
+  const [to, toMs] = points[at < 0 ? points.length - 1 : at]!;
+  const [from, fromMs] = points[Math.max(0, at - 1)]!;
+  return to === from || at < 0 ? toMs : fromMs + ((toMs - fromMs) * (tokens - from)) / (to - from);
+}
+
+/**
+ * Steps as an engine's calibration sees them, and as they are: with something per sequence and per token that is scored,
+ * and something on top behind a draft, whose run has taken the caches.
+ */
+function measuredWorld(clients: number, draftedMs: number): DraftWorld {
+  const random = createRandom(clients, "measured");
+  const kinds = Array.from({ length: 2048 }, (): Rates => ({ heads: random.pick(PRINTED_RATES) }));
+  return {
+    clients,
+    stepMs: (decodes, tokens) => between(MEASURED, tokens) + 0.02 * decodes + 0.01 * tokens,
+    draftedMs,
+    passMs: (sequences, place) => (place === 1 ? 0.13 : 0.1) + 0.014 * Math.max(0, sequences - 2),
+    calibratedMs: (tokens) => between(MEASURED, tokens),
+    rates: (n) => kinds[n % kinds.length]!,
+    answerTokens: () => 64,
+    promptTokens: 45,
+    noise: 0.1,
+    hiccups: 0.01,
+    seed: clients,
+  };
+}
+
 /** Steps that take as long as those figures say, for so many at a time, drafting included. */
 function printedWorld(clients: number): DraftWorld {
   const lengthOf = (rates: readonly number[], tokens: number): number => {
@@ -253,12 +348,7 @@ function printedWorld(clients: number): DraftWorld {
   const points = ALL_LENGTHS.map(
     (tokens, i) => [clients * (1 + tokens), (1000 * clients * meanLength(tokens)) / PRINTED[clients]![i]!] as const,
   );
-  const stepMs = (_: number, tokens: number): number => {
-    const at = points.findIndex(([count]) => count >= tokens);
-    const [to, toMs] = points[at < 0 ? points.length - 1 : at]!;
-    const [from, fromMs] = points[Math.max(0, at - 1)]!;
-    return to === from || at < 0 ? toMs : fromMs + ((toMs - fromMs) * (tokens - from)) / (to - from);
-  };
+  const stepMs = (_: number, tokens: number): number => between(points, tokens);
   const random = createRandom(clients, "printed");
   const kinds = Array.from({ length: 2048 }, (): Rates => ({ heads: random.pick(PRINTED_RATES) }));
   return {

@@ -13,6 +13,9 @@
  * sequence as far as it can, or by another drafter; and while nothing pays, a sequence drafts a little. What that is
  * expected to lose comes out of an allowance, a small share of all time: what hardly costs anything is tried often.
  *
+ * To decide takes time as well, a few hundredths of a small model's step. So a decision is kept for the next step of the same
+ * sequences, and for a few when it is to draft nothing.
+ *
  * The largest part of its state is a belief per running sequence and drafter, until `release`.
  */
 import { assert } from "../../core/index.ts";
@@ -70,26 +73,39 @@ const MODELLED: ReadonlySet<DraftSource> = new Set<DraftSource>(["model", "heads
 /** Noise must not make it draft: the least gain by which it does. */
 const LEAST_GAIN = 0.01;
 /** What is tried, each when it can afford it: by all that draft, or by one of them; a little where nothing pays. */
-const TRIALS = ["longer", "shorter", "farthest", "other", "probe"] as const;
+const TRIALS = ["longer", "shorter", "farthest", "none", "other", "probe"] as const;
 /** Share of its time that each may lose, for how many steps' worth that is saved up at most, and the least it counts for. */
 const ALLOWANCE: Readonly<Record<(typeof TRIALS)[number], number>> = {
   longer: 0.003,
   shorter: 0.001,
   farthest: 0.001,
+  none: 0.0015,
   other: 0.001,
-  probe: 0.004,
+  probe: 0.003,
 };
 const MOST_ALLOWANCE = 2;
 const LEAST_LOSS = 0.04;
 /** What sequences are given where nothing pays, one of so many of a batch. */
 const PROBE_TOKENS = 2;
 const PROBED_EVERY = 4;
+/** Steps that a decision is kept for, beyond its own: to draft, and to draft nothing. */
+const KEPT_STEPS = 1;
+const RESTED_STEPS = 3;
 /** How far around a step's size its slope is taken, as a factor: single sizes are noisy. */
 const SLOPE_REACH = 1.5;
 
 /** A sequence's drafter and what is expected of it. */
 interface Chosen extends DraftCandidate {
   readonly source: DraftSource;
+}
+
+/** A decision that holds for steps to come. */
+interface Kept {
+  readonly ids: readonly number[];
+  readonly choices: readonly DraftChoice[];
+  readonly decodes: number;
+  readonly rests: boolean;
+  left: number;
 }
 
 /** The controller at the head of this file. */
@@ -102,8 +118,12 @@ export class DraftController {
   readonly #priorMs: number[] = [];
   /** Steps' worth of time that each of the trials may lose now. */
   readonly #allowances = new Float64Array(TRIALS.length);
-  #rounds = 0;
+  /** The trial whose turn it is. */
+  #turn = 0;
   #trials = 0;
+  #kept: Kept | null = null;
+  /** Steps since the last decision that were carried out by it. */
+  #keptSteps = 0;
 
   constructor(options: DraftControllerOptions) {
     this.#options = options;
@@ -111,7 +131,10 @@ export class DraftController {
       options.sources.map((source) => [source, new AcceptancePopulation(FIRST_ACCEPTANCE[source])]),
     );
     assert(this.#populations.size === options.sources.length, "one drafter of a source");
-    this.#times = new StepTimes((_, tokens) => this.#priorMs[tokens] ?? 0);
+    this.#times = new StepTimes(
+      (_, tokens) => this.#priorMs[tokens] ?? 0,
+      (sequences, tokens) => tokens > sequences,
+    );
   }
 
   /** One choice per demand, in order. */
@@ -119,6 +142,8 @@ export class DraftController {
     const { demands, decodes, promptTokens } = round;
     assert(decodes >= demands.length, "who demands decodes");
     if (demands.length === 0) return [];
+    const kept = this.#keep(round);
+    if (kept !== null) return kept;
     const costs = this.#costs(round);
     const chosen = this.#choose(round, costs);
     if (!this.#options.adaptive) return chosen.map(({ source, gains }) => ({ source, tokens: gains.length }));
@@ -126,11 +151,52 @@ export class DraftController {
     const { lengths } = promptTokens === 0 ? alone : this.#beside(chosen, round, costs, alone.tokensPerMs);
     const tried = promptTokens === 0 ? this.#trial(chosen, alone, round, costs) : null;
     const choices = tried ?? chosen.map(({ source }, i) => ({ source, tokens: lengths[i]! }));
+    const steps = 1 + this.#keptSteps;
+    this.#keptSteps = 0;
     for (const [i, { id }] of demands.entries()) {
       for (const [source, belief] of this.#beliefsOf(id)) {
-        if (source !== choices[i]!.source || choices[i]!.tokens === 0) belief.idle();
+        if (source !== choices[i]!.source || choices[i]!.tokens === 0) belief.idle(steps);
       }
     }
+    if (promptTokens === 0 && tried === null) {
+      const rests = choices.every(({ tokens }) => tokens === 0);
+      const ids = demands.map(({ id }) => id);
+      this.#kept = { ids, choices, decodes, rests, left: rests ? RESTED_STEPS : KEPT_STEPS };
+    }
+    return choices;
+  }
+
+  /**
+   * Whether nothing is to be drafted in a step of that many decodes, and no prompts, whoever demands: by an earlier decision,
+   * and then the step need not be planned.
+   */
+  rests(decodes: number): boolean {
+    const kept = this.#kept;
+    if (kept === null || !kept.rests || kept.decodes !== decodes || kept.left === 0) return false;
+    kept.left -= 1;
+    this.#keptSteps += 1;
+    return true;
+  }
+
+  /** What was decided for the same sequences before, as long as it holds; else null. */
+  #keep({ demands, decodes, promptTokens, roomTokens }: DraftRound): DraftChoice[] | null {
+    const kept = this.#kept;
+    this.#kept = null;
+    if (kept === null || kept.left === 0 || promptTokens > 0) return null;
+    if (kept.decodes !== decodes || kept.ids.length !== demands.length) return null;
+    let room = roomTokens;
+    const choices: DraftChoice[] = [];
+    for (const [i, { id, options }] of demands.entries()) {
+      const { source, tokens } = kept.choices[i]!;
+      const option = options.find((other) => other.source === source);
+      if (id !== kept.ids[i] || option === undefined || options.length > 1) return null;
+      choices.push({ source, tokens: Math.min(tokens, option.most) });
+      room -= tokens;
+    }
+    if (room < 0) return null;
+    kept.left -= 1;
+    this.#kept = kept;
+    this.#keptSteps += 1;
     return choices;
   }
 
@@ -155,15 +221,19 @@ export class DraftController {
 
   #costs({ decodes, stepMs }: DraftRound): DraftCosts {
     const { passMs } = this.#options;
-    const known = this.#priorMs;
     const verifyMs = (tokens: number): number => {
-      if (known[tokens] === undefined) {
-        const ms = stepMs(tokens);
-        if (ms > 0) known[tokens] = ms;
-      }
+      this.#ask(tokens, stepMs);
       return this.#times.hopedMs(decodes, tokens);
     };
+    this.#ask(1, stepMs);
     return { stepMs: verifyMs, ...(passMs === undefined ? {} : { passMs }) };
+  }
+
+  /** Keeps what the engine's own estimate says of so many tokens, the first time that it knows. */
+  #ask(tokens: number, stepMs: DraftRound["stepMs"]): void {
+    if (this.#priorMs[tokens] !== undefined) return;
+    const ms = stepMs(tokens);
+    if (ms > 0) this.#priorMs[tokens] = ms;
   }
 
   /** For every sequence the drafter that is worth most at what time is worth now. */
@@ -201,11 +271,13 @@ export class DraftController {
     const [low, high] = [Math.max(1, Math.floor(baseTokens / SLOPE_REACH)), Math.ceil(baseTokens * SLOPE_REACH)];
     const tokenMs = Math.max(0, (stepMs(high) - stepMs(low)) / (high - low));
     const baseMs = stepMs(baseTokens);
+    const { extraMs } = this.#times;
+    const moreMs = (tokens: number): number => (tokens > 0 ? extraMs + tokens * tokenMs : 0);
     return draftLengths(
       chosen,
       { baseTokens, roomTokens, pricePerMs },
       {
-        stepMs: (tokens) => (baseMs > 0 ? baseMs + (tokens - baseTokens) * tokenMs : 0),
+        stepMs: (tokens) => (baseMs > 0 ? baseMs + moreMs(tokens - baseTokens) : 0),
         ...(passMs === undefined ? {} : { passMs }),
       },
     );
@@ -218,11 +290,10 @@ export class DraftController {
     const drafts = best.lengths.some((length) => length > 0);
     for (const [at, how] of TRIALS.entries()) {
       if ((how === "probe") === drafts) continue;
-      allowances[at] = Math.min(MOST_ALLOWANCE, allowances[at]! + ALLOWANCE[how]);
+      allowances[at] = Math.min(MOST_ALLOWANCE, allowances[at]! + ALLOWANCE[how] * (1 + this.#keptSteps));
     }
-    // One is looked at a step: looking takes time too.
-    const at = drafts ? this.#rounds++ % (TRIALS.length - 1) : TRIALS.length - 1;
-    if (allowances[at]! < LEAST_LOSS || !(best.tokensPerMs > 0)) return null;
+    const at = this.#affordable(drafts);
+    if (at < 0 || !(best.tokensPerMs > 0)) return null;
     const { who, lengths } = this.#variant(TRIALS[at]!, chosen, best.lengths, round);
     const isSame = lengths.every((length, i) => length === best.lengths[i] && who[i] === chosen[i]);
     if (isSame || lengths.reduce((sum, length) => sum + length, 0) > roomTokens) return null;
@@ -233,6 +304,19 @@ export class DraftController {
     allowances[at]! -= lost;
     this.#trials += 1;
     return who.map(({ source }, i) => ({ source, tokens: lengths[i]! }));
+  }
+
+  /** The next trial in turn that there may be an allowance for; -1: none. One is looked at each time: looking takes time too. */
+  #affordable(drafts: boolean): number {
+    const probe = TRIALS.length - 1;
+    if (!drafts) return this.#allowances[probe]! < LEAST_LOSS ? -1 : probe;
+    for (let turn = 0; turn < probe; turn++) {
+      const at = (this.#turn + turn) % probe;
+      if (this.#allowances[at]! < LEAST_LOSS) continue;
+      this.#turn = at + 1;
+      return at;
+    }
+    return -1;
   }
 
   /** What a trial is, and by whom. */
@@ -255,6 +339,8 @@ export class DraftController {
         return { who: chosen, lengths: all(-1) };
       case "farthest":
         return { who: chosen, lengths: only(Infinity) };
+      case "none":
+        return { who: chosen, lengths: best.map(() => 0) };
       case "other": {
         const { id, options } = demands[one]!;
         const other = options.find(({ source }) => source !== chosen[one]!.source);

@@ -18,6 +18,8 @@ export interface DraftWorld {
   readonly clients: number;
   /** Milliseconds of a step of decodes, drafting not counted. */
   readonly stepMs: (decodes: number, tokens: number) => number;
+  /** What a step takes longer behind a drafter's run, whatever its size: caches are the drafter's then. Nothing when absent. */
+  readonly draftedMs?: number;
   /** Of steps with prompts in them. */
   readonly promptStepMs?: (tokens: number) => number;
   /** Of a pass of a drafter that takes any. */
@@ -101,13 +103,20 @@ class Run {
   }
 
   #step(): void {
-    const { stepMs, passMs, promptTokens = 0, promptStepMs = (tokens: number) => stepMs(1, tokens) } = this.#world;
+    const {
+      stepMs,
+      passMs,
+      draftedMs = 0,
+      promptTokens = 0,
+      promptStepMs = (tokens: number) => stepMs(1, tokens),
+    } = this.#world;
     const prompts = this.#clients.filter(({ isNew }) => isNew).length * promptTokens;
     const decoding = this.#clients.filter(({ isNew }) => !isNew);
     const drafts = this.#draft(decoding, prompts);
     const drafted = drafts.reduce((sum, { tokens }) => sum + tokens, 0);
     const tokens = decoding.length + prompts + drafted;
-    const ms = (prompts > 0 ? promptStepMs(tokens) : stepMs(decoding.length, tokens)) * this.#luckOfTime();
+    const onTopMs = drafted > 0 ? draftedMs : 0;
+    const ms = (onTopMs + (prompts > 0 ? promptStepMs(tokens) : stepMs(decoding.length, tokens))) * this.#luckOfTime();
     let draftingMs = 0;
     for (let place = 1; passMs !== undefined && place <= MOST_TOKENS; place++) {
       const count = drafts.filter(({ source, tokens: own }) => source !== "ngram" && own >= place).length;
@@ -130,6 +139,8 @@ class Run {
     if (!(policy instanceof DraftController)) {
       return decoding.map((client) => ({ source: policy.source, tokens: Math.min(policy.tokens, mostOf(client)) }));
     }
+    const none = decoding.map(() => ({ source: "heads" as const, tokens: 0 }));
+    if (decoding.length === 0 || (promptTokens === 0 && policy.rests(decoding.length))) return none;
     const {
       stepMs,
       promptStepMs,
@@ -146,7 +157,7 @@ class Run {
       roomTokens: 1000,
       stepMs: calibratedMs,
     });
-    return decoding.map((client) => choices[able.indexOf(client)] ?? { source: "heads", tokens: 0 });
+    return decoding.map((client, i) => choices[able.indexOf(client)] ?? none[i]!);
   }
 
   #take(client: Client, { source, tokens }: { source: DraftSource; tokens: number }): void {

@@ -40,6 +40,29 @@ describe("times of steps", () => {
     expect(times.ms(2, 4)).toBeGreaterThan(1.3 * trueMs(2, 4));
   });
 
+  test("what some steps have on top is not taken for a busy machine, at sizes that were never run too", () => {
+    const drafted = (sequences: number, tokens: number): boolean => tokens > sequences;
+    const random = createRandom(3, "extra");
+    const times = new StepTimes(trueMs, drafted);
+    const before = times.extraMs;
+    const realMs = (sequences: number, tokens: number): number =>
+      trueMs(sequences, tokens) + (drafted(sequences, tokens) ? 0.4 : 0);
+    for (let i = 0; i < 600; i++) {
+      const tokens = i % 20 === 0 ? 4 : random.pick([8, 10, 12]);
+      times.observe(4, tokens, realMs(4, tokens) * Math.exp(0.05 * random.normal()));
+    }
+    for (const [sequences, tokens] of [
+      [4, 4],
+      [4, 8],
+      [2, 2],
+      [2, 8],
+    ] as const) {
+      expect(Math.abs(times.ms(sequences, tokens) / realMs(sequences, tokens) - 1)).toBeLessThan(0.15);
+    }
+    expect(times.extraMs).toBeGreaterThan(before);
+    expect(new StepTimes(() => 0, drafted).extraMs).toBe(0);
+  });
+
   test("one step of many times the length leaves hardly a mark, also when it is the first", () => {
     for (const before of [0, 50]) {
       const times = new StepTimes(trueMs);

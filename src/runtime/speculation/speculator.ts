@@ -76,17 +76,19 @@ export class Speculator {
     { budgetTokens, maxRunning }: SchedulerLimits,
     cost: CostEstimate,
   ): void {
-    const subjects: Subject[] = [];
-    const demands: DraftDemand[] = [];
     let decodes = 0;
     let promptTokens = 0;
     for (const sequence of running.values()) {
       sequence.draftTokens = 0;
-      if (sequence.pending > 1) {
-        promptTokens += sequence.pending;
-        continue;
-      }
-      decodes += 1;
+      if (sequence.pending > 1) promptTokens += sequence.pending;
+      else decodes += 1;
+    }
+    const admits = running.size < maxRunning && waiting.size > 0;
+    if (decodes === 0 || (promptTokens === 0 && !admits && this.#controller.rests(decodes))) return;
+    const subjects: Subject[] = [];
+    const demands: DraftDemand[] = [];
+    for (const sequence of running.values()) {
+      if (sequence.pending > 1) continue;
       const subject = this.#subjectOf(sequence);
       const demand = this.#demandOf(subject);
       if (demand === null) continue;
@@ -94,7 +96,7 @@ export class Speculator {
       demands.push(demand);
     }
     if (demands.length === 0) return;
-    if (running.size < maxRunning) for (const { pending } of waiting.values()) promptTokens += pending;
+    if (admits) for (const { pending } of waiting.values()) promptTokens += pending;
     const prompts = Math.min(promptTokens, Math.max(0, budgetTokens - decodes));
     const choices = this.#controller.plan({
       demands,
