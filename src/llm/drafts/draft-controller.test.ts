@@ -219,7 +219,7 @@ describe("the controller of draft lengths", () => {
     const dear = (tokens: number): number => 1 + tokens;
     const resting = new DraftController({ sources: ["heads"], adaptive: true });
     expect(resting.plan({ ...round, stepMs: dear }).map(({ tokens }) => tokens)).toEqual([0, 0]);
-    expect(resting.rests(3)).toBe(false);
+    expect(resting.rests(1)).toBe(false);
     let rested = 0;
     while (resting.rests(2)) expect((rested += 1)).toBeLessThan(10);
     expect(rested).toBeGreaterThan(0);

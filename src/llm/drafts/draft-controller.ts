@@ -91,6 +91,8 @@ const PROBED_EVERY = 4;
 /** Steps that a decision is kept for, beyond its own: to draft, and to draft nothing. */
 const KEPT_STEPS = 1;
 const RESTED_STEPS = 3;
+/** Of the decodes of a decision to draft nothing, those that a step must have for it to hold. */
+const LEAST_RESTED = 0.75;
 /** How far around a step's size its slope is taken, as a factor: single sizes are noisy. */
 const SLOPE_REACH = 1.5;
 
@@ -158,8 +160,8 @@ export class DraftController {
         if (source !== choices[i]!.source || choices[i]!.tokens === 0) belief.idle(steps);
       }
     }
-    if (promptTokens === 0 && tried === null) {
-      const rests = choices.every(({ tokens }) => tokens === 0);
+    const rests = alone.lengths.every((length) => length === 0) && choices.every(({ tokens }) => tokens === 0);
+    if (tried === null && (rests || promptTokens === 0)) {
       const ids = demands.map(({ id }) => id);
       this.#kept = { ids, choices, decodes, rests, left: rests ? RESTED_STEPS : KEPT_STEPS };
     }
@@ -167,12 +169,12 @@ export class DraftController {
   }
 
   /**
-   * Whether nothing is to be drafted in a step of that many decodes, and no prompts, whoever demands: by an earlier decision,
-   * and then the step need not be planned.
+   * Whether nothing is to be drafted in a step of that many decodes, whoever demands and whatever is beside them: by an earlier
+   * decision, and then the step need not be planned. What does not pay pays less with more decodes, and beside a prompt.
    */
   rests(decodes: number): boolean {
     const kept = this.#kept;
-    if (kept === null || !kept.rests || kept.decodes !== decodes || kept.left === 0) return false;
+    if (kept === null || !kept.rests || kept.left === 0 || decodes < LEAST_RESTED * kept.decodes) return false;
     kept.left -= 1;
     this.#keptSteps += 1;
     return true;
@@ -182,7 +184,7 @@ export class DraftController {
   #keep({ demands, decodes, promptTokens, roomTokens }: DraftRound): DraftChoice[] | null {
     const kept = this.#kept;
     this.#kept = null;
-    if (kept === null || kept.left === 0 || promptTokens > 0) return null;
+    if (kept === null || kept.rests || kept.left === 0 || promptTokens > 0) return null;
     if (kept.decodes !== decodes || kept.ids.length !== demands.length) return null;
     let room = roomTokens;
     const choices: DraftChoice[] = [];

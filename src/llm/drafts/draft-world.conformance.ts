@@ -140,7 +140,7 @@ class Run {
       return decoding.map((client) => ({ source: policy.source, tokens: Math.min(policy.tokens, mostOf(client)) }));
     }
     const none = decoding.map(() => ({ source: "heads" as const, tokens: 0 }));
-    if (decoding.length === 0 || (promptTokens === 0 && policy.rests(decoding.length))) return none;
+    if (decoding.length === 0 || policy.rests(decoding.length)) return none;
     const {
       stepMs,
       promptStepMs,

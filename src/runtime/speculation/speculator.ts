@@ -84,7 +84,7 @@ export class Speculator {
       else decodes += 1;
     }
     const admits = running.size < maxRunning && waiting.size > 0;
-    if (decodes === 0 || (promptTokens === 0 && !admits && this.#controller.rests(decodes))) return;
+    if (decodes === 0 || this.#controller.rests(decodes)) return;
     const subjects: Subject[] = [];
     const demands: DraftDemand[] = [];
     for (const sequence of running.values()) {
