@@ -1,5 +1,5 @@
-/** Commands that belong to no room: clocks, lists, people and the shop. */
-import { alarm, counted, message, order, person, reminder, single, timer, type Command } from "./command-draws.ts";
+/** Commands that belong to no room: clocks and people. */
+import { alarm, message, person, reminder, timer, type Command } from "./command-draws.ts";
 import { frames } from "./templates.ts";
 
 export const ERRAND_COMMANDS: readonly Command[] = [
@@ -33,7 +33,35 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       My pizza needs {span}, set a timer.
       The soup needs {span}, start a timer.
       The timer should ring in {span}.
-      ~The pizza needs {span}, start the timer.`),
+      ~The pizza needs {span}, start the timer.
+      !Set my timer for {span}.
+      !Set my timer to {span}.
+      ?!Set a timer of {span}.
+      !Start my timer for {span}.
+      !Start a {span} timer.
+      !Start a timer of {span}.
+      ?!Make a timer for {span}.
+      !Put a timer on for {span}.
+      !Put {span} on the timer.
+      !Run a timer for {span}.
+      !Let the timer run for {span}.
+      !Let the timer ring in {span}.
+      !Give me a sign in {span}.
+      !Give me {span} on the timer.
+      !Let me know after {span}.
+      !Ring after {span}.
+      ?!Wake me up in {span}.
+      !Wake me up after {span}.
+      !Tell me when {span} are over.
+      !Let me know when {span} are over.
+      In {span}, tell me.
+      In {span}, ring the timer.
+      ?For {span}, set a timer.
+      ?I would like a timer for {span}.
+      I have {span}, start the timer.
+      The eggs need {span}, set a timer.
+      The cake is in the oven, {span} on the timer.
+      I want to sleep for {span}, wake me then.`),
   },
   {
     tool: "set_alarm",
@@ -63,67 +91,35 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       The alarm should ring at {time}.
       Tomorrow I get up at {time}, set an alarm.
       I need to be up at {time}.
-      ~I have to be up at {time}, set the alarm.`),
-  },
-  {
-    tool: "add_to_list",
-    draw: counted("item", "groceries"),
-    confirm: "Okay, {what} is on the list.",
-    family: frames(`
-      !Add {what} to the shopping list.
-      !Put {what} on the shopping list.
-      We need {what}.
-      !Add {what} to my list.
-      !Put {what} on my list.
-      We are out of milk, so add {what}.
-      I need to buy {what}.
-      !Write {what} on the list.
-      {what} on the shopping list.
-      We need to buy {what}.
-      ~!Add {what} to our list.
-      !Put {what} on our shopping list.
-      !Write {what} on my shopping list.
-      ~!Write {what} on our shopping list.
-      I have to buy {what}.
-      We have to get {what}.
-      ~We have to buy {what}.
-      Our list needs {what}.
-      I need {what} from the store.
-      ~We need {what} from the store.
-      I want {what} on the shopping list.
-      !Get {what} on the list.
-      Next time we should buy {what}.
-      ~We should get {what} next time.`),
-  },
-  {
-    tool: "remove_from_list",
-    draw: single("item", "groceries"),
-    confirm: "Okay, {item} is off the list.",
-    family: frames(`
-      !Remove {item} from the shopping list.
-      !Take {item} off the list.
-      We do not need {item}.
-      !Delete {item} from my list.
-      !Take {item} off the shopping list.
-      I do not need {item} on the list.
-      !Remove {item} from my list.
-      !Delete {item} from the shopping list.
-      ~!Delete {item} from our list.
-      !Take {item} off our shopping list.
-      !Cross {item} off the list.
-      ~!Cross {item} off our shopping list.
-      !Strike {item} from the list.
-      I do not need {item}.
-      ~I do not need {item} anymore.
-      We have enough {item}, take it off the list.
-      I already have {item}, remove it from the list.
-      ~We already have {item}, delete it from the list.
-      We do not need {item} anymore.
-      {item} can come off the list.
-      ~I do not want {item} on my list.
-      We do not want {item} on the shopping list.
-      No {item} on the list, please.
-      !Clear {item} from the shopping list.`),
+      ~I have to be up at {time}, set the alarm.
+      !Set my alarm for {time}.
+      !Set my alarm clock for {time}.
+      !Set an alarm at {time}.
+      !Set the alarm at {time}.
+      !Set the alarm for {time}.
+      !Set an alarm clock for {time}.
+      !Make an alarm for {time}.
+      !Make the alarm ring at {time}.
+      ?!Put the alarm on {time}.
+      !Put my alarm clock on {time}.
+      !Give me an alarm at {time}.
+      !Wake me up at {time} tomorrow.
+      !Wake me tomorrow at {time}.
+      !Get me out of bed at {time}.
+      !Ring the alarm at {time}.
+      !Ring at {time} tomorrow.
+      ?Alarm for {time}.
+      Alarm clock to {time}.
+      At {time}, wake me up.
+      ?At {time} I have to get up.
+      At {time} I need an alarm.
+      ?Tomorrow, wake me at {time}.
+      I would like an alarm at {time}.
+      ?I want the alarm at {time}.
+      I want an alarm for {time}.
+      ?My alarm should ring at {time}.
+      I have to be out of bed at {time}.
+      Tomorrow I have to be up at {time}, wake me.`),
   },
   {
     tool: "set_reminder",
@@ -153,7 +149,35 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       !Help me remember to {errand} at {time}.
       ~At {time}, help me remember to {errand}.
       !Tell me to {errand} at {time}.
-      At {time}, tell me to {errand}.`),
+      At {time}, tell me to {errand}.
+      !Remind me at {time} that I want to {errand}.
+      !Remind me, I have to {errand} at {time}.
+      !Remind me that I need to {errand} at {time}.
+      !Set a reminder that I have to {errand} at {time}.
+      !Set a reminder for {time}: {errand}.
+      ?!Set me a reminder to {errand} at {time}.
+      !Set me a reminder for {time} to {errand}.
+      !Make a reminder for {time} to {errand}.
+      ?!Make a reminder at {time}: {errand}.
+      !Make me a reminder to {errand} at {time}.
+      ?!Give me a reminder to {errand} at {time}.
+      !Give me a reminder at {time} to {errand}.
+      !Let me know at {time} that I have to {errand}.
+      !Tell me at {time} to {errand}.
+      !Tell me at {time} that I have to {errand}.
+      !Help me remember at {time} to {errand}.
+      ?!Make sure I {errand} at {time}.
+      At {time}, set a reminder to {errand}.
+      At {time}, remind me that I have to {errand}.
+      At {time} I have to {errand}, set a reminder.
+      At {time} I must not forget to {errand}.
+      ?Reminder for {time}: {errand}.
+      I want to {errand} at {time}, remind me.
+      I need to {errand} at {time}, do not let me forget.
+      I would like a reminder to {errand} at {time}.
+      ?I have to remember to {errand} at {time}.
+      I should {errand} at {time}, remind me.
+      Do not let me forget at {time} to {errand}.`),
   },
   {
     tool: "send_message",
@@ -186,7 +210,35 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       ~I want to tell {name} that {news}.
       !Say to {name} that {news}.
       ~!Say this to {name}: {news}.
-      {name} wants a message that {news}.`),
+      {name} wants a message that {news}.
+      !Tell {name} this: {news}.
+      !Send {name} this: {news}.
+      !Send {name} the message that {news}.
+      !Send {name} a text that {news}.
+      !Send {name} a text: {news}.
+      ?!Send a message to {name}: {news}.
+      ?!Send a text to {name} that {news}.
+      !Send word to {name} that {news}.
+      !Let {name} know: {news}.
+      !Let {name} know this: {news}.
+      !Write a message to {name}: {news}.
+      !Write a message to {name} that {news}.
+      !Write a text to {name} that {news}.
+      !Write to {name}: {news}.
+      !Write {name}: {news}.
+      !Write {name} a message that {news}.
+      !Text to {name} that {news}.
+      !Text {name} this: {news}.
+      !Message {name} this: {news}.
+      ?!Give {name} the message that {news}.
+      ?!Inform {name}: {news}.
+      For {name}: {news}.
+      A message for {name}: {news}.
+      ?{name} should hear that {news}.
+      {name} must know that {news}.
+      {name} needs to know that {news}.
+      I want to send {name} a message that {news}.
+      I need to tell {name} that {news}.`),
   },
   {
     tool: "call_person",
@@ -218,127 +270,34 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       !Make a call to {name}.
       ~!Make a phone call to {name}.
       I would like a call with {name}.
-      !Give {name} a phone call for me.`),
-  },
-  {
-    tool: "track_order",
-    draw: order,
-    confirm: "Let me look up order {order}.",
-    family: frames(`
-      Where is my order {order}?
-      !Track order {order}.
-      When does order {order} come?
-      !Look up order {order}.
-      Where is order number {order}?
-      What about order {order}?
-      I am waiting for order {order}.
-      Is my order {order} on its way?
-      When does my order number {order} come?
-      !Look up my order, number {order}.
-      ~What about my order {order}?
-      ~Where is order {order}?
-      ~!Track my order {order}.
-      !Track order number {order}.
-      !Find order {order}.
-      ~!Find my order, number {order}.
-      When will order {order} come?
-      When will my order {order} be here?
-      ~When will order number {order} be here?
-      I want to know where order {order} is.
-      How far is order {order}?
-      Is order {order} here yet?
-      Where is my package, order {order}?
-      I am still waiting for order number {order}.
-      ~Is my package, order {order}, on its way?
-      Has order {order} been sent?`),
-  },
-  {
-    tool: "cancel_order",
-    draw: order,
-    confirm: "Okay, order {order} is canceled.",
-    family: frames(`
-      !Cancel order {order}.
-      !Cancel my order {order}.
-      I do not want order {order} anymore.
-      !Stop order {order}.
-      !Cancel order number {order}.
-      I want to cancel order {order}.
-      !Cancel my order, number {order}.
-      !Call off order {order}.
-      ~I want to cancel my order {order}.
-      I do not need order {order} anymore.
-      ~I do not need my order {order} anymore.
-      I do not want my order number {order}.
-      I changed my mind about order {order}.
-      ~I changed my mind, cancel order {order}.
-      Order {order} should be canceled.
-      !Stop my order {order}.
-      ~!Stop order number {order}.
-      !Do not send order {order}.
-      I would like to cancel order number {order}.
-      ~I would like my order {order} canceled.
-      Order {order} was a mistake, cancel it.
-      I made a mistake, cancel order number {order}.`),
-  },
-  {
-    tool: "check_stock",
-    draw: single("product", "goods"),
-    confirm: "Let me check the stock of the {item}.",
-    family: frames(`
-      Do you have a {item} in stock?
-      Is the {item} in stock?
-      !Check the stock of the {item}.
-      !Check if the {item} is in stock.
-      Is there a {item} in stock?
-      How many of the {item} are in stock?
-      Is there still a {item}?
-      Do you still have the {item}?
-      Do you still have a {item} in stock?
-      !Check if you have a {item}.
-      ~Is a {item} in stock?
-      Are there any {item} models in stock?
-      How many {item} models do you have?
-      ~How many {item} models are in stock?
-      !Check if there is a {item}.
-      ~!Check if there is a {item} in stock.
-      !Check if you still have the {item}.
-      Do you have the {item}?
-      ~Do you still have a {item}?
-      !Look if the {item} is in stock.
-      I am looking for a {item}, do you have it?
-      ~I am looking for the {item}, is it in stock?
-      Can I still get the {item}?
-      !See if a {item} is in stock.
-      What is the stock of the {item}?`),
-  },
-  {
-    tool: "add_to_cart",
-    draw: counted("product", "goods"),
-    confirm: "Okay, {what} is in your cart.",
-    family: frames(`
-      !Add {what} to my cart.
-      !Put {what} in the cart.
-      I want to order {what}.
-      I would like {what} in my cart.
-      !Put {what} in my cart.
-      {what} in the cart.
-      !Order {what}.
-      I want {what} in my cart.
-      !Add {what} to the cart.
-      I would like to order {what}.
-      ~!Put {what} into the cart.
-      !Put {what} into my cart.
-      I want to buy {what} online.
-      I need {what} in my cart.
-      ~I need {what} in the cart.
-      Into the cart: {what}.
-      !Order {what} for me.
-      My cart needs {what}.
-      I want {what} from the shop.
-      ~I would like {what} from the shop.
-      !Place {what} in my cart.
-      ~!Place {what} in the cart for me.
-      I will take {what}, put it in the cart.
-      ~I will order {what}, add it to my cart.`),
+      !Give {name} a phone call for me.
+      !Call up {name}.
+      !Call {name} now.
+      !Call {name} at home.
+      !Call {name} up for me.
+      !Phone {name} now.
+      !Phone {name} at home.
+      !Ring {name} for me.
+      !Ring up {name}.
+      !Dial {name} for me.
+      !Dial the number of {name}.
+      ?!Call the number of {name}.
+      !Give {name} a ring.
+      !Give {name} a call for me.
+      !Get {name} on the line.
+      !Start a phone call with {name}.
+      !Start a phone call to {name}.
+      ?!Make a call to {name} for me.
+      !Place a call to {name}.
+      !Let me speak to {name}.
+      !Let me talk to {name} on the phone.
+      I would like to talk to {name}.
+      ?I would like to call {name}.
+      ?I want to phone {name}.
+      I want to speak to {name} on the phone.
+      ?I need {name} on the phone.
+      I have to call {name}.
+      I have to talk to {name} on the phone.
+      We need to call {name}.`),
   },
 ];

@@ -1,97 +1,8 @@
-/** Commands to the rooms of the house: light, heating, music, doors, blinds and the vacuum. */
-import { blinds, music, roomFlag, roomNumber, roomOnly, volume, type Command } from "./command-draws.ts";
+/** Commands to the rooms of the house: heating, music, doors and the vacuum. */
+import { music, roomFlag, roomNumber, roomOnly, volume, type Command } from "./command-draws.ts";
 import { frames } from "./templates.ts";
 
 export const HOME_COMMANDS: readonly Command[] = [
-  {
-    tool: "set_light",
-    draw: roomFlag("on", true),
-    confirm: "Okay, the {room} light is on.",
-    family: frames(`
-      !Turn on the {room} light.
-      !Switch the light on in the {room}.
-      It is too dark in the {room}.
-      !Turn the {room} lights on.
-      !Switch on the lights in the {room}.
-      I need light in the {room}.
-      !Make some light in the {room}.
-      Lights on in the {room}.
-      !Put the {room} light on.
-      Light on in the {room}.
-      ~!Switch the {room} light on.
-      ~!Turn on the lights in the {room}.
-      The {room} is very dark.
-      !Switch on the {room} lights.
-      I want the lights on in the {room}.
-      The {room} light should be on.
-      !Get the lights on in the {room}.
-      The {room} needs some light.
-      I cannot see in the {room}, turn on the light.
-      !Turn the light on in the {room}.
-      It is dark in the {room}, I need some light.
-      ~I want the {room} light on.
-      ~The {room} is too dark.
-      ~It is very dark in the {room}, switch on the light.`),
-  },
-  {
-    tool: "set_light",
-    draw: roomFlag("on", false),
-    confirm: "Okay, the {room} light is off.",
-    family: frames(`
-      !Turn off the {room} light.
-      !Switch the light off in the {room}.
-      It is too bright in the {room}.
-      !Turn the {room} lights off.
-      !Switch off the lights in the {room}.
-      I need no light in the {room}.
-      Nobody needs the light in the {room}.
-      Lights off in the {room}.
-      !Put the {room} light out.
-      Light off in the {room}.
-      ~!Switch the {room} light off.
-      ~!Turn off the lights in the {room}.
-      The {room} is very bright.
-      !Switch off the {room} lights.
-      I want the lights off in the {room}.
-      The {room} light should be off.
-      !Get the lights off in the {room}.
-      The {room} needs no light.
-      I left the light on in the {room}, turn it off.
-      !Turn the light off in the {room}.
-      It is bright in the {room}, I need no light.
-      ~I want the {room} light off.
-      ~The {room} is too bright.
-      ~Nobody is in the {room}, turn off the light.
-      Nobody is in the {room}, switch the lights off.`),
-  },
-  {
-    tool: "dim_light",
-    draw: roomNumber("percent", 1, 9, 10),
-    confirm: "Okay, the {room} light is at {value} percent.",
-    family: frames(`
-      !Dim the {room} light to {value} percent.
-      !Set the light in the {room} to {value} percent.
-      !Make the {room} light {value} percent bright.
-      {room} light at {value} percent.
-      !Dim the light in the {room} to {value} percent.
-      !Put the {room} lights at {value} percent.
-      !Set the {room} light to {value} percent.
-      ~!Put the light in the {room} at {value} percent.
-      !Turn the {room} light to {value} percent.
-      !Turn the lights in the {room} down to {value} percent.
-      ~!Turn the {room} lights down to {value} percent.
-      The {room} light should be at {value} percent.
-      I want {value} percent light in the {room}.
-      ~I want the {room} light at {value} percent.
-      Light in the {room} at {value} percent.
-      !Bring the {room} lights to {value} percent.
-      ~!Bring the light in the {room} to {value} percent.
-      !Change the {room} light to {value} percent.
-      The light in the {room} should be {value} percent bright.
-      !Dim the {room} to {value} percent.
-      I need the {room} light at {value} percent.
-      ~!Dim the {room} lights to {value} percent.`),
-  },
   {
     tool: "set_temperature",
     draw: roomNumber("degrees", 14, 29, 1),
@@ -120,7 +31,35 @@ export const HOME_COMMANDS: readonly Command[] = [
       ~It should be {value} degrees in the {room}.
       I want the {room} to be {value} degrees warm.
       !Keep the {room} at {value} degrees.
-      ~!Keep it at {value} degrees in the {room}.`),
+      ~!Keep it at {value} degrees in the {room}.
+      !Give me {value} degrees in the {room}.
+      !Make the {room} {value} degrees warm.
+      !Get the {room} to {value} degrees.
+      !Take the {room} to {value} degrees.
+      !Turn the temperature in the {room} to {value} degrees.
+      !Turn the {room} to {value} degrees.
+      ?!Change the {room} to {value} degrees.
+      !Set it to {value} degrees in the {room}.
+      !Set the {room} temperature to {value}.
+      !Put the heating in the {room} at {value} degrees.
+      !Put the {room} at {value} degrees.
+      ?!Keep the temperature in the {room} at {value} degrees.
+      ?!Heat up the {room} to {value} degrees.
+      !Make sure the {room} is at {value} degrees.
+      In the {room}, set the heating to {value} degrees.
+      In the {room}, I want {value} degrees.
+      For the {room}: {value} degrees.
+      Heating in the {room} at {value} degrees.
+      The {room} has to be {value} degrees.
+      The heating in the {room} should be {value}.
+      We need {value} degrees in the {room}.
+      We want the {room} at {value} degrees.
+      ?I need the {room} at {value} degrees.
+      ?I would like it {value} degrees in the {room}.
+      It is cold in the {room}, make it {value} degrees.
+      It is too cold in the {room}, heat it to {value} degrees.
+      The {room} is too warm, set it to {value} degrees.
+      ?I like the {room} at {value} degrees.`),
   },
   {
     tool: "play_music",
@@ -153,7 +92,35 @@ export const HOME_COMMANDS: readonly Command[] = [
       ~The {room} needs {music}, put it on.
       !Play me some {music} in the {room}.
       It is too quiet in the {room}, play {music}.
-      ~It is quiet in the {room}, play some {music}.`),
+      ~It is quiet in the {room}, play some {music}.
+      !Play {music} for me in the {room}.
+      !Give me {music} in the {room}.
+      ?!Give us some {music} in the {room}.
+      !Get some {music} going in the {room}.
+      !Have {music} on in the {room}.
+      !Start playing {music} in the {room}.
+      !Switch on {music} in the {room}.
+      !Bring some {music} to the {room}.
+      ?!Make it {music} in the {room}.
+      !Let {music} play in the {room}.
+      !Let us listen to {music} in the {room}.
+      In the {room}, start {music}.
+      In the {room}, let me hear {music}.
+      In the {room} I would like {music}.
+      For the {room}: {music}.
+      {music} for the {room}.
+      ?Time for {music} in the {room}.
+      We want to hear {music} in the {room}.
+      We would like {music} in the {room}.
+      ?We want some {music} in the {room}, please.
+      I need some {music} in the {room}.
+      I feel like {music} in the {room}.
+      I am in the {room}, play {music}.
+      I am in the {room} and want to hear {music}.
+      There should be {music} in the {room}.
+      The {room} is too quiet, play some {music}.
+      ?How about some {music} in the {room}?
+      How about {music} in the {room}?`),
   },
   {
     tool: "set_volume",
@@ -183,7 +150,35 @@ export const HOME_COMMANDS: readonly Command[] = [
       !Set it to {percent} percent volume.
       ~I would like {percent} percent volume.
       !Turn the sound to {percent}.
-      ~!Bring the sound to {percent} percent.`),
+      ~!Bring the sound to {percent} percent.
+      !Make the volume {percent} percent.
+      !Make the sound {percent} percent loud.
+      !Give me {percent} percent volume.
+      ?!Get the volume to {percent} percent.
+      !Take the volume to {percent}.
+      !Turn it to {percent} percent.
+      !Keep the volume at {percent} percent.
+      !Set the sound to {percent}.
+      !Set the speakers to {percent} percent.
+      !Turn the speakers to {percent} percent.
+      !Put the sound at {percent} percent.
+      !Change the sound to {percent} percent.
+      !Bring the volume to {percent}.
+      ?!Play the music at {percent} percent.
+      ?!Have the volume at {percent} percent.
+      Volume to {percent}.
+      Volume to {percent} percent, please.
+      Sound at {percent} percent.
+      {percent} percent volume.
+      {percent} percent is loud enough.
+      The volume has to be {percent} percent.
+      ?I want the sound at {percent} percent.
+      I need the volume at {percent}.
+      I would like the sound at {percent} percent.
+      ?We want the volume at {percent} percent.
+      It is too loud, set the volume to {percent}.
+      ?It is too quiet, turn the volume to {percent} percent.
+      The music should be {percent} percent loud.`),
   },
   {
     tool: "stop_music",
@@ -211,7 +206,35 @@ export const HOME_COMMANDS: readonly Command[] = [
       !Make the music stop in the {room}.
       It is too loud in the {room}, turn off the music.
       ~The {room} music is too loud, turn it off.
-      No music in the {room}, please.`),
+      No music in the {room}, please.
+      !Stop music in the {room}.
+      !Stop the music that plays in the {room}.
+      !Stop all music in the {room}.
+      ?!Stop playing in the {room}.
+      !Get the music off in the {room}.
+      !Put the music off in the {room}.
+      !Have the music off in the {room}.
+      !Shut off the music in the {room}.
+      !Shut the {room} music off.
+      !Switch the {room} music off.
+      ?!Turn the {room} music off.
+      !Let the music stop in the {room}.
+      !Make it quiet in the {room}.
+      ?In the {room}, stop the music.
+      In the {room}, turn the music off.
+      ?For the {room}: music off.
+      The music in the {room} should be off.
+      The music in the {room} has to stop.
+      ?The {room} music should end.
+      I would like no music in the {room}.
+      I do not want to hear music in the {room} anymore.
+      I want it quiet in the {room}.
+      We want no music in the {room}.
+      We do not need music in the {room}.
+      There is music in the {room}, turn it off.
+      The music in the {room} is still on, stop it.
+      I am leaving the {room}, stop the music.
+      That is enough music in the {room}.`),
   },
   {
     tool: "set_lock",
@@ -239,7 +262,35 @@ export const HOME_COMMANDS: readonly Command[] = [
       !Make sure the {room} is locked.
       ~!Make sure the {room} door is locked.
       Nobody should come into the {room}, lock the door.
-      !Lock up the door in my {room}.`),
+      !Lock up the door in my {room}.
+      !Close and lock the {room}.
+      !Close and lock the {room} door.
+      ?!Get the {room} door locked.
+      !Have the {room} locked.
+      !Keep the {room} locked.
+      !Keep the door of the {room} locked.
+      !Lock my {room}.
+      ?!Lock my {room} door.
+      !Lock the {room} up.
+      !Lock the {room} for me.
+      !Make sure the door of the {room} is locked.
+      ?!Put the lock on the {room} door.
+      ?!See that the {room} is locked.
+      In the {room}, lock the door.
+      The {room} has to be locked.
+      The door to the {room} should be locked.
+      ?The door in the {room} has to be locked.
+      I want the door of the {room} locked.
+      I would like the {room} locked.
+      I would like the {room} door locked, please.
+      I need the {room} door locked.
+      We want the {room} locked up.
+      We forgot to lock the {room} door.
+      I am leaving, lock the {room}.
+      I am leaving the {room}, lock the door.
+      Is the {room} door open? Then lock it.
+      Did I lock the {room}? If not, lock it.
+      The {room} is still open, lock it.`),
   },
   {
     tool: "set_lock",
@@ -266,61 +317,35 @@ export const HOME_COMMANDS: readonly Command[] = [
       !Keep the {room} door unlocked.
       !Make sure the {room} is unlocked.
       ~!Make sure the {room} door is unlocked.
-      The door in my {room} should not be locked.`),
-  },
-  {
-    tool: "set_blinds",
-    draw: blinds("down"),
-    confirm: "Okay, the {room} blinds are down.",
-    family: frames(`
-      !Lower the blinds in the {room}.
-      !Close the {room} blinds.
-      !Put the blinds down in the {room}.
-      Blinds down in the {room}.
-      !Put down the {room} blinds.
-      !Close the blinds in the {room}.
-      !Lower the {room} blinds.
-      !Put the {room} blinds down.
-      ~!Let the {room} blinds down.
-      !Let down the blinds in the {room}.
-      !Pull down the blinds in the {room}.
-      ~!Pull the {room} blinds down.
-      !Shut the {room} blinds.
-      ~!Shut the blinds in the {room}.
-      I want the blinds down in the {room}.
-      I want the {room} blinds closed.
-      ~I want the blinds closed in the {room}.
-      The {room} blinds should be down.
-      The blinds in the {room} should be closed.
-      ~The blinds in the {room} should be down.
-      !Bring the blinds down in the {room}.`),
-  },
-  {
-    tool: "set_blinds",
-    draw: blinds("up"),
-    confirm: "Okay, the {room} blinds are up.",
-    family: frames(`
-      !Raise the blinds in the {room}.
-      !Open the {room} blinds.
-      !Put the blinds up in the {room}.
-      Blinds up in the {room}.
-      !Put up the {room} blinds.
-      !Open the blinds in the {room}.
-      !Raise the {room} blinds.
-      !Put the {room} blinds up.
-      ~!Bring the {room} blinds up.
-      !Lift the blinds in the {room}.
-      !Pull up the blinds in the {room}.
-      ~!Pull the {room} blinds up.
-      !Move the {room} blinds up.
-      ~!Move the blinds up in the {room}.
-      I want the blinds up in the {room}.
-      I want the {room} blinds open.
-      ~I want the blinds open in the {room}.
-      The {room} blinds should be up.
-      The blinds in the {room} should be open.
-      ~The blinds in the {room} should be up.
-      !Bring the blinds up in the {room}.`),
+      The door in my {room} should not be locked.
+      !Get the {room} door unlocked.
+      !Have the {room} unlocked.
+      !Keep the {room} unlocked.
+      !Leave the {room} unlocked.
+      !Leave the {room} door unlocked.
+      !Unlock my {room} door.
+      ?!Unlock the {room} for me.
+      ?!Unlock the door of my {room}.
+      !Unlock and open the {room} door.
+      ?!Take the lock off the {room} door.
+      !Make sure the door of the {room} is unlocked.
+      !See that the {room} is unlocked.
+      !Let me into the {room}.
+      ?In the {room}, unlock the door.
+      The {room} has to be unlocked.
+      The door to the {room} should be unlocked.
+      The {room} door should not be locked.
+      I want the door of the {room} unlocked.
+      I would like the {room} unlocked.
+      I would like the {room} door unlocked, please.
+      I need the {room} door unlocked.
+      We want the {room} unlocked.
+      ?We cannot get into the {room}, unlock it.
+      I need to get into the {room}, unlock the door.
+      I am coming home, unlock the {room}.
+      Is the {room} door locked? Then unlock it.
+      Did I lock the {room}? Unlock it.
+      The {room} is still locked, unlock it.`),
   },
   {
     tool: "start_vacuum",
@@ -349,6 +374,34 @@ export const HOME_COMMANDS: readonly Command[] = [
       I want the {room} clean.
       The {room} should be vacuumed.
       There is dust on the {room} floor, start the vacuum.
-      ~There is dust in the {room}, start the robot.`),
+      ~There is dust in the {room}, start the robot.
+      ?!Get the vacuum into the {room}.
+      ?!Get the {room} floor clean.
+      !Give the {room} a vacuum.
+      !Have the robot clean the {room}.
+      ?!Have the {room} vacuumed.
+      !Have the vacuum start in the {room}.
+      !Let the vacuum run in the {room}.
+      !Let the robot into the {room}.
+      !Make the {room} floor clean.
+      !Run the vacuum in the {room}.
+      !Run the robot in the {room}.
+      !Start to vacuum the {room}.
+      !Start vacuuming the {room}.
+      !Start the vacuum for the {room}.
+      !Take the vacuum to the {room}.
+      In the {room}, start the vacuum.
+      In the {room}, vacuum the floor.
+      For the {room}: start the robot.
+      The {room} has to be vacuumed.
+      ?The floor of the {room} needs a vacuum.
+      The floor in the {room} should be clean.
+      ?I want the {room} vacuumed.
+      I would like the {room} floor clean.
+      ?I need the vacuum in the {room}.
+      We want the {room} vacuumed.
+      It is dirty in the {room}, start the robot.
+      The {room} is not clean, send the vacuum.
+      The {room} floor is full of dust.`),
   },
 ];

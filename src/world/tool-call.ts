@@ -4,10 +4,12 @@ import type { Command } from "./command-draws.ts";
 import { pickEntity } from "./entities.ts";
 import { ERRAND_COMMANDS } from "./errand-commands.ts";
 import { HOME_COMMANDS } from "./home-commands.ts";
+import { LIGHT_COMMANDS } from "./light-commands.ts";
+import { SHOP_COMMANDS } from "./shop-commands.ts";
 import { fill, frames, pickFrame, say } from "./templates.ts";
 import type { Split, ToolCall, WorldItem } from "./types.ts";
 
-export const COMMANDS: readonly Command[] = [...HOME_COMMANDS, ...ERRAND_COMMANDS];
+export const COMMANDS: readonly Command[] = [...LIGHT_COMMANDS, ...HOME_COMMANDS, ...ERRAND_COMMANDS, ...SHOP_COMMANDS];
 
 function commandItem(command: Command, split: Split, random: RandomStream): WorldItem {
   const { slots, arguments: values } = command.draw(split, random);
