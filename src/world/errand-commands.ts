@@ -61,7 +61,52 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       I have {span}, start the timer.
       The eggs need {span}, set a timer.
       The cake is in the oven, {span} on the timer.
-      I want to sleep for {span}, wake me then.`),
+      I want to sleep for {span}, wake me then.
+      ?How about a countdown of {span}?
+      The pasta has to boil {span}, time it.
+      ?!Time {span} for me.
+      !Time the rice for {span}.
+      !Beep when {span} have passed.
+      !Wake me from my nap in {span}.
+      Kitchen timer, {span}.
+      {span} on the clock, starting now.
+      ?My tea has to steep {span}, so start the timer.
+      After {span} I want to hear the timer.
+      We play for {span}, then let it ring.
+      !Make the timer last {span}.
+      !Use the timer for the next {span}.
+      I am lying down, get me up after {span}.
+      My walk should take {span}, let the timer run.
+      The bread must bake for {span}, so watch the clock.
+      !Begin a countdown from {span}.
+      Countdown, {span}.
+      A timer with {span} would help me.
+      I must take the cake out in {span}, so ring then.
+      ?Because the potatoes cook {span}, I need the timer.
+      Once {span} have gone by, give me a [signal|sign].
+      !Sound the timer once {span} are up.
+      !Keep track of {span} for my workout.
+      The kids may play {span}, then the timer should ring.
+      ?!Get me back to the kitchen in {span}.
+      May I have a timer, just {span}?
+      Timer on, {span}, the chicken is in the oven.
+      The dough should rest {span}, watch the time for me.
+      !Measure {span} with the timer.
+      !Warn me as soon as {span} are over.
+      !Have the timer go off in {span}.
+      I only want to rest {span}, ring after that.
+      ?We have a break of {span}, so set the timer.
+      Exactly {span} from now, the timer must go off.
+      Would a timer lasting {span} be possible?
+      My break takes {span}, so count down.
+      !Alert me {span} from now.
+      ?The meat is on the grill, time it for {span}.
+      ?I am tired, wake me once {span} have passed.
+      What I need is a countdown over {span}.
+      !Switch on the timer for {span}.
+      The washing machine needs {span}, ring when it is done.
+      ?!Set up a countdown that ends in {span}.
+      Only {span} until I must leave, start the timer.`),
   },
   {
     tool: "set_alarm",
@@ -119,7 +164,52 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       I want an alarm for {time}.
       ?My alarm should ring at {time}.
       I have to be out of bed at {time}.
-      Tomorrow I have to be up at {time}, wake me.`),
+      Tomorrow I have to be up at {time}, wake me.
+      !Ring me awake at {time}.
+      My train leaves early, so wake me at {time}.
+      ?!Have the alarm go off at {time}.
+      When it is {time}, wake me.
+      Is it okay to ring when it turns {time}, to wake me?
+      ?Wake-up call, {time}.
+      ?{time} is when I have to get up.
+      Alarm clock, {time}, I have school.
+      ?I cannot sleep past {time}, set the alarm.
+      ?Do not let me sleep longer than {time}.
+      !Make sure I am awake by {time}.
+      My day starts at {time}, so set the alarm clock.
+      The alarm clock has to go off at {time}.
+      !Turn the alarm clock to {time}.
+      ?!Switch my alarm on for {time}.
+      !Program the alarm clock for {time}.
+      By {time} I must be awake.
+      ?For tomorrow, put the alarm on {time}.
+      How about an alarm tomorrow, {time}?
+      I am going to bed now, wake me when it is {time}.
+      !Get me out of my bed when it is {time}.
+      We have to be awake at {time}, so let the alarm ring.
+      May I have an alarm for {time}?
+      The kids must get up at {time}, set the alarm clock.
+      !Sound the alarm when the clock says {time}.
+      School tomorrow, alarm on {time}.
+      My flight is early, I need to wake up by {time}.
+      An alarm set to {time} would be good.
+      ?Is an alarm at {time} possible?
+      !Start waking me at {time}.
+      !Let me sleep until {time}, then ring.
+      I want to sleep until {time} and no longer, wake me then.
+      Tomorrow my alarm goes to {time}.
+      !Add an alarm for {time}.
+      !Create a new alarm that rings at {time}.
+      !Schedule my wake-up alarm for {time}.
+      If I am still asleep at {time}, wake me.
+      We get up at {time}, so make us an alarm.
+      Once the clock shows {time}, let the alarm sound.
+      My alarm should go off tomorrow, {time}.
+      What I need tomorrow is an alarm, {time}.
+      Because I have [work|school], let my alarm ring at {time}.
+      As soon as it is {time}, ring the alarm.
+      {time}, that is my alarm for tomorrow.
+      ?No later than {time}, get me up.`),
   },
   {
     tool: "set_reminder",
@@ -177,7 +267,52 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       I would like a reminder to {errand} at {time}.
       ?I have to remember to {errand} at {time}.
       I should {errand} at {time}, remind me.
-      Do not let me forget at {time} to {errand}.`),
+      Do not let me forget at {time} to {errand}.
+      ?!Nudge me to {errand} at {time}.
+      !Make a note that I must {errand} at {time}.
+      ?When it is {time}, say that I should {errand}.
+      ?It is important that I {errand} at {time}, so remind me.
+      Did I say I must {errand} at {time}? Remind me of it.
+      My plan is to {errand} at {time}, remind me of that.
+      {errand} at {time}, I must remember that.
+      Reminder, {time}, {errand}.
+      ?I always forget to {errand}, so remind me at {time}.
+      I keep forgetting to {errand}, tell me at {time}.
+      !Make sure that I {errand} at {time}.
+      !See to it that I do not forget to {errand} at {time}.
+      Would you tell me to {errand} when it is {time}?
+      What if I forget to {errand}? Remind me at {time}.
+      I promised to {errand} at {time}, help me remember.
+      I said I would {errand} at {time}, do not let me forget it.
+      !Add a reminder for {time} that says {errand}.
+      !Create a reminder, {errand}, for {time}.
+      !Save a reminder: {errand} at {time}.
+      !Put down that I have to {errand} at {time}.
+      !Schedule a reminder at {time} so that I {errand}.
+      Somebody has to {errand} at {time}, so remind me.
+      We should {errand} at {time}, set a reminder for us.
+      Once it is {time}, I have to {errand}, let me know.
+      By {time} I want to {errand}, so give me a reminder then.
+      It would be good to {errand} at {time}, make me a reminder.
+      May I have a reminder to {errand} when it is {time}?
+      I might forget to {errand}, so let me know at {time}.
+      My job at {time} is to {errand}, remind me of it.
+      ?When the clock says {time}, it is my turn to {errand}, remind me.
+      The plan for {time}: {errand}. Remind me of it.
+      At {time} it will be time to {errand}, tell me then.
+      !Keep in mind for me that I must {errand} at {time}.
+      Before I forget to {errand}, set a reminder for {time}.
+      Today I have to {errand}, a reminder at {time} would help.
+      ?Later I must {errand}, so tell me when it is {time}.
+      The right time to {errand} is {time}, so remind me.
+      A reminder for {time}, I need to {errand}.
+      One more reminder, at {time} I must {errand}.
+      ?My memory is bad, at {time} tell me to {errand}.
+      ?I am busy today, so remind me to {errand} once it is {time}.
+      How about a reminder at {time} that I should {errand}?
+      I do not want to forget to {errand} at {time}.
+      !Ask me to {errand} when it is {time}.
+      ?!Write a reminder for me: at {time}, {errand}.`),
   },
   {
     tool: "send_message",
@@ -238,7 +373,52 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       {name} must know that {news}.
       {name} needs to know that {news}.
       I want to send {name} a message that {news}.
-      I need to tell {name} that {news}.`),
+      I need to tell {name} that {news}.
+      {news}, tell {name}.
+      !Report to {name} that {news}.
+      Does {name} know that {news}? Send a message.
+      !Drop {name} a line that {news}.
+      ?!Pass on to {name} that {news}.
+      !Give {name} the news that {news}.
+      The message to {name} is that {news}.
+      My message for {name} reads: {news}.
+      !Make sure {name} knows that {news}.
+      !Make {name} aware that {news}.
+      ?{name} does not know yet that {news}, send a message.
+      ?{name} is waiting for me, write that {news}.
+      ?It is important for {name} to hear that {news}.
+      Someone should tell {name} that {news}.
+      Has {name} heard that {news}? Send a text about it.
+      How about a text to {name} saying that {news}?
+      ?I have to text {name} about this: {news}.
+      {name} asked me, so write back that {news}.
+      !Answer {name} that {news}.
+      !Reply to {name}: {news}.
+      !Notify {name} that {news}.
+      !Deliver this message to {name}: {news}.
+      News for {name}: {news}.
+      A short text to {name} saying {news}.
+      !Send {name} a note saying that {news}.
+      !Leave {name} a message that {news}.
+      !Leave a note for {name}: {news}.
+      !Type a message to {name} saying {news}.
+      New message, {name}, {news}.
+      I would like {name} to hear that {news}.
+      I forgot to tell {name} that {news}.
+      I still have to write {name} that {news}.
+      ?May I send {name} the news that {news}?
+      ?We have to let {name} know that {news}.
+      We want to inform {name} that {news}.
+      To {name}, as a text message: {news}.
+      I promised {name} a message, write that {news}.
+      Do not let {name} wait, send the message that {news}.
+      Now that {news}, let {name} know.
+      That {news} is something {name} should know.
+      ?!Mention to {name} that {news}.
+      !Explain to {name} that {news}.
+      ?Before {name} [worries|leaves], text that {news}.
+      What {name} should hear is this: {news}.
+      {news}, and {name} has to hear about it.`),
   },
   {
     tool: "call_person",
@@ -298,6 +478,51 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       ?I need {name} on the phone.
       I have to call {name}.
       I have to talk to {name} on the phone.
-      We need to call {name}.`),
+      We need to call {name}.
+      !Connect me with {name}.
+      ?!Put me through to {name}.
+      !Reach {name} by phone.
+      ?!Try to get hold of {name} on the phone.
+      !Try calling {name}.
+      !Contact {name} by phone.
+      !Pick {name} from my contacts and call.
+      !Find the number of {name} and dial it.
+      !Look up {name} in my contacts and start the call.
+      Phone call, {name}.
+      Phone call to {name}, now.
+      {name}, on the phone, now.
+      {name} is waiting for my call.
+      {name} asked me to call back, so dial.
+      !Call {name} back.
+      Where is {name}? Start a call.
+      ?Is {name} at home? Make a call to find out.
+      ?I miss {name}, start a call.
+      I have a question for {name}, so make the call.
+      I have not heard from {name} in weeks, start a phone call.
+      ?It is time to phone {name}.
+      I should ring {name} today.
+      ?I would love to hear {name} on the phone.
+      I must hear the voice of {name}, so place a call.
+      We want to speak with {name} by phone.
+      The kids want to talk with {name} on the phone.
+      My [mother|wife] wants to call {name}.
+      Who can I ask? I need to phone {name}.
+      ?Did {name} ring me? Then call back.
+      May I speak to {name} on the phone?
+      How about a phone call with {name}?
+      ?Next call, {name}.
+      It is urgent, I need {name} on the line.
+      ?A call to {name} is what I need.
+      There is something to discuss with {name}, start the call.
+      Somebody has to phone {name} right now.
+      !Open a phone line to {name}.
+      !Begin a call with {name}.
+      !Set up a phone call with {name}.
+      !Use the phone to call {name}.
+      For this question I need {name} on the phone.
+      It is the birthday of {name}, make a call.
+      Before I leave, I want to phone {name}.
+      Today I have to give {name} a call.
+      If {name} has time, I want to talk on the phone.`),
   },
 ];

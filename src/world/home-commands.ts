@@ -1,5 +1,5 @@
-/** Commands to the rooms of the house: heating, music, doors and the vacuum. */
-import { music, roomFlag, roomNumber, roomOnly, volume, type Command } from "./command-draws.ts";
+/** Commands to the house: heating, doors, the robot that cleans. */
+import { roomFlag, roomNumber, roomOnly, type Command } from "./command-draws.ts";
 import { frames } from "./templates.ts";
 
 export const HOME_COMMANDS: readonly Command[] = [
@@ -59,182 +59,52 @@ export const HOME_COMMANDS: readonly Command[] = [
       It is cold in the {room}, make it {value} degrees.
       It is too cold in the {room}, heat it to {value} degrees.
       The {room} is too warm, set it to {value} degrees.
-      ?I like the {room} at {value} degrees.`),
-  },
-  {
-    tool: "play_music",
-    draw: music,
-    confirm: "Okay, playing {music} in the {room}.",
-    family: frames(`
-      !Play {music} in the {room}.
-      !Play some {music} in the {room}.
-      I want to hear {music} in the {room}.
-      !Put on {music} in the {room}.
-      !Put on some {music} in the {room}.
-      In the {room}, play {music}.
-      !Start {music} in the {room}.
-      !Let me hear some {music} in the {room}.
-      Some {music} in the {room} would be nice.
-      I want some {music} in the {room}.
-      ~!Start some {music} in the {room}.
-      !Turn on {music} in the {room}.
-      !Turn on some {music} in the {room}.
-      I would like to hear {music} in the {room}.
-      ~I would like some {music} in the {room}.
-      I want to listen to {music} in the {room}.
-      ~I would like to listen to {music} in the {room}.
-      In the {room}, put on some {music}.
-      ~In the {room}, I want to hear some {music}.
-      {music} in the {room}, please.
-      !Let us hear {music} in the {room}.
-      !Fill the {room} with {music}.
-      The {room} needs some {music}.
-      ~The {room} needs {music}, put it on.
-      !Play me some {music} in the {room}.
-      It is too quiet in the {room}, play {music}.
-      ~It is quiet in the {room}, play some {music}.
-      !Play {music} for me in the {room}.
-      !Give me {music} in the {room}.
-      ?!Give us some {music} in the {room}.
-      !Get some {music} going in the {room}.
-      !Have {music} on in the {room}.
-      !Start playing {music} in the {room}.
-      !Switch on {music} in the {room}.
-      !Bring some {music} to the {room}.
-      ?!Make it {music} in the {room}.
-      !Let {music} play in the {room}.
-      !Let us listen to {music} in the {room}.
-      In the {room}, start {music}.
-      In the {room}, let me hear {music}.
-      In the {room} I would like {music}.
-      For the {room}: {music}.
-      {music} for the {room}.
-      ?Time for {music} in the {room}.
-      We want to hear {music} in the {room}.
-      We would like {music} in the {room}.
-      ?We want some {music} in the {room}, please.
-      I need some {music} in the {room}.
-      I feel like {music} in the {room}.
-      I am in the {room}, play {music}.
-      I am in the {room} and want to hear {music}.
-      There should be {music} in the {room}.
-      The {room} is too quiet, play some {music}.
-      ?How about some {music} in the {room}?
-      How about {music} in the {room}?`),
-  },
-  {
-    tool: "set_volume",
-    draw: volume,
-    confirm: "Okay, the volume is at {percent} percent.",
-    family: frames(`
-      !Set the volume to {percent} percent.
-      !Turn the volume to {percent}.
-      Volume {percent}.
-      !Make it {percent} percent loud.
-      !Put the volume at {percent} percent.
-      The volume should be {percent} percent.
-      !Set the volume to {percent}.
-      !Turn the volume to {percent} percent.
-      ~!Put the volume to {percent}.
-      !Change the volume to {percent} percent.
-      ~!Change the volume to {percent}.
-      I want the volume at {percent} percent.
-      !Bring the volume to {percent} percent.
-      !Set the sound to {percent} percent.
-      !Play it at {percent} percent volume.
-      The volume should be at {percent}.
-      The sound should be {percent} percent loud.
-      ~The sound should be at {percent} percent.
-      Volume at {percent} percent.
-      I would like the volume at {percent}.
-      !Set it to {percent} percent volume.
-      ~I would like {percent} percent volume.
-      !Turn the sound to {percent}.
-      ~!Bring the sound to {percent} percent.
-      !Make the volume {percent} percent.
-      !Make the sound {percent} percent loud.
-      !Give me {percent} percent volume.
-      ?!Get the volume to {percent} percent.
-      !Take the volume to {percent}.
-      !Turn it to {percent} percent.
-      !Keep the volume at {percent} percent.
-      !Set the sound to {percent}.
-      !Set the speakers to {percent} percent.
-      !Turn the speakers to {percent} percent.
-      !Put the sound at {percent} percent.
-      !Change the sound to {percent} percent.
-      !Bring the volume to {percent}.
-      ?!Play the music at {percent} percent.
-      ?!Have the volume at {percent} percent.
-      Volume to {percent}.
-      Volume to {percent} percent, please.
-      Sound at {percent} percent.
-      {percent} percent volume.
-      {percent} percent is loud enough.
-      The volume has to be {percent} percent.
-      ?I want the sound at {percent} percent.
-      I need the volume at {percent}.
-      I would like the sound at {percent} percent.
-      ?We want the volume at {percent} percent.
-      It is too loud, set the volume to {percent}.
-      ?It is too quiet, turn the volume to {percent} percent.
-      The music should be {percent} percent loud.`),
-  },
-  {
-    tool: "stop_music",
-    draw: roomOnly,
-    confirm: "Okay, the music in the {room} is off.",
-    family: frames(`
-      !Stop the music in the {room}.
-      !Turn off the music in the {room}.
-      No more music in the {room}.
-      !Switch the music off in the {room}.
-      !Turn the music off in the {room}.
-      Music off in the {room}.
-      ~!Switch off the music in the {room}.
-      !Stop playing music in the {room}.
-      !Stop the {room} music.
-      ~!Turn off the {room} music.
-      I want no music in the {room}.
-      ~I want no more music in the {room}.
-      The music in the {room} should stop.
-      The music in the {room} is too loud, stop it.
-      !End the music in the {room}.
-      ~!End the {room} music.
-      Enough music in the {room}.
-      I do not want music in the {room}.
-      !Make the music stop in the {room}.
-      It is too loud in the {room}, turn off the music.
-      ~The {room} music is too loud, turn it off.
-      No music in the {room}, please.
-      !Stop music in the {room}.
-      !Stop the music that plays in the {room}.
-      !Stop all music in the {room}.
-      ?!Stop playing in the {room}.
-      !Get the music off in the {room}.
-      !Put the music off in the {room}.
-      !Have the music off in the {room}.
-      !Shut off the music in the {room}.
-      !Shut the {room} music off.
-      !Switch the {room} music off.
-      ?!Turn the {room} music off.
-      !Let the music stop in the {room}.
-      !Make it quiet in the {room}.
-      ?In the {room}, stop the music.
-      In the {room}, turn the music off.
-      ?For the {room}: music off.
-      The music in the {room} should be off.
-      The music in the {room} has to stop.
-      ?The {room} music should end.
-      I would like no music in the {room}.
-      I do not want to hear music in the {room} anymore.
-      I want it quiet in the {room}.
-      We want no music in the {room}.
-      We do not need music in the {room}.
-      There is music in the {room}, turn it off.
-      The music in the {room} is still on, stop it.
-      I am leaving the {room}, stop the music.
-      That is enough music in the {room}.`),
+      ?I like the {room} at {value} degrees.
+      !Dial the thermostat in our {room} to {value} degrees.
+      !Adjust the {room} thermostat to {value}.
+      !Let the {room} have {value} degrees tonight.
+      !Hold {value} degrees in the {room} while I work.
+      !Run the heating at {value} degrees in our {room}.
+      !Aim for {value} degrees inside the {room}.
+      !Heat or cool my {room} until it reaches {value} degrees.
+      !Move the thermostat for the {room} to {value}.
+      !See that our {room} gets {value} degrees.
+      !Bring the temperature of my {room} to exactly {value} degrees.
+      !Fix the {room} temperature at {value} degrees.
+      !Program {value} degrees for the {room}.
+      !Let the thermostat in the {room} show {value}.
+      !Leave the heating on {value} degrees throughout the {room}.
+      !Go for {value} degrees in my {room} because I feel uncomfortable.
+      !Choose {value} degrees for our {room}.
+      !Regulate the {room} so that it stays at {value} degrees.
+      !Have my {room} at {value} degrees before our guests arrive.
+      !Get {value} degrees going in the {room} for the baby.
+      !Switch the {room} over to {value} degrees.
+      I am freezing in the {room}, so go to {value} degrees.
+      ?The baby sleeps best at {value} degrees, so set our {room} to that.
+      My feet are cold, so the {room} needs {value} degrees.
+      {room} thermostat, {value} degrees.
+      {room} heating on {value}.
+      ?{value} degrees for my {room} would be lovely.
+      {value} is what the {room} thermostat should say.
+      Thermostat in our {room}: {value}.
+      ?Temperature for the {room}, {value} degrees.
+      ?Could we have {value} degrees in our {room}?
+      May I get {value} degrees in the {room} now?
+      How about {value} degrees for the {room}?
+      Why not take our {room} to {value} degrees?
+      Would it be possible to have my {room} at {value} degrees?
+      Is the {room} at {value} degrees? If not, change it.
+      Over in the {room}, {value} degrees would be right.
+      ?We are sitting in the {room} and would like {value} degrees.
+      Guests are coming, so get our {room} to {value}.
+      ?I am sweating in the {room}, so bring it down to {value}.
+      ?The thermostat in my {room} belongs at {value} degrees.
+      With {value} degrees, the {room} would be just right.
+      The {room} feels wrong, {value} degrees would be better.
+      For the plants, our {room} must stay at {value} degrees.
+      ?I work better when my {room} is at {value} degrees.
+      ?Nobody likes it in the {room} like this, {value} degrees would help.`),
   },
   {
     tool: "set_lock",
@@ -290,7 +160,51 @@ export const HOME_COMMANDS: readonly Command[] = [
       I am leaving the {room}, lock the door.
       Is the {room} door open? Then lock it.
       Did I lock the {room}? If not, lock it.
-      The {room} is still open, lock it.`),
+      The {room} is still open, lock it.
+      !Bolt the {room} door.
+      !Secure the {room} before I go to bed.
+      !Secure the door of my {room}.
+      !Shut and lock our {room} because it is late.
+      !Turn the key in the {room} door so it is locked.
+      !Get my {room} locked before we drive off.
+      !Check the {room} and lock it if it is open.
+      !See that our {room} door is locked.
+      !Lock my {room} behind me.
+      !Lock our {room} again.
+      ?!Keep strangers out of the {room} by locking it.
+      ?!Let nobody into my {room} and lock its door.
+      !Activate the lock of our {room}.
+      ?!Go ahead and lock my {room}.
+      !Lock the entrance to the {room}.
+      !Leave the {room} locked tonight.
+      ?!Close the lock on our {room} door.
+      !Lock everyone out of the {room}.
+      ?!Lock the {room} so that the kids stay out.
+      {room} door, locked.
+      {room}, lock up.
+      ?Lock on the {room} door: closed.
+      Door to our {room}: lock it.
+      The dog must not get into the {room}, so lock it.
+      I am going to sleep, so lock my {room}.
+      We are off to work, so our {room} needs locking.
+      The kids keep running into the {room}, lock the door.
+      Someone left our {room} unlocked, lock it again.
+      The {room} is not locked yet, change that.
+      I do not want anyone in my {room}, lock it.
+      I feel safer with our {room} door locked.
+      It is night, so the {room} door gets locked.
+      ?Could we have the {room} locked?
+      May I have my {room} locked for the night?
+      Why is the {room} not locked? Lock it.
+      Would you mind locking the {room} for tonight?
+      How about locking up our {room}?
+      ?Is my {room} unlocked? Then lock it up.
+      My bike is in the {room}, so keep the door locked.
+      At night our {room} must stay locked.
+      The lock of the {room} should be closed.
+      Time to lock up the {room}.
+      ?Our {room} is better off locked.
+      The door of my {room} needs to be locked.`),
   },
   {
     tool: "set_lock",
@@ -345,7 +259,51 @@ export const HOME_COMMANDS: readonly Command[] = [
       I am coming home, unlock the {room}.
       Is the {room} door locked? Then unlock it.
       Did I lock the {room}? Unlock it.
-      The {room} is still locked, unlock it.`),
+      The {room} is still locked, unlock it.
+      !Unbolt the {room} door.
+      ?!Undo the lock on my {room} door.
+      !Release the lock of the {room}.
+      !Open the lock on our {room} door.
+      !Unlock our {room} because my hands are full.
+      !Unlock the {room} so the cleaner can get in.
+      !Unlock my {room} before the guests arrive.
+      !Unlock the entrance of the {room}.
+      !Get our {room} unlocked for the kids.
+      !Let the plumber into my {room}.
+      !Let us into our {room} again.
+      !Unlock the {room} for my sister.
+      !Go ahead and unlock our {room}.
+      ?!Turn the key so that the {room} is unlocked.
+      !Stop keeping the {room} locked.
+      !Check my {room} door and unlock it if it is locked.
+      !Let me out of the {room}.
+      !Leave our {room} unlocked for the delivery.
+      ?!Set the lock in the {room} to open.
+      {room} door, unlocked.
+      {room}, unlock it.
+      Lock on the {room} door: open.
+      ?Door to my {room}: unlock it.
+      My key for the {room} is gone, unlock it.
+      ?I am standing outside the {room}, so let me in.
+      We are locked out of our {room}.
+      I got locked in the {room}, open the lock.
+      Grandma wants to go into the {room}, unlock the door.
+      The cat is stuck in the {room}, so unlock it.
+      Someone locked my {room}, undo that.
+      The {room} is not unlocked yet, change that.
+      I do not want my {room} locked anymore.
+      Nobody can get into our {room}, so unlock it.
+      ?The {room} does not need to be locked any longer.
+      Could we have our {room} unlocked?
+      ?May I have the {room} door unlocked now?
+      Why is my {room} still locked? Unlock it.
+      Would you mind unlocking the {room} for me?
+      How about unlocking our {room}?
+      ?Does the {room} have to be locked? Unlock it.
+      The lock of the {room} should be open.
+      In the daytime our {room} should stay unlocked.
+      ?Time to unlock the {room}.
+      The guests are waiting, so unlock my {room} for them.`),
   },
   {
     tool: "start_vacuum",
@@ -402,6 +360,51 @@ export const HOME_COMMANDS: readonly Command[] = [
       We want the {room} vacuumed.
       It is dirty in the {room}, start the robot.
       The {room} is not clean, send the vacuum.
-      The {room} floor is full of dust.`),
+      The {room} floor is full of dust.
+      !Hoover my {room} because guests are coming.
+      !Get the dust out of the {room}.
+      !Suck up the crumbs in our {room}.
+      !Tell the robot to vacuum my {room}.
+      !Do the floor of the {room} with the vacuum.
+      !Send the cleaning robot to our {room}.
+      ?!Get the vacuum cleaner going in the {room}.
+      !Let the robot sweep the {room} floor.
+      !Use the vacuum on the {room} carpet.
+      ?!Rid my {room} of dust with the vacuum.
+      !Begin vacuuming in the {room} while we are out.
+      !Get our {room} vacuumed before dinner.
+      !Make the vacuum robot go through the {room}.
+      !Clean up the dust in my {room}.
+      !Switch on the vacuum for the {room}.
+      !Put the robot to work in our {room}.
+      !Remove the dog hair from the {room} floor.
+      ?!Let the vacuum do a round in the {room}.
+      !Go over the {room} with the vacuum again.
+      !Vacuum our {room} so that it is clean tonight.
+      {room}, vacuum it.
+      Vacuum robot to the {room}.
+      ?I spilled flour in the {room}, so vacuum it.
+      The kids left crumbs all over the {room}.
+      There are crumbs under the table in our {room}.
+      The cat hair in my {room} has to go.
+      My {room} looks dusty, send the robot.
+      ?I dropped cereal in the {room}, get the robot.
+      ?We have guests soon, so our {room} must be vacuumed.
+      Nobody has vacuumed the {room} this week.
+      The carpet in the {room} is dusty.
+      Could we have our {room} vacuumed?
+      May I have the vacuum in my {room} now?
+      Would you mind vacuuming the {room} while I shop?
+      How about sending the robot through our {room}?
+      ?When did we last vacuum the {room}? Do it now.
+      Is my {room} dirty? Then vacuum it.
+      Why is the {room} so dusty? Start the vacuum.
+      Over in the {room}, the robot should clean the floor.
+      Time to vacuum our {room}.
+      ?The robot can start with the {room}.
+      I am allergic to dust, so vacuum my {room}.
+      With all that sand in the {room}, we need the vacuum.
+      The floor of our {room} could use the vacuum.
+      ?Somebody walked through the {room} with dirty shoes, so start the vacuum.`),
   },
 ];

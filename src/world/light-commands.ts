@@ -59,7 +59,52 @@ export const LIGHT_COMMANDS: readonly Command[] = [
       I cannot see a thing in the {room}.
       Why is it so dark in the {room}? Turn on the light.
       Is the {room} light on? If not, switch it on.
-      {room} lights on.`),
+      {room} lights on.
+      !Light up the {room}.
+      !Flip on the light inside the {room}.
+      ?!Illuminate our {room} for the guests.
+      !Turn on the lamp over in the {room}.
+      !Flick the {room} lamp on.
+      ?!Light the {room} so we can [eat|read] there.
+      !Activate the lights throughout the {room}.
+      !Start the {room} lighting.
+      !Brighten up our {room} with the ceiling light.
+      !Get my {room} out of the dark.
+      !Have the light in our {room} switched on.
+      !Power on the lamps of the {room}.
+      !Turn the light back on in my {room}.
+      !Put some light on for the kids in the {room}.
+      ?Who turned off the {room} light? I want it back on.
+      Nobody has lit the {room} yet, do it now.
+      Why is the {room} still unlit?
+      Could I have some light over in the {room}?
+      ?May I get the {room} lit up?
+      Is it possible to have the {room} lamp on?
+      ?How about some light for the {room}?
+      {room}: lamp on.
+      {room}, lights on now.
+      On with the {room} lights.
+      On with the light in our {room}.
+      Lamp on inside the {room}.
+      Reading in the {room} is impossible without light, switch it on.
+      My keys fell down in the {room}, put the light on.
+      ?We just entered the {room}, so light it up.
+      Guests are waiting in the {room} without any light.
+      ?Our kids are sitting around the {room} without light.
+      Dad wants to work in the {room}, he needs the light on.
+      Mum is heading for the {room}, so turn on the lamp.
+      The sun is down and the {room} needs its light on.
+      It got dark outside, light up our {room}.
+      I bump into everything around the {room}, turn the light on.
+      The lamp for the {room} is off, but I need it on.
+      The {room} lamp is off and I want it on.
+      It is pitch dark inside our {room}.
+      ?From now on, the {room} light stays on.
+      The {room} must not stay dark.
+      ?Before I walk into the {room}, put the lights on.
+      Someone is coming to the {room} and needs light there.
+      Time to light up my {room}.
+      I could use some light around the {room}.`),
   },
   {
     tool: "set_light",
@@ -118,7 +163,52 @@ export const LIGHT_COMMANDS: readonly Command[] = [
       ?I forgot the light in the {room}, turn it off.
       Is the {room} light off? If not, switch it off.
       Why is it so bright in the {room}? Turn off the light.
-      {room} lights off.`),
+      {room} lights off.
+      !Kill the lights in our {room}.
+      !Shut off the {room} lamp.
+      !Cut the light inside the {room}.
+      !Flip the {room} light switch to off.
+      !Turn out the lights over in the {room}.
+      !Darken my {room} by turning out the lamps.
+      ?!Deactivate all lamps in the {room}.
+      !Stop lighting the {room}.
+      ?!Stop wasting power on the {room} light.
+      !Power down the lights of the {room}.
+      !Click the {room} lamp off.
+      !Save some power and switch the {room} light off.
+      !Have the lamp in our {room} switched off.
+      !Let the {room} go dark.
+      !Make sure no light is burning in my {room}.
+      ?!See to it that the {room} lamps are off.
+      Off with the {room} lights.
+      Off with the lamp in my {room}.
+      {room}: lamp off.
+      {room}, lights out now.
+      Lights out for the {room}.
+      No more lamps burning in the {room} now, off with them.
+      ?No light inside our {room} tonight.
+      Who left the {room} light on? I want it off.
+      Why is the lamp in our {room} still burning?
+      ?May I have the {room} light turned off?
+      ?Could we get the lights out around the {room}?
+      Is it possible to have the {room} lamp off?
+      The baby just fell asleep in the {room}, light out.
+      Our guests want to sleep in the {room} without light.
+      I forgot the light in my {room}, it must go out.
+      We are done in the {room}, so turn out the lamp.
+      Everyone has left the {room}, kill the lights.
+      It is daytime, the {room} can do without its lamp.
+      ?The sun is up, so turn out the {room} light.
+      The movie starts in the {room}, lights out.
+      ?To save power, shut off the {room} lights.
+      Light from the {room} keeps me awake, switch it off.
+      The {room} lamp is on and I want it off.
+      The {room} must not stay lit.
+      ?Before we go to bed, shut the {room} lamp off.
+      From now on, the {room} light stays off.
+      Time for lights out in the {room}.
+      My eyes hurt from the {room} light, so off with it.
+      Nobody reads in the {room} anymore, so cut the light.`),
   },
   {
     tool: "dim_light",
@@ -174,7 +264,52 @@ export const LIGHT_COMMANDS: readonly Command[] = [
       It is too bright in the {room}, dim it to {value} percent.
       ?The {room} is too bright, set the light to {value} percent.
       The {room} light is too bright, make it {value} percent.
-      {value} percent is enough light for the {room}.`),
+      {value} percent is enough light for the {room}.
+      !Adjust the {room} lamp to {value} percent.
+      !Fade the light in our {room} to {value} percent.
+      !Lower the brightness in the {room} to {value} percent.
+      !Reduce the {room} lighting to {value} percent.
+      ?!Limit the lamps in the {room} to {value} percent.
+      !Run the {room} lights at just {value} percent.
+      ?!Soften my {room} lamp to {value} percent for the film.
+      !Raise the brightness of the {room} light to {value} percent.
+      !Have the lamp over in the {room} dimmed to {value} percent.
+      !Let the {room} light shine at {value} percent.
+      !Use {value} percent brightness for the {room} light.
+      !Choose {value} percent as the brightness for my {room}.
+      !Take the brightness inside the {room} down to {value} percent.
+      ?!Bring our {room} lamp up to {value} percent.
+      !Hold the lights of the {room} at {value} percent tonight.
+      ?!Go to {value} percent with the {room} lights.
+      !Dial the light around the {room} to {value} percent.
+      !Light the {room} at {value} percent.
+      !Drop the {room} brightness to {value}.
+      !Tune the lamp in the {room} to {value} percent so I can relax.
+      Could the {room} lamp go to {value} percent?
+      May we have {value} percent brightness over in the {room}?
+      How about {value} percent for the {room} lights?
+      ?Is it possible to get the {room} light to {value} percent?
+      What about dimming our {room} to {value} percent?
+      ?{room}: brightness {value} percent.
+      {room} lamp, {value} percent.
+      {room} dimmed to {value} percent.
+      {value} percent brightness for the {room} lamp.
+      {value} percent, that is how bright I like my {room}.
+      Down to {value} percent with the {room} lamp.
+      ?Only {value} percent for the lamps inside the {room}.
+      The baby sleeps in the {room}, so {value} percent light only.
+      We are watching a film in the {room}, dim to {value} percent.
+      My eyes hurt, reduce the {room} lights to {value} percent.
+      For dinner in the {room}, set the lamps to {value} percent.
+      ?To read in our {room}, I need the brightness at {value} percent.
+      Light level {value} is right for the {room}.
+      The brightness around the {room} must go to {value} percent.
+      Nobody needs more than {value} percent light in the {room}.
+      No brighter than {value} percent in my {room}, thanks.
+      The dimmer of the {room} belongs at {value} percent.
+      The {room} lamp is too strong, {value} percent will do.
+      ?I prefer the {room} lit at {value} percent.
+      At {value} percent, the {room} light would be just right.`),
   },
   {
     tool: "set_blinds",
@@ -229,7 +364,52 @@ export const LIGHT_COMMANDS: readonly Command[] = [
       It is too bright in the {room}, close the blinds.
       The sun is in the {room}, lower the blinds.
       Are the {room} blinds open? Then close them.
-      Nobody should see into the {room}, close the blinds.`),
+      Nobody should see into the {room}, close the blinds.
+      !Roll down the {room} blinds.
+      !Drop the blinds in our {room}.
+      ?!Draw the blinds shut in my {room}.
+      !Send the {room} blinds all the way down.
+      !Block the sun in the {room} with the blinds.
+      !Cover the windows of the {room} with the blinds.
+      !Shade the {room} by lowering its blinds.
+      !Run the blinds down inside the {room}.
+      !Keep the sun out of our {room} with closed blinds.
+      !Shut all the blinds around the {room}.
+      !Slide the {room} blinds shut.
+      !Make my {room} private and close its blinds.
+      !Have our {room} blinds shut for the night.
+      !See that the blinds over in the {room} are down.
+      !Tell the {room} blinds to go down.
+      !Start closing the blinds throughout the {room}.
+      ?!Pull the {room} blinds closed so the baby can sleep.
+      Down with the {room} blinds.
+      Down with the blinds over in the {room}.
+      {room}: close blinds.
+      {room}, blinds all the way down.
+      Blinds shut for the {room}.
+      ?Closed blinds in my {room}, that is what I want.
+      ?Could we have the {room} blinds lowered?
+      May I get the blinds shut in our {room}?
+      ?How about closing the blinds for the {room}?
+      ?Is it possible to lower my {room} blinds?
+      Why are the {room} blinds still open? Shut them.
+      Who opened the blinds in the {room}? I want them down.
+      The neighbors can look into our {room}, blinds down.
+      The sun shines right into my {room}, shut the blinds.
+      The sun makes the {room} too hot, so lower the blinds.
+      We are going to sleep in the {room}, so blinds closed.
+      ?The baby naps in the {room}, pull the blinds down.
+      To keep the {room} cool, shut its blinds.
+      It is night, so the {room} blinds must go down.
+      Before it gets hot, roll the {room} blinds down.
+      Someone is staring through the {room} window, shut the blinds.
+      ?I am changing clothes in the {room} and need the blinds down.
+      The blinds for our {room} are up, but I want them down.
+      The {room} blinds are still open, that has to change.
+      ?Too much sun in the {room}, down with the blinds.
+      Time to shut the {room} blinds.
+      For the film in the {room}, I want the blinds shut.
+      I prefer the {room} with its blinds down.`),
   },
   {
     tool: "set_blinds",
@@ -284,6 +464,51 @@ export const LIGHT_COMMANDS: readonly Command[] = [
       It is too dark in the {room}, open the blinds.
       I want to see the sun in the {room}, raise the blinds.
       Are the {room} blinds closed? Then open them.
-      ?I want to look out of the {room}, open the blinds.`),
+      ?I want to look out of the {room}, open the blinds.
+      !Roll up the {room} blinds.
+      ?!Draw up the blinds in our {room}.
+      !Send the {room} blinds all the way up.
+      !Let daylight into my {room} by raising the blinds.
+      !Run the blinds up inside the {room}.
+      !Uncover the windows of the {room} by lifting the blinds.
+      !Open up the blinds around the {room}.
+      !Slide the {room} blinds open.
+      ?!Have our {room} blinds opened for the morning.
+      !See that the blinds over in the {room} are up.
+      !Tell the {room} blinds to go up.
+      ?!Start opening the blinds throughout the {room}.
+      !Pull the {room} blinds open so the plants get sun.
+      ?!Bring sunshine into the {room} by opening its blinds.
+      Up with the {room} blinds.
+      Up with the blinds over in the {room}.
+      {room}: open blinds.
+      {room}, blinds all the way up.
+      ?Blinds open for the {room}.
+      Open blinds in my {room}, that is what I want.
+      Could we have the {room} blinds raised?
+      ?May I get the blinds open in our {room}?
+      How about opening the blinds for the {room}?
+      Is it possible to raise my {room} blinds?
+      What about lifting the blinds of our {room}?
+      Why are the {room} blinds still down? Raise them.
+      Who closed the blinds in the {room}? I want them up.
+      The sun is rising, so the {room} blinds must go up.
+      My plants in the {room} need sun, lift the blinds.
+      ?I want to look outside from the {room}, blinds up.
+      We are awake in the {room}, so blinds open.
+      It is morning, pull up our {room} blinds.
+      The kids should wake up in the {room}, raise the blinds.
+      To let the sun warm the {room}, open its blinds.
+      The blinds for our {room} are down, but I want them up.
+      The {room} blinds are still closed, that has to change.
+      Not enough sun gets into my {room}, up with the blinds.
+      Time to open the {room} blinds.
+      ?I prefer the {room} with its blinds up.
+      I am having breakfast in the {room} and want the blinds open.
+      The rain is over, roll the {room} blinds up.
+      Daylight is missing in the {room}, lift its blinds.
+      ?Nobody sleeps in the {room} anymore, open the blinds.
+      I cannot see the street from the {room}, raise the blinds.
+      After this nap in the {room}, I need the blinds up.`),
   },
 ];

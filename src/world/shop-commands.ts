@@ -1,123 +1,8 @@
-/** Commands about what is bought: the shopping list, the shop's stock, the cart, orders. */
+/** Commands to a shop: its stock, the cart, orders. */
 import { counted, order, single, type Command } from "./command-draws.ts";
 import { frames } from "./templates.ts";
 
 export const SHOP_COMMANDS: readonly Command[] = [
-  {
-    tool: "add_to_list",
-    draw: counted("item", "groceries"),
-    confirm: "Okay, {what} is on the list.",
-    family: frames(`
-      !Add {what} to the shopping list.
-      !Put {what} on the shopping list.
-      We need {what}.
-      !Add {what} to my list.
-      !Put {what} on my list.
-      We are out of milk, so add {what}.
-      I need to buy {what}.
-      !Write {what} on the list.
-      {what} on the shopping list.
-      We need to buy {what}.
-      ~!Add {what} to our list.
-      !Put {what} on our shopping list.
-      !Write {what} on my shopping list.
-      ~!Write {what} on our shopping list.
-      I have to buy {what}.
-      We have to get {what}.
-      ~We have to buy {what}.
-      Our list needs {what}.
-      I need {what} from the store.
-      ~We need {what} from the store.
-      I want {what} on the shopping list.
-      !Get {what} on the list.
-      Next time we should buy {what}.
-      ~We should get {what} next time.
-      !Add {what} to the list.
-      !Add {what} to my shopping list.
-      !Add {what} to our shopping list.
-      ?!Add {what} to what we need to buy.
-      !Put {what} on the list.
-      !Put {what} on our list.
-      !Put {what} on my shopping list.
-      !Put {what} on the list for me.
-      !Write down {what} on the shopping list.
-      !Write down {what}.
-      !Note {what} on the shopping list.
-      !Note {what} for the shopping list.
-      ?!Get {what} on our shopping list.
-      !Have {what} on the shopping list.
-      The list needs {what}.
-      ?The shopping list should have {what}.
-      On the list: {what}.
-      ?On the shopping list, put {what}.
-      For the shopping list: {what}.
-      Shopping list: {what}.
-      ?I would like {what} on the list.
-      I want {what} on my list.
-      I need {what} on the shopping list.
-      ?We need {what} on the list.
-      We want {what} on our list.
-      Next time I need {what} from the store.
-      At home we need {what}.`),
-  },
-  {
-    tool: "remove_from_list",
-    draw: single("item", "groceries"),
-    confirm: "Okay, {item} is off the list.",
-    family: frames(`
-      !Remove {item} from the shopping list.
-      !Take {item} off the list.
-      We do not need {item}.
-      !Delete {item} from my list.
-      !Take {item} off the shopping list.
-      I do not need {item} on the list.
-      !Remove {item} from my list.
-      !Delete {item} from the shopping list.
-      ~!Delete {item} from our list.
-      !Take {item} off our shopping list.
-      !Cross {item} off the list.
-      ~!Cross {item} off our shopping list.
-      !Strike {item} from the list.
-      I do not need {item}.
-      ~I do not need {item} anymore.
-      We have enough {item}, take it off the list.
-      I already have {item}, remove it from the list.
-      ~We already have {item}, delete it from the list.
-      We do not need {item} anymore.
-      {item} can come off the list.
-      ~I do not want {item} on my list.
-      We do not want {item} on the shopping list.
-      No {item} on the list, please.
-      !Clear {item} from the shopping list.
-      !Remove {item} from the list.
-      !Remove {item} from our list.
-      !Remove {item} from my shopping list.
-      ?!Take {item} off my list.
-      !Take {item} off our list.
-      !Take {item} from the shopping list.
-      ?!Delete {item} from the list.
-      !Delete {item} from my shopping list.
-      ?!Strike {item} off the shopping list.
-      !Strike {item} from my list.
-      !Cross {item} off my list.
-      !Cross {item} off the shopping list.
-      ?!Clear {item} from the list.
-      !Clear {item} from my list.
-      !Drop {item} from the list.
-      !Drop {item} from the shopping list.
-      !Get {item} off the list.
-      !Get {item} off our shopping list.
-      From the list, remove {item}.
-      Off the list: {item}.
-      ?{item} should come off the list.
-      ?{item} should not be on the list.
-      I do not want {item} on the shopping list.
-      I do not need {item} from the store.
-      We do not have to buy {item}.
-      I bought {item}, take it off the list.
-      We bought {item}, delete it from the list.
-      There is enough {item} at home, remove it from the list.`),
-  },
   {
     tool: "track_order",
     draw: order,
@@ -176,7 +61,52 @@ export const SHOP_COMMANDS: readonly Command[] = [
       Has my order {order} been sent?
       Has order number {order} been sent yet?
       I want to know when order {order} comes.
-      I want to track order {order}.`),
+      I want to track order {order}.
+      ?!Trace order {order} for me.
+      !Follow up on order number {order}.
+      !Give me the status of order {order}.
+      !Pull up the tracking for order {order}.
+      !Check how far along order {order} is.
+      !Locate the package for order {order}.
+      !Let me know where order {order} is right now.
+      !Get me the delivery date for order {order}.
+      !Search for my package with order number {order}.
+      !Inform me about the progress of order {order}.
+      !Update me on order number {order}.
+      !Show the delivery status for order number {order}.
+      ?!Find out whether order {order} has shipped.
+      !Ask the shop where order {order} is.
+      !Say how long order {order} will still take.
+      What is the status of order {order}?
+      What is happening with my order {order}?
+      Any news on order number {order}?
+      Did order {order} leave the warehouse yet?
+      ?How long will order {order} take to arrive?
+      On which day will order {order} be delivered?
+      Why is order {order} taking so long?
+      Should order {order} not be here by now?
+      Has my package arrived yet? The order number is {order}.
+      How soon can I expect order {order}?
+      What became of order number {order}?
+      Will order {order} arrive today?
+      Where is my delivery? Its number is {order}.
+      What time should order {order} get here?
+      Do you know where my order {order} is?
+      ?Order {order} still has not arrived, so where is it?
+      Order number {order}, where is it now?
+      ?Order {order} seems to be late, check on it.
+      {order} is my order number, so where is the package?
+      ?Nothing has come yet for order {order}, so look it up.
+      My package is late, so track number {order}.
+      I ordered last week, where is number {order}?
+      I am curious how far my order {order} is.
+      ?I wonder when order number {order} will get here.
+      ?The mail brought nothing, so what about order {order}?
+      Tracking for order {order}.
+      Delivery status, order number {order}.
+      With my order {order}, how are things going?
+      ?I would like an update on order {order}.
+      I need to know the delivery day of order {order}.`),
   },
   {
     tool: "cancel_order",
@@ -232,7 +162,52 @@ export const SHOP_COMMANDS: readonly Command[] = [
       I do not want order number {order} anymore.
       I do not need order number {order}.
       I changed my mind, I do not want order {order}.
-      We do not want order {order} anymore.`),
+      We do not want order {order} anymore.
+      !Abort order {order}.
+      ?!Revoke my order {order}.
+      !Withdraw order number {order}.
+      !Undo the order with number {order}.
+      ?!Scrap order {order}.
+      !Void my order, number {order}.
+      !Make sure order {order} does not get sent.
+      !Tell the shop to cancel order {order}.
+      !Get order number {order} canceled.
+      !Have my order {order} canceled today.
+      ?!Forget my order {order}.
+      !Pull back order {order} before it ships.
+      !Halt order number {order} before it leaves the warehouse.
+      !Delete order {order} from my account.
+      !Reverse my order {order}.
+      ?I found it cheaper elsewhere, so cancel order {order}.
+      I ordered the wrong size, so stop number {order}.
+      I clicked the wrong button, so take back order {order}.
+      It takes too long, so I am canceling order {order}.
+      Somebody gave me one already, so drop order {order}.
+      My husband already bought it, so order {order} can be canceled.
+      We ordered twice by accident, so call off number {order}.
+      I no longer want what I bought with order {order}.
+      I have decided against order number {order}.
+      I regret my order {order}, so call it off.
+      Order {order} is no longer needed.
+      ?Order {order} should not be delivered, I changed my mind.
+      Order number {order} can be called off.
+      Order {order}, cancel it before it ships.
+      ?{order} is the order that I want to cancel.
+      Number {order} is the wrong order, so stop it.
+      Is it possible to cancel order {order}?
+      Is it too late to stop order {order}?
+      May I take back order number {order}?
+      Would it be okay to call off order {order}?
+      ?How about canceling my order {order}?
+      Am I still able to cancel order number {order}?
+      Is there still time to call off order {order}?
+      Cancellation for order {order}.
+      Order to cancel: {order}.
+      ?To be canceled: my order number {order}.
+      Never mind about order {order}, I will not need it.
+      ?There is no need to send order {order}.
+      Nobody wants order {order} anymore, so get rid of it.
+      I wish to withdraw from order number {order}.`),
   },
   {
     tool: "check_stock",
@@ -291,7 +266,52 @@ export const SHOP_COMMANDS: readonly Command[] = [
       Can I get a {item} from you?
       I want to know if the {item} is in stock.
       I need a {item}, is it in stock?
-      I would like to know if you have the {item}.`),
+      I would like to know if you have the {item}.
+      !Verify whether the {item} is available.
+      !Search your stock for the {item}.
+      !Look up the stock level of the {item}.
+      !Count how many of the {item} are left.
+      !Ask the warehouse if the {item} is there.
+      !Let me know whether the {item} can still be bought.
+      !Show me how many of the {item} remain.
+      !Find out whether the {item} is sold out.
+      ?!Find out how many of the {item} are left.
+      !Have a look to see whether a {item} is left.
+      !Take a look in the warehouse for a {item}.
+      ?!Check the availability of the {item}.
+      !Give me the stock count for the {item}.
+      !Say whether the shop has the {item}.
+      !Go see if the shelf still has a {item}.
+      ?Is the {item} available right now?
+      Is the {item} sold out already?
+      Are you out of the {item}?
+      Does the shop carry a {item} at the moment?
+      ?Has the shop got the {item} on the shelf?
+      Has the {item} come back in stock yet?
+      What about the {item}, is it available?
+      Would there be a {item} left for me?
+      Are there enough of the {item} left?
+      How much stock is there of the {item}?
+      How many pieces of the {item} do you still have?
+      Did you run out of the {item}?
+      Have you got a {item} on the shelf?
+      When I come by today, will the {item} be there?
+      ?Will I find a {item} in your store?
+      ?The {item}, is it still available?
+      The {item} looks nice, but is it in stock?
+      My old one broke, do you have a {item}?
+      For my new flat I need to know if the {item} is available.
+      Before I drive over, is the {item} in stock?
+      ?Before I order, how many of the {item} are there?
+      I wonder if there is a {item} left.
+      I am thinking about the {item}, is it available?
+      I was told the {item} is sold out, is that true?
+      My sister wants the {item}, do you still have one?
+      ?Stock of the {item}?
+      ?Availability of the {item}.
+      Any {item} left in the warehouse?
+      I would like to hear how many of the {item} are left.
+      I hope you have the {item}, is there one left?`),
   },
   {
     tool: "add_to_cart",
@@ -349,6 +369,51 @@ export const SHOP_COMMANDS: readonly Command[] = [
       ?I would like to order {what}, please.
       ?I will take {what}.
       ?I need to order {what}.
-      We would like to order {what}.`),
+      We would like to order {what}.
+      !Drop {what} into my basket.
+      !Toss {what} into the cart.
+      !Load {what} into my shopping cart.
+      !Include {what} in my cart.
+      !Move {what} to the cart.
+      !Pack {what} into my online cart.
+      !Buy {what} for me in the online shop.
+      !Save {what} in my cart.
+      !Purchase {what} from the online store.
+      !Throw {what} in the basket.
+      ?!Make sure {what} ends up in my cart.
+      !Let my cart include {what}.
+      ?!Fill my cart with {what}.
+      !Slip {what} into our shopping cart.
+      !Get me {what} from the online shop.
+      ?My birthday is soon, so I am ordering {what}.
+      The old one is broken, so put {what} into the basket.
+      ?We are moving soon and want to order {what}.
+      I have made up my mind, {what} goes into the cart.
+      I like it, so {what} should go in my cart.
+      I decided to buy {what} from your shop.
+      I am going to take {what}, so add that to the cart.
+      ?I will have {what}, and it should go in the basket.
+      Let us order {what} for the office.
+      ?It is time to order {what} online.
+      {what} should be in my shopping cart.
+      {what} for my basket.
+      {what}, straight into the cart.
+      {what} is what I want to order.
+      ?{what} has to get into our cart.
+      Shopping cart, add {what}.
+      To the cart, add {what}.
+      New in my cart: {what}.
+      Something for the shopping cart: {what}.
+      ?My order today: {what}.
+      May I have {what} added to my cart?
+      May we order {what} from your store?
+      Is it possible to put {what} into my basket?
+      ?How about adding {what} to our shopping cart?
+      Would it be okay to order {what} now?
+      There should be {what} in my cart.
+      My basket is missing {what}.
+      I just got paid, so order {what}.
+      Before I check out, {what} must be in the cart.
+      For my desk at work I would like to order {what}.`),
   },
 ];

@@ -5,11 +5,20 @@ import { pickEntity } from "./entities.ts";
 import { ERRAND_COMMANDS } from "./errand-commands.ts";
 import { HOME_COMMANDS } from "./home-commands.ts";
 import { LIGHT_COMMANDS } from "./light-commands.ts";
+import { LIST_COMMANDS } from "./list-commands.ts";
+import { MUSIC_COMMANDS } from "./music-commands.ts";
 import { SHOP_COMMANDS } from "./shop-commands.ts";
 import { fill, frames, pickFrame, say } from "./templates.ts";
 import type { Split, ToolCall, WorldItem } from "./types.ts";
 
-export const COMMANDS: readonly Command[] = [...LIGHT_COMMANDS, ...HOME_COMMANDS, ...ERRAND_COMMANDS, ...SHOP_COMMANDS];
+export const COMMANDS: readonly Command[] = [
+  ...LIGHT_COMMANDS,
+  ...HOME_COMMANDS,
+  ...MUSIC_COMMANDS,
+  ...ERRAND_COMMANDS,
+  ...LIST_COMMANDS,
+  ...SHOP_COMMANDS,
+];
 
 function commandItem(command: Command, split: Split, random: RandomStream): WorldItem {
   const { slots, arguments: values } = command.draw(split, random);
