@@ -8,6 +8,7 @@ import { LIGHT_COMMANDS } from "./light-commands.ts";
 import { LIST_COMMANDS } from "./list-commands.ts";
 import { MUSIC_COMMANDS } from "./music-commands.ts";
 import { SHOP_COMMANDS } from "./shop-commands.ts";
+import { loosen } from "./loosen.ts";
 import { fill, frames, pickFrame, say } from "./templates.ts";
 import type { Split, ToolCall, WorldItem } from "./types.ts";
 
@@ -20,10 +21,14 @@ export const COMMANDS: readonly Command[] = [
   ...SHOP_COMMANDS,
 ];
 
+/** Share of training's commands that are said loosely. */
+const LOOSE = 0.5;
+
 function commandItem(command: Command, split: Split, random: RandomStream): WorldItem {
   const { slots, arguments: values } = command.draw(split, random);
   const template = pickFrame(command.family, split, random);
-  const text = say(template, slots, random);
+  const loosely = split === "train" && random.chance(LOOSE);
+  const text = say(loosely ? loosen(template, command.family, random) : template, slots, random);
   const call: ToolCall = { name: command.tool, arguments: values };
   return {
     skill: "tool-call",
