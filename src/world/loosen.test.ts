@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { createRandom } from "../core/index.ts";
 import { loosen } from "./loosen.ts";
 import { frames } from "./templates.ts";
-import { COMMANDS } from "./tool-call.ts";
+import { COMMANDS } from "./commands/index.ts";
 
 const SEED = 20261126;
 const FAMILIES = COMMANDS.map(({ family }) => family);

@@ -1,25 +1,10 @@
 /** Commands that become one tool call and a spoken confirmation. */
 import type { RandomStream } from "../core/index.ts";
-import type { Command } from "./command-draws.ts";
+import { COMMANDS, type Command } from "./commands/index.ts";
 import { pickEntity } from "./entities.ts";
-import { ERRAND_COMMANDS } from "./errand-commands.ts";
-import { HOME_COMMANDS } from "./home-commands.ts";
-import { LIGHT_COMMANDS } from "./light-commands.ts";
-import { LIST_COMMANDS } from "./list-commands.ts";
-import { MUSIC_COMMANDS } from "./music-commands.ts";
-import { SHOP_COMMANDS } from "./shop-commands.ts";
 import { loosen } from "./loosen.ts";
 import { fill, frames, pickFrame, say } from "./templates.ts";
 import type { Split, ToolCall, WorldItem } from "./types.ts";
-
-export const COMMANDS: readonly Command[] = [
-  ...LIGHT_COMMANDS,
-  ...HOME_COMMANDS,
-  ...MUSIC_COMMANDS,
-  ...ERRAND_COMMANDS,
-  ...LIST_COMMANDS,
-  ...SHOP_COMMANDS,
-];
 
 /** Share of training's commands that are said loosely. */
 const LOOSE = 0.5;

@@ -1,8 +1,8 @@
-/** Commands about what is heard in the house: music and its volume. */
-import { music, roomOnly, volume, type Command } from "./command-draws.ts";
-import { frames } from "./templates.ts";
+/** Commands about music. */
+import { music, roomOnly, volume, type Command } from "./draws.ts";
+import { frames } from "../templates.ts";
 
-export const MUSIC_COMMANDS: readonly Command[] = [
+export const MUSIC: readonly Command[] = [
   {
     tool: "play_music",
     draw: music,
@@ -107,7 +107,67 @@ export const MUSIC_COMMANDS: readonly Command[] = [
       I work faster to {music}, so play it in my {room}.
       We are dancing in the {room}, so put on {music}.
       Over the {room} speakers, I would love {music}.
-      ?With {music} on, our {room} would feel much nicer.`),
+      ?With {music} on, our {room} would feel much nicer.
+      !Put on some {music} in our {room}, please.
+      !Start {music} for the guests in the {room}.
+      ?!Let us hear {music} in the {room} this evening.
+      !Let {music} play softly through the {room}.
+      !Fill the {room} with {music} right away.
+      !Turn on {music} for me in my {room}.
+      !Bring a little {music} into the {room}, will you.
+      ?!Get some {music} going in the {room} before dinner.
+      !Have {music} playing in that {room} when we arrive.
+      !Make sure the {room} has {music} on for the party.
+      !See that {music} is heard in the {room} soon.
+      !Give us {music} in the {room} while we cook.
+      ?!Stream any {music} you find to the {room}.
+      !Treat the {room} to some {music} now.
+      !Find some nice {music} and play it in the {room}.
+      {music} for the {room}, if possible right now.
+      {music} would be lovely in the {room} tonight.
+      ?{music} should be playing in our {room} by now.
+      {music} is what I want to hear in the {room}.
+      {music} on the {room} speaker, please.
+      {music}, please, and in the {room} again.
+      {room}: play {music} now
+      ?{room} speaker on with {music}, please.
+      {room} needs some {music} for a good mood.
+      {room} is too quiet, so put {music} on.
+      The {room} could use some {music} today.
+      The {room} is so silent, how about {music} for us?
+      ?The guests in the {room} would enjoy {music}.
+      The kids want to dance to {music} in the {room}.
+      The speaker in the {room} should play {music} instead.
+      The baby falls asleep best with {music} in the {room}.
+      Could we have {music} in the {room} for dinner?
+      ?Could I listen to {music} in my {room}, please?
+      Would you mind playing some {music} in the {room}?
+      Is there any {music} you could play in the {room}?
+      Is there a way to hear {music} in the {room}?
+      Can the {room} have {music}, too?
+      ?Can you start up some of that {music} in our {room}?
+      Will you put {music} on for mother in the {room}?
+      How about a bit of {music} in the {room} this afternoon?
+      May we hear {music} while we work in the {room}?
+      What about {music} in the {room}, just for us?
+      ?I'd love some {music} in the {room} while I read.
+      I would rather have {music} on in the {room} today.
+      I feel like listening to {music} in the {room}.
+      I am in the {room} and would enjoy some {music}.
+      I want {music} to come from the {room} speakers.
+      ?I need {music} to clean the {room}.
+      I miss {music} in our {room}, put it on again.
+      It is time for {music} in the {room}.
+      It would be nice to have {music} around the {room}.
+      We are sitting in the {room} and want {music}.
+      ?We would enjoy our {room} more with {music} playing.
+      My {room} without {music} is boring, so play some.
+      Our {room} should sound of {music} when the guests come.
+      In the {room} we would like to hear {music}.
+      For the {room}, some {music}, please, nice and gentle.
+      ?With some {music} the {room} would feel cozier, so start it.
+      Some {music} over in the {room}, will you?
+      Music for the {room}: {music}`),
   },
   {
     tool: "set_volume",
@@ -210,7 +270,68 @@ export const MUSIC_COMMANDS: readonly Command[] = [
       For this song, the volume needs to be {percent}.
       With guests here, {percent} percent loudness is right.
       We would all prefer the speakers at {percent} percent.
-      The right volume for dinner is {percent} percent.`),
+      The right volume for dinner is {percent} percent.
+      !Put the music at {percent} percent volume, please.
+      !Turn the sound to {percent} percent right away.
+      ?!Bring the loudness of the music to {percent} percent.
+      !Change the speaker volume to {percent} percent for us.
+      !Adjust the sound level, {percent} percent is right.
+      !Make the music {percent} percent loud.
+      !Make sure the volume stays at {percent} percent this evening.
+      ?!See that the music plays at {percent} percent loudness.
+      !Let the music run at {percent} percent volume now.
+      !Let us hear the song at {percent} percent volume.
+      !Have the speakers set to {percent} percent, will you.
+      !Go to {percent} percent with the sound, please.
+      ?!Move the volume over to {percent} percent again.
+      !Keep the music volume at {percent} percent while the baby sleeps.
+      !Fix the loudness at {percent} percent until the guests leave.
+      !Use {percent} percent volume for the next song.
+      !Play it at {percent} percent volume instead.
+      ?!Take the sound to around {percent} percent, if possible.
+      {percent} percent volume, please.
+      {percent} percent on the speakers, the neighbors are home.
+      {percent} percent loudness is enough for the music.
+      {percent} percent would be a better volume for dinner.
+      ?{percent} percent is how loud I want the music.
+      {percent} percent sound, right now, please.
+      {percent} percent is the right volume for a party.
+      {percent} percent music volume
+      {percent} percent loud, that is how the music should be.
+      ?At {percent} percent volume the music would be just right.
+      With {percent} percent volume we could all hear it.
+      Volume: {percent} percent
+      Volume at {percent} percent, please, I can't hear a thing.
+      Music volume, {percent} percent, when you can.
+      ?Sound level {percent} percent
+      Loudness to {percent} percent, please, we are talking here.
+      The music isn't right like this, try {percent} percent volume.
+      The sound needs to be at {percent} percent today.
+      The speakers may go to {percent} percent now.
+      ?The song is hard to hear, so {percent} percent volume, please.
+      The kids are asleep, so only {percent} percent volume from now on.
+      The loudness can be {percent} percent for this song.
+      Could we have the sound at {percent} percent?
+      Could the volume be {percent} percent before the guests come?
+      ?Would you mind setting the loudness to {percent} percent?
+      Would {percent} percent volume be possible for a while?
+      Is there a way to get the music to {percent} percent loudness?
+      Why isn't the volume at {percent} percent yet?
+      Can the speakers play at {percent} percent, please?
+      ?Can I have my music at {percent} percent volume, too?
+      Will you put the sound level on {percent} percent for me?
+      How about {percent} percent volume for the music?
+      Shall we try the speaker volume at {percent} percent?
+      I'd love the music at {percent} percent loudness tonight.
+      ?I would rather listen at {percent} percent volume.
+      I want the sound to be {percent} percent, not more.
+      I need exactly {percent} percent volume on the speaker.
+      I like my songs at {percent} percent loudness, please.
+      I asked for a volume of {percent} percent, remember?
+      ?It is time to put the volume at {percent} percent.
+      We can't talk over this music, {percent} percent volume is plenty.
+      My ears hurt, so no more than {percent} percent volume.
+      Our music is best at {percent} percent loudness, so do that.`),
   },
   {
     tool: "stop_music",
@@ -311,6 +432,67 @@ export const MUSIC_COMMANDS: readonly Command[] = [
       ?I would rather have the {room} without music.
       ?Over in the {room}, the music can end now.
       We are going to bed, so end the {room} music.
-      My {room} should be free of music.`),
+      My {room} should be free of music.
+      ?!Turn off the music in our {room}, please.
+      !Switch the {room} speaker off right away.
+      ?!End the concert in the {room}, will you.
+      !Silence the {room} speaker for us.
+      !Cut the music in that {room} now.
+      !Shut off the songs in the {room} before we leave.
+      !Make the music in my {room} stop, please.
+      ?!Make sure no more music plays in the {room} tonight.
+      !See that the {room} speaker goes quiet.
+      !Have the music stopped in the {room} this evening.
+      !Let the {room} be quiet again, without music.
+      !Let the music end in the {room}, the baby sleeps.
+      ?!Put an end to that music from the {room}.
+      !Kill the tunes in the {room}, I am on the phone.
+      !Bring the playlist in the {room} to a stop.
+      {room}: stop playing
+      {room} music off, please, I want to sleep.
+      ?{room} without music, please.
+      {room} speaker off, we have heard enough.
+      {room} songs are getting on my nerves, stop them.
+      {room} should be free of music during dinner.
+      The {room} music can stop now.
+      ?The {room} doesn't need any music anymore.
+      The {room} speaker is still playing, turn it off.
+      The music in the {room} bothers me, please end it.
+      The guests are leaving the {room}, so stop the music.
+      The kids should do homework in the {room}, so no music.
+      ?The songs from the {room} should stop right now.
+      The tune in the {room} has to end, father is resting.
+      There is music in the {room} but nobody is listening.
+      Could we have no more music in the {room}, please?
+      Could the music stop in our {room} for today?
+      ?Would you mind turning the music off in the {room}?
+      Would you end the playlist in my {room} soon?
+      Is there a way to stop the songs in the {room}?
+      Why is the music still playing in the {room}?
+      Can the speaker in the {room} be silent, if possible?
+      ?{room}, no more music there, if possible.
+      Will you shut off the music for me in the {room}?
+      Who needs music in the {room} at this hour? Stop it.
+      How long will that music go on in the {room}?
+      I'd love some silence from the {room} speaker.
+      ?I would rather have the {room} without any songs.
+      {room} playlist over, please, we are going out.
+      I can't concentrate with this music in the {room}.
+      I have heard enough music in the {room} today.
+      {room} music needs to stop, the neighbors complained.
+      ?It is time to end the music in the {room}.
+      It is too late for music in the {room}, isn't it?
+      {room} dancing is over, so the music can stop.
+      We forgot to turn off the music in the {room}.
+      My head hurts, so please stop the {room} music.
+      ?{room} has had enough songs for now.
+      Nobody is in the {room}, so the music is useless.
+      Somebody left the music on in the {room}.
+      Because we want to talk, no music in the {room}, please.
+      Don't play any more songs in the {room}.
+      ?Let us have no music in the {room} for a while.
+      No more music for the {room}, please, mother is asleep.
+      Enough music in the {room}, thank you.
+      Music off in the {room} when you can.`),
   },
 ];

@@ -1,8 +1,8 @@
-/** Commands that belong to no room: clocks and people. */
-import { alarm, message, person, reminder, timer, type Command } from "./command-draws.ts";
-import { frames } from "./templates.ts";
+/** Timers, alarms and reminders. */
+import { alarm, reminder, timer, type Command } from "./draws.ts";
+import { frames } from "../templates.ts";
 
-export const ERRAND_COMMANDS: readonly Command[] = [
+export const TIMES: readonly Command[] = [
   {
     tool: "set_timer",
     draw: timer,
@@ -106,7 +106,70 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       !Switch on the timer for {span}.
       The washing machine needs {span}, ring when it is done.
       ?!Set up a countdown that ends in {span}.
-      Only {span} until I must leave, start the timer.`),
+      Only {span} until I must leave, start the timer.
+      !Start the kitchen clock at {span} and ring when it runs out.
+      !Count down {span} for me, starting now.
+      ?!Give me a shout in {span}, if possible.
+      !Let me know as soon as {span} have passed.
+      !Tell us when {span} are over.
+      !Run a countdown of {span} while I get dressed.
+      !Time {span} for the eggs.
+      ?!Beep after {span}, so the cake doesn't burn.
+      !Put {span} on the clock for our game.
+      !Make sure I hear something when {span} is up.
+      !Keep track of {span} for us and say when.
+      !Ring once my {span} of rest are done.
+      ?!Begin timing {span} right away.
+      !Have a timer go off in {span}.
+      !Wind up the egg timer for another {span}.
+      !Warn the kids when their {span} of play run out.
+      !Stop me after {span} of exercise, counted from now.
+      ?!Measure {span} from this moment and then ring.
+      !See that a bell rings {span} from now.
+      !Get the countdown going, {span} this time.
+      !Add a fresh timer with {span} on it.
+      {span} on the timer, please.
+      ?{span} from now, please let me know.
+      {span} countdown, starting now
+      {span}: start the timer
+      {span} is how long the timer should run.
+      {span}, and then ring the bell, will you?
+      ?{span} for the pasta, please time it.
+      {span} of baking time, so please count it down.
+      {span} should do, so let the timer run that long.
+      {span} timer for the tea
+      A {span} timer would be great.
+      ?The {span} timer again, please.
+      Timer on, {span}
+      Countdown: {span}, thanks.
+      In {span} please tell me that time is up.
+      After {span} I need a beep.
+      ?My {span} start now, so watch the time.
+      Another {span} on the timer, the potatoes are still hard.
+      Could we have a timer of {span} for this round?
+      Would you mind timing {span} for me?
+      Is there a way to be told when {span} have gone by?
+      ?Could I get a signal after {span}, please?
+      Will you call out once {span} are gone?
+      May I have {span} on the countdown before we leave?
+      Why is there still no timer running for my {span}?
+      Can a timer of {span} be started for the kids?
+      ?How about a countdown of {span} for homework?
+      I'd like a timer to run for {span} today.
+      I want to hear a ring {span} from now.
+      I would love to be told when {span} is over.
+      I need exactly {span} counted down for this recipe.
+      ?I'd rather have the timer at {span} this time.
+      The cake is in and takes {span}, so tell me when it's done.
+      The rice needs {span} on the stove, please time it.
+      This dough must rest for {span}, so start a countdown.
+      We play for {span} only, so please ring when that's over.
+      ?I always lose track, so let me know after {span}, okay?
+      Because the soup boils for {span}, I need a timer.
+      It is time to start the timer, {span} as usual.
+      Let the timer run {span}, then make some noise.
+      Let us set the timer to {span} and see who wins.
+      ?Don't let me read longer than {span}, just ring the timer.`),
   },
   {
     tool: "set_alarm",
@@ -209,7 +272,69 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       Because I have [work|school], let my alarm ring at {time}.
       As soon as it is {time}, ring the alarm.
       {time}, that is my alarm for tomorrow.
-      ?No later than {time}, get me up.`),
+      ?No later than {time}, get me up.
+      !Get me out of bed by {time} tomorrow.
+      !Let the alarm ring at {time}, so I catch the train.
+      ?!Make sure I am awake at {time}.
+      !Put my alarm clock on {time} again.
+      !Have the alarm go off at {time} sharp.
+      !Wake the kids at {time} for school.
+      !See that we are woken at {time}, not later.
+      ?!Ring the morning bell at {time} for us.
+      !Move our wake-up call to {time} this time.
+      !Turn the alarm to {time} before I fall asleep.
+      !Schedule a wake-up alarm for {time} tomorrow.
+      !Give our guests a wake-up call at {time}.
+      ?!Rouse me from sleep at {time}, I have an early flight.
+      Don't let me sleep past {time}, use the alarm.
+      !Add another alarm at {time}, in case I miss the first.
+      !Program the alarm clock to {time} tonight.
+      !Arrange for an alarm at {time}, if possible.
+      ?!Sound the alarm for the whole house at {time}.
+      !Switch on an alarm that wakes me around {time}.
+      {time} alarm, please.
+      {time}: wake me
+      {time} is when I want to get up, so wake me.
+      ?{time}, alarm on
+      {time} wake-up call for tomorrow
+      {time} on the alarm clock, will you?
+      {time} would be the right moment to wake us.
+      {time} should be my alarm from now on.
+      ?{time} and not a minute later, that's when I must wake up.
+      {time} is early, but please wake me then.
+      My {time} alarm has to be on tomorrow.
+      A {time} alarm for the morning run, please.
+      The {time} alarm again tonight, please.
+      ?Alarm tomorrow, {time}
+      Alarm clock at {time}, thanks.
+      Wake-up time: {time}
+      At {time} I would like to be woken.
+      By {time} I need to be up, so set the alarm.
+      ?Until {time} I can sleep, then wake me.
+      Could we have a wake-up alarm at {time}, please?
+      Would you mind waking me at {time} tomorrow?
+      Is there a way to be woken at {time} sharp?
+      Can the alarm be set for {time} instead?
+      ?Will you wake us up at {time}, please?
+      Could I get the alarm at {time} too?
+      Why is my alarm still not set for {time}?
+      May I be woken by the alarm at {time}, not earlier?
+      How about an alarm at {time} for the whole family?
+      ?You'll wake me at {time}, right?
+      I'd like my alarm to go off at {time} tomorrow.
+      I want to sleep until {time} and then hear the alarm.
+      I'd rather be woken at {time} than later.
+      I would love to wake up at {time}, so ring then.
+      ?I need an alarm for {time}, since my shift starts early.
+      I always oversleep, so the alarm must ring at {time}, please.
+      We must get up at {time}, so please wake us.
+      The bus leaves early, so have us woken at {time}.
+      Because school starts tomorrow, the kids need waking at {time}.
+      ?I am going to bed now, please wake me at {time}.
+      It's a long drive tomorrow, so alarm at {time}, please.
+      An alarm should be set for {time} before I go to sleep.
+      Let me sleep, but only until {time}, then wake me.
+      It is time to set the alarm, make it {time} today.`),
   },
   {
     tool: "set_reminder",
@@ -312,217 +437,65 @@ export const ERRAND_COMMANDS: readonly Command[] = [
       How about a reminder at {time} that I should {errand}?
       I do not want to forget to {errand} at {time}.
       !Ask me to {errand} when it is {time}.
-      ?!Write a reminder for me: at {time}, {errand}.`),
-  },
-  {
-    tool: "send_message",
-    draw: message,
-    confirm: "Okay, I told {name}.",
-    family: frames(`
-      !Tell {name} that {news}.
-      !Send {name} a message that {news}.
-      !Let {name} know that {news}.
-      !Text {name}: {news}.
-      !Send a message to {name} that {news}.
-      !Write {name} that {news}.
-      Message to {name}: {news}.
-      {name} should know that {news}.
-      !Send a text to {name}: {news}.
-      !Send {name} a message: {news}.
-      ~!Text {name} that {news}.
-      !Message {name} that {news}.
-      ~!Message {name}: {news}.
-      !Tell {name}: {news}.
-      !Write to {name} that {news}.
-      !Write {name} a message: {news}.
-      ~!Write {name} a text that {news}.
-      !Send this to {name}: {news}.
-      I want {name} to know that {news}.
-      !Inform {name} that {news}.
-      Text to {name}: {news}.
-      {name} has to know that {news}.
-      ~I want to let {name} know that {news}.
-      ~I want to tell {name} that {news}.
-      !Say to {name} that {news}.
-      ~!Say this to {name}: {news}.
-      {name} wants a message that {news}.
-      !Tell {name} this: {news}.
-      !Send {name} this: {news}.
-      !Send {name} the message that {news}.
-      !Send {name} a text that {news}.
-      !Send {name} a text: {news}.
-      ?!Send a message to {name}: {news}.
-      ?!Send a text to {name} that {news}.
-      !Send word to {name} that {news}.
-      !Let {name} know: {news}.
-      !Let {name} know this: {news}.
-      !Write a message to {name}: {news}.
-      !Write a message to {name} that {news}.
-      !Write a text to {name} that {news}.
-      !Write to {name}: {news}.
-      !Write {name}: {news}.
-      !Write {name} a message that {news}.
-      !Text to {name} that {news}.
-      !Text {name} this: {news}.
-      !Message {name} this: {news}.
-      ?!Give {name} the message that {news}.
-      ?!Inform {name}: {news}.
-      For {name}: {news}.
-      A message for {name}: {news}.
-      ?{name} should hear that {news}.
-      {name} must know that {news}.
-      {name} needs to know that {news}.
-      I want to send {name} a message that {news}.
-      I need to tell {name} that {news}.
-      {news}, tell {name}.
-      !Report to {name} that {news}.
-      Does {name} know that {news}? Send a message.
-      !Drop {name} a line that {news}.
-      ?!Pass on to {name} that {news}.
-      !Give {name} the news that {news}.
-      The message to {name} is that {news}.
-      My message for {name} reads: {news}.
-      !Make sure {name} knows that {news}.
-      !Make {name} aware that {news}.
-      ?{name} does not know yet that {news}, send a message.
-      ?{name} is waiting for me, write that {news}.
-      ?It is important for {name} to hear that {news}.
-      Someone should tell {name} that {news}.
-      Has {name} heard that {news}? Send a text about it.
-      How about a text to {name} saying that {news}?
-      ?I have to text {name} about this: {news}.
-      {name} asked me, so write back that {news}.
-      !Answer {name} that {news}.
-      !Reply to {name}: {news}.
-      !Notify {name} that {news}.
-      !Deliver this message to {name}: {news}.
-      News for {name}: {news}.
-      A short text to {name} saying {news}.
-      !Send {name} a note saying that {news}.
-      !Leave {name} a message that {news}.
-      !Leave a note for {name}: {news}.
-      !Type a message to {name} saying {news}.
-      New message, {name}, {news}.
-      I would like {name} to hear that {news}.
-      I forgot to tell {name} that {news}.
-      I still have to write {name} that {news}.
-      ?May I send {name} the news that {news}?
-      ?We have to let {name} know that {news}.
-      We want to inform {name} that {news}.
-      To {name}, as a text message: {news}.
-      I promised {name} a message, write that {news}.
-      Do not let {name} wait, send the message that {news}.
-      Now that {news}, let {name} know.
-      That {news} is something {name} should know.
-      ?!Mention to {name} that {news}.
-      !Explain to {name} that {news}.
-      ?Before {name} [worries|leaves], text that {news}.
-      What {name} should hear is this: {news}.
-      {news}, and {name} has to hear about it.`),
-  },
-  {
-    tool: "call_person",
-    draw: person,
-    confirm: "Okay, calling {name}.",
-    family: frames(`
-      !Call {name}.
-      !Phone {name}.
-      I want to talk to {name}.
-      !Give {name} a call.
-      !Start a call to {name}.
-      !Start a call with {name}.
-      !Get {name} on the phone.
-      I need to talk to {name} on the phone.
-      !Ring {name}.
-      I want {name} on the phone.
-      ~I need to call {name}.
-      !Dial {name}.
-      !Call {name} on the phone.
-      !Call {name} for me.
-      ~!Phone {name} for me.
-      I want to call {name}.
-      I have to speak to {name}.
-      ~I want to speak with {name}.
-      ~I want to talk with {name}.
-      !Let me talk to {name}.
-      ~!Let me speak to {name} on the phone.
-      !Get me {name} on the phone.
-      !Make a call to {name}.
-      ~!Make a phone call to {name}.
-      I would like a call with {name}.
-      !Give {name} a phone call for me.
-      !Call up {name}.
-      !Call {name} now.
-      !Call {name} at home.
-      !Call {name} up for me.
-      !Phone {name} now.
-      !Phone {name} at home.
-      !Ring {name} for me.
-      !Ring up {name}.
-      !Dial {name} for me.
-      !Dial the number of {name}.
-      ?!Call the number of {name}.
-      !Give {name} a ring.
-      !Give {name} a call for me.
-      !Get {name} on the line.
-      !Start a phone call with {name}.
-      !Start a phone call to {name}.
-      ?!Make a call to {name} for me.
-      !Place a call to {name}.
-      !Let me speak to {name}.
-      !Let me talk to {name} on the phone.
-      I would like to talk to {name}.
-      ?I would like to call {name}.
-      ?I want to phone {name}.
-      I want to speak to {name} on the phone.
-      ?I need {name} on the phone.
-      I have to call {name}.
-      I have to talk to {name} on the phone.
-      We need to call {name}.
-      !Connect me with {name}.
-      ?!Put me through to {name}.
-      !Reach {name} by phone.
-      ?!Try to get hold of {name} on the phone.
-      !Try calling {name}.
-      !Contact {name} by phone.
-      !Pick {name} from my contacts and call.
-      !Find the number of {name} and dial it.
-      !Look up {name} in my contacts and start the call.
-      Phone call, {name}.
-      Phone call to {name}, now.
-      {name}, on the phone, now.
-      {name} is waiting for my call.
-      {name} asked me to call back, so dial.
-      !Call {name} back.
-      Where is {name}? Start a call.
-      ?Is {name} at home? Make a call to find out.
-      ?I miss {name}, start a call.
-      I have a question for {name}, so make the call.
-      I have not heard from {name} in weeks, start a phone call.
-      ?It is time to phone {name}.
-      I should ring {name} today.
-      ?I would love to hear {name} on the phone.
-      I must hear the voice of {name}, so place a call.
-      We want to speak with {name} by phone.
-      The kids want to talk with {name} on the phone.
-      My [mother|wife] wants to call {name}.
-      Who can I ask? I need to phone {name}.
-      ?Did {name} ring me? Then call back.
-      May I speak to {name} on the phone?
-      How about a phone call with {name}?
-      ?Next call, {name}.
-      It is urgent, I need {name} on the line.
-      ?A call to {name} is what I need.
-      There is something to discuss with {name}, start the call.
-      Somebody has to phone {name} right now.
-      !Open a phone line to {name}.
-      !Begin a call with {name}.
-      !Set up a phone call with {name}.
-      !Use the phone to call {name}.
-      For this question I need {name} on the phone.
-      It is the birthday of {name}, make a call.
-      Before I leave, I want to phone {name}.
-      Today I have to give {name} a call.
-      If {name} has time, I want to talk on the phone.`),
+      ?!Write a reminder for me: at {time}, {errand}.
+      !Make a note that I must {errand} at {time}, and remind me.
+      !Nudge me around {time}, so that I {errand}.
+      ?!Make sure I don't forget to {errand} at {time} today.
+      !See that we remember to {errand} when it is {time}.
+      !Put a reminder to {errand} in my calendar at {time}, if possible.
+      !Give me a reminder at {time}: {errand}.
+      !Help me remember to {errand}, say at {time}.
+      ?!Remind us at {time} to {errand} before we leave.
+      !Add a reminder: {errand} at {time}.
+      !Let me know when it's {time}, because I need to {errand} then.
+      !Keep in mind that I should {errand} at {time}, and tell me.
+      !Bug me about it at {time} until I {errand}.
+      ?!Have a reminder pop up at {time} to {errand} for mother.
+      !Save this reminder for {time}: I must {errand} tonight.
+      !Prompt the kids to {errand} at {time}, they always forget.
+      !Jog my memory at {time}, I still have to {errand}.
+      !Write me a reminder to {errand}, due at {time} tomorrow.
+      ?{time}: remind me to {errand}
+      {time} reminder: {errand}
+      {time}, {errand}, please remind me.
+      {time} would be good for a reminder to {errand}.
+      {time} is when I have to {errand}, don't let me forget.
+      ?{time} reminder to {errand}, please.
+      {errand} at {time}, remind me
+      {errand}: reminder at {time}, please.
+      {errand} is what I need to be reminded of at {time}.
+      {errand}, that's my reminder for {time} today.
+      ?{errand} by {time}, and don't let it slip my mind.
+      To {errand} I need a reminder at {time}.
+      At {time} remind me that it is time to {errand}.
+      At {time} I have to {errand}, please remind me.
+      At {time} we want to {errand}, so give us a nudge.
+      ?Around {time} please tell me to {errand}.
+      When it's {time}, say that I should {errand}.
+      Reminder to {errand}, {time}
+      My reminder to {errand} should come at {time} sharp.
+      A reminder at {time} would help me to {errand} on time.
+      ?Could you remind me, at {time} please, to {errand}?
+      Could I get a reminder to {errand} at about {time}?
+      Would you mind reminding us to {errand} at {time} tonight?
+      Is there a way to be reminded at {time} to {errand} for the guests?
+      Will you tell me to {errand} once it is {time}?
+      ?Can a reminder be set to {errand} at {time} too?
+      May I be reminded to {errand} at {time}, not before?
+      Why is there still no reminder for me to {errand} at {time}?
+      You'll remind me to {errand} at {time}, right?
+      I want to {errand} at {time}, so please remind me then.
+      ?I must not forget to {errand} at {time}, please help.
+      I'd like to be reminded to {errand} when the clock shows {time}.
+      I would love a little reminder at {time} so I {errand}.
+      I need to {errand} at {time} and will surely forget, so remind me.
+      I'd rather be reminded at {time} to {errand} than forget it again.
+      ?I promised mother to {errand} at {time}, so please remind me.
+      Last time I forgot to {errand}, so remind me at {time} today.
+      We always forget to {errand}, so give us a reminder at {time}.
+      Because I get distracted, remind me at {time} to {errand}, okay?
+      My memory is bad, so at {time} tell me to {errand}.
+      ?Don't let me forget that I have to {errand} at {time}.
+      Let me be reminded to {errand}, preferably at {time}.`),
   },
 ];

@@ -1,8 +1,8 @@
-/** Commands to a shop: its stock, the cart, orders. */
-import { counted, order, single, type Command } from "./command-draws.ts";
-import { frames } from "./templates.ts";
+/** Commands about orders of the shop. */
+import { order, type Command } from "./draws.ts";
+import { frames } from "../templates.ts";
 
-export const SHOP_COMMANDS: readonly Command[] = [
+export const ORDERS: readonly Command[] = [
   {
     tool: "track_order",
     draw: order,
@@ -106,7 +106,71 @@ export const SHOP_COMMANDS: readonly Command[] = [
       Delivery status, order number {order}.
       With my order {order}, how are things going?
       ?I would like an update on order {order}.
-      I need to know the delivery day of order {order}.`),
+      I need to know the delivery day of order {order}.
+      Where is order {order} right now?
+      !Track order {order} for me.
+      ?!Check the status of order {order}, please.
+      What has become of my order {order}?
+      Order {order}: where is it?
+      Has order number {order} been shipped yet?
+      When will order {order} arrive?
+      ?!Look up where number {order} is at the moment.
+      !Find out how far my order {order} has come.
+      I am still waiting for order {order} to arrive.
+      Number {order} has not come yet, where is it?
+      Could you see whether order {order} is on its way?
+      ?Would you mind checking on the delivery of order {order}?
+      I would like to know where our order {order} is.
+      !Tell me the status of the order with the number {order}.
+      How is order {order} coming along?
+      Is the parcel for order {order} on the road already?
+      ?The package of order {order} should have been here yesterday.
+      !Trace the shipment of order {order}, if possible.
+      My order {order} from the shop is late, where is it?
+      Is there any news of order {order} today?
+      Order {order} is taking so long, what is happening with it?
+      ?Status of order {order}
+      Delivery status, order number {order}, please.
+      It has been two weeks, so where is my order {order}?
+      What is the latest on order {order} from the shop?
+      Why is order {order} still not here?
+      ?We ordered a while ago under number {order}, when does it come?
+      !Show me the tracking for order {order}.
+      The order {order} never reached us, so please track it down.
+      Will order {order} be delivered before the weekend?
+      Let me know where order {order} has got to.
+      ?Can we still expect order {order} this week?
+      My wife wonders how long order {order} will take to get here.
+      Order number {order} should be here soon, right?
+      Did order {order} leave the warehouse already?
+      !Give me an update on order {order} when you can.
+      ?I need the whereabouts of order {order}.
+      The guests come tomorrow, will order {order} be here by then?
+      !Follow up on the delivery of number {order} for us.
+      Is order {order} packed and sent?
+      {order} is my order number, where is the parcel?
+      ?My order number is {order}, and I want to know when it comes.
+      With order {order}, how many days until it arrives?
+      I have heard nothing about order {order} since last week.
+      Tracking for {order}, please.
+      May I ask how things stand with order {order}?
+      ?On which day does the parcel with the order number {order} come?
+      !Have a look where that order {order} is, will you?
+      !See how my order {order} is doing.
+      I wish I knew where order {order} was.
+      Our order {order} seems to be lost on the way.
+      ?Any idea where order {order} might be?
+      The mail has come without our order {order}, where is it?
+      Is there a way to track order {order} from here?
+      How far away is the shipment for order {order} now?
+      I would love to hear when order {order} gets here.
+      ?For order {order}, has the shop sent the package out?
+      Number {order} is the order I am waiting for, please track it.
+      Is my purchase with the number {order} still at the shop?
+      Nobody has told me when order {order} is coming.
+      Somebody must be home when order {order} comes, so when is that?
+      ?!Ask the shop what is holding up order {order}.
+      Has anything moved with my shipment {order} since yesterday?`),
   },
   {
     tool: "cancel_order",
@@ -207,213 +271,69 @@ export const SHOP_COMMANDS: readonly Command[] = [
       Never mind about order {order}, I will not need it.
       ?There is no need to send order {order}.
       Nobody wants order {order} anymore, so get rid of it.
-      I wish to withdraw from order number {order}.`),
-  },
-  {
-    tool: "check_stock",
-    draw: single("product", "goods"),
-    confirm: "Let me check the stock of the {item}.",
-    family: frames(`
-      Do you have a {item} in stock?
-      Is the {item} in stock?
-      !Check the stock of the {item}.
-      !Check if the {item} is in stock.
-      Is there a {item} in stock?
-      How many of the {item} are in stock?
-      Is there still a {item}?
-      Do you still have the {item}?
-      Do you still have a {item} in stock?
-      !Check if you have a {item}.
-      ~Is a {item} in stock?
-      Are there any {item} models in stock?
-      How many {item} models do you have?
-      ~How many {item} models are in stock?
-      !Check if there is a {item}.
-      ~!Check if there is a {item} in stock.
-      !Check if you still have the {item}.
-      Do you have the {item}?
-      ~Do you still have a {item}?
-      !Look if the {item} is in stock.
-      I am looking for a {item}, do you have it?
-      ~I am looking for the {item}, is it in stock?
-      Can I still get the {item}?
-      !See if a {item} is in stock.
-      What is the stock of the {item}?
-      ?!Check the stock for the {item}.
-      !Check the stock of a {item}.
-      !Check if there is still a {item}.
-      ?!Check if you still have a {item} in stock.
-      !Check how many of the {item} you have.
-      !Check how many of the {item} are in stock.
-      !Look if you have the {item}.
-      !Look if there is a {item} in stock.
-      ?!Look up the stock of the {item}.
-      !See if the {item} is in stock.
-      !See if you have a {item}.
-      !See if there is still a {item} in stock.
-      !Find out if the {item} is in stock.
-      ?!Tell me if you have a {item} in stock.
-      !Tell me if the {item} is in stock.
-      !Tell me how many of the {item} you have.
-      Is the {item} still in stock?
-      Is there any {item} in stock?
-      Is there still a {item} in stock?
-      Do you have any {item} in stock?
-      ?Do you have the {item} in stock?
-      Do you still have the {item} in stock?
-      How many of the {item} do you have?
-      ?How many of the {item} are there?
-      Can I get a {item} from you?
-      I want to know if the {item} is in stock.
-      I need a {item}, is it in stock?
-      I would like to know if you have the {item}.
-      !Verify whether the {item} is available.
-      !Search your stock for the {item}.
-      !Look up the stock level of the {item}.
-      !Count how many of the {item} are left.
-      !Ask the warehouse if the {item} is there.
-      !Let me know whether the {item} can still be bought.
-      !Show me how many of the {item} remain.
-      !Find out whether the {item} is sold out.
-      ?!Find out how many of the {item} are left.
-      !Have a look to see whether a {item} is left.
-      !Take a look in the warehouse for a {item}.
-      ?!Check the availability of the {item}.
-      !Give me the stock count for the {item}.
-      !Say whether the shop has the {item}.
-      !Go see if the shelf still has a {item}.
-      ?Is the {item} available right now?
-      Is the {item} sold out already?
-      Are you out of the {item}?
-      Does the shop carry a {item} at the moment?
-      ?Has the shop got the {item} on the shelf?
-      Has the {item} come back in stock yet?
-      What about the {item}, is it available?
-      Would there be a {item} left for me?
-      Are there enough of the {item} left?
-      How much stock is there of the {item}?
-      How many pieces of the {item} do you still have?
-      Did you run out of the {item}?
-      Have you got a {item} on the shelf?
-      When I come by today, will the {item} be there?
-      ?Will I find a {item} in your store?
-      ?The {item}, is it still available?
-      The {item} looks nice, but is it in stock?
-      My old one broke, do you have a {item}?
-      For my new flat I need to know if the {item} is available.
-      Before I drive over, is the {item} in stock?
-      ?Before I order, how many of the {item} are there?
-      I wonder if there is a {item} left.
-      I am thinking about the {item}, is it available?
-      I was told the {item} is sold out, is that true?
-      My sister wants the {item}, do you still have one?
-      ?Stock of the {item}?
-      ?Availability of the {item}.
-      Any {item} left in the warehouse?
-      I would like to hear how many of the {item} are left.
-      I hope you have the {item}, is there one left?`),
-  },
-  {
-    tool: "add_to_cart",
-    draw: counted("product", "goods"),
-    confirm: "Okay, {what} is in your cart.",
-    family: frames(`
-      !Add {what} to my cart.
-      !Put {what} in the cart.
-      I want to order {what}.
-      I would like {what} in my cart.
-      !Put {what} in my cart.
-      {what} in the cart.
-      !Order {what}.
-      I want {what} in my cart.
-      !Add {what} to the cart.
-      I would like to order {what}.
-      ~!Put {what} into the cart.
-      !Put {what} into my cart.
-      I want to buy {what} online.
-      I need {what} in my cart.
-      ~I need {what} in the cart.
-      Into the cart: {what}.
-      !Order {what} for me.
-      My cart needs {what}.
-      I want {what} from the shop.
-      ~I would like {what} from the shop.
-      !Place {what} in my cart.
-      ~!Place {what} in the cart for me.
-      I will take {what}, put it in the cart.
-      ~I will order {what}, add it to my cart.
-      !Add {what} to our cart.
-      ?!Add {what} to the cart for me.
-      !Add {what} to my shopping cart.
-      !Put {what} in the shopping cart.
-      !Put {what} in my shopping cart.
-      !Put {what} in our cart.
-      !Put {what} in the cart for me.
-      !Place {what} in the cart.
-      !Place {what} in my shopping cart.
-      !Order me {what}.
-      !Order {what} from the shop.
-      !Order {what} online.
-      ?!Get {what} in my cart.
-      !Get {what} into the cart.
-      !Take {what} into my cart.
-      !Take {what} into the cart for me.
-      In the cart, put {what}.
-      In my cart: {what}.
-      In my cart I want {what}.
-      ?Into my cart: {what}.
-      For my cart: {what}.
-      I want to order {what} online.
-      I want {what} in the cart.
-      I would like to buy {what} online.
-      ?I would like to order {what}, please.
-      ?I will take {what}.
-      ?I need to order {what}.
-      We would like to order {what}.
-      !Drop {what} into my basket.
-      !Toss {what} into the cart.
-      !Load {what} into my shopping cart.
-      !Include {what} in my cart.
-      !Move {what} to the cart.
-      !Pack {what} into my online cart.
-      !Buy {what} for me in the online shop.
-      !Save {what} in my cart.
-      !Purchase {what} from the online store.
-      !Throw {what} in the basket.
-      ?!Make sure {what} ends up in my cart.
-      !Let my cart include {what}.
-      ?!Fill my cart with {what}.
-      !Slip {what} into our shopping cart.
-      !Get me {what} from the online shop.
-      ?My birthday is soon, so I am ordering {what}.
-      The old one is broken, so put {what} into the basket.
-      ?We are moving soon and want to order {what}.
-      I have made up my mind, {what} goes into the cart.
-      I like it, so {what} should go in my cart.
-      I decided to buy {what} from your shop.
-      I am going to take {what}, so add that to the cart.
-      ?I will have {what}, and it should go in the basket.
-      Let us order {what} for the office.
-      ?It is time to order {what} online.
-      {what} should be in my shopping cart.
-      {what} for my basket.
-      {what}, straight into the cart.
-      {what} is what I want to order.
-      ?{what} has to get into our cart.
-      Shopping cart, add {what}.
-      To the cart, add {what}.
-      New in my cart: {what}.
-      Something for the shopping cart: {what}.
-      ?My order today: {what}.
-      May I have {what} added to my cart?
-      May we order {what} from your store?
-      Is it possible to put {what} into my basket?
-      ?How about adding {what} to our shopping cart?
-      Would it be okay to order {what} now?
-      There should be {what} in my cart.
-      My basket is missing {what}.
-      I just got paid, so order {what}.
-      Before I check out, {what} must be in the cart.
-      For my desk at work I would like to order {what}.`),
+      I wish to withdraw from order number {order}.
+      !Cancel order {order}, please.
+      !Call off my order {order} right away.
+      ?I do not want order {order} any more.
+      We no longer need what we ordered under number {order}.
+      Could you cancel the order with the number {order} for me?
+      Would you mind calling off order {order} from the shop?
+      Order {order}: cancel
+      ?Cancellation of order {order}, please.
+      I changed my mind about order {order}, so cancel it.
+      Is it still possible to cancel order {order} today?
+      !Withdraw our order {order} before it is sent.
+      !Stop order {order} before they ship it.
+      ?I would like to have order {order} canceled.
+      The shop need not send order {order} after all.
+      !Tell the shop that we do not want order {order} any more.
+      My husband placed order {order} by mistake, please cancel that.
+      Order number {order} was a mistake, so take it back.
+      ?It is too late to use what is in order {order}, call it off.
+      !Take back my order {order}, if possible.
+      Is there a way to get out of order {order}?
+      I would rather not go through with order {order}.
+      Number {order} can be canceled, we found it cheaper somewhere else.
+      ?We ordered twice, so number {order} must be called off.
+      !Have order {order} canceled before the parcel leaves.
+      !Make sure order {order} does not go out.
+      !See that our order {order} gets canceled, will you?
+      Please do not ship order {order}, we do not need it.
+      ?Let us cancel order {order} instead of waiting for it.
+      I regret order {order} and want to undo it.
+      !Undo the order {order} that I placed this morning.
+      My order {order} is not needed now.
+      May I still withdraw order {order}?
+      ?I have to back out of order {order}, please.
+      The kids placed order {order} without asking, so stop it.
+      !Annul order {order} for us.
+      Why is order {order} still open, I wanted it canceled.
+      That order {order} was too expensive, get rid of it.
+      ?!Drop my order {order} at the shop.
+      {order} is the order number, and I want to cancel.
+      My order number is {order}, please call the purchase off.
+      Since it takes so long, cancel number {order} for me.
+      !Put a stop to order {order} now.
+      ?It is best to cancel order {order} while we still can.
+      I wish to cancel my purchase {order} from the shop.
+      Can order {order} be taken back, please?
+      The order {order} has the wrong size, so cancel it.
+      With order {order} I picked the wrong thing, please call it off.
+      ?Forget order {order}, we have one already.
+      Scrap order {order}, I bought the thing in town.
+      We have decided against order {order}.
+      Nobody needs order {order} any longer, so cancel.
+      Order {order} may be canceled, because a friend lent us one.
+      ?!Revoke order {order} as soon as you can.
+      It would be good if order {order} were called off today.
+      Our plans changed, so order {order} has to be canceled.
+      I ordered too much, please remove the whole order {order}.
+      Number {order}: please cancel, we do not want the goods.
+      ?No need for order {order} any more, call it off.
+      For order {order} I want to cancel before I pay.
+      I never meant to place order {order}, can you undo that?
+      Could we have order {order} canceled before they pack it?
+      !Keep order {order} from being sent, I do not want it.
+      ?Order {order} is one that I want to cancel, please.`),
   },
 ];

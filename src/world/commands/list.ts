@@ -1,8 +1,8 @@
 /** Commands about the shopping list. */
-import { counted, single, type Command } from "./command-draws.ts";
-import { frames } from "./templates.ts";
+import { counted, single, type Command } from "./draws.ts";
+import { frames } from "../templates.ts";
 
-export const LIST_COMMANDS: readonly Command[] = [
+export const LIST: readonly Command[] = [
   {
     tool: "add_to_list",
     draw: counted("item", "groceries"),
@@ -103,7 +103,68 @@ export const LIST_COMMANDS: readonly Command[] = [
       For breakfast tomorrow we are missing {what}.
       The shelf is empty, so next time we must buy {what}.
       I could not find {what} at home, add it to the list.
-      ?When I go shopping, I have to remember {what}.`),
+      ?When I go shopping, I have to remember {what}.
+      !Write {what} down for the next shopping trip.
+      !Note {what} on our grocery list.
+      ?!Include {what} in the groceries this week.
+      !Make sure {what} is on the shopping list today.
+      !Jot down {what} for the supermarket.
+      !Add to the groceries {what}, if possible.
+      !Extend my shopping list with {what} too.
+      ?!Enter {what} into the list before we leave for the store.
+      !Stick {what} on the list, the kids ate everything.
+      !See that {what} gets on the list for dinner.
+      !Have {what} written on the shopping list.
+      !Remember {what} for when we go grocery shopping.
+      ?!Put down some {what}, the list isn't finished yet.
+      !Get {what} onto the grocery list again.
+      !Add some more {what} to what we must buy at the supermarket.
+      !Note that we need {what} from the grocery store.
+      !Set {what} at the top of the shopping list.
+      ?!Place {what} on the list instead of sweets.
+      !Save {what} to our list, I'm shopping this evening.
+      !Write on the shopping list that we need {what} for breakfast.
+      {what} on the shopping list, please.
+      {what} for the list
+      ?{what}: add to groceries
+      {what} should go on the list, too.
+      {what} is missing from the shopping list, please write it down.
+      {what}, put that on the list, will you?
+      {what} must be bought with the groceries, so note it.
+      ?{what} has run out, so onto the list with it.
+      {what} belongs on our grocery list.
+      {what} next time we shop for food, please note that.
+      {what} for the guests, please add that to the list.
+      {what} from the supermarket, write it down.
+      ?Some {what} would be good on the list, please.
+      More {what} for the pantry, note it on the list.
+      Our list still needs {what}.
+      Shopping list plus {what}, thanks.
+      Groceries: {what}, please.
+      ?On the list goes {what} as well.
+      Also {what} when we go for groceries, write that down.
+      Could we have {what} on the shopping list?
+      Could you note {what}, please, for the weekly groceries?
+      Would you mind adding {what} to the list for me?
+      ?Is there a way to get {what} on the grocery list now?
+      Will you put {what} with the other groceries on the list?
+      Can {what} be added to the list, please?
+      Why is {what} still not on the shopping list?
+      Did anyone write down {what} for the supermarket? If not, please do.
+      ?May I have {what} added to our groceries?
+      How about {what} on the shopping list, too?
+      I want {what} on the list for this weekend.
+      I'd like to buy {what} with the groceries, so note it.
+      I would love some {what} for dinner, put it on the list.
+      ?I need {what} for the soup, so please list it.
+      I'd rather have {what} written down before I forget.
+      I forgot to put {what} on the shopping list, please do it.
+      We are out of {what}, so add that to the groceries.
+      We have to pick up {what} at the grocer's, please note it.
+      ?The fridge is empty, so the list needs {what} for us.
+      Because guests are coming, the shopping list gets {what} today.
+      Let us put {what} on the shopping list.
+      Don't let us forget {what} at the supermarket, write it down.`),
   },
   {
     tool: "remove_from_list",
@@ -206,6 +267,69 @@ export const LIST_COMMANDS: readonly Command[] = [
       ?We ended up getting {item} today, so it can come off.
       Grocery list, remove {item}.
       To be removed from the shopping list: {item}.
-      ?I changed my mind about {item}, leave it off the list.`),
+      ?I changed my mind about {item}, leave it off the list.
+      !Take the {item} off the shopping list again.
+      !Strike {item} from the shopping list, please.
+      ?!Cross out the {item} on our grocery list.
+      !Drop {item} from the list of things to buy.
+      {item} can come off the list now.
+      {item}: off the list
+      No {item} on the shopping list, please.
+      ?We have plenty of {item} at home, so strike it from the list.
+      I already bought {item} today, you can cross that off.
+      The {item} should not be on our shopping list any more.
+      Could you delete the {item} from the grocery list for me?
+      Would you mind taking {item} off our shopping list?
+      ?!Scratch the {item}, we do not need to buy any.
+      My mother brought us {item} this morning, so clear that from the list.
+      We do not need {item} any longer, take that off the list.
+      Why is {item} still on the shopping list?
+      {item} no longer belongs on the list.
+      ?Is there a way to get {item} off the shopping list?
+      I would like {item} gone from the list before we leave.
+      !Erase the entry for {item}, if possible.
+      !Have {item} struck off the grocery list.
+      !Make sure no {item} stays on our list, will you?
+      ?!See that the {item} disappears from the shopping list.
+      Let us leave out the {item} when we go shopping, strike it.
+      Forget about the {item} on the list.
+      I changed my mind about {item}, it need not be on the list.
+      Nobody here eats {item}, so why keep it on the list?
+      ?The guests cannot eat {item}, so remove that from the shopping list.
+      The fridge is full of {item}, we can cross that off.
+      {item} got onto the list by mistake.
+      That {item} on the list was a mistake, please undo it.
+      Our neighbors gave us some {item}, so the list does not need it.
+      ?It is time to cross {item} off, we have it already.
+      We need everything on the list except {item}, take that out.
+      You may delete {item}, because it is already in the cupboard.
+      !Pull the {item} from our shopping list right away.
+      Do not keep {item} on the list for this week.
+      ?We are not buying {item} after all.
+      May I ask you to clear {item} from the list?
+      {item} is bought already, so remove it.
+      !Shorten the shopping list by the {item}, please.
+      The shopping list without {item}, please.
+      ?Grocery list: minus {item}
+      I would rather not buy any {item} this time, so strike it.
+      Please get rid of {item} on my list of groceries.
+      I found some {item} in the cellar, so that can go from the list.
+      There is still {item} on the list, but we have enough of it.
+      ?With the {item} already in the basket, please tick that off.
+      Could {item} be taken off the list, please?
+      I put {item} on the list twice by accident, so remove it.
+      Since we found {item} in the pantry, cross that out.
+      The kids do not want {item} for dinner, take it off the list.
+      ?Skip the {item} on our shopping list this week.
+      !Wipe {item} off the list when you can.
+      We could do without {item} on the shopping list, right?
+      {item} does not have to be bought any more.
+      Somebody wrote {item} on our list, but we do not want it.
+      ?!Leave {item} off the list of groceries from now on.
+      I wish the {item} were off that list already.
+      Cancel the {item} on the shopping list.
+      {item}, that entry on the list may be deleted.
+      Would it be possible to have {item} removed from our grocery list?
+      ?!Tick off {item} on the list, I have it here.`),
   },
 ];

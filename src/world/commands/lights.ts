@@ -1,8 +1,8 @@
-/** Commands about light in the rooms of the house: lamps and blinds. */
-import { blinds, roomFlag, roomNumber, type Command } from "./command-draws.ts";
-import { frames } from "./templates.ts";
+/** Commands about lights. */
+import { roomFlag, roomNumber, type Command } from "./draws.ts";
+import { frames } from "../templates.ts";
 
-export const LIGHT_COMMANDS: readonly Command[] = [
+export const LIGHTS: readonly Command[] = [
   {
     tool: "set_light",
     draw: roomFlag("on", true),
@@ -104,7 +104,69 @@ export const LIGHT_COMMANDS: readonly Command[] = [
       ?Before I walk into the {room}, put the lights on.
       Someone is coming to the {room} and needs light there.
       Time to light up my {room}.
-      I could use some light around the {room}.`),
+      I could use some light around the {room}.
+      !Switch the lights in the {room} on, please.
+      The {room} needs its light on now.
+      ?Could we have some light in the {room} this evening?
+      It is pitch dark in the {room}, so put the lamp on.
+      I would love the {room} lit up when the guests come in.
+      Would you mind switching on the lamp in our {room}?
+      !Put the {room} lamp on for the kids.
+      ?!Make sure the light is on in the {room} before we get there.
+      Why is the {room} light still off? I need it on.
+      My {room} lights should be on by now.
+      Is there a way to get the light going in the {room} again?
+      !Have the lights in the {room} turned on right away.
+      ?!Let there be light in the {room}, please.
+      {room} lights, please, I cannot see a thing.
+      I am walking into the {room} now and would like the light on.
+      !Light up the {room} for us.
+      !Light the {room}, if possible, because I dropped my keys there.
+      ?The guests are here, so the {room} lamps should be shining.
+      !See that our {room} is lit when mother arrives.
+      Nobody can read in the {room} without a lamp, so switch one on.
+      Let us have the lights on in the {room} too.
+      It is time to turn the lights on in the {room}.
+      ?!Get the lights on in that {room}, will you?
+      In the {room} the lamps ought to be on.
+      I want the {room} bright, so lights on, please.
+      The lamp in the {room} may go on now.
+      Somebody left the {room} without light, so turn it back on.
+      ?Can the {room} light be switched on from here?
+      !Flip on the light for the {room}, the dog is scared.
+      Light for the {room}, please.
+      Lights on in the {room}, right away.
+      Do we have a lamp in the {room} that you can switch on?
+      ?!Bring the {room} lights back on after the film.
+      !Give us some lamp light in the {room} today.
+      {room} is too dark to cook in, lights on.
+      I would rather not sit in the dark {room}, so turn the lamps on.
+      The kids are afraid in the dark {room}, so leave a light on.
+      ?May I ask you to turn on the lights of the {room}?
+      Our {room} should have its lights switched on soon.
+      !Power up the lamps in my {room}.
+      What about putting the light on in the {room} instead?
+      !Illuminate the {room} when you can.
+      ?I cannot reach the switch in the {room}, so turn that light on.
+      I forgot to put the {room} light on, can you do it?
+      It would be nice if the lights went on in the {room}, please.
+      Please, the {room} light, on again.
+      We need a lit {room} for dinner.
+      ?!Start the {room} lights before we come home.
+      The lights of the {room} are off and I want them on.
+      How about some electric light for the {room} tonight?
+      {room} lamp on now
+      !Keep the light burning in the {room} until I come back.
+      ?All lamps in the {room} on, please.
+      Since I am going to the {room} next, have the light on there.
+      Would it be possible to light our {room} for a moment?
+      I keep bumping into things in the {room}, I need a light there.
+      You can switch on that light in the {room}, I am coming.
+      ?The {room} has no light burning, please change that.
+      There should be light in the {room} when I open the door.
+      I cannot find the switch, so do the {room} light for me.
+      With the sun gone, the lights should go on in the {room} soon.
+      Will you get the ceiling light of the {room} for me?`),
   },
   {
     tool: "set_light",
@@ -208,7 +270,70 @@ export const LIGHT_COMMANDS: readonly Command[] = [
       From now on, the {room} light stays off.
       Time for lights out in the {room}.
       My eyes hurt from the {room} light, so off with it.
-      Nobody reads in the {room} anymore, so cut the light.`),
+      Nobody reads in the {room} anymore, so cut the light.
+      !Switch the lights off in the {room}, please.
+      {room}: lights out
+      ?The {room} light can go off now.
+      Why is the light in the {room} still burning?
+      Nobody is in the {room}, so the lamp there should be off.
+      Would you mind turning off the lamps in our {room}?
+      I would rather have the {room} dark, so lights out, please.
+      ?!Put out the light in the {room} before we leave.
+      !Make sure no light stays on in the {room} tonight.
+      Could the lights in my {room} be switched off from here?
+      {room} lamp off, please.
+      We have left the {room}, so kill the lights there.
+      ?!Kill the lights in the {room}, will you?
+      The kids are asleep, so the {room} lights should be out.
+      Did I leave the {room} light on? Then switch it off.
+      It is time for lights out in the {room}.
+      !Shut off the {room} lamps right away.
+      ?!Have the light of the {room} turned off when you can.
+      I do not need any lamp in the {room} anymore.
+      !See that the {room} lights are off after dinner.
+      Lights off in the {room}, we are going to bed.
+      Someone forgot to turn the {room} light off again.
+      ?My {room} is lit for nothing, so switch that lamp off.
+      !Cut the lights in the {room} for the film.
+      Is there a way to get that {room} light off?
+      It is daytime, so we need no lights on in the {room} now.
+      Let us save some power and turn off the lights in the {room} too.
+      ?The lamp in the {room} keeps me awake, please turn it off.
+      Please, no more light from the {room} lamp.
+      In the {room} all the lamps should go out soon.
+      I am done in the {room}, the light can be turned off.
+      {room} lights are wasting power, switch them off.
+      ?!Let the {room} lights go out, please.
+      Do not leave the light on in the {room} all night.
+      Do not keep the {room} lamp burning for us.
+      We can do without the lights in the {room} this evening.
+      Our {room} does not need its lights on when nobody is home.
+      ?!Get rid of that light in the {room}, my head hurts.
+      I want the lights out in the {room}, if possible.
+      Are the lights in the {room} off yet? They should be.
+      Would it be possible to have the {room} lamps off for the night?
+      !Take the {room} light off, the guests have gone.
+      ?The {room} may go dark now, lights off.
+      May I ask you to put the lights out in the {room}?
+      No lamp has to burn in the {room} while we are away.
+      !Flip off the switch for the {room} light.
+      The light of the {room} has been on all day, that is enough.
+      ?All lights of the {room} off, please.
+      The sun is up, so turn off the lamp in our {room}.
+      I forgot the {room} lights, can you turn them off for me?
+      With everyone outside, the lamps in the {room} should be off.
+      {room} light off right now
+      ?!Switch off whatever lamps are on in the {room} today.
+      !Darken the {room} by turning off its lights.
+      What is the {room} lamp still on for? Off with it.
+      I would love it if the lights went off in the {room} now.
+      Mother wants to sleep in the {room}, so no light there, please.
+      ?Will you do the lights in the {room}? They should be off.
+      How about switching the lights off in the {room} instead?
+      The {room} is empty, so its lights should not be on.
+      Please see to it that the {room} lamp does not stay on.
+      Everybody went out of the {room}, please get the light.
+      ?You can turn out the light in that {room}, I have finished reading.`),
   },
   {
     tool: "dim_light",
@@ -309,206 +434,68 @@ export const LIGHT_COMMANDS: readonly Command[] = [
       The dimmer of the {room} belongs at {value} percent.
       The {room} lamp is too strong, {value} percent will do.
       ?I prefer the {room} lit at {value} percent.
-      At {value} percent, the {room} light would be just right.`),
-  },
-  {
-    tool: "set_blinds",
-    draw: blinds("down"),
-    confirm: "Okay, the {room} blinds are down.",
-    family: frames(`
-      !Lower the blinds in the {room}.
-      !Close the {room} blinds.
-      !Put the blinds down in the {room}.
-      Blinds down in the {room}.
-      !Put down the {room} blinds.
-      !Close the blinds in the {room}.
-      !Lower the {room} blinds.
-      !Put the {room} blinds down.
-      ~!Let the {room} blinds down.
-      !Let down the blinds in the {room}.
-      !Pull down the blinds in the {room}.
-      ~!Pull the {room} blinds down.
-      !Shut the {room} blinds.
-      ~!Shut the blinds in the {room}.
-      I want the blinds down in the {room}.
-      I want the {room} blinds closed.
-      ~I want the blinds closed in the {room}.
-      The {room} blinds should be down.
-      The blinds in the {room} should be closed.
-      ~The blinds in the {room} should be down.
-      !Bring the blinds down in the {room}.
-      !Get the {room} blinds down.
-      !Get the blinds down in the {room}.
-      !Have the blinds down in the {room}.
-      !Keep the {room} blinds down.
-      !Keep the blinds closed in the {room}.
-      !Leave the {room} blinds closed.
-      !Let the blinds down in the {room}.
-      !Move the blinds down in the {room}.
-      !Move the {room} blinds down.
-      !Bring down the blinds in the {room}.
-      !Close all blinds in the {room}.
-      !Close the blinds of the {room}.
-      ?!Put the blinds of the {room} down.
-      !Make sure the {room} blinds are closed.
-      ?In the {room}, close the blinds.
-      In the {room}, blinds down.
-      ?For the {room}: blinds down.
-      {room} blinds down.
-      The {room} blinds should be closed.
-      The blinds in the {room} have to be down.
-      ?I would like the {room} blinds down.
-      ?I would like the blinds closed in the {room}.
-      I need the blinds down in the {room}.
-      We want the {room} blinds closed.
-      It is too bright in the {room}, close the blinds.
-      The sun is in the {room}, lower the blinds.
-      Are the {room} blinds open? Then close them.
-      Nobody should see into the {room}, close the blinds.
-      !Roll down the {room} blinds.
-      !Drop the blinds in our {room}.
-      ?!Draw the blinds shut in my {room}.
-      !Send the {room} blinds all the way down.
-      !Block the sun in the {room} with the blinds.
-      !Cover the windows of the {room} with the blinds.
-      !Shade the {room} by lowering its blinds.
-      !Run the blinds down inside the {room}.
-      !Keep the sun out of our {room} with closed blinds.
-      !Shut all the blinds around the {room}.
-      !Slide the {room} blinds shut.
-      !Make my {room} private and close its blinds.
-      !Have our {room} blinds shut for the night.
-      !See that the blinds over in the {room} are down.
-      !Tell the {room} blinds to go down.
-      !Start closing the blinds throughout the {room}.
-      ?!Pull the {room} blinds closed so the baby can sleep.
-      Down with the {room} blinds.
-      Down with the blinds over in the {room}.
-      {room}: close blinds.
-      {room}, blinds all the way down.
-      Blinds shut for the {room}.
-      ?Closed blinds in my {room}, that is what I want.
-      ?Could we have the {room} blinds lowered?
-      May I get the blinds shut in our {room}?
-      ?How about closing the blinds for the {room}?
-      ?Is it possible to lower my {room} blinds?
-      Why are the {room} blinds still open? Shut them.
-      Who opened the blinds in the {room}? I want them down.
-      The neighbors can look into our {room}, blinds down.
-      The sun shines right into my {room}, shut the blinds.
-      The sun makes the {room} too hot, so lower the blinds.
-      We are going to sleep in the {room}, so blinds closed.
-      ?The baby naps in the {room}, pull the blinds down.
-      To keep the {room} cool, shut its blinds.
-      It is night, so the {room} blinds must go down.
-      Before it gets hot, roll the {room} blinds down.
-      Someone is staring through the {room} window, shut the blinds.
-      ?I am changing clothes in the {room} and need the blinds down.
-      The blinds for our {room} are up, but I want them down.
-      The {room} blinds are still open, that has to change.
-      ?Too much sun in the {room}, down with the blinds.
-      Time to shut the {room} blinds.
-      For the film in the {room}, I want the blinds shut.
-      I prefer the {room} with its blinds down.`),
-  },
-  {
-    tool: "set_blinds",
-    draw: blinds("up"),
-    confirm: "Okay, the {room} blinds are up.",
-    family: frames(`
-      !Raise the blinds in the {room}.
-      !Open the {room} blinds.
-      !Put the blinds up in the {room}.
-      Blinds up in the {room}.
-      !Put up the {room} blinds.
-      !Open the blinds in the {room}.
-      !Raise the {room} blinds.
-      !Put the {room} blinds up.
-      ~!Bring the {room} blinds up.
-      !Lift the blinds in the {room}.
-      !Pull up the blinds in the {room}.
-      ~!Pull the {room} blinds up.
-      !Move the {room} blinds up.
-      ~!Move the blinds up in the {room}.
-      I want the blinds up in the {room}.
-      I want the {room} blinds open.
-      ~I want the blinds open in the {room}.
-      The {room} blinds should be up.
-      The blinds in the {room} should be open.
-      ~The blinds in the {room} should be up.
-      !Bring the blinds up in the {room}.
-      !Get the {room} blinds up.
-      !Get the blinds up in the {room}.
-      ?!Have the blinds up in the {room}.
-      !Keep the {room} blinds up.
-      !Keep the blinds open in the {room}.
-      !Leave the {room} blinds open.
-      !Let the blinds up in the {room}.
-      !Let the sun into the {room}, blinds up.
-      !Lift the {room} blinds.
-      !Bring up the blinds in the {room}.
-      !Open all blinds in the {room}.
-      !Open the blinds of the {room}.
-      !Put the blinds of the {room} up.
-      !Make sure the {room} blinds are open.
-      In the {room}, open the blinds.
-      In the {room}, blinds up.
-      ?For the {room}: blinds up.
-      ?{room} blinds up.
-      The {room} blinds should be open.
-      ?The blinds in the {room} have to be up.
-      I would like the {room} blinds up.
-      I would like the blinds open in the {room}.
-      I need the blinds up in the {room}.
-      We want the {room} blinds open.
-      It is too dark in the {room}, open the blinds.
-      I want to see the sun in the {room}, raise the blinds.
-      Are the {room} blinds closed? Then open them.
-      ?I want to look out of the {room}, open the blinds.
-      !Roll up the {room} blinds.
-      ?!Draw up the blinds in our {room}.
-      !Send the {room} blinds all the way up.
-      !Let daylight into my {room} by raising the blinds.
-      !Run the blinds up inside the {room}.
-      !Uncover the windows of the {room} by lifting the blinds.
-      !Open up the blinds around the {room}.
-      !Slide the {room} blinds open.
-      ?!Have our {room} blinds opened for the morning.
-      !See that the blinds over in the {room} are up.
-      !Tell the {room} blinds to go up.
-      ?!Start opening the blinds throughout the {room}.
-      !Pull the {room} blinds open so the plants get sun.
-      ?!Bring sunshine into the {room} by opening its blinds.
-      Up with the {room} blinds.
-      Up with the blinds over in the {room}.
-      {room}: open blinds.
-      {room}, blinds all the way up.
-      ?Blinds open for the {room}.
-      Open blinds in my {room}, that is what I want.
-      Could we have the {room} blinds raised?
-      ?May I get the blinds open in our {room}?
-      How about opening the blinds for the {room}?
-      Is it possible to raise my {room} blinds?
-      What about lifting the blinds of our {room}?
-      Why are the {room} blinds still down? Raise them.
-      Who closed the blinds in the {room}? I want them up.
-      The sun is rising, so the {room} blinds must go up.
-      My plants in the {room} need sun, lift the blinds.
-      ?I want to look outside from the {room}, blinds up.
-      We are awake in the {room}, so blinds open.
-      It is morning, pull up our {room} blinds.
-      The kids should wake up in the {room}, raise the blinds.
-      To let the sun warm the {room}, open its blinds.
-      The blinds for our {room} are down, but I want them up.
-      The {room} blinds are still closed, that has to change.
-      Not enough sun gets into my {room}, up with the blinds.
-      Time to open the {room} blinds.
-      ?I prefer the {room} with its blinds up.
-      I am having breakfast in the {room} and want the blinds open.
-      The rain is over, roll the {room} blinds up.
-      Daylight is missing in the {room}, lift its blinds.
-      ?Nobody sleeps in the {room} anymore, open the blinds.
-      I cannot see the street from the {room}, raise the blinds.
-      After this nap in the {room}, I need the blinds up.`),
+      At {value} percent, the {room} light would be just right.
+      ?!Set the lights in the {room} to {value} percent, please.
+      {room}: light at {value} %
+      ?{room} lights down to {value} percent for dinner.
+      I would like the {room} lamp at {value} percent brightness.
+      Could we have {value} percent light in the {room} this evening?
+      Would you mind dimming our {room} lights to {value} percent?
+      The {room} is too bright, so bring the light down to {value} percent.
+      ?{value} percent brightness for the {room}, please.
+      !Lower the lights of the {room} to about {value} percent.
+      !Make the {room} lamps shine at {value} percent only.
+      The light in my {room} should be at {value} percent now.
+      At {value} percent the light in the {room} would be just right.
+      ?We are watching a film, so dim the {room} lamp to {value} %.
+      !Put the lamp in the {room} on {value} percent, will you?
+      Is there a way to have {value} percent light in our {room}?
+      The guests want it cozy, so {room} lights at {value} percent.
+      !Take the {room} light down to {value} percent right away.
+      ?I would rather have only {value} percent of the light in the {room}.
+      Why is the {room} lamp not at {value} percent brightness yet?
+      !Give us soft light in the {room}, {value} percent will do.
+      {value} % is enough light for the {room} tonight.
+      !Adjust the brightness in the {room} to {value} percent when you can.
+      ?It is time to dim the lights in the {room} to {value} percent.
+      Let us keep the {room} lights at {value} percent from now on.
+      !Have the {room} dimmed to {value} percent before the kids go to bed.
+      My eyes hurt, so the {room} light should drop to {value} percent.
+      !Leave the lamp of the {room} at {value} percent for the dog.
+      ?Can the {room} lights be set to {value} percent from here?
+      With {value} percent brightness the {room} lamp would be perfect for us.
+      !See that the lights are at {value} percent in the {room} soon.
+      For reading I need {value} percent light in the {room}.
+      Our {room} lamps may glow at {value} percent, not more.
+      ?!Bring the brightness of the {room} light to {value} %, if possible.
+      A dim light of {value} percent in the {room} would be lovely.
+      The lamps in the {room} only need {value} percent today.
+      !Make it {value} percent light in the {room} instead.
+      !Turn the dimmer in the {room} to {value} percent.
+      ?{room} dimmer at {value} percent, please.
+      The dimmer for the {room} belongs on {value} percent now.
+      I want my {room} softly lit, say at {value} percent.
+      May I ask for {value} percent brightness in that {room}?
+      How about {value} percent for the {room} light?
+      ?No more than {value} percent light in the {room}, please, mother is sleeping.
+      !Change the {room} lighting to {value} percent again.
+      Lights in the {room} at {value} percent, as always.
+      The lighting of the {room} could be at {value} percent for now.
+      !Let the {room} lamps burn at {value} percent during the film.
+      ?I find the light in the {room} harsh, {value} percent is plenty.
+      Would it be possible to get the {room} lights to {value} percent?
+      {value} percent, that is how bright I want the {room} lamp.
+      !Fade the lights to {value} percent in the {room} before we sit down.
+      What about dimming the lamps to {value} % in our {room} too?
+      ?Please, {value} percent lighting in the {room} from this evening on.
+      It would be nicer with the {room} lamp dimmed to {value} percent.
+      !Run the {room} lights at {value} percent tonight.
+      !Get me {value} percent lamp light in the {room}, please.
+      The baby naps in the {room}, so dim it to {value} percent light.
+      ?We need the light of the {room} reduced to {value} percent.
+      !Make sure the brightness stays at {value} percent in the {room}.
+      When we eat in the {room}, light at {value} percent is best.
+      Will you regulate the {room} lamp to {value} percent for me?
+      The light level in the {room} ought to be {value} percent, right?`),
   },
 ];
