@@ -50,6 +50,7 @@ function batchOf(config: DecoderConfig, length: number, seed: number): Record<st
   return {
     ids: tensor((i) => ids[i]!),
     targets: tensor((i) => ids[(i + 1) % ids.length]!),
+    weights: { dtype: "float32", dims, data: new Float32Array(ids.length).fill(1) },
     positions: tensor((i) => i % SEGMENT),
     segments: tensor((i) => Math.floor((i % length) / SEGMENT)),
   };

@@ -4,7 +4,8 @@
  * gradients come out. The same network without targets is the batch evaluator's forward pass.
  *
  * Several items share a row. `segments` tells them apart (attention stays inside one), positions start
- * again in each, and a target of IGNORED_TARGET takes no part in the loss.
+ * again in each, and a target of IGNORED_TARGET takes no part in the loss;
+ * the others count by their weights.
  */
 import {
   crossEntropy,
@@ -114,16 +115,18 @@ function rotaryRows(builder: GraphBuilder, config: DecoderConfig, positions: Ten
 }
 
 /**
- * Inputs: every parameter by name, and ids, targets, positions, segments int64 [batch, length].
- * Outputs: `loss`, the mean over the targets that count, and gradientName(p) for every parameter p.
+ * Inputs: every parameter by name, ids, targets, positions, segments int64 and weights float32 [batch, length].
+ * Outputs: `loss`, the weighted mean over the targets that count, and gradientName(p) for every parameter p.
  */
 export function trainingGraph(config: DecoderConfig, shape: PackedShape): GraphModel {
   const builder = new GraphBuilder("decoder-training");
   const params = new InputParameters(builder, config);
   const x = decoderRows(builder, config, params, shape);
   const logits = decoderHead(config, params, x);
-  const targets = reshape(builder.input("targets", "int64", [shape.batch, shape.length]), [shape.batch * shape.length]);
-  const loss = crossEntropy(logits, targets, { ignoreIndex: IGNORED_TARGET });
+  const { batch, length } = shape;
+  const targets = reshape(builder.input("targets", "int64", [batch, length]), [batch * length]);
+  const weights = reshape(builder.input("weights", "float32", [batch, length]), [batch * length]);
+  const loss = crossEntropy(logits, targets, { ignoreIndex: IGNORED_TARGET, weights });
   builder.output("loss", loss);
   const names = [...params.tensors.keys()];
   const found = gradients(loss, [...params.tensors.values()]);

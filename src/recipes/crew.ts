@@ -54,6 +54,7 @@ export interface Partial {
   squares: number;
   /** Loss summed over targets. */
   loss: number;
+  /** Weights of the targets together. */
   targets: number;
   tokens: number;
 }

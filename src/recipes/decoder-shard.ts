@@ -33,7 +33,11 @@ export type DrawItem = (phase: Phase, random: RandomStream) => TokenItem;
 export function shardOf(recipe: DecoderRecipe, step: number, shard: number, draw: DrawItem): PackedBatch {
   const phase = phaseOf(recipe.phases, step);
   const random = createRandom(recipe.seed, `data/${step}/${shard}`);
-  return packBatch({ batch: phase.batch / recipe.threads, length: phase.length }, () => draw(phase, random));
+  return packBatch(
+    { batch: phase.batch / recipe.threads, length: phase.length },
+    () => draw(phase, random),
+    phase.givenWeight,
+  );
 }
 
 export class DecoderShard implements AsyncDisposable {
@@ -89,7 +93,7 @@ export class DecoderShard implements AsyncDisposable {
     for (const { name, data } of crew.parameters) (this.#weights[name]!.data as Float32Array).set(data);
     const results = await session.run({ ...this.#weights, ...batch.feeds() }, this.#fetches);
     const gradients = crew.shapes.map(({ name }) => results[gradientName(name)]!.data as Float32Array);
-    const targets = batch.targetCount;
+    const targets = batch.targetWeight;
     const loss = Number(results["loss"]!.data[0]) * targets;
     crew.report(this.#shard, { squares: 0, loss, targets, tokens: batch.shape.batch * batch.shape.length });
     gradients.forEach((gradient, i) => {

@@ -15,5 +15,11 @@ function drawSkill({ skills }: Mixture, random: RandomStream): Skill {
 /** One item of the training split. */
 export function drawTrainingItem(mixture: Mixture, random: RandomStream): WorldItem {
   if (random.chance(mixture.conversations)) return multiTurnItem("train", random, mixture.skills);
-  return generateItem(drawSkill(mixture, random), "train", random);
+  const skill = drawSkill(mixture, random);
+  const { stressed } = mixture;
+  const first = generateItem(skill, "train", random);
+  if (skill !== "arithmetic" || stressed === undefined || !random.chance(stressed.chance)) return first;
+  let item = first;
+  while (!stressed.kinds.includes(item.kind)) item = generateItem(skill, "train", random);
+  return item;
 }

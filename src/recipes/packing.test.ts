@@ -23,7 +23,17 @@ describe("packing", () => {
     expect(numbers(feeds.targets)).toEqual([none, 12, 13, none, none, 23, 24, none]);
     expect(numbers(feeds.positions)).toEqual([0, 1, 2, 0, 1, 2, 3, 0]);
     expect(numbers(feeds.segments)).toEqual([1, 1, 1, 2, 2, 2, 2, 0]);
-    expect([batch.targetCount, batch.usedTokens]).toEqual([4, 7]);
+    expect([batch.targetWeight, batch.usedTokens]).toEqual([4, 7]);
+    expect(numbers(feeds.weights)).toEqual([0, 1, 1, 0, 0, 1, 1, 0]);
+  });
+
+  test("given tokens are targets of less weight where the phase asks for it", () => {
+    const batch = new PackedBatch({ batch: 1, length: 4 }, 0.25);
+    expect(batch.add({ tokens: [10, 11, 12, 13], lossMask: [0, 0, 1, 1] })).toBe(true);
+    const feeds = batch.feeds();
+    expect(numbers(feeds.targets)).toEqual([11, 12, 13, IGNORED_TARGET]);
+    expect(numbers(feeds.weights)).toEqual([0.25, 1, 1, 0]);
+    expect(batch.targetWeight).toBe(2.25);
   });
 
   test("every kept item is whole, and rows are nearly full", () => {

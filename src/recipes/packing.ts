@@ -9,7 +9,7 @@ import { assert } from "../core/index.ts";
 import { IGNORED_TARGET, type PackedShape } from "../llm/index.ts";
 import type { TensorData } from "../graph/index.ts";
 
-/** One training sequence: `lossMask[i]` is 1 where predicting tokens[i] counts, else 0. */
+/** One training sequence: `lossMask[i]` is 1 where predicting tokens[i] counts, 0 where it is given. */
 export interface TokenItem {
   readonly tokens: readonly number[];
   readonly lossMask: ArrayLike<number>;
@@ -18,28 +18,33 @@ export interface TokenItem {
 /** A batch under construction; all arrays are [batch, length], row-major. */
 export class PackedBatch {
   readonly shape: PackedShape;
+  readonly #givenWeight: number;
   readonly #ids: BigInt64Array;
   readonly #targets: BigInt64Array;
+  readonly #weights: Float32Array;
   readonly #positions: BigInt64Array;
   readonly #segments: BigInt64Array;
   readonly #used: Int32Array;
   readonly #items: Int32Array;
-  #targetCount = 0;
+  #targetWeight = 0;
 
-  constructor(shape: PackedShape) {
+  /** @param givenWeight weight in the loss of predicting given tokens, beside 1 for those that the mask counts */
+  constructor(shape: PackedShape, givenWeight = 0) {
     const size = shape.batch * shape.length;
     this.shape = shape;
+    this.#givenWeight = givenWeight;
     this.#ids = new BigInt64Array(size);
     this.#targets = new BigInt64Array(size).fill(BigInt(IGNORED_TARGET));
+    this.#weights = new Float32Array(size);
     this.#positions = new BigInt64Array(size);
     this.#segments = new BigInt64Array(size);
     this.#used = new Int32Array(shape.batch);
     this.#items = new Int32Array(shape.batch);
   }
 
-  /** Targets that count in the loss. */
-  get targetCount(): number {
-    return this.#targetCount;
+  /** Weights of all targets together, over which the loss is a mean. */
+  get targetWeight(): number {
+    return this.#targetWeight;
   }
 
   /** Tokens of items, without padding. */
@@ -59,9 +64,11 @@ export class PackedBatch {
       this.#ids[start + i] = BigInt(item.tokens[i]!);
       this.#positions[start + i] = BigInt(i);
       this.#segments[start + i] = segment;
-      if (item.lossMask[i + 1] !== 1) continue;
+      const weight = item.lossMask[i + 1] === 1 ? 1 : this.#givenWeight;
+      if (weight === 0) continue;
       this.#targets[start + i] = BigInt(item.tokens[i + 1]!);
-      this.#targetCount += 1;
+      this.#weights[start + i] = weight;
+      this.#targetWeight += weight;
     }
     this.#used[row]! += inputs;
     return true;
@@ -77,12 +84,13 @@ export class PackedBatch {
   }
 
   /** The graph's feeds. */
-  feeds(): Record<"ids" | "targets" | "positions" | "segments", TensorData> {
+  feeds(): Record<"ids" | "targets" | "weights" | "positions" | "segments", TensorData> {
     const dims = [this.shape.batch, this.shape.length];
     const tensor = (data: BigInt64Array): TensorData => ({ dtype: "int64", dims, data });
     return {
       ids: tensor(this.#ids),
       targets: tensor(this.#targets),
+      weights: { dtype: "float32", dims, data: this.#weights },
       positions: tensor(this.#positions),
       segments: tensor(this.#segments),
     };
@@ -93,8 +101,8 @@ export class PackedBatch {
 const MISFITS = 6;
 
 /** A batch filled from `draw`. Items longer than a row are dropped; they count as misfits. */
-export function packBatch(shape: PackedShape, draw: () => TokenItem): PackedBatch {
-  const batch = new PackedBatch(shape);
+export function packBatch(shape: PackedShape, draw: () => TokenItem, givenWeight = 0): PackedBatch {
+  const batch = new PackedBatch(shape, givenWeight);
   let misfits = 0;
   while (misfits < MISFITS) misfits = batch.add(draw()) ? 0 : misfits + 1;
   return batch;

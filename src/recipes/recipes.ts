@@ -31,9 +31,9 @@ const MIXTURE: Mixture = {
   skills: {
     arithmetic: 22,
     "word-problem": 9,
-    "tool-call": 25,
-    reading: 31,
-    greeting: 3,
+    "tool-call": 30,
+    reading: 30,
+    greeting: 4,
     help: 4,
     refusal: 8,
   },
@@ -46,7 +46,8 @@ const LONG_MIXTURE: Mixture = { ...MIXTURE, conversations: 0.4 };
 /** Sums are learned last: after all else is nearly right they still go wrong at carries. */
 const SUMS_MIXTURE: Mixture = {
   ...MIXTURE,
-  skills: { ...MIXTURE.skills, arithmetic: 44, "word-problem": 11, reading: 18, "tool-call": 25 },
+  skills: { ...MIXTURE.skills, arithmetic: 46, "word-problem": 11, reading: 18, "tool-call": 32 },
+  stressed: { kinds: ["add-product"], chance: 0.2 },
 };
 
 const TOKENIZER: TokenizerRecipe = {
@@ -83,8 +84,8 @@ const BASE: DecoderRecipe = {
   seed: 1,
   config: { ...FAMILY, hidden: 256, layers: 5, heads: 8, kvHeads: 4, headDim: 32, ffn: 704 },
   phases: [
-    { steps: 17_000, batch: 10, length: 224, mixture: MIXTURE },
-    { steps: 700, batch: 4, length: 512, mixture: LONG_MIXTURE },
+    { steps: 17_000, batch: 10, length: 224, mixture: MIXTURE, givenWeight: 0.2 },
+    { steps: 700, batch: 4, length: 512, mixture: LONG_MIXTURE, givenWeight: 0.2 },
   ],
   schedule: { kind: "wsd", peak: 1.5e-3, floor: 1e-5, warmupSteps: 300, decaySteps: 7500, decay: "root" },
   refinement: {

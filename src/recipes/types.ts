@@ -11,6 +11,8 @@ export interface Mixture {
   readonly conversations: number;
   /** Share of items whose list words (names, goods, rooms, topics) are replaced by made-up ones, 0..1; default none. */
   readonly renamed?: number;
+  /** Kinds of arithmetic that come more often: a share `chance` of its items is one of these. */
+  readonly stressed?: { readonly kinds: readonly string[]; readonly chance: number };
 }
 
 /** A stretch of steps with one shape of batch. */
@@ -21,6 +23,11 @@ export interface Phase {
   /** Tokens of a row. */
   readonly length: number;
   readonly mixture: Mixture;
+  /**
+   * Weight in the loss of predicting what the user says, beside 1 for the reply; default 0. Learning how requests are worded
+   * helps with wordings that training does not have.
+   */
+  readonly givenWeight?: number;
 }
 
 /**

@@ -47,6 +47,9 @@ const VALIDATION_ONE_IN = 32;
  */
 const FEW_TEXTS: ReadonlySet<Skill> = new Set<Skill>(["greeting", "help"]);
 
+/** Skills whose validation has frames and names of its own, so that its questions are none of training's anyway. */
+const OWN_FRAMES: ReadonlySet<Skill> = new Set<Skill>(["tool-call"]);
+
 /** Marks that may be left out without changing the question. */
 const IDLE_MARKS = /[^\p{L}\p{N}+*/:$-]/gu;
 
@@ -63,7 +66,7 @@ function ownedByValidation(item: WorldItem): boolean {
 export function generateItem(skill: Skill, split: Split, random: RandomStream): WorldItem {
   for (;;) {
     const item = GENERATORS[skill](split, random);
-    if (split === "test" || FEW_TEXTS.has(skill)) return item;
+    if (split === "test" || FEW_TEXTS.has(skill) || OWN_FRAMES.has(skill)) return item;
     if (ownedByValidation(item) === (split === "validation")) return item;
   }
 }

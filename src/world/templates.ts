@@ -2,34 +2,42 @@
  * Sentence frames and the two things done with them: choosing one of the right split, and filling it.
  *
  * A family of frames is a packed string, one frame a line. A frame that begins with `~` is held out for
- * tests, at least a fifth of each family: training and validation never see it. In a frame `{name}` is a
- * slot, `[a|b]` a free choice, and a leading `!` (after `~`) marks an imperative, which may be wrapped
- * ("Can you …", "… please").
+ * tests, one that begins with `?` for validation; together they are at least a fifth of each family, and training
+ * sees neither. In a frame `{name}` is a slot, `[a|b]` a free choice, and a leading `!` (after `~` or `?`) marks an
+ * imperative, which may be wrapped ("Can you …", "… please").
  */
 import { assert, type RandomStream } from "../core/index.ts";
 import type { Split } from "./types.ts";
 
 export interface Frames {
   readonly train: readonly string[];
+  /** Training's, in families that hold out none for validation. */
+  readonly validation: readonly string[];
   readonly test: readonly string[];
 }
 
-/** Unpacks a family; at least five frames, at least a fifth of them held out. */
+/** Unpacks a family; at least five frames, at least a fifth of them held out, some of those for tests. */
 export function frames(packed: string): Frames {
   const lines = packed
     .trim()
     .split("\n")
     .map((line) => line.trim());
   assert(lines.length >= 5, `a family has at least five frames: ${lines[0]}`);
-  const test = lines.filter((line) => line.startsWith("~")).map((line) => line.slice(1));
-  const train = lines.filter((line) => !line.startsWith("~"));
-  assert(test.length * 5 >= lines.length, `a family holds out a fifth of its frames: ${lines[0]}`);
+  const marked = (mark: string): string[] =>
+    lines.filter((line) => line.startsWith(mark)).map((line) => line.slice(mark.length));
+  const [test, validation] = [marked("~"), marked("?")];
+  const train = lines.filter((line) => !/^[~?]/u.test(line));
+  assert(test.length > 0, `a family holds out frames for tests: ${lines[0]}`);
+  assert(
+    (test.length + validation.length) * 5 >= lines.length,
+    `a family holds out a fifth of its frames: ${lines[0]}`,
+  );
   assert(train.length >= 3, `a family keeps three frames for training: ${lines[0]}`);
-  return { train, test };
+  return { train, validation: validation.length > 0 ? validation : train, test };
 }
 
 export function pickFrame(family: Frames, split: Split, random: RandomStream): string {
-  return random.pick(split === "test" ? family.test : family.train);
+  return random.pick(family[split]);
 }
 
 /** Fills a frame's choices and slots; the imperative mark is dropped. */

@@ -1,18 +1,19 @@
 /** Commands that become one tool call and a spoken confirmation. */
 import type { RandomStream } from "../core/index.ts";
-import type { Command } from "./command-draws.ts";
+import { COMMANDS, type Command } from "./commands/index.ts";
 import { pickEntity } from "./entities.ts";
-import { ERRAND_COMMANDS } from "./errand-commands.ts";
-import { HOME_COMMANDS } from "./home-commands.ts";
+import { loosen } from "./loosen.ts";
 import { fill, frames, pickFrame, say } from "./templates.ts";
 import type { Split, ToolCall, WorldItem } from "./types.ts";
 
-export const COMMANDS: readonly Command[] = [...HOME_COMMANDS, ...ERRAND_COMMANDS];
+/** Share of training's commands that are said loosely. */
+const LOOSE = 0.5;
 
 function commandItem(command: Command, split: Split, random: RandomStream): WorldItem {
   const { slots, arguments: values } = command.draw(split, random);
   const template = pickFrame(command.family, split, random);
-  const text = say(template, slots, random);
+  const loosely = split === "train" && random.chance(LOOSE);
+  const text = say(loosely ? loosen(template, command.family, random) : template, slots, random);
   const call: ToolCall = { name: command.tool, arguments: values };
   return {
     skill: "tool-call",

@@ -16,8 +16,8 @@ export const SKILLS: readonly Skill[] = [
 
 /**
  * train: training frames, training entities, numbers outside the withheld bands.
- * validation: training's frames with names of its own, and only questions that training never asks (a fixed 1/32 by
- *   hash of the text); greetings and help, which have few texts, share theirs with training.
+ * validation: names of its own; frames of its own for commands, training's elsewhere and then only questions that training
+ *   never asks (a fixed 1/32 by hash of the text); greetings and help, which have few texts, share theirs with training.
  * test: held-out frames and held-out entities everywhere; arithmetic and word problems have a withheld number each.
  */
 export type Split = "train" | "test" | "validation";

@@ -45,7 +45,12 @@ function asked(item: WorldItem): string {
 const SETS = new Map(
   SKILLS.map((skill) => [
     skill,
-    { train: sample(skill, "train", 4000), validation: sample(skill, "validation", 200), test: sample(skill, "test") },
+    // Commands have some twelve hundred frames: enough items that each is met.
+    {
+      train: sample(skill, "train", skill === "tool-call" ? 14_000 : 4000),
+      validation: sample(skill, "validation", skill === "tool-call" ? 2000 : 200),
+      test: sample(skill, "test"),
+    },
   ]),
 );
 
@@ -55,10 +60,14 @@ describe.each(SKILLS)("%s", (skill) => {
   it("has at least 40 frames, a fifth of them held out", () => {
     const trainFrames = new Set(train.map((item) => item.template));
     const testFrames = new Set(test.map((item) => item.template));
-    expect(trainFrames.size + testFrames.size).toBeGreaterThanOrEqual(40);
-    expect(testFrames.size / (trainFrames.size + testFrames.size)).toBeGreaterThanOrEqual(0.18);
-    expect([...testFrames].filter((frame) => trainFrames.has(frame))).toEqual([]);
-    expect(validation.some((item) => testFrames.has(item.template))).toBe(false);
+    const validationFrames = new Set(validation.map((item) => item.template));
+    // Frames that validation shares with training are training's.
+    const heldOut = new Set([...testFrames, ...(skill === "tool-call" ? validationFrames : [])]);
+    expect(trainFrames.size + heldOut.size).toBeGreaterThanOrEqual(40);
+    expect(heldOut.size / (trainFrames.size + heldOut.size)).toBeGreaterThanOrEqual(0.18);
+    expect([...heldOut].filter((frame) => trainFrames.has(frame))).toEqual([]);
+    expect([...validationFrames].filter((frame) => testFrames.has(frame))).toEqual([]);
+    if (skill === "tool-call") return; // validation has frames of its own
     // Composed chains are too many to have met them all.
     const listed = validation.filter(({ kind }) => !kind.includes("-then-"));
     expect(listed.filter(({ template }) => !trainFrames.has(template)).map(({ template }) => template)).toEqual([]);

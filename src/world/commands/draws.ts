@@ -1,8 +1,8 @@
 /** What a command is, and how its slots and arguments are drawn. */
-import type { RandomStream } from "../core/index.ts";
-import { pickEntity, pickName, pickNumber } from "./entities.ts";
-import type { Frames } from "./templates.ts";
-import type { Split, ToolCall } from "./types.ts";
+import type { RandomStream } from "../../core/index.ts";
+import { pickEntity, pickName, pickNumber } from "../entities.ts";
+import type { Frames } from "../templates.ts";
+import type { Split, ToolCall } from "../types.ts";
 
 type Slots = Readonly<Record<string, string | number>>;
 
