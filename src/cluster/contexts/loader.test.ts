@@ -175,8 +175,9 @@ test("over a fast link all of a context comes exactly, and is counted", async ()
   expect(bytes).toBe(other.contexts.stats.fetchedBytes);
   expect(bytes).toBeGreaterThan(CHUNKS * 0.5 * first.bytes);
   // It is told with the load.
-  await until(() => other.migration.eye.find(other.host.id)?.report?.contexts !== undefined);
-  expect(other.migration.eye.find(other.host.id)!.report!.contexts).toEqual([{ choice: EXACT, chunks: CHUNKS, bytes }]);
+  const told = (): object | undefined => other.migration.eye.find(other.host.id)?.report?.contexts?.[0];
+  await until(() => JSON.stringify(told() ?? null).includes(String(bytes)));
+  expect(told()).toEqual({ choice: EXACT, chunks: CHUNKS, bytes });
   expect([...keeper.problems, ...other.problems]).toEqual([]);
 });
 
@@ -232,9 +233,10 @@ test("over a middling link a request that allows it comes at levels, which nobod
   const atLevels = (after["anchored-1"] ?? 0) + (after["anchored-3"] ?? 0);
   expect(atLevels).toBeGreaterThanOrEqual(2);
   expect(lossy.cached).toBeGreaterThanOrEqual(64 * atLevels);
-  // Again: it is there, and nothing comes.
+  // Again, with no time for a single exact chunk: it is there, and nothing comes.
   const { fetchedBytes } = other.contexts.stats;
-  expect((await answer(other.spilling.engine, wanted, allowed)).tokens).toEqual(lossy.tokens);
+  const soon = { ...within(3000), lossyContext: true };
+  expect((await answer(other.spilling.engine, wanted, soon)).tokens).toEqual(lossy.tokens);
   expect(other.contexts.stats.fetchedBytes).toBe(fetchedBytes);
   // Without permission it is as if those were not there; nor does a salt that somebody guesses find them.
   const plain = await answer(other.engine, wanted);

@@ -272,6 +272,7 @@ describe("the server", () => {
 
   /** What this model cannot do, and what cannot be done to a response that has ended. */
   const REFUSED: Readonly<Record<string, number>> = {
+    "POST /admin/fleet/scaling": 404,
     "POST /v1/embeddings": 400,
     "POST /v1/load_lora_adapter": 400,
     "POST /v1/unload_lora_adapter": 404,
