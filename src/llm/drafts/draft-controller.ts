@@ -150,7 +150,9 @@ export class DraftController {
     const chosen = this.#choose(round, costs);
     if (!this.#options.adaptive) return chosen.map(({ source, gains }) => ({ source, tokens: gains.length }));
     const alone = this.#best(chosen, round, costs);
-    const { lengths } = promptTokens === 0 ? alone : this.#beside(chosen, round, costs, alone.tokensPerMs);
+    const pays = alone.lengths.some((length) => length > 0);
+    // What does not pay alone pays less beside a prompt.
+    const { lengths } = promptTokens === 0 || !pays ? alone : this.#beside(chosen, round, costs, alone.tokensPerMs);
     const tried = promptTokens === 0 ? this.#trial(chosen, alone, round, costs) : null;
     const choices = tried ?? chosen.map(({ source }, i) => ({ source, tokens: lengths[i]! }));
     const steps = 1 + this.#keptSteps;
@@ -160,7 +162,7 @@ export class DraftController {
         if (source !== choices[i]!.source || choices[i]!.tokens === 0) belief.idle(steps);
       }
     }
-    const rests = alone.lengths.every((length) => length === 0) && choices.every(({ tokens }) => tokens === 0);
+    const rests = !pays && choices.every(({ tokens }) => tokens === 0);
     if (tried === null && (rests || promptTokens === 0)) {
       const ids = demands.map(({ id }) => id);
       this.#kept = { ids, choices, decodes, rests, left: rests ? RESTED_STEPS : KEPT_STEPS };
@@ -266,14 +268,16 @@ export class DraftController {
   #beside(
     chosen: readonly Chosen[],
     { decodes, promptTokens, roomTokens, stepMs }: DraftRound,
-    { passMs }: DraftCosts,
+    { stepMs: aloneMs, passMs }: DraftCosts,
     pricePerMs: number,
   ): DraftLengths {
     const baseTokens = decodes + promptTokens;
     const [low, high] = [Math.max(1, Math.floor(baseTokens / SLOPE_REACH)), Math.ceil(baseTokens * SLOPE_REACH)];
-    const tokenMs = Math.max(0, (stepMs(high) - stepMs(low)) / (high - low));
-    const baseMs = stepMs(baseTokens);
     const { extraMs } = this.#times;
+    // A prompt's tokens end in no row of the head and in no sampling, a draft's do: no cheaper than where only decodes are.
+    const drafted = (aloneMs(2 * decodes) - aloneMs(decodes) - extraMs) / decodes;
+    const tokenMs = Math.max(0, drafted, (stepMs(high) - stepMs(low)) / (high - low));
+    const baseMs = stepMs(baseTokens);
     const moreMs = (tokens: number): number => (tokens > 0 ? extraMs + tokens * tokenMs : 0);
     return draftLengths(
       chosen,
