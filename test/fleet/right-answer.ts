@@ -5,7 +5,7 @@ import { MODEL } from "./test-fleet.ts";
 
 /** The answers of a lone engine over that model folder, in order. */
 export async function rightAnswers(modelDir: string, asked: readonly Asked[]): Promise<readonly string[]> {
-  const lone = await startTestServer({ model: { dir: modelDir }, name: MODEL, kvPages: 4096, threads: 1 });
+  const lone = await startTestServer({ model: { dir: modelDir }, name: MODEL, kvPages: 4096, threads: 1, exact: true });
   try {
     const texts: string[] = [];
     for (const one of asked) {

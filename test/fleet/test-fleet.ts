@@ -131,7 +131,8 @@ export class TestFleet implements AsyncDisposable {
       threads: 1,
       ...(tls === undefined ? {} : { "kv-cert": tls.cert, "kv-key": tls.key, "kv-ca": tls.ca }),
     };
-    const process = TestProcess.start(id, ["worker", ...argumentsOf(flags), ...more], {}, under);
+    // Exact: answers are held against a lone engine's, also where a part of them was computed again in long chunks.
+    const process = TestProcess.start(id, ["worker", "--exact", ...argumentsOf(flags), ...more], {}, under);
     const worker = { id, process, bus, kv };
     this.workers.set(id, worker);
     await process.printed(/serves/);
