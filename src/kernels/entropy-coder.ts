@@ -10,7 +10,7 @@
  */
 import { assert, fail } from "../core/index.ts";
 import { layTables, tableSizes, type EntropyTables } from "./entropy/tables.ts";
-import { compileBuilt } from "./kernel-module.ts";
+import { loadBuilt } from "./kernel-module.ts";
 
 /** Stretches of consecutive symbols that share a table: run r codes lengths[r] symbols with table tables[r]. */
 export interface EntropyRuns {
@@ -40,17 +40,6 @@ const STATES_BYTES = 16;
 
 const aligned = (bytes: number): number => Math.ceil(bytes / 16) * 16;
 
-let compiled: Promise<WebAssembly.Module> | undefined;
-
-async function compile(): Promise<WebAssembly.Module> {
-  try {
-    return await compileBuilt("entropy-coder.wasm");
-  } catch (cause) {
-    compiled = undefined; // the next one tries again
-    throw cause;
-  }
-}
-
 /** An instance with a memory of its own: tables below, scratch of one call above. One call at a time, like all code. */
 export class EntropyCoder {
   readonly #memory: WebAssembly.Memory;
@@ -66,8 +55,7 @@ export class EntropyCoder {
 
   /** @throws PunctualError missing_dependency when the package is not built. */
   static async create(): Promise<EntropyCoder> {
-    compiled ??= compile();
-    return new EntropyCoder(await compiled);
+    return new EntropyCoder(await loadBuilt("entropy-coder.wasm"));
   }
 
   /** Bytes of its memory that tables take. */

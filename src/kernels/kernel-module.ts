@@ -34,6 +34,18 @@ export async function compileBuilt(name: string): Promise<WebAssembly.Module> {
   }
 }
 
+const loaded = new Map<string, Promise<WebAssembly.Module>>();
+
+/** A built .wasm file, compiled once for a thread; after a failure the next one tries again. @throws as `compileBuilt`. */
+export function loadBuilt(name: string): Promise<WebAssembly.Module> {
+  const known = loaded.get(name);
+  if (known !== undefined) return known;
+  const compiling = compileBuilt(name);
+  loaded.set(name, compiling);
+  compiling.catch(() => loaded.delete(name));
+  return compiling;
+}
+
 export async function loadKernelModule(): Promise<WebAssembly.Module> {
   return await compileBuilt("paged-attention.wasm");
 }

@@ -11,7 +11,7 @@ import { assert, fail } from "../core/index.ts";
 import * as PLAN from "./assembly/prediction-plan.ts";
 import { layTables, tableSizes, type EntropyTables } from "./entropy/tables.ts";
 import { kvLayerPlan, kvPageBytes, type KvLayout } from "./geometry.ts";
-import { compileBuilt } from "./kernel-module.ts";
+import { loadBuilt } from "./kernel-module.ts";
 
 /** Channels that are turned together. */
 export interface PredictionBlock {
@@ -116,17 +116,6 @@ const BLOCK_SIZE_MAX = PLAN.ROW_BYTES / 4;
 
 const aligned = (bytes: number): number => Math.ceil(bytes / 16) * 16;
 
-let compiled: Promise<WebAssembly.Module> | undefined;
-
-async function compile(): Promise<WebAssembly.Module> {
-  try {
-    return await compileBuilt("prediction.wasm");
-  } catch (cause) {
-    compiled = undefined; // the next one tries again
-    throw cause;
-  }
-}
-
 /** An instance with a memory of its own: a model below, what a call needs above. One call at a time. */
 export class PredictionKernel {
   readonly #memory: WebAssembly.Memory;
@@ -154,8 +143,7 @@ export class PredictionKernel {
    * @throws PunctualError missing_dependency when the package is not built, out_of_memory for a model beyond 2 GiB.
    */
   static async create(model: PredictionModel): Promise<PredictionKernel> {
-    compiled ??= compile();
-    return new PredictionKernel(await compiled, model);
+    return new PredictionKernel(await loadBuilt("prediction.wasm"), model);
   }
 
   /**

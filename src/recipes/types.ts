@@ -11,7 +11,7 @@ export interface Mixture {
   readonly conversations: number;
   /** Share of items whose list words (names, goods, rooms, topics) are replaced by made-up ones, 0..1; default none. */
   readonly renamed?: number;
-  /** Kinds of arithmetic that come more often: a share `chance` of its items is one of these. */
+  /** Kinds of arithmetic that come more often: a share `chance` of its items is drawn from them, the rest as ever. */
   readonly stressed?: { readonly kinds: readonly string[]; readonly chance: number };
 }
 

@@ -97,7 +97,6 @@ class Back {
   tick(more: number): void {
     // Nothing is saved up while nothing is sent, nor from before a rate fell.
     this.#allowed = (this.#bytes === 0 ? 0 : Math.min(this.#allowed, BUFFER_BYTES)) + more;
-    if (this.#bytes === 0) this.#allowed = Math.min(this.#allowed, BUFFER_BYTES);
     while (this.#waiting.length > 0 && this.#allowed >= 1) {
       const [first] = this.#waiting;
       const count = Math.min(first!.length, Math.floor(this.#allowed));

@@ -136,8 +136,8 @@ async function measureMoves(size: GapSize, context: ClaimContext): Promise<reado
 }
 
 /**
- * The gap with a model of more weights: what a move costs beside a decode step hardly depends on the model, so in
- * steps it is the shorter the longer they take.
+ * The gap with a model of more weights: what a move costs beside a decode step grows less than the step does, so in
+ * steps it is shorter.
  */
 export async function largerModelLines(size: GapSize, context: ClaimContext): Promise<readonly Measured[]> {
   const moved = await measureMoves(size, context);

@@ -3,9 +3,10 @@ import { mkdtemp, readdir, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { answerTo } from "../../../test/support/answer.ts";
 import { TINY } from "../../../test/support/tiny.ts";
 import { createRandom } from "../../core/index.ts";
-import type { Engine, GenerateRequest } from "../../runtime/index.ts";
+import type { Engine } from "../../runtime/index.ts";
 import { until } from "../bus/bus.conformance.ts";
 import { MemoryBroker } from "../bus/memory.ts";
 import { KvCodec } from "../codec/codec.ts";
@@ -89,43 +90,29 @@ function prompt(seed: number, length = 205): number[] {
   return Array.from({ length }, () => random.int(30, 300));
 }
 
-async function answer(
-  engine: Engine,
-  promptTokens: readonly number[],
-  over: Partial<GenerateRequest> = {},
-): Promise<{ tokens: number[]; cached: number }> {
-  const tokens: number[] = [];
-  const request = { promptTokens, maxTokens: 8, ignoreEos: true, sampling: { temperature: 0 }, ...over };
-  for await (const event of engine.submit(request)) {
-    if (event.kind === "token") tokens.push(event.id);
-    else return { tokens, cached: event.usage.cachedTokens };
-  }
-  throw new Error("no finish");
-}
-
 test("an instance without a prefix, and without a store, has it from one that keeps it: computed once, the same answer", async () => {
   const keeper = await sharing(engines[0]!, await folder());
   const other = await sharing(engines[1]!, null);
   expect([keeper.host.card.contexts, other.host.card.contexts]).toEqual([true, undefined]);
   const wanted = prompt(1);
-  const first = await answer(keeper.spilling.engine, wanted);
+  const first = await answerTo(keeper.spilling.engine, wanted);
   await keeper.spilling.settled();
   // 205 tokens are twelve whole pages: three chunks of 64.
-  expect(await answer(other.spilling.engine, wanted)).toEqual({ tokens: first.tokens, cached: 192 });
+  expect(await answerTo(other.spilling.engine, wanted)).toEqual({ tokens: first.tokens, cached: 192 });
   expect(other.contexts.stats).toMatchObject({ asked: 1, fetchedChunks: 3 });
   // What is in the cache is not asked for again, and of another prompt only what is the same.
-  await answer(other.spilling.engine, wanted);
+  await answerTo(other.spilling.engine, wanted);
   expect(other.contexts.stats).toMatchObject({ asked: 1, fetchedChunks: 3 });
   const [shared, mine] = [prompt(2), [...prompt(2).slice(0, 130), ...prompt(3, 90)]];
-  await answer(keeper.spilling.engine, shared);
+  await answerTo(keeper.spilling.engine, shared);
   await keeper.spilling.settled();
-  expect((await answer(other.spilling.engine, mine)).cached).toBe(128);
+  expect((await answerTo(other.spilling.engine, mine)).cached).toBe(128);
   // Nobody has this one; who says so is not asked again at once.
   const nobodys = prompt(4);
-  await answer(other.spilling.engine, nobodys, { maxTokens: 1 });
+  await answerTo(other.spilling.engine, nobodys, { maxTokens: 1 });
   const { asked } = other.contexts.stats;
-  await answer(other.spilling.engine, nobodys, { maxTokens: 1, cacheSalt: "own" });
-  await answer(other.spilling.engine, nobodys.slice(0, 140), { maxTokens: 1 });
+  await answerTo(other.spilling.engine, nobodys, { maxTokens: 1, cacheSalt: "own" });
+  await answerTo(other.spilling.engine, nobodys.slice(0, 140), { maxTokens: 1 });
   expect(other.contexts.stats.asked).toBe(asked);
   expect([...keeper.problems, ...other.problems]).toEqual([]);
 });
@@ -134,9 +121,9 @@ test("two prompts that begin alike fetch once, and what was fetched is kept wher
   const keeper = await sharing(engines[0]!, await folder());
   const other = await sharing(engines[1]!, await folder());
   const wanted = prompt(11);
-  const first = await answer(keeper.spilling.engine, wanted);
+  const first = await answerTo(keeper.spilling.engine, wanted);
   await keeper.spilling.settled();
-  const both = await Promise.all([answer(other.spilling.engine, wanted), answer(other.spilling.engine, wanted)]);
+  const both = await Promise.all([answerTo(other.spilling.engine, wanted), answerTo(other.spilling.engine, wanted)]);
   for (const one of both) expect(one.tokens).toEqual(first.tokens);
   expect(other.contexts.stats.fetchedChunks).toBe(3);
   await other.spilling.settled();
@@ -149,22 +136,22 @@ test("what is damaged, lossy or out of reach is computed, and nothing else chang
   const keeper = await sharing(engines[0]!, dir);
   const other = await sharing(engines[1]!, null);
   const [wanted, lossy] = [prompt(21), prompt(22)];
-  const first = await answer(keeper.spilling.engine, wanted);
-  await answer(keeper.spilling.engine, lossy);
+  const first = await answerTo(keeper.spilling.engine, wanted);
+  await answerTo(keeper.spilling.engine, lossy);
   await keeper.spilling.settled();
   const [model] = await readdir(dir);
   const chunks = join(dir, model!, "chunks");
   for (const file of await readdir(chunks)) if (file.endsWith(".lossless")) await truncate(join(chunks, file), 40);
-  expect(await answer(other.spilling.engine, wanted)).toEqual({ tokens: first.tokens, cached: 0 });
+  expect(await answerTo(other.spilling.engine, wanted)).toEqual({ tokens: first.tokens, cached: 0 });
   await keeper.host.stop({ graceMs: 0 });
   sides.splice(0, 1);
   // A third that says it has it, at a door where nobody is.
   const away = { host: "127.0.0.1", port: 1 };
   const liar = await sharing(engines[0]!, await folder(), { advertise: away });
   const again = prompt(23);
-  const expected = await answer(liar.spilling.engine, again);
+  const expected = await answerTo(liar.spilling.engine, again);
   await liar.spilling.settled();
-  expect(await answer(other.spilling.engine, again)).toEqual({ tokens: expected.tokens, cached: 0 });
+  expect(await answerTo(other.spilling.engine, again)).toEqual({ tokens: expected.tokens, cached: 0 });
   expect(other.problems.some((problem) => problem.includes(liar.id))).toBe(true);
 });
 
@@ -172,7 +159,7 @@ test("what an instance keeps of a prompt does not travel when the sequence comes
   const dir = await folder();
   const keeper = await sharing(engines[0]!, dir);
   const promptTokens = prompt(31, 200);
-  await answer(keeper.spilling.engine, promptTokens);
+  await answerTo(keeper.spilling.engine, promptTokens);
   await keeper.spilling.settled();
   await keeper.host.stop({ graceMs: 0 });
   sides.splice(0);

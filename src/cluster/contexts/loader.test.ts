@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { answerTo } from "../../../test/support/answer.ts";
 import { ThrottleProxy } from "../../../test/support/throttle-proxy.ts";
 import { createRandom } from "../../core/index.ts";
 import { builtInModelDir } from "../../llm/index.ts";
@@ -66,7 +67,7 @@ beforeAll(async () => {
   const { pageTokens, modelFingerprint } = keeps.info;
   shape = cacheShape(keeps.config, { format: "f32", pageTokens }, modelFingerprint!);
   const text = prompt(0);
-  await answer(keeps, text);
+  await answerTo(keeps, text);
   const reader = (await keeps.transfers.readPrefix(text))!;
   const profiler = new TableProfiler(shape);
   profiler.add(pagesToPlanes(shape, await reader.read(0, reader.pages), reader.tokens, 0));
@@ -123,20 +124,6 @@ function prompt(seed: number): number[] {
   return Array.from({ length: TOKENS }, () => random.int(300, 1400));
 }
 
-async function answer(
-  engine: Engine,
-  promptTokens: readonly number[],
-  over: Partial<GenerateRequest> = {},
-): Promise<{ tokens: number[]; cached: number }> {
-  const tokens: number[] = [];
-  const request = { promptTokens, maxTokens: 8, ignoreEos: true, sampling: { temperature: 0 }, ...over };
-  for await (const event of engine.submit(request)) {
-    if (event.kind === "token") tokens.push(event.id);
-    else return { tokens, cached: event.usage.cachedTokens };
-  }
-  throw new Error("no finish");
-}
-
 const within = (ttftMs: number): Partial<GenerateRequest> => ({ slo: { class: "latency", ttftMs, onMiss: "finish" } });
 
 /** Computed and kept by the one: its answer, and the bytes of one exact chunk. */
@@ -145,7 +132,7 @@ async function kept(
   text: readonly number[],
 ): Promise<{ tokens: number[]; bytes: number }> {
   const before = store!.stats.bytes;
-  const { tokens } = await answer(spilling.engine, text);
+  const { tokens } = await answerTo(spilling.engine, text);
   await spilling.settled();
   expect(store!.stats.bytes).toBeGreaterThan(before);
   await store!.checkIntegrity();
@@ -169,7 +156,7 @@ test("over a fast link all of a context comes exactly, and is counted", async ()
   const other = await sharing(engines[1], false, 60_000);
   const wanted = prompt(1);
   const first = await kept(keeper, wanted);
-  expect(await answer(other.spilling.engine, wanted, within(120_000))).toEqual({ tokens: first.tokens, cached: 448 });
+  expect(await answerTo(other.spilling.engine, wanted, within(120_000))).toEqual({ tokens: first.tokens, cached: 448 });
   expect(choices(other)).toEqual({ [EXACT]: CHUNKS });
   const bytes = other.contexts.stats.choices[0]!.bytes;
   expect(bytes).toBe(other.contexts.stats.fetchedBytes);
@@ -187,12 +174,12 @@ test("over a slow link it is computed: what does not come is given up while ther
   const wanted = prompt(2);
   const first = await kept(keeper, wanted);
   proxy.rate = first.bytes / 40_000;
-  expect((await answer(other.spilling.engine, wanted, within(3000))).tokens).toEqual(first.tokens);
+  expect((await answerTo(other.spilling.engine, wanted, within(3000))).tokens).toEqual(first.tokens);
   expect(choices(other)).toEqual({ text: CHUNKS });
   // The next one knows the link, and does not wait for it.
   const next = prompt(3);
   const expected = await kept(keeper, next);
-  expect((await answer(other.spilling.engine, next, within(3000))).tokens).toEqual(expected.tokens);
+  expect((await answerTo(other.spilling.engine, next, within(3000))).tokens).toEqual(expected.tokens);
   expect(choices(other)["text"]).toBeGreaterThan(CHUNKS);
   expect(other.problems).toEqual([]);
 });
@@ -203,7 +190,7 @@ test("over a link that collapses half way the rest is computed", async () => {
   const wanted = prompt(4);
   const first = await kept(keeper, wanted);
   proxy.after(2.5 * first.bytes, first.bytes / 4000);
-  expect((await answer(other.spilling.engine, wanted, within(10_000))).tokens).toEqual(first.tokens);
+  expect((await answerTo(other.spilling.engine, wanted, within(10_000))).tokens).toEqual(first.tokens);
   const { [EXACT]: exact = 0, text = 0, ...more } = choices(other);
   expect(more).toEqual({});
   expect(exact + text).toBe(CHUNKS);
@@ -219,7 +206,7 @@ test("over a middling link a request that allows it comes at levels, which nobod
   // Over a fast link, levels are not needed, and the tables that they were coded with come meanwhile.
   const [known, wanted, strict] = [prompt(5), prompt(6), prompt(7)];
   const easy = await kept(keeper, known);
-  expect((await answer(other.spilling.engine, known, { ...within(120_000), lossyContext: true })).tokens).toEqual(
+  expect((await answerTo(other.spilling.engine, known, { ...within(120_000), lossyContext: true })).tokens).toEqual(
     easy.tokens,
   );
   expect(choices(other)).toEqual({ [EXACT]: CHUNKS });
@@ -228,7 +215,7 @@ test("over a middling link a request that allows it comes at levels, which nobod
   const exact = await kept(keeper, wanted);
   const exactStrict = await kept(keeper, strict);
   proxy.rate = exact.bytes / 2000;
-  const lossy = await answer(other.spilling.engine, wanted, allowed);
+  const lossy = await answerTo(other.spilling.engine, wanted, allowed);
   const after = choices(other);
   const atLevels = (after["anchored-1"] ?? 0) + (after["anchored-3"] ?? 0);
   expect(atLevels).toBeGreaterThanOrEqual(2);
@@ -236,18 +223,18 @@ test("over a middling link a request that allows it comes at levels, which nobod
   // Again, with no time for a single exact chunk: it is there, and nothing comes.
   const { fetchedBytes } = other.contexts.stats;
   const soon = { ...within(3000), lossyContext: true };
-  expect((await answer(other.spilling.engine, wanted, soon)).tokens).toEqual(lossy.tokens);
+  expect((await answerTo(other.spilling.engine, wanted, soon)).tokens).toEqual(lossy.tokens);
   expect(other.contexts.stats.fetchedBytes).toBe(fetchedBytes);
   // Without permission it is as if those were not there; nor does a salt that somebody guesses find them.
-  const plain = await answer(other.engine, wanted);
+  const plain = await answerTo(other.engine, wanted);
   expect(plain.tokens).toEqual(exact.tokens);
   expect(plain.cached).toBeLessThanOrEqual(64 * (CHUNKS - atLevels));
-  expect((await answer(other.engine, wanted, { cacheSalt: "lossy" })).cached).toBe(0);
+  expect((await answerTo(other.engine, wanted, { cacheSalt: "lossy" })).cached).toBe(0);
 
   // Computed while the end is fetched.
   proxy.rate = exact.bytes / 1000;
   const before = choices(other);
-  expect((await answer(other.spilling.engine, strict, within(11_000))).tokens).toEqual(exactStrict.tokens);
+  expect((await answerTo(other.spilling.engine, strict, within(11_000))).tokens).toEqual(exactStrict.tokens);
   const mixed = choices(other);
   expect((mixed["anchored-1"] ?? 0) + (mixed["anchored-3"] ?? 0)).toBe(
     (before["anchored-1"] ?? 0) + (before["anchored-3"] ?? 0),
@@ -262,7 +249,7 @@ test("an instance without such levels never uses them, whatever a request allows
   const wanted = prompt(8);
   const first = await kept(keeper, wanted);
   proxy.rate = first.bytes / 1200;
-  const got = await answer(other.spilling.engine, wanted, { ...within(10_000), lossyContext: true });
+  const got = await answerTo(other.spilling.engine, wanted, { ...within(10_000), lossyContext: true });
   expect(got.tokens).toEqual(first.tokens);
   expect(Object.keys(choices(other)).filter((choice) => choice !== EXACT && choice !== "text")).toEqual([]);
 });
