@@ -103,7 +103,10 @@ test("says of each model what it is and can do, and places the family", async ()
   expect(small.diskBytes).toBeGreaterThan(2 * 2 ** 20);
   expect(small.card).toMatch(/^# punctual-small/);
   expect(small.about).toMatch(/^The small model/);
-  const { scores } = JSON.parse(readFileSync(join(builtInModelDir("small"), "scores.json"), "utf8")) as Pick<AdminModel, "scores">;
+  const { scores } = JSON.parse(readFileSync(join(builtInModelDir("small"), "scores.json"), "utf8")) as Pick<
+    AdminModel,
+    "scores"
+  >;
   const toolCalls = scores.find(({ name }) => name === "tool-call")!;
   expect(small.scores.find(({ name }) => name === "tool-call")!.share).toBe(toolCalls.share);
   expect(random).toMatchObject({ card: null, about: null, scores: [], diskBytes: null, phases: "semi-pd" });
