@@ -1,4 +1,5 @@
 /** Runs claims by id and turns what they measured into results and an exit status. */
+import { inspect } from "node:util";
 import { fail, type Clock } from "../core/index.ts";
 import { claimHolds, type Claim, type ClaimMode, type ClaimResult } from "./framework.ts";
 import { describeMachine } from "./machine.ts";
@@ -24,7 +25,7 @@ export async function runClaim(claim: Claim, options: RunOptions): Promise<Claim
     const measured = await claim.measure({ mode, clock, progress, seed: options.seed ?? 1 });
     return { ...head, holds: claimHolds(measured), seconds: seconds(), machine: describeMachine(), measured };
   } catch (error) {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const text = inspect(error); // with its causes: why a worker died is what there is to know
     return { ...head, holds: null, seconds: seconds(), machine: describeMachine(), measured: [], error: text };
   }
 }

@@ -13,14 +13,21 @@ import { errorBodySchema, healthSchema, modelListSchema } from "../protocol/inde
 import type { Engine } from "../runtime/index.ts";
 import { createServer, hashKey, readKeyFile } from "./index.ts";
 
-const KEYS = { all: "all-".repeat(5), other: "other-".repeat(5), few: "few-".repeat(5), one: "one-".repeat(5) };
+const KEYS = {
+  all: "all-".repeat(5),
+  other: "other-".repeat(5),
+  few: "few-".repeat(5),
+  one: "one-".repeat(5),
+  sparing: "sparing-".repeat(5),
+};
 const keys = readKeyFile(
   JSON.stringify({
     keys: [
       { name: "all", slo: "ttft=3600s" },
       { name: "other", models: ["another"] },
       { name: "few", requests_per_minute: 2, tokens_per_minute: 100_000 },
-      { name: "one", concurrent: 1, tokens_per_minute: 40 },
+      { name: "one", concurrent: 1 },
+      { name: "sparing", tokens_per_minute: 40 },
     ].map((entry) => ({
       ...entry,
       sha256: Buffer.from(hashKey(KEYS[entry.name as keyof typeof KEYS])).toString("hex"),
@@ -97,7 +104,7 @@ describe("a server with keys", () => {
     expect((await client(KEYS.few).models.list()).data).toHaveLength(1); // looking costs nothing
   });
 
-  test("limits requests at once and tokens per minute", async () => {
+  test("limits requests at once", async () => {
     const leaving = new AbortController();
     const stream = await client(KEYS.one).completions.create(
       { ...completion, max_tokens: ENDLESS_TOKENS, stream: true },
@@ -106,8 +113,12 @@ describe("a server with keys", () => {
     expect((await post(KEYS.one)).status).toBe(429);
     for await (const _ of stream) break; // leaving gives the slot back
     leaving.abort();
-    await until(async () => (await post(KEYS.one, { ...completion, max_tokens: 60 })).status === 200);
-    const refused = await post(KEYS.one);
+    await until(async () => (await post(KEYS.one)).status === 200);
+  });
+
+  test("limits tokens per minute: what was asked for is answered, then nothing until it is paid off", async () => {
+    expect((await post(KEYS.sparing, { ...completion, max_tokens: 60 })).status).toBe(200);
+    const refused = await post(KEYS.sparing);
     expect(refused.status).toBe(429);
     expect(await refused.text()).toContain("tokens per minute");
   });
