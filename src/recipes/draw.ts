@@ -1,6 +1,6 @@
 /** Items of the world's training split, drawn by a mixture. */
 import type { RandomStream } from "../core/index.ts";
-import { generateItem, multiTurnItem, SKILLS, type Skill, type WorldItem } from "../world/index.ts";
+import { generateItem, multiTurnItem, SKILLS, withTail, type Skill, type WorldItem } from "../world/index.ts";
 import type { Mixture } from "./types.ts";
 
 function drawSkill({ skills }: Mixture, random: RandomStream): Skill {
@@ -18,6 +18,9 @@ export function drawTrainingItem(mixture: Mixture, random: RandomStream): WorldI
   const skill = drawSkill(mixture, random);
   const { stressed } = mixture;
   const first = generateItem(skill, "train", random);
+  // No draw where there are no tails: plans without them keep their data.
+  if (skill === "tool-call" && mixture.tails !== undefined && random.chance(mixture.tails))
+    return withTail(first, random);
   if (skill !== "arithmetic" || stressed === undefined || !random.chance(stressed.chance)) return first;
   let item = first;
   while (!stressed.kinds.includes(item.kind)) item = generateItem(skill, "train", random);

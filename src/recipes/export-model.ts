@@ -11,8 +11,8 @@ import { parameterSpecs, toHuggingFaceConfig, writeTokenizer, type DecoderConfig
 import { encodeSafetensors, float32ToHalf, halfToFloat32, writeFileAtomically } from "../nn/index.ts";
 import { renderCard } from "./card.ts";
 import type { SetScore } from "./evaluate.ts";
-import { LOG_FILE, SECOND_LOG_FILE, type TrainedDecoder } from "./train-decoder.ts";
-import { readTrainLog } from "./train-log.ts";
+import { logFileOf, type TrainedDecoder } from "./train-decoder.ts";
+import { readTrainLog, type TrainLog } from "./train-log.ts";
 
 export const WEIGHTS_FILE = "model.safetensors";
 
@@ -41,8 +41,10 @@ export async function writeModel(outDir: string, model: Omit<TrainedDecoder, "he
 
 /** Writes scores.json and card.md, from the scores and the log in the folder. */
 export async function writeCard(outDir: string, model: TrainedDecoder, scores: readonly SetScore[]): Promise<void> {
-  const logs = [LOG_FILE, SECOND_LOG_FILE].map((name) => join(outDir, name)).filter((path) => existsSync(path));
-  const plans = logs.map((path) => readTrainLog(path));
+  const plans: TrainLog[] = [];
+  for (let path = join(outDir, logFileOf(0)); existsSync(path); path = join(outDir, logFileOf(plans.length))) {
+    plans.push(readTrainLog(path));
+  }
   const { header } = plans[0]!;
   const ends = plans.map(({ end }) => present(end, "the end of the log"));
   const { size } = await stat(join(outDir, WEIGHTS_FILE));

@@ -18,7 +18,7 @@ const MOST_PIECES = 3;
 /** Share of renamed items that keep no name's word, and the share of words that the others lose. */
 const ALL_WORDS = 0.5;
 const SOME_WORDS = 0.5;
-/** Share of replacements that are common words. */
+/** Share of replacements that are common words, unless the caller says. */
 const COMMON_WORDS = 0.25;
 /** Common words that say where something begins or ends, in commands or in given texts. */
 const MARKING: ReadonlySet<string> = new Set(
@@ -61,7 +61,8 @@ export class Renamer {
     this.#names = new Set(listed.map((word) => word.toLowerCase()).filter((word) => !kept.has(word)));
   }
 
-  rename(item: WorldItem, random: RandomStream): WorldItem {
+  /** @param common share of replacements that are common words, 0..1 */
+  rename(item: WorldItem, random: RandomStream, common = COMMON_WORDS): WorldItem {
     // Help and most greetings are fixed sentences both ways.
     if (item.skill === "help" || (item.skill === "greeting" && item.kind !== "name")) return item;
     const given = item.turns
@@ -74,14 +75,14 @@ export class Renamer {
     // A name of which one word is known and one is not asks for more than a name that is wholly new.
     const share = random.chance(ALL_WORDS) ? 1 : SOME_WORDS;
     const names = new Map<string, string>();
-    for (const word of known) if (random.chance(share)) names.set(word, this.#madeUp(word, random));
+    for (const word of known) if (random.chance(share)) names.set(word, this.#madeUp(word, random, common));
     const replace = (text: string): string => text.replaceAll(WORD, (word) => names.get(word) ?? word);
     return { ...item, turns: item.turns.map((turn) => renamedTurn(turn, replace)) };
   }
 
   /** One to three pieces or a common word, capital where the word had one. */
-  #madeUp(word: string, random: RandomStream): string {
-    const made = random.chance(COMMON_WORDS)
+  #madeUp(word: string, random: RandomStream, common: number): string {
+    const made = random.chance(common)
       ? random.pick(this.#common)
       : Array.from({ length: random.int(1, MOST_PIECES) }, () => random.pick(this.#pieces)).join("");
     return /^\p{Lu}/u.test(word) ? made.charAt(0).toUpperCase() + made.slice(1) : made;

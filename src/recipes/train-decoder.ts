@@ -22,8 +22,10 @@ import { totalSteps, type DecoderRecipe } from "./types.ts";
 
 export const CHECKPOINT_FILE = "checkpoint.safetensors";
 export const LOG_FILE = "train.jsonl";
-/** The log of a refinement, beside the first plan's. */
-export const SECOND_LOG_FILE = "refinement.jsonl";
+
+/** The logs of a recipe's plans, side by side: the first one's and those of its refinements. */
+export const logFileOf = (plan: number): string =>
+  plan === 0 ? LOG_FILE : `refinement${plan === 1 ? "" : `-${plan}`}.jsonl`;
 
 /** Where a run writes and how it is watched and stopped. None of it has an influence on the finished weights. */
 export interface TrainOptions {

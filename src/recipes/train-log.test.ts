@@ -6,10 +6,10 @@ import { afterAll, describe, expect, test } from "vitest";
 import { FakeClock } from "../core/index.ts";
 import type { StepRecord } from "../nn/index.ts";
 import { findRecipe } from "./recipes.ts";
-import { LOG_FILE, recipeIdentity, SECOND_LOG_FILE } from "./train-decoder.ts";
+import { logFileOf, recipeIdentity } from "./train-decoder.ts";
 import { firstDifference, machineFingerprint, readTrainLog, TrainLogWriter, type LogHeader } from "./train-log.ts";
 import { rerunSteps } from "./train-recipe.ts";
-import { firstPlan, secondPlan, totalSteps } from "./types.ts";
+import { plansOf, totalSteps } from "./types.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "punctual-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -66,17 +66,13 @@ describe("the log of a run", () => {
 describe.each(["punctual-small", "punctual-base"])("the committed log of %s", (name) => {
   const pathOf = (file: string): string => fileURLToPath(new URL(`../../models/${name}/${file}`, import.meta.url));
 
-  test("is that of the recipe as it stands, whole, with its refinement if it has one", () => {
+  test("is that of the recipe as it stands, whole, with its refinements", () => {
     const recipe = findRecipe(name);
     if (recipe.kind !== "decoder") throw new Error("not a decoder");
-    const second = secondPlan(recipe);
-    expect(existsSync(pathOf(SECOND_LOG_FILE))).toBe(second !== null);
-    const plans = [
-      [LOG_FILE, firstPlan(recipe)] as const,
-      ...(second === null ? [] : [[SECOND_LOG_FILE, second] as const]),
-    ];
-    for (const [file, plan] of plans) {
-      const log = readTrainLog(pathOf(file));
+    const plans = plansOf(recipe);
+    expect(existsSync(pathOf(logFileOf(plans.length)))).toBe(false);
+    for (const [i, plan] of plans.entries()) {
+      const log = readTrainLog(pathOf(logFileOf(i)));
       expect(log.header.identity).toBe(recipeIdentity(plan));
       expect(log.end?.stepsTaken).toBe(totalSteps(plan));
     }

@@ -11,6 +11,10 @@ export interface Mixture {
   readonly conversations: number;
   /** Share of items whose list words (names, goods, rooms, topics) are replaced by made-up ones, 0..1; default none. */
   readonly renamed?: number;
+  /** Share of those words that get a common word instead of a made-up one, 0..1; default 0.25. */
+  readonly commonNames?: number;
+  /** Share of commands that end with a name and get words behind it that say nothing, 0..1; default none. */
+  readonly tails?: number;
   /** Kinds of arithmetic that come more often: a share `chance` of its items is drawn from them, the rest as ever. */
   readonly stressed?: { readonly kinds: readonly string[]; readonly chance: number };
 }
@@ -31,8 +35,8 @@ export interface Phase {
 }
 
 /**
- * A second plan that begins where the first ended: from its finished weights, as a file would hold them, with an optimiser
- * of its own. For what the first plan's mixture has left behind.
+ * A plan that begins where the one before it ended: from its finished weights, as a file would hold them, with an optimiser
+ * of its own. For what the mixtures before it have left behind.
  */
 export interface Refinement {
   /** Of its data; another than the recipe's, or it would see the same items again. */
@@ -58,7 +62,8 @@ export interface DecoderRecipe {
   readonly schedule: Schedule;
   readonly start: Start;
   readonly adamw: Partial<AdamWOptions>;
-  readonly refinement?: Refinement;
+  /** What follows the first plan, in order. */
+  readonly refinements?: readonly Refinement[];
   /** Training threads, each with its share of a batch's rows; part of the recipe because it decides the data. */
   readonly threads: number;
 }
@@ -80,15 +85,16 @@ export interface TokenizerRecipe {
 /** A built-in model or its vocabulary, told apart by `kind`. */
 export type Recipe = DecoderRecipe | TokenizerRecipe;
 
-/** The first plan of a recipe: the same record without its refinement, and so the same identity whatever follows. */
+/** The first plan of a recipe: the same record without its refinements, and so the same identity whatever follows. */
 export function firstPlan(recipe: DecoderRecipe): DecoderRecipe {
-  const { refinement: _, ...plan } = recipe;
+  const { refinements: _, ...plan } = recipe;
   return plan;
 }
 
-/** The second plan of a recipe as one of its own, or null. */
-export function secondPlan(recipe: DecoderRecipe): DecoderRecipe | null {
-  return recipe.refinement === undefined ? null : { ...firstPlan(recipe), ...recipe.refinement };
+/** All plans of a recipe, each as a recipe of its own; the last one's weights are the model's. */
+export function plansOf(recipe: DecoderRecipe): readonly DecoderRecipe[] {
+  const first = firstPlan(recipe);
+  return [first, ...(recipe.refinements ?? []).map((refinement) => ({ ...first, ...refinement }))];
 }
 
 /** Optimiser steps of all phases together: the length that the schedule spans. */

@@ -27,7 +27,7 @@ export function worldItems(tokenizer: Tokenizer): DrawItem {
     const drawn = drawTrainingItem(mixture, random);
     // No draw where nothing is renamed: such phases keep their data.
     const renames = mixture.renamed !== undefined && random.chance(mixture.renamed);
-    const item = renames ? renamer.rename(drawn, random) : drawn;
+    const item = renames ? renamer.rename(drawn, random, mixture.commonNames) : drawn;
     return encodeChat(tokenizer, item.turns, { thinking: thinkingForm(item, random) });
   };
 }

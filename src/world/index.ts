@@ -18,6 +18,7 @@ export { grade, interval95, normalise } from "./grade.ts";
 export { NOT_MENTIONED } from "./reading/index.ts";
 export { REFUSAL_PREFIX, REFUSALS, TOPICS } from "./refusal.ts";
 export { evaluate, steps, type Expression, type Operation } from "./steps.ts";
+export { withTail } from "./tails.ts";
 export { TOOLS, writeCall, type Tool, type ToolParameter } from "./tools.ts";
 export {
   SKILLS,
