@@ -77,7 +77,7 @@ export async function openLoop(engine: Engine, arrivals: readonly TimedRequest[]
   const answers: Promise<RequestTimes>[] = [];
   for (const { atMs, request } of arrivals) {
     const waitMs = fromMs + atMs - clock.nowMs();
-    if (waitMs > 0) await sleep(waitMs);
+    if (waitMs > 0) await sleep(Math.ceil(waitMs)); // timers drop fractions
     // Waiting behind a busy main thread is waiting too.
     const sent = { ...request, arrivalMs: fromMs + atMs };
     answers.push(follow(engine.submit(sent), sent));

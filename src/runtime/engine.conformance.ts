@@ -108,6 +108,14 @@ export function engineSuite(options: Partial<EngineOptions>): void {
       expect(attained).toBe(false);
     });
 
+    test("a request has come by the time it is given in, whatever its caller says", async () => {
+      const slo = { class: "latency" as const, ttftMs: 4_000_000, onMiss: "finish" as const };
+      const ahead = request(2, { arrivalMs: liveClock.nowMs() + 3_600_000, slo });
+      const { finish } = await collect(engine.submit(ahead));
+      expect(finish.usage.slo.ttft_ms).toBeGreaterThanOrEqual(0);
+      expect(() => engine.submit(request(3, { arrivalMs: Number.NaN }))).toThrow("arrivalMs");
+    });
+
     test("cancelling frees the pages, by signal, by leaving the loop, by cancel()", async () => {
       const before = engine.stats().counters.requests.abort;
       const controller = new AbortController();
