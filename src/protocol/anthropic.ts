@@ -148,6 +148,8 @@ export const messageRequestSchema = z.looseObject({
   top_p: z.number().gt(0).max(1).nullish(),
   /** Those of this interface, and OpenAI's, which say more. */
   service_tier: z.enum(["auto", "standard_only", "default", "flex", "scale", "priority"]).nullish(),
+  /** Ours: keys and values of the prompt need not be exact where exact ones would come too late. */
+  lossy_context: z.boolean().nullish(),
 });
 /** A request that has passed the schema. */
 export type MessageRequest = z.infer<typeof messageRequestSchema>;

@@ -198,6 +198,8 @@ export const responseRequestSchema = z
     user: name.nullish(),
     safety_identifier: name.nullish(),
     prompt_cache_key: name.nullish(),
+    /** Ours: keys and values of the prompt need not be exact where exact ones would come too late. */
+    lossy_context: z.boolean().nullish(),
   })
   .superRefine((body, context) => {
     if (body.background !== true) return;

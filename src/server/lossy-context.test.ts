@@ -1,9 +1,18 @@
-/** `lossy_context` in a body is what the engine is asked with, by both endpoints that have it; it is never on by itself. */
+/** `lossy_context` in a body is what the engine is asked with, by every endpoint that generates; it is never on by itself. */
+import Anthropic from "@anthropic-ai/sdk";
+import OpenAI from "openai";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { scripted } from "../../test/support/scripted-engine.ts";
 import { TINY } from "../../test/support/tiny.ts";
 import { Engine, type GenerateRequest } from "../runtime/index.ts";
 import { createServer } from "./index.ts";
+
+const EVERY: readonly (readonly [path: string, body: object])[] = [
+  ["completions", { prompt: "Hello", max_tokens: 4 }],
+  ["chat/completions", { messages: [{ role: "user", content: "Hello" }], max_tokens: 4 }],
+  ["responses", { input: "Hello", max_output_tokens: 4 }],
+  ["messages", { messages: [{ role: "user", content: "Hello" }], max_tokens: 4 }],
+];
 
 const asked: GenerateRequest[] = [];
 let engine: Engine;
@@ -32,13 +41,12 @@ async function ask(path: string, body: object): Promise<number> {
   return answer.status;
 }
 
-test.each([
-  ["completions", { prompt: "Hello" }],
-  ["chat/completions", { messages: [{ role: "user", content: "Hello" }] }],
-])("%s", async (path, said) => {
-  const body = { model: "tiny", max_tokens: 4, ...said };
+test.each(EVERY)("%s", async (path, said) => {
+  const body = { model: "tiny", ...said };
   const seen = async (more: object): Promise<boolean | undefined> => {
+    const before = asked.length;
     expect(await ask(path, { ...body, ...more })).toBe(200);
+    expect(asked.length).toBe(before + 1);
     return asked.at(-1)!.lossyContext;
   };
   expect(await seen({ lossy_context: true })).toBe(true);
@@ -46,4 +54,32 @@ test.each([
   expect(await seen({ lossy_context: null })).toBeUndefined();
   expect(await seen({})).toBeUndefined();
   expect(await ask(path, { ...body, lossy_context: "yes" })).toBe(400);
+});
+
+test("the official clients ask for it as for any field of ours, streamed and not", async () => {
+  const seen: (boolean | undefined)[] = [];
+  const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 });
+  const anthropic = new Anthropic({ baseURL: url, apiKey: "none", maxRetries: 0 });
+  const messages = [{ role: "user" as const, content: "Hello" }];
+  for (const more of [{ lossy_context: true }, {}]) {
+    const words = { model: "tiny", max_tokens: 4, messages, ...more };
+    await openai.responses.create({ model: "tiny", input: "Hello", ...more });
+    seen.push(asked.at(-1)!.lossyContext);
+    await openai.responses.stream({ model: "tiny", input: "Hello", ...more }).finalResponse();
+    seen.push(asked.at(-1)!.lossyContext);
+    await anthropic.messages.create(words);
+    seen.push(asked.at(-1)!.lossyContext);
+    await anthropic.messages.stream(words).finalMessage();
+    seen.push(asked.at(-1)!.lossyContext);
+  }
+  expect(seen).toEqual([true, true, true, true, undefined, undefined, undefined, undefined]);
+});
+
+test("openapi.json has it in every request", async () => {
+  const { components } = (await (await fetch(`${url}/openapi.json`)).json()) as {
+    components: { schemas: Record<string, { properties: Record<string, unknown> }> };
+  };
+  for (const name of ["ChatRequest", "CompletionRequest", "ResponseRequest", "MessageRequest"]) {
+    expect(components.schemas[name]!.properties, name).toHaveProperty("lossy_context");
+  }
 });

@@ -33,6 +33,7 @@ const SAME = [
   "min_tokens",
   "ignore_eos",
   "slo",
+  "lossy_context",
 ] as const;
 
 /** Errors: `invalid_request`, `unsupported_parameter`, in the words of the Messages interface. */

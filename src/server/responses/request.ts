@@ -36,6 +36,7 @@ const SAME = [
   "chat_template_kwargs",
   "slo",
   "thinking_budget",
+  "lossy_context",
 ] as const;
 
 /** Whether log-probabilities are to be told with the text. */
