@@ -105,7 +105,7 @@ export {
 export { playLoad, transferMs, type LinkTrace, type LoadRecord, type LoadStrategy } from "./codec/link.ts";
 export { findNamedContext } from "./contexts/find-named.ts";
 export { ContextCodecs } from "./contexts/codecs.ts";
-export { ContextLoader, type ContextLoaderOptions, type LoadedRequest } from "./contexts/loader.ts";
+export { ContextLoader, type ContextLoaderOptions, type LoadedRequest, type LossyPrefix } from "./contexts/loader.ts";
 export {
   FleetContexts,
   type ContextChoiceCount,

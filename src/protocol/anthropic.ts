@@ -195,6 +195,8 @@ export const messageUsageSchema = z.object({
   input_tokens: count,
   cache_creation_input_tokens: count,
   cache_read_input_tokens: count,
+  /** Of requests with `lossy_context`: of those read, from the first on that may not be exact; absent when all are. */
+  lossy_input_tokens: count.optional(),
   output_tokens: count,
   /** For requests that asked for a tier; this interface calls the default one "standard". */
   service_tier: z.enum(["standard", "flex", "scale", "priority"]).optional(),

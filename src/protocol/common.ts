@@ -129,7 +129,12 @@ export const usageSchema = z.object({
   prompt_tokens: count,
   completion_tokens: count,
   total_tokens: count,
-  prompt_tokens_details: z.object({ cached_tokens: count, audio_tokens: count }),
+  prompt_tokens_details: z.object({
+    cached_tokens: count,
+    /** Of requests with `lossy_context`: of the cached ones, from the first on that may not be exact; absent when all are. */
+    lossy_tokens: count.optional(),
+    audio_tokens: count,
+  }),
   completion_tokens_details: z.object({
     reasoning_tokens: count,
     audio_tokens: count,

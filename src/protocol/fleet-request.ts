@@ -118,6 +118,8 @@ export const wireRequestSchema = z.object({
   adapter: fleetAdapterSchema.optional(),
   /** Prefixes are shared among requests of one salt only. */
   cacheSalt: z.string().max(LIMITS.nameCharacters).optional(),
+  /** So many leading tokens are exact under that salt; all when absent. */
+  exactPrefixTokens: count.max(LIMITS.promptTokens).optional(),
   /** Keys and values of the prompt need not be exact, where they would otherwise come too late. */
   lossyContext: z.boolean().optional(),
 });
@@ -174,6 +176,8 @@ export const wireFinishSchema = z.object({
     promptTokens: count,
     completionTokens: count,
     cachedTokens: count,
+    /** Of those, from the first on that may not be exact. */
+    lossyTokens: count.optional(),
     reasoningTokens: count,
     slo: outcomeSchema,
     transferMs: z.number().optional(),

@@ -271,7 +271,11 @@ export type OutputItem = z.infer<typeof outputItemSchema>;
 /** Tokens used, and what became of the deadline. */
 export const responseUsageSchema = z.object({
   input_tokens: z.number().int(),
-  input_tokens_details: z.object({ cached_tokens: z.number().int() }),
+  input_tokens_details: z.object({
+    cached_tokens: z.number().int(),
+    /** Of requests with `lossy_context`: of the cached ones, from the first on that may not be exact; absent when all are. */
+    lossy_tokens: z.number().int().optional(),
+  }),
   output_tokens: z.number().int(),
   output_tokens_details: z.object({ reasoning_tokens: z.number().int() }),
   total_tokens: z.number().int(),

@@ -46,6 +46,8 @@ export interface SequenceSpec {
   readonly adapter?: number;
   /** Of the prefixes that it shares; absent: everybody's. */
   readonly cacheSalt?: string;
+  /** Leading tokens that are exact under that salt; absent: all. */
+  readonly exactPrefixTokens?: number;
   /** What it says of its layers; absent: all of them. */
   readonly route?: RouteRequest;
 }

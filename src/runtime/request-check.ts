@@ -27,7 +27,7 @@ export interface RequestRules {
 
 /** @throws PunctualError invalid_request, context_length_exceeded, model_not_found for an adapter. */
 export function checkRequest(request: GenerateRequest, seq: number, rules: RequestRules): SequenceSpec {
-  const { promptTokens, maxTokens, minTokens = 0, thinkingBudget, prediction, cacheSalt } = request;
+  const { promptTokens, maxTokens, minTokens = 0, thinkingBudget, prediction, cacheSalt, exactPrefixTokens } = request;
   const { contextTokens, vocabSize, defaultSlo } = rules.info;
   checkCount(maxTokens, 1, "maxTokens");
   checkCount(minTokens, 0, "minTokens");
@@ -42,6 +42,7 @@ export function checkRequest(request: GenerateRequest, seq: number, rules: Reque
   }
   if (prediction !== undefined) checkTokens(prediction, vocabSize, "prediction");
   if (cacheSalt !== undefined) checkLength(cacheSalt, MAX_SALT_CHARACTERS, "cacheSalt");
+  if (exactPrefixTokens !== undefined) checkCount(exactPrefixTokens, 0, "exactPrefixTokens");
   const route = checkCompute(request, rules.info.routes?.layers ?? null);
   const sampling = request.sampling ?? {};
   checkSampling(sampling, vocabSize);
@@ -61,6 +62,7 @@ export function checkRequest(request: GenerateRequest, seq: number, rules: Reque
     ...(prediction === undefined || !rules.speculates ? {} : { prediction: prediction.slice(0, contextTokens) }),
     ...(request.adapter === undefined ? {} : { adapter: rules.adapters.idOf(request.adapter) }),
     ...(cacheSalt === undefined ? {} : { cacheSalt }),
+    ...(exactPrefixTokens === undefined ? {} : { exactPrefixTokens }),
     ...(route === undefined ? {} : { route }),
   };
 }

@@ -416,6 +416,7 @@ export class LiveSequence {
       promptTokens: this.spec.promptTokens.length,
       completionTokens: this.generated,
       cachedTokens: this.#cachedTokens ?? 0,
+      ...this.#lossyUse(),
       reasoningTokens: this.#text.thinkingTokens,
       slo: end.outcome,
       ...(this.#transferMs === null ? {} : { transferMs: this.#transferMs }),
@@ -435,6 +436,11 @@ export class LiveSequence {
       ...(embedding === undefined ? {} : { embedding }),
     };
     return { event, end };
+  }
+
+  #lossyUse(): Pick<Usage, "lossyTokens"> {
+    const lossyTokens = (this.#cachedTokens ?? 0) - (this.spec.exactPrefixTokens ?? Infinity);
+    return lossyTokens > 0 ? { lossyTokens } : {};
   }
 
   /** For the books, however it ended. */

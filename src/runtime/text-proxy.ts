@@ -35,6 +35,8 @@ export interface TextUsage {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cachedTokens: number;
+  /** As Usage has it, where the other server is one of ours and says so. */
+  readonly lossyTokens?: number;
   readonly reasoningTokens: number;
   readonly slo: SloOutcome;
 }

@@ -209,6 +209,11 @@ export interface GenerateRequest {
    */
   readonly cacheSalt?: string;
   /**
+   * Of what is cached under `cacheSalt`, so many leading tokens are exactly the model's; what is used beyond them is counted in
+   * `usage.lossyTokens`. All of it is when absent. It changes nothing but that count.
+   */
+  readonly exactPrefixTokens?: number;
+  /**
    * What another instance keeps of its prompt in fewer bytes, not exactly, may be used when nothing exact is there in time for
    * `slo.ttftMs`; the answer may then be another one. Of effect only where an instance of a fleet was started with such levels.
    */
@@ -280,6 +285,8 @@ export interface Usage {
   readonly completionTokens: number;
   /** Prompt tokens whose KV came from the prefix cache. */
   readonly cachedTokens: number;
+  /** Of those, from the first on whose keys and values may not be exactly the model's; absent when all are exact. */
+  readonly lossyTokens?: number;
   /** Generated tokens inside thinking sections. */
   readonly reasoningTokens: number;
   readonly slo: SloOutcome;

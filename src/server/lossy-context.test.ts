@@ -1,4 +1,7 @@
-/** `lossy_context` in a body is what the engine is asked with, by every endpoint that generates; it is never on by itself. */
+/**
+ * `lossy_context` in a body is what the engine is asked with, by every endpoint that generates; it is never on by itself. What came
+ * of it is in the usage of each, streamed and not.
+ */
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -14,6 +17,9 @@ const EVERY: readonly (readonly [path: string, body: object])[] = [
   ["messages", { messages: [{ role: "user", content: "Hello" }], max_tokens: 4 }],
 ];
 
+/** Of an answer that was allowed it; the engine here says so of all of them. */
+const LOSSY = 3;
+
 const asked: GenerateRequest[] = [];
 let engine: Engine;
 let server: ReturnType<typeof createServer>;
@@ -23,7 +29,8 @@ beforeAll(async () => {
   engine = await Engine.start({ model: { random: TINY, seed: 3 }, name: "tiny", budgetTokens: 32 });
   const telling = scripted(engine, (request) => {
     asked.push(request);
-    return { said: [["text", "yes"]] };
+    const usage = request.lossyContext === true ? { lossyTokens: LOSSY } : {};
+    return { said: [["text", "yes"]], usage };
   });
   server = createServer({ engines: [telling] });
   ({ url } = await server.listen({ port: 0 }));
@@ -83,3 +90,45 @@ test("openapi.json has it in every request", async () => {
     expect(components.schemas[name]!.properties, name).toHaveProperty("lossy_context");
   }
 });
+
+test("usage says how many tokens are not exact, beside those that were cached, and nothing when all are", async () => {
+  const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 });
+  const anthropic = new Anthropic({ baseURL: url, apiKey: "none", maxRetries: 0 });
+  const messages = [{ role: "user" as const, content: "Hello" }];
+  const usages = { stream: true, stream_options: { include_usage: true } } as const;
+  for (const [allowed, lossy] of [
+    [true, LOSSY],
+    [false, undefined],
+  ] as const) {
+    const base = { model: "tiny", lossy_context: allowed };
+    const chat = { ...base, messages };
+    const text = { ...base, prompt: "Hello" };
+    const message = { ...base, max_tokens: 4, messages };
+    const told: unknown[] = [
+      (await openai.chat.completions.create(chat)).usage?.prompt_tokens_details,
+      (await openai.completions.create(text)).usage?.prompt_tokens_details,
+      (await openai.responses.create({ ...base, input: "Hello" })).usage?.input_tokens_details,
+      (await openai.responses.stream({ ...base, input: "Hello" }).finalResponse()).usage?.input_tokens_details,
+      (await anthropic.messages.create(message)).usage,
+    ];
+    const last: unknown[] = [];
+    for await (const { usage } of await openai.chat.completions.create({ ...chat, ...usages })) last.push(usage);
+    told.push((last.at(-1) as OpenAI.CompletionUsage).prompt_tokens_details);
+    for await (const { usage } of await openai.completions.create({ ...text, ...usages })) last.push(usage);
+    told.push((last.at(-1) as OpenAI.CompletionUsage).prompt_tokens_details);
+    // Its stream helper takes over only the counts that it knows: the event has them all.
+    const delta: unknown[] = [];
+    for await (const event of await anthropic.messages.create({ ...message, stream: true })) {
+      if (event.type === "message_delta") delta.push(event.usage);
+    }
+    told.push(delta.at(-1));
+    expect(told.map(lossyIn)).toEqual(Array.from({ length: 8 }, () => lossy));
+  }
+});
+
+/** The field of ours, by whichever name; that of cached tokens must be beside it. */
+function lossyIn(usage: unknown): unknown {
+  const told = usage as Readonly<Record<string, unknown>>;
+  expect(told["cached_tokens"] ?? told["cache_read_input_tokens"]).toBe(4);
+  return told["lossy_tokens"] ?? told["lossy_input_tokens"];
+}

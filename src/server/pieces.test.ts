@@ -103,6 +103,19 @@ describe("usage", () => {
     expect(combined.slo).toEqual({ attained: false, ttft_ms: 40, tpot_ms: null, e2e_ms: 50, slack_ms: -2 });
   });
 
+  test("says what of the cached tokens is not exact, where that is so for one answer of a prompt", () => {
+    const lossy = (lossyTokens: number): Usage => ({ ...usage(1), lossyTokens });
+    const exact = combineUsage([{ prompt: 0, usage: usage(1) }]);
+    expect("lossy_tokens" in exact.prompt_tokens_details).toBe(false);
+    const combined = combineUsage([
+      { prompt: 0, usage: usage(1) },
+      { prompt: 0, usage: lossy(2) },
+      { prompt: 1, usage: lossy(1) },
+      { prompt: 2, usage: usage(1) },
+    ]);
+    expect(combined.prompt_tokens_details).toEqual({ cached_tokens: 6, lossy_tokens: 3, audio_tokens: 0 });
+  });
+
   test("says how long keys and values were on their way, where they moved", () => {
     const choices = [
       { prompt: 0, usage: { ...usage(3), transferMs: 1.25 } },

@@ -10,6 +10,7 @@ import type {
   Section,
   TokenEvent,
   TokenStream,
+  Usage,
 } from "../../src/runtime/index.ts";
 
 /** A piece of a reply; marks of sections are added where sections change. */
@@ -18,6 +19,7 @@ export type Said = readonly [section: Section, text: string];
 export interface Script {
   readonly said: readonly Said[];
   readonly end?: Partial<Pick<FinishEvent, "reason" | "cause" | "stop">>;
+  readonly usage?: Partial<Usage>;
   /** Thrown after the last piece, instead of an end. */
   readonly error?: Error;
   /** Waited for after the last piece. */
@@ -71,6 +73,7 @@ async function* speak(
     cachedTokens: 4,
     reasoningTokens: thinking ? 3 : 0,
     slo,
+    ...script.usage,
   };
   yield { kind: "finish", reason: "stop", cause: "end", text: "", section: "text", usage, atMs: 0, ...script.end };
 }

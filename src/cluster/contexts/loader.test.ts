@@ -206,9 +206,11 @@ test("over a middling link a request that allows it comes at levels, which nobod
   // Over a fast link, levels are not needed, and the tables that they were coded with come meanwhile.
   const [known, wanted, strict] = [prompt(5), prompt(6), prompt(7)];
   const easy = await kept(keeper, known);
-  expect((await answerTo(other.spilling.engine, known, { ...within(120_000), lossyContext: true })).tokens).toEqual(
-    easy.tokens,
-  );
+  // All of it came exactly, and none of it is said not to be.
+  expect(await answerTo(other.spilling.engine, known, { ...within(120_000), lossyContext: true })).toEqual({
+    tokens: easy.tokens,
+    cached: 448,
+  });
   expect(choices(other)).toEqual({ [EXACT]: CHUNKS });
   await until(() => other.codecs.has(tables.id), 30_000);
 
@@ -220,15 +222,23 @@ test("over a middling link a request that allows it comes at levels, which nobod
   const atLevels = (after["anchored-1"] ?? 0) + (after["anchored-3"] ?? 0);
   expect(atLevels).toBeGreaterThanOrEqual(2);
   expect(lossy.cached).toBeGreaterThanOrEqual(64 * atLevels);
+  // It says so, from the first token on that is not exact.
+  const exactTokens = lossy.cached - lossy.lossy!;
+  expect(exactTokens).toBeGreaterThanOrEqual(0);
+  expect(lossy.lossy).toBeGreaterThanOrEqual(64 * atLevels);
   // Again, with no time for a single exact chunk: it is there, and nothing comes.
   const { fetchedBytes } = other.contexts.stats;
   const soon = { ...within(3000), lossyContext: true };
-  expect((await answerTo(other.spilling.engine, wanted, soon)).tokens).toEqual(lossy.tokens);
+  const again = await answerTo(other.spilling.engine, wanted, soon);
+  expect(again.tokens).toEqual(lossy.tokens);
+  expect(again.cached - again.lossy!).toBe(exactTokens);
   expect(other.contexts.stats.fetchedBytes).toBe(fetchedBytes);
   // Without permission it is as if those were not there; nor does a salt that somebody guesses find them.
   const plain = await answerTo(other.engine, wanted);
   expect(plain.tokens).toEqual(exact.tokens);
+  expect(plain.lossy).toBeUndefined();
   expect(plain.cached).toBeLessThanOrEqual(64 * (CHUNKS - atLevels));
+  expect(plain.cached).toBe(exactTokens);
   expect((await answerTo(other.engine, wanted, { cacheSalt: "lossy" })).cached).toBe(0);
 
   // Computed while the end is fetched.

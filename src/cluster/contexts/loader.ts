@@ -19,6 +19,7 @@ import type { Slo } from "../../sched/index.ts";
 import type { CodecLevel } from "../codec/codec.ts";
 import { chooseChunk, LINK_CAUTION, type ChunkOffer } from "../codec/controller.ts";
 import type { ContextCodecs } from "./codecs.ts";
+import { ExactChunks } from "./exact-chunks.ts";
 import type { FleetContexts, PeerOffer } from "./fleet-contexts.ts";
 import type { PrefixStore } from "./prefix-store.ts";
 import { PromptCost } from "./prompt-cost.ts";
@@ -40,6 +41,9 @@ export interface ContextLoaderOptions {
 
 /** A request whose context is loaded. */
 export type LoadedRequest = GenerateRequest & { readonly arrivalMs: number };
+
+/** How to ask the engine for a request whose context is not all exact. */
+export type LossyPrefix = Required<Pick<GenerateRequest, "cacheSalt" | "exactPrefixTokens">>;
 
 const EXACT = "lossless";
 const TEXT = "text";
@@ -63,6 +67,8 @@ export class ContextLoader implements Disposable {
   readonly options: ContextLoaderOptions;
   /** Under which pages are that may not be exact. Whoever knew it could ask for them without being asked. */
   readonly salt = `lossy:${randomBytes(18).toString("base64url")}`;
+  /** Of what is under it. */
+  readonly exact = new ExactChunks();
   readonly #cost: PromptCost;
   /** Decoding and putting in place by level, milliseconds a token. */
   readonly #decodeMs = new Map<string, number>();
@@ -106,9 +112,9 @@ export class ContextLoader implements Disposable {
 
   /**
    * Loads what is worth it. Never rejects: what cannot be had is computed.
-   * @returns the salt to ask the engine with, when something is not exact
+   * @returns what to ask the engine with, when something is not exact
    */
-  async load(request: LoadedRequest, signal: AbortSignal): Promise<string | undefined> {
+  async load(request: LoadedRequest, signal: AbortSignal): Promise<LossyPrefix | undefined> {
     return await new PrefixLoad(this, request, signal).run();
   }
 
@@ -173,6 +179,8 @@ class PrefixLoad {
   #cached = 0;
   /** Some of them are not exact. */
   #isLossy = false;
+  /** Of those under a salt, leading ones that are exact. */
+  #exactTokens = 0;
   /** Chunks before the next one that are text and not yet being computed. */
   #texts = 0;
 
@@ -185,7 +193,7 @@ class PrefixLoad {
     this.#workEndMs = liveClock.nowMs() + (loader.computeMs(loader.options.others.queuedTokens) ?? 0);
   }
 
-  async run(): Promise<string | undefined> {
+  async run(): Promise<LossyPrefix | undefined> {
     try {
       await this.#find();
       for (let i = 0; i < this.#chunks.length && !this.#isOver;) if (await this.#next(i)) i += 1;
@@ -193,7 +201,7 @@ class PrefixLoad {
       this.#loader.log("could not load a prefix", error);
     }
     await this.#work;
-    return this.#isLossy ? this.#salt : undefined;
+    return this.#isLossy ? { cacheSalt: this.#salt, exactPrefixTokens: this.#exactTokens } : undefined;
   }
 
   get #isOver(): boolean {
@@ -358,9 +366,14 @@ class PrefixLoad {
       if (chunk.end <= this.#cached) return; // another request's was there already
       const startMs = liveClock.nowMs();
       const codec = codecs.of(codecs.own.header(bytes));
+      const isExact = level.variant === "lossless";
+      if (!isExact) this.#loader.exact.delete(chunk.place);
       const installed = await prefixes.install(promptTokens, chunk.place, { level, bytes, salt, codec });
       this.#loader.decoded(name, tokens, liveClock.nowMs() - startMs);
-      if (level.variant !== "lossless" && installed > chunk.place.firstPosition) this.#isLossy = true;
+      if (!isExact && installed > chunk.place.firstPosition) {
+        this.#isLossy = true;
+        this.#exactTokens = Math.min(this.#exactTokens, chunk.place.firstPosition);
+      }
       this.#reached(chunk.end, installed);
     });
   }
@@ -369,14 +382,20 @@ class PrefixLoad {
   #leaveExact({ place }: Candidate): void {
     if (this.#salt !== "") return;
     const { prefixes } = this.#loader.options;
-    const { salt } = this.#loader;
+    const { salt, exact } = this.#loader;
     this.#salt = salt;
     this.#enqueue(0, async () => {
       const { firstPosition } = place;
-      const here = await prefixes.cached(this.#request.promptTokens, salt);
+      const { promptTokens } = this.#request;
+      const here = await prefixes.cached(promptTokens, salt);
       if (here > firstPosition) this.#isLossy = true;
-      const before = this.#request.promptTokens.slice(0, firstPosition);
-      this.#reached(firstPosition, here >= firstPosition ? here : await prefixes.copyUnder(before, salt));
+      const before = promptTokens.slice(0, firstPosition);
+      const got = here >= firstPosition ? here : await prefixes.copyUnder(before, salt);
+      const places = prefixes.places(promptTokens);
+      // Chunks that were there in part may be of another level in that part.
+      exact.add(places.filter((each) => each.firstPosition >= here && endOf(each) <= Math.min(got, firstPosition)));
+      this.#exactTokens = exact.leadingTokens(places);
+      this.#reached(firstPosition, got);
     });
   }
 

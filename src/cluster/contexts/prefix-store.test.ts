@@ -33,11 +33,13 @@ afterAll(async () => {
 async function answer(
   engine: Engine,
   request: Omit<GenerateRequest, "maxTokens">,
-): Promise<{ tokens: number[]; cached: number }> {
+): Promise<{ tokens: number[]; cached: number; lossy?: number | undefined }> {
   const tokens: number[] = [];
   for await (const event of engine.submit({ maxTokens: 8, sampling: { temperature: 0 }, ...request })) {
     if (event.kind === "token") tokens.push(event.id);
-    else if (event.kind === "finish") return { tokens, cached: event.usage.cachedTokens };
+    else if (event.kind === "finish") {
+      return { tokens, cached: event.usage.cachedTokens, lossy: event.usage.lossyTokens };
+    }
   }
   throw new Error("no finish");
 }
@@ -72,7 +74,18 @@ it("prefixes come back into another engine's cache: exact ones for everybody, lo
   }
   // What is under the salt is nobody else's.
   expect((await answer(second, { promptTokens: prompt })).cached).toBe(0);
-  expect((await answer(second, { promptTokens: prompt, cacheSalt: "lossy" })).cached).toBe(144);
+  const salted = { promptTokens: prompt, cacheSalt: "lossy" };
+  const unsaid = await answer(second, salted);
+  expect(unsaid).toEqual({ tokens: unsaid.tokens, cached: 144 });
+  // What is known to be exact is not counted; what is said of it changes no token.
+  for (const [exactPrefixTokens, lossy] of [
+    [0, 144],
+    [64, 80],
+    [144, undefined],
+  ] as const) {
+    expect(await answer(second, { ...salted, exactPrefixTokens })).toEqual({ ...unsaid, lossy });
+  }
+  expect(() => second.submit({ ...salted, maxTokens: 1, exactPrefixTokens: -1 })).toThrow("exactPrefixTokens");
 
   await second.stop();
   second = await Engine.start({ model: { dir }, kvPages: 64, budgetTokens: 64, exact: true });

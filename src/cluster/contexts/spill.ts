@@ -21,7 +21,7 @@ import {
 } from "../../runtime/index.ts";
 import type { CodecLevel } from "../codec/codec.ts";
 import type { FleetContexts } from "./fleet-contexts.ts";
-import type { ContextLoader, LoadedRequest } from "./loader.ts";
+import type { ContextLoader, LoadedRequest, LossyPrefix } from "./loader.ts";
 import { CHUNK_TOKENS, type PrefixStore } from "./prefix-store.ts";
 
 /** How an engine spills. */
@@ -132,13 +132,13 @@ class Spill {
 
   /** @param lossy of an answer from keys and values that are not the model's own: nothing of it is kept */
   #load(loader: ContextLoader, request: LoadedRequest, exact: SubmitOptions, lossy: SubmitOptions) {
-    let salt: string | undefined;
+    let prefix: LossyPrefix | undefined;
     const wait: EngineWait = async (signal, use) => {
-      salt = await loader.load(request, signal);
+      prefix = await loader.load(request, signal);
       return use(this.#engine);
     };
     return new WaitingStream(request, exact, wait, liveClock, (engine) =>
-      salt === undefined ? engine.submit(request, exact) : engine.submit({ ...request, cacheSalt: salt }, lossy),
+      prefix === undefined ? engine.submit(request, exact) : engine.submit({ ...request, ...prefix }, lossy),
     );
   }
 

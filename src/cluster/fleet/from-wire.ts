@@ -9,7 +9,7 @@ import type { GenerateEvent, GenerateRequest } from "../../runtime/index.ts";
 /** The request as it travels: under that id, with that seed. */
 export function toWireRequest(request: GenerateRequest, id: string, seed: number): WireRequest {
   const { promptTokens, maxTokens, minTokens, sampling, stop, slo, task, thinkingBudget } = request;
-  const { ignoreEos, grammar, prediction, embedding, adapter, cacheSalt, lossyContext } = request;
+  const { ignoreEos, grammar, prediction, embedding, adapter, cacheSalt, exactPrefixTokens, lossyContext } = request;
   return {
     id,
     promptTokens: [...promptTokens],
@@ -26,6 +26,7 @@ export function toWireRequest(request: GenerateRequest, id: string, seed: number
     ...(embedding === undefined ? {} : { embedding }),
     ...(adapter === undefined ? {} : { adapter }),
     ...(cacheSalt === undefined ? {} : { cacheSalt }),
+    ...(exactPrefixTokens === undefined ? {} : { exactPrefixTokens }),
     ...(lossyContext === undefined ? {} : { lossyContext }),
   };
 }

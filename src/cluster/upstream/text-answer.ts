@@ -313,10 +313,12 @@ function usageOf(usage: JsonObject | null): Omit<TextUsage, "slo"> | null {
   const inside = (value: unknown, name: string): number =>
     typeof value === "object" && value !== null ? count((value as Readonly<Record<string, unknown>>)[name]) : 0;
   const promptTokens = count(usage["prompt_tokens"]);
+  const lossyTokens = Math.min(promptTokens, inside(usage["prompt_tokens_details"], "lossy_tokens"));
   return {
     promptTokens,
     completionTokens: count(usage["completion_tokens"]),
     cachedTokens: Math.min(promptTokens, inside(usage["prompt_tokens_details"], "cached_tokens")),
+    ...(lossyTokens === 0 ? {} : { lossyTokens }),
     reasoningTokens: inside(usage["completion_tokens_details"], "reasoning_tokens"),
   };
 }

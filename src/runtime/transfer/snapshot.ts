@@ -24,7 +24,7 @@ const NO_COUNTS: SequenceCounts = {
 /** The request of a sequence, with every default filled in. */
 export function wireRequest(spec: SequenceSpec, requestId: string): WireRequest {
   const { promptTokens, maxTokens, minTokens, sampling, stop, slo, task, thinkingBudget, ignoreEos } = spec;
-  const { grammar, prediction, cacheSalt } = spec;
+  const { grammar, prediction, cacheSalt, exactPrefixTokens } = spec;
   return {
     id: requestId,
     promptTokens,
@@ -39,6 +39,7 @@ export function wireRequest(spec: SequenceSpec, requestId: string): WireRequest 
     ...(grammar === undefined ? {} : { grammar }),
     ...(prediction === undefined ? {} : { prediction }),
     ...(cacheSalt === undefined ? {} : { cacheSalt }),
+    ...(exactPrefixTokens === undefined ? {} : { exactPrefixTokens }),
   };
 }
 

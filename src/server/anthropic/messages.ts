@@ -137,7 +137,7 @@ function usedTier({ service_tier: tier }: Pick<AnswerHead, "service_tier">): Pic
 
 function endOf(event: ReplyEnd, calls: number, tier: Pick<MessageUsage, "service_tier">): End {
   const { slo } = combineUsage([{ prompt: 0, usage: event.usage }]);
-  const { promptTokens, cachedTokens, completionTokens } = event.usage;
+  const { promptTokens, cachedTokens, lossyTokens, completionTokens } = event.usage;
   const ended: StopReason = calls > 0 ? "tool_use" : "end_turn";
   return {
     stop_reason: event.reason === "length" ? "max_tokens" : event.stop === undefined ? ended : "stop_sequence",
@@ -146,6 +146,7 @@ function endOf(event: ReplyEnd, calls: number, tier: Pick<MessageUsage, "service
       input_tokens: promptTokens - cachedTokens,
       cache_creation_input_tokens: 0, // the cache keeps every prompt without being asked
       cache_read_input_tokens: cachedTokens,
+      ...(lossyTokens === undefined ? {} : { lossy_input_tokens: lossyTokens }),
       output_tokens: completionTokens,
       ...tier,
       ...(slo === undefined ? {} : { slo }),

@@ -23,7 +23,7 @@ export function runningUsage(promptTokens: number, completionTokens: number, rea
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
-    ...details(0, reasoningTokens, 0, 0),
+    ...details(0, 0, reasoningTokens, 0, 0),
   };
 }
 
@@ -40,6 +40,7 @@ export function combineUsage(choices: readonly FinishedChoice[]): UsageBody {
     total_tokens: promptTokens + completionTokens,
     ...details(
       sum(firsts, (usage) => usage.cachedTokens),
+      firsts.reduce((total, { prompt }) => total + mostLossy(choices, prompt), 0),
       sum(choices, (usage) => usage.reasoningTokens),
       sum(choices, ({ drafts }) => drafts?.acceptedTokens ?? 0),
       sum(choices, ({ drafts }) => drafts?.rejectedTokens ?? 0),
@@ -47,6 +48,11 @@ export function combineUsage(choices: readonly FinishedChoice[]): UsageBody {
     ...layersUsed(choices),
     slo: { ...worstOutcome(choices.map(({ usage }) => usage.slo)), ...transfer(choices) },
   };
+}
+
+/** One prompt's answers may be of different levels: none is called exact that was not. */
+function mostLossy(choices: readonly FinishedChoice[], prompt: number): number {
+  return Math.max(0, ...choices.map((choice) => (choice.prompt === prompt ? (choice.usage.lossyTokens ?? 0) : 0)));
 }
 
 /** Which layers were left out; nothing where none might be. */
@@ -78,12 +84,17 @@ export function draftMetrics(choices: readonly FinishedChoice[]): { readonly met
 /** There is no audio. */
 function details(
   cachedTokens: number,
+  lossyTokens: number,
   reasoningTokens: number,
   acceptedTokens: number,
   rejectedTokens: number,
 ): Pick<UsageBody, "prompt_tokens_details" | "completion_tokens_details"> {
   return {
-    prompt_tokens_details: { cached_tokens: cachedTokens, audio_tokens: 0 },
+    prompt_tokens_details: {
+      cached_tokens: cachedTokens,
+      ...(lossyTokens === 0 ? {} : { lossy_tokens: lossyTokens }),
+      audio_tokens: 0,
+    },
     completion_tokens_details: {
       reasoning_tokens: reasoningTokens,
       audio_tokens: 0,

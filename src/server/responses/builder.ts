@@ -196,9 +196,13 @@ export class ResponseBuilder {
 
 function usageOf(usage: Usage): ResponseUsage {
   const { prompt_tokens, completion_tokens, total_tokens, slo } = combineUsage([{ prompt: 0, usage }]);
+  const { lossyTokens } = usage;
   return {
     input_tokens: prompt_tokens,
-    input_tokens_details: { cached_tokens: usage.cachedTokens },
+    input_tokens_details: {
+      cached_tokens: usage.cachedTokens,
+      ...(lossyTokens === undefined ? {} : { lossy_tokens: lossyTokens }),
+    },
     output_tokens: completion_tokens,
     output_tokens_details: { reasoning_tokens: usage.reasoningTokens },
     total_tokens,

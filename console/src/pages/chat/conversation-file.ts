@@ -225,13 +225,18 @@ function readUsage(value: unknown): UsageBody | null {
   const [prompt, completion] = [numberOf(given["prompt_tokens"]), numberOf(given["completion_tokens"])];
   if (prompt === null || completion === null) return null;
   const promptDetails = fields(given["prompt_tokens_details"]);
+  const lossy = numberOf(promptDetails["lossy_tokens"]);
   const details = fields(given["completion_tokens_details"]);
   const slo = fields(given["slo"]);
   return {
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: prompt + completion,
-    prompt_tokens_details: { cached_tokens: numberOf(promptDetails["cached_tokens"]) ?? 0, audio_tokens: 0 },
+    prompt_tokens_details: {
+      cached_tokens: numberOf(promptDetails["cached_tokens"]) ?? 0,
+      ...(lossy === null ? {} : { lossy_tokens: lossy }),
+      audio_tokens: 0,
+    },
     completion_tokens_details: {
       reasoning_tokens: numberOf(details["reasoning_tokens"]) ?? 0,
       audio_tokens: 0,
