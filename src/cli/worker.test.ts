@@ -229,7 +229,8 @@ describe("what workers do for each other and for a router", () => {
   test("a prompt that one has kept is not computed again by another", async () => {
     const kept = join(folder, "kept");
     const keeps = ["--contexts", kept, "--contexts-levels", "released-1,anchored-0"];
-    const [keeper] = await Promise.all([serving("keeps", keeps), serving("lacks", ["--contexts-wait", "60000"])]);
+    const waits = ["--contexts-wait", "60000"];
+    const [keeper, lacking] = await Promise.all([serving("keeps", keeps), serving("lacks", waits)]);
     const files = (level = "lossless"): string[] => {
       const [model] = existsSync(kept) ? readdirSync(kept) : [];
       return model === undefined ? [] : readdirSync(join(kept, model, "chunks")).filter((file) => file.endsWith(level));
@@ -257,6 +258,17 @@ describe("what workers do for each other and for a router", () => {
     const wrong = start("wrong", ["--contexts-levels", "released-1,lossless"]);
     expect(await wrong.ended).not.toBe(0);
     expect(wrong.output).toContain("--contexts-levels: expected predicted-0");
+    // Of one that has to be in time, a loader decides. What workers began for contexts ends with them: their processes end by themselves.
+    const timed = new TestReader(bus, names, "timed");
+    const slo = { class: "latency", ttftMs: 60_000, onMiss: "finish" } as const;
+    const promptTokens = Array.from({ length: 205 }, (_, at) => 40 + ((at * 11) % 200));
+    expect(await timed.submit(names.submit("lacks"), { ...request(8), promptTokens, slo })).toMatchObject({
+      kind: "accepted",
+    });
+    await timed.end(90_000);
+    timed.close();
+    for (const one of [keeper, lacking]) one.kill("SIGTERM");
+    expect(await Promise.all([keeper.ended, lacking.ended])).toEqual([0, 0]);
   }, 240_000);
 
   test("a context that a worker keeps is brought to another machine over the fleet's bus", async () => {

@@ -144,7 +144,9 @@ async function work(flags: WorkerFlags): Promise<void> {
     const started = await startEngine(flags);
     try {
       const codec = await kvCodecOf(started, flags.kvCacheDtype === "int8" ? "int8" : "f32");
-      const { engine, extensions } = await withContexts(started, codec, flags);
+      // Ended after the host that asks it and before the engine that it asks.
+      await using equipped = await withContexts(started, codec, flags);
+      const { engine, extensions } = equipped;
       const { InstanceHost: Host } = await import("../cluster/index.ts");
       const host = await Host.start({
         bus,
@@ -193,7 +195,7 @@ async function serveUntilStopped(host: InstanceHost, flags: WorkerFlags, stoppin
   }
 }
 
-interface Equipped {
+interface Equipped extends AsyncDisposable {
   readonly engine: Engine;
   readonly extensions: readonly HostExtension[];
 }
@@ -216,7 +218,7 @@ async function withContexts(engine: Engine, codec: KvCodec | null, flags: Worker
       if (value !== undefined)
         fail("unsupported", `${param}: expected a model of files that can be read again.`, { param });
     }
-    return { engine, extensions: [new Migration(moves)] };
+    return { engine, extensions: [new Migration(moves)], [Symbol.asyncDispose]: () => Promise.resolve() };
   }
   const log = (message: string): void => console.error(dim(`${new Date().toISOString()} ${message}`, process.stderr));
   const { fingerprint } = codec.shape;
@@ -240,7 +242,11 @@ async function withContexts(engine: Engine, codec: KvCodec | null, flags: Worker
   }
   const spilling = withPrefixSpill(engine, prefixes, { others, loader, levels: coded, log });
   // In this order: contexts are carried by what carries moves.
-  return { engine: spilling.engine, extensions: [carrier, others] };
+  return {
+    engine: spilling.engine,
+    extensions: [carrier, others],
+    [Symbol.asyncDispose]: () => loader[Symbol.asyncDispose](),
+  };
 }
 
 /** @throws PunctualError invalid_request for what is no level, or an exact one, which needs no flag */

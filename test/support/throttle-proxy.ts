@@ -12,6 +12,8 @@ export class ThrottleProxy implements AsyncDisposable {
   /** Set before anybody connects. */
   targetPort = 0;
   readonly port: number;
+  /** On the way back, since it began. */
+  carriedBytes = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #next: { left: number; readonly rate: number } | null = null;
@@ -64,6 +66,7 @@ export class ThrottleProxy implements AsyncDisposable {
   }
 
   #carry(bytes: number): void {
+    this.carriedBytes += bytes;
     const next = this.#next;
     if (next === null) return;
     next.left -= bytes;

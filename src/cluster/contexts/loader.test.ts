@@ -47,6 +47,7 @@ interface Sharing {
   readonly store: ContextStore | null;
   readonly contexts: FleetContexts;
   readonly codecs: ContextCodecs;
+  readonly loader: ContextLoader;
   readonly migration: Migration;
   readonly host: InstanceHost;
   readonly problems: string[];
@@ -80,7 +81,10 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const { host } of sides.splice(0)) await host.stop({ graceMs: 0 });
+  for (const { host, loader } of sides.splice(0)) {
+    await host.stop({ graceMs: 0 });
+    await loader[Symbol.asyncDispose]();
+  }
   await proxy[Symbol.asyncDispose]();
 });
 
@@ -113,7 +117,7 @@ async function sharing(engine: Engine, keeps: boolean, totalMs: number, levels =
     extensions: [migration, contexts],
   });
   if (keeps) proxy.targetPort = migration.server.address.port;
-  const side = { engine, spilling, store, contexts, codecs, migration, host, problems };
+  const side = { engine, spilling, store, contexts, codecs, loader, migration, host, problems };
   sides.push(side);
   await until(() => sides.every((one) => sides.every(({ host: { id } }) => one.migration.eye.find(id) !== null)));
   return side;
@@ -262,4 +266,71 @@ test("an instance without such levels never uses them, whatever a request allows
   const got = await answerTo(other.spilling.engine, wanted, { ...within(10_000), lossyContext: true });
   expect(got.tokens).toEqual(first.tokens);
   expect(Object.keys(choices(other)).filter((choice) => choice !== EXACT && choice !== "text")).toEqual([]);
+});
+
+/** Timers and sockets that keep this process alive. */
+function held(): Record<string, number> {
+  const all = process.getActiveResourcesInfo();
+  return Object.fromEntries(["Timeout", "TCPSocketWrap"].map((kind) => [kind, all.filter((k) => k === kind).length]));
+}
+
+test("a loader that is ended calls off what it loads, asks for nothing more, and leaves nothing behind", async () => {
+  const before = held();
+  const keeper = await sharing(engines[0], true, 60_000);
+  const other = await sharing(engines[1], false, 60_000);
+  const [wanted, next] = [prompt(9), prompt(10)];
+  const first = await kept(keeper, wanted);
+  const second = await kept(keeper, next);
+  // A chunk takes half a minute, and there is time to wait for it.
+  proxy.rate = first.bytes / 30_000;
+  const answering = answerTo(other.spilling.engine, wanted, within(600_000));
+  await until(() => proxy.carriedBytes > 0);
+  await other.loader[Symbol.asyncDispose]();
+  // None has come: it was not waited for.
+  expect(choices(other)).toEqual({});
+  expect(await answering).toEqual({ tokens: first.tokens, cached: 0 });
+  await other.loader[Symbol.asyncDispose]();
+
+  expect(other.loader.decides(within(600_000))).toBe(false);
+  const request = { promptTokens: next, maxTokens: 1, arrivalMs: 0, ...within(600_000), lossyContext: true };
+  const { asked } = other.contexts.stats;
+  expect(await other.loader.load(request, new AbortController().signal)).toBeUndefined();
+  expect(other.contexts.stats.asked).toBe(asked);
+  // As an engine without a loader: a prompt that others keep is still had from them.
+  proxy.rate = Infinity;
+  expect(await answerTo(other.spilling.engine, next, within(600_000))).toEqual({ tokens: second.tokens, cached: 448 });
+  for (const { host } of sides.splice(0)) await host.stop({ graceMs: 0 });
+  await until(() => Object.entries(held()).every(([kind, count]) => count <= before[kind]!), 30_000);
+  expect([...keeper.problems, ...other.problems]).toEqual([]);
+});
+
+test("an engine is watched for what its steps cost until the loader ends, and not again after", async () => {
+  const { contexts, codecs, engine } = await sharing(engines[1], false, 60_000);
+  let watchers = 0;
+  const watched = new Proxy(engine, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      if (key !== "watch") return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      return (...given: Parameters<Engine["watch"]>) => {
+        watchers += 1;
+        const undo = target.watch(...given);
+        return () => {
+          watchers -= 1;
+          undo();
+        };
+      };
+    },
+  });
+  const prefixes = new PrefixStore({ transfers: engine.transfers, codec: codecs.own, store: null });
+  const options = { engine: watched, prefixes, codecs, others: contexts };
+  {
+    await using loader = new ContextLoader(options);
+    loader.decides(within(100));
+    expect(watchers).toBe(1);
+  }
+  const loader = new ContextLoader(options);
+  loader.decides(within(100));
+  await loader[Symbol.asyncDispose]();
+  loader.computeMs(64);
+  expect([loader.decides(within(100)), watchers]).toEqual([false, 0]);
 });

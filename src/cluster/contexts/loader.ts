@@ -62,8 +62,16 @@ const MOST_TRIES = 2;
 const TIMER_MS = 2;
 const DECODE_SHARE = 0.3;
 
-/** See the head of this file. Ended by `Symbol.dispose`. */
-export class ContextLoader implements Disposable {
+/**
+ * See the head of this file. It is its maker's, and ended by `Symbol.asyncDispose`, before its engine: neither the engine that asks
+ * it (spill.ts) nor a host ends it.
+ *
+ * ```ts
+ * await using loader = new ContextLoader({ engine, prefixes, codecs, others });
+ * const { engine: spilling } = withPrefixSpill(engine, prefixes, { others, loader });
+ * ```
+ */
+export class ContextLoader implements AsyncDisposable {
   readonly options: ContextLoaderOptions;
   /** Under which pages are that may not be exact. Whoever knew it could ask for them without being asked. */
   readonly salt = `lossy:${randomBytes(18).toString("base64url")}`;
@@ -73,7 +81,10 @@ export class ContextLoader implements Disposable {
   /** Decoding and putting in place by level, milliseconds a token. */
   readonly #decodeMs = new Map<string, number>();
   /** Tables that are being fetched. */
-  readonly #coming = new Set<string>();
+  readonly #coming = new Map<string, Promise<void>>();
+  /** Loads under way, and what calls each off. */
+  readonly #loads = new Map<AbortController, Promise<unknown>>();
+  readonly #end = new AbortController();
 
   constructor(options: ContextLoaderOptions) {
     this.options = options;
@@ -85,9 +96,9 @@ export class ContextLoader implements Disposable {
     return [EXACT, ...(lossyContext === true ? (this.options.levels ?? []) : []).map(levelName)];
   }
 
-  /** Whether there is something to decide: its first token has a time, and it is known what computing takes. */
+  /** Whether there is something to decide: its first token has a time, and it is known what computing takes. Not after its end. */
   decides(request: Pick<GenerateRequest, "slo">): boolean {
-    return this.sloOf(request).ttftMs !== undefined && this.computeMs(1) !== null;
+    return !this.#end.signal.aborted && this.sloOf(request).ttftMs !== undefined && this.computeMs(1) !== null;
   }
 
   sloOf({ slo }: Pick<GenerateRequest, "slo">): Slo {
@@ -111,24 +122,38 @@ export class ContextLoader implements Disposable {
   }
 
   /**
-   * Loads what is worth it. Never rejects: what cannot be had is computed.
+   * Loads what is worth it. Never rejects: what cannot be had is computed; all of it, after the loader's end.
    * @returns what to ask the engine with, when something is not exact
    */
   async load(request: LoadedRequest, signal: AbortSignal): Promise<LossyPrefix | undefined> {
-    return await new PrefixLoad(this, request, signal).run();
+    if (this.#end.signal.aborted) return undefined;
+    const leave = new AbortController();
+    const loading = new PrefixLoad(this, request, AbortSignal.any([signal, leave.signal])).run();
+    this.#loads.set(leave, loading);
+    try {
+      return await loading;
+    } finally {
+      this.#loads.delete(leave);
+    }
   }
 
   /** Tables never stand in a request's way: they are fetched for the ones to come. */
   learn({ remote, tables }: PeerOffer): void {
     const { codecs } = this.options;
     for (const id of tables) {
-      if (codecs.has(id) || this.#coming.has(id)) continue;
-      this.#coming.add(id);
-      void remote
-        .tables(id)
-        .then(async (bytes) => (bytes === null ? undefined : await codecs.learn(id, bytes)))
-        .catch((error: unknown) => this.log(`tables ${id} could not be had`, error))
-        .finally(() => this.#coming.delete(id));
+      if (codecs.has(id) || this.#coming.has(id) || this.#end.signal.aborted) continue;
+      const coming = this.#learn(id, remote).finally(() => this.#coming.delete(id));
+      this.#coming.set(id, coming);
+    }
+  }
+
+  async #learn(id: string, remote: PeerOffer["remote"]): Promise<void> {
+    const { signal } = this.#end;
+    try {
+      const bytes = await remote.tables(id, signal);
+      if (bytes !== null) await this.options.codecs.learn(id, bytes);
+    } catch (error) {
+      if (!signal.aborted) this.log(`tables ${id} could not be had`, error);
     }
   }
 
@@ -136,7 +161,11 @@ export class ContextLoader implements Disposable {
     this.options.log?.(`contexts: ${what}: ${error instanceof Error ? error.message : String(error)}`);
   }
 
-  [Symbol.dispose](): void {
+  /** Calls off what is under way, and resolves when nothing is any more: those requests compute what has not come. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort();
+    for (const leave of this.#loads.keys()) leave.abort();
+    await Promise.allSettled([...this.#loads.values(), ...this.#coming.values()]);
     this.#cost[Symbol.dispose]();
   }
 }

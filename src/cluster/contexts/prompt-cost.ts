@@ -32,5 +32,7 @@ export class PromptCost implements Disposable {
 
   [Symbol.dispose](): void {
     this.#unwatch?.();
+    // What is asked later is answered by what is known, and watches nothing.
+    this.#unwatch = () => undefined;
   }
 }

@@ -116,8 +116,8 @@ export class RemoteContexts {
   }
 
   /** Profiled tables by id, unchecked; null when they are not there. */
-  tables(id: string): Promise<Uint8Array | null> {
-    return this.#pull(`tables/${id}`);
+  tables(id: string, signal?: AbortSignal): Promise<Uint8Array | null> {
+    return this.#pull(`tables/${id}`, signal);
   }
 
   async #json(resource: string): Promise<unknown> {

@@ -30,7 +30,7 @@ export interface SpillOptions {
   readonly minTokens?: number;
   /** Where to ask for what is not here: other instances. */
   readonly others?: Pick<FleetContexts, "mayHave" | "fetcher">;
-  /** Decides for requests whose first token has a time; when absent, they are as all others. */
+  /** Decides for requests whose first token has a time; when absent, they are as all others. Whoever made it ends it. */
   readonly loader?: ContextLoader;
   /** Levels at which prompts are kept beside the exact one; none when absent. */
   readonly levels?: readonly CodecLevel[];
