@@ -13,6 +13,7 @@ import {
   readSlo,
   toWireError,
 } from "./index.ts";
+import { FLEET_VIEW_LIMITS, fleetInstanceViewSchema } from "./fleet-view.ts";
 import { formatPath } from "./parse.ts";
 
 function failure(action: () => unknown): PunctualError {
@@ -410,4 +411,18 @@ describe("errors on the wire", () => {
   test("writes paths as people do", () => {
     expect(formatPath(["messages", 0, "content", 2, "type"])).toBe("messages[0].content[2].type");
   });
+});
+
+test("an instance's view is read with and without what it did for contexts, which is bounded", () => {
+  const plain = { id: "a", model: "m", host: "punctual", role: "any", state: "serving", address: null };
+  const counts = { usedPages: 1, totalPages: 2, pageTokens: 16, running: 0, waiting: 0, batch: 0, tokensPerSecond: 0 };
+  const old = { ...plain, ...counts, heartbeatAgeMs: 1 };
+  expect(fleetInstanceViewSchema.parse(old)).toEqual(old);
+  const choices = (count: number): object => ({
+    ...old,
+    contexts: Array.from({ length: count }, (_, i) => ({ choice: `anchored-${i}`, chunks: i, bytes: 0 })),
+  });
+  const most = choices(FLEET_VIEW_LIMITS.choices);
+  expect(fleetInstanceViewSchema.parse(most)).toEqual(most);
+  expect(fleetInstanceViewSchema.safeParse(choices(FLEET_VIEW_LIMITS.choices + 1)).success).toBe(false);
 });

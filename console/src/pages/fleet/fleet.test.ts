@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { FleetScalingView, FleetView } from "@protocol";
 import { fleetView, instanceView, moveView, requestView, scalingView } from "../../../../test/support/fleet-double.ts";
+import { byteWords, chunkWords, contextSums, partWords } from "./context-sums.ts";
 import { endedAgeMs, FleetMemory, TRAIL_MS, type FleetPicture } from "./memory.ts";
 import { dotAt, DOT_PX, DOT_STEP_PX, lanesFit, middleOf, wayPath } from "./places.ts";
 import { countWords, lastWords, roomPlace, servingOf, standWords, switchWords } from "./scaling-words.ts";
@@ -182,6 +183,60 @@ describe("scaling", () => {
     ]).toEqual(["on", "another router decides", "switched off"]);
     expect(switchWords(false, true)).toBe("No instance is started or drained by load.");
     expect(switchWords(false, false)).toBe("Switched off at this router; another one decides now.");
+  });
+});
+
+describe("contexts", () => {
+  const sumsOfChoices = (...had: readonly (readonly [choice: string, chunks: number, bytes: number])[]) =>
+    contextSums(instanceView("a", { contexts: had.map(([choice, chunks, bytes]) => ({ choice, chunks, bytes })) }));
+
+  test("are told as they were had: exactly first, levels in order, what was computed last", () => {
+    const sums = sumsOfChoices(
+      ["text", 4, 0],
+      ["anchored-3", 1, 20_000],
+      ["anchored-1", 2, 60_000],
+      ["lossless", 9, 1_120_000],
+      ["predicted-0", 0, 0],
+    )!;
+    expect(sums.parts.map(({ kind, chunks, share }) => [kind, chunks, share])).toEqual([
+      ["exact", 9, 9 / 16],
+      ["level", 2, 1 / 8],
+      ["level", 1, 1 / 16],
+      ["text", 4, 1 / 4],
+    ]);
+    expect(chunkWords(sums)).toBe("16 chunks: 9 exactly, 2 at anchored-1, 1 at anchored-3, 4 computed");
+    expect(byteWords(sums)).toBe("1.2 MB fetched");
+    expect(sums.parts.map(partWords)).toEqual([
+      "9 chunks exactly, 1.1 MB",
+      "2 chunks at anchored-1, 60 kB",
+      "1 chunk at anchored-3, 20 kB",
+      "4 chunks computed",
+    ]);
+    expect(byteWords(sumsOfChoices(["text", 1, 0])!)).toBe("nothing fetched");
+  });
+
+  test("of an instance that has had none, or says nothing of them, are not shown", () => {
+    expect(contextSums(instanceView("a"))).toBeNull();
+    expect(sumsOfChoices()).toBeNull();
+    expect(sumsOfChoices(["text", 0, 0])).toBeNull();
+  });
+
+  test("fill their bar whatever they are", () => {
+    const count = fc.nat({ max: 1_000_000 });
+    const choice = fc.constantFrom("lossless", "text", "anchored-1", "predicted-10", "predicted-2", "");
+    const had = fc.uniqueArray(fc.tuple(choice, count, count), { selector: ([name]) => name });
+    fc.assert(
+      fc.property(had, (choices) => {
+        const sums = sumsOfChoices(...choices);
+        const chunks = choices.reduce((sum, [, of]) => sum + of, 0);
+        expect(sums === null).toBe(chunks === 0);
+        if (sums === null) return;
+        expect(sums.chunks).toBe(chunks);
+        expect(sums.parts.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 9);
+        expect(new Set(sums.parts.map(({ words }) => words)).size).toBe(sums.parts.length);
+      }),
+      { seed: 7, numRuns: 60 },
+    );
   });
 });
 

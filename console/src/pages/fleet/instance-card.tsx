@@ -1,4 +1,4 @@
-/** One instance: what it is, how it stands, its pages as a bar, its batch, and the room for its requests' dots. */
+/** One instance: what it is, how it stands, its pages as a bar, what it did for contexts, its batch, and the room for its requests' dots. */
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { FleetDrainAnswer, FleetInstanceView } from "@protocol";
@@ -7,6 +7,7 @@ import { formatMs, formatNumber } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
 import { toast } from "../../ui/toast.tsx";
 import { Facts, type Fact } from "../../ui/facts.tsx";
+import { Contexts } from "./contexts.tsx";
 import type { FleetLane } from "./memory.ts";
 import { kindWords, lostWords, stateWords } from "./sums.ts";
 
@@ -32,6 +33,7 @@ export function InstanceCard({ lane, room }: { readonly lane: FleetLane; readonl
       ) : (
         <>
           <Pages instance={instance} />
+          <Contexts instance={instance} />
           <InstanceFacts instance={instance} />
           <div class="fl-lane" data-instance={id} />
         </>
