@@ -111,6 +111,20 @@ describe("two engines", () => {
     expect(there.counters.requests.length).toBe(before.target.requests.length + 1);
   });
 
+  test("what is not exact of a context is told where its answer ends, whichever engine began it", async () => {
+    const promptTokens = Array.from({ length: 50 }, (_, i) => 30 + i);
+    const one = request(3, { id: "salted", promptTokens, maxTokens: 200, cacheSalt: "s", exactPrefixTokens: 16 });
+    // Computed under that salt once, so that it is cached.
+    await collect(source.submit({ ...one, id: "before", maxTokens: 1 }));
+    const first = submit(source, one);
+    await first.next();
+    const [second] = await Promise.all([move(source, target, "salted"), untilMoved(first)]);
+    const { usage } = await collect(second).then(({ finish }) => finish);
+    expect(usage.cachedTokens).toBeGreaterThan(16);
+    expect(usage.lossyTokens).toBe(usage.cachedTokens - 16);
+    await until(source, (s) => s.running === 0 && s.kv.pagesUsed === 0);
+  });
+
   test("aborted at every stage it stays, and ends as it would have; nothing is left anywhere", async () => {
     const whole = await collect(source.submit(request(2, { maxTokens: 300 })));
     for (const stage of ["export", "import", "reserve", "write", "freeze"] as const) {
