@@ -121,6 +121,20 @@ describe("a scaler", () => {
     expect(fleet.view).toMatchObject({ wanted: 1, draining: 0 });
   });
 
+  test("a lull is no room: only what stays empty for a whole interval has one less", async () => {
+    await settled();
+    fleet.join("b");
+    for (let i = 0; i < 20; i++) {
+      for (const id of ["a", "b"]) fleet.load(id, 40, 2);
+      await fleet.pass(250);
+      for (const id of ["a", "b"]) fleet.load(id, 0, 0); // everybody is answered, and asks again
+      await fleet.pass(750);
+    }
+    expect([fleet.told, fleet.view.wanted]).toEqual([[], 2]);
+    await fleet.pass(500);
+    expect(fleet.told).toEqual(["drain a"]);
+  });
+
   test("keeps what drains by its word rather than start another", async () => {
     await settled();
     fleet.join("b");

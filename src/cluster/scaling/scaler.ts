@@ -1,8 +1,10 @@
 /**
  * Keeps the number of instances of a fleet: what Llumnix's rule (OSDI'24, section 4.4; sched/fleet/autoscale.ts) decides of
  * their loads is done. One more: an instance that drains by this scaler's word is kept, else one is launched. One less: it is
- * drained, so that it gives away what it has and ends by itself; nothing is ever killed. Instances of one role only
- * (`prefill`, `decode`) are neither counted nor touched: the rule does not know of phases.
+ * drained, so that it gives away what it has and ends by itself; nothing is ever killed. As loads are those of a moment, there
+ * is too much room only where there was at every look of a whole interval: many answers that end together and are asked for
+ * again would otherwise drain an instance that is started anew a second later. Instances of one role only (`prefill`,
+ * `decode`) are neither counted nor touched: the rule does not know of phases.
  *
  * Who launches is a port, and so is the bus. Starts that fail are tried again after growing pauses. What is under way is kept
  * here only; another router that takes over counts what is there, and may start one too many, which it drains later.
@@ -65,6 +67,8 @@ export class FleetScaler {
   #pausedUntilMs = -Infinity;
   #wanted: number | null = null;
   #freenessSteps: number | null = null;
+  /** Since when there has been too much room at every look; null while there is not. */
+  #roomSinceMs: number | null = null;
   #isEnabled = true;
   #last: Change | null = null;
   #problem: string | null = null;
@@ -88,6 +92,8 @@ export class FleetScaler {
     const loads = this.#loads(mine ?? []);
     const steps = fleetFreeness(loads);
     this.#freenessSteps = Number.isFinite(steps) ? steps : null; // told by whoever decides, a person included
+    if (mine === null || steps <= this.#options.policy.highSteps) this.#roomSinceMs = null;
+    else this.#roomSinceMs ??= nowMs;
     if (mine === null || !isActive) {
       this.#wanted = null;
       return;
@@ -95,6 +101,8 @@ export class FleetScaler {
     if (nowMs < this.#pausedUntilMs) return;
     const count = loads.filter(({ state }) => state === "serving" || state === "starting").length;
     this.#wanted = count;
+    const isLull = this.#roomSinceMs !== null && nowMs - this.#roomSinceMs < this.#policy.everyMs;
+    if (isLull && count >= this.#options.policy.least) return;
     const [decision] = this.#policy.scale(loads, nowMs);
     const freenessSteps = this.#freenessSteps;
     if (decision?.kind === "start") {

@@ -21,8 +21,9 @@ export interface AutoscaleOptions {
 
 /** At most one change per interval, but for what is missing to the fewest. One object serves one fleet. */
 export class Autoscaler {
+  /** Milliseconds between two changes. */
+  readonly everyMs: number;
   readonly #options: AutoscaleOptions;
-  readonly #everyMs: number;
   #nextMs: number;
 
   constructor(options: AutoscaleOptions) {
@@ -30,7 +31,7 @@ export class Autoscaler {
     assert(least >= 1 && least <= most, "a fleet keeps at least one instance");
     assert(lowSteps < highSteps, "between the thresholds nothing changes");
     this.#options = options;
-    this.#everyMs = everyMs;
+    this.everyMs = everyMs;
     this.#nextMs = everyMs;
   }
 
@@ -40,7 +41,7 @@ export class Autoscaler {
     const starting = instances.filter(({ state }) => state === "starting").length;
     const isMissing = serving.length + starting < least;
     if (nowMs < this.#nextMs && !isMissing) return [];
-    this.#nextMs = nowMs + this.#everyMs;
+    this.#nextMs = nowMs + this.everyMs;
     if (isMissing) return [{ kind: "start" }];
     const steps = fleetFreeness(instances);
     if (steps < lowSteps) return serving.length + starting < most ? [{ kind: "start" }] : [];
