@@ -296,6 +296,25 @@ test("the interface is read and tried", async () => {
     .waitFor();
 });
 
+test("the interface is tried with what has been typed, however soon Ctrl+Enter comes", async () => {
+  await go("api/post/v1/completions", "API");
+  const field = page.getByRole("textbox", { name: "Body" });
+  await field.waitFor();
+  const body = JSON.stringify({ model: "punctual-small", prompt: "typed last", max_tokens: 1 });
+  // Both events before the page is drawn again.
+  const typeAndSend = (element: Element, text: string): void => {
+    (element as HTMLTextAreaElement).value = text;
+    element.dispatchEvent(new Event("input", { bubbles: true }));
+    const key = { key: "Enter", ctrlKey: true, bubbles: true, cancelable: true };
+    element.dispatchEvent(new KeyboardEvent("keydown", key));
+  };
+  const [sent] = await Promise.all([
+    page.waitForRequest((request) => request.method() === "POST" && request.url().endsWith("/v1/completions")),
+    field.evaluate(typeAndSend, body),
+  ]);
+  expect(sent.postDataJSON()).toEqual(JSON.parse(body));
+});
+
 test("a lost server is told, and its return", async () => {
   await freshChat();
   await send("What is 8 + 8?");

@@ -1,6 +1,6 @@
 /** The form that sends a route: parameters, a body to edit, and what came back. */
 import type { ComponentChildren, JSX } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { addressOf } from "../../lib/api.ts";
 import { apiKey } from "../../lib/key.ts";
 import { Button } from "../../ui/button.tsx";
@@ -20,6 +20,27 @@ import {
 import { exampleOf } from "./schema.ts";
 import { useSender, type Sender } from "./sender.ts";
 
+/** What somebody has typed; a body of null is the example. */
+interface Typed {
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly body: string | null;
+}
+
+/** What has been typed, as it was drawn last and as it is; `type` changes parts of it. */
+function useTyped(): {
+  readonly typed: Typed;
+  readonly latest: () => Typed;
+  readonly type: (change: (before: Typed) => Partial<Typed>) => void;
+} {
+  const [typed, setTyped] = useState<Typed>({ parameters: {}, body: null });
+  const latest = useRef(typed);
+  const type = (change: (before: Typed) => Partial<Typed>): void => {
+    latest.current = { ...latest.current, ...change(latest.current) };
+    setTyped(latest.current);
+  };
+  return { typed, latest: () => latest.current, type };
+}
+
 /** The form. `models` are the names that examples may use; there may be none. */
 export function TryIt(props: {
   readonly api: Api;
@@ -28,16 +49,24 @@ export function TryIt(props: {
 }): JSX.Element {
   const { api, operation, models } = props;
   const example = useMemo(() => exampleBody(api, operation, models), [api, operation, models]);
-  const [parameters, setParameters] = useState<Readonly<Record<string, string>>>({});
-  const [edited, setEdited] = useState<string | null>(null);
+  const { typed, latest, type } = useTyped();
   const sender = useSender();
-  const filled: FilledIn = { parameters: withDefaults(operation, parameters, models), body: edited ?? example };
+  const fillIn = ({ parameters, body }: Typed): FilledIn => {
+    return { parameters: withDefaults(operation, parameters, models), body: body ?? example };
+  };
+  const filled = fillIn(typed);
   const problems = problemsOf(operation, filled);
   const isStream = asksForStream(filled.body);
+  // Not what was drawn: Ctrl+Enter may come before what was typed has been.
+  const current = (): FilledIn => fillIn(latest());
   const send = (): void => {
-    if (problems.length === 0) void sender.send(readyRequest(operation, filled));
+    const written = current();
+    if (problemsOf(operation, written).length === 0) void sender.send(readyRequest(operation, written));
   };
-  const setParameter = (key: string, value: string): void => setParameters({ ...parameters, [key]: value });
+  const setParameter = (key: string, value: string): void => {
+    type(({ parameters }) => ({ parameters: { ...parameters, [key]: value } }));
+  };
+  const setBody = (body: string | null): void => type(() => ({ body }));
   return (
     <section class="card stack" aria-label="Try it">
       <form
@@ -47,7 +76,9 @@ export function TryIt(props: {
           send();
         }}
         onKeyDown={(event) => {
-          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send();
+          if (event.key !== "Enter" || event.isComposing || !(event.ctrlKey || event.metaKey)) return;
+          event.preventDefault(); // a browser would submit the form as well
+          send();
         }}
       >
         <Parameters operation={operation} filled={filled} onChange={setParameter} />
@@ -57,21 +88,21 @@ export function TryIt(props: {
             isMono
             rows={Math.min(18, Math.max(4, filled.body.split("\n").length))}
             value={filled.body}
-            onInput={setEdited}
+            onInput={setBody}
             error={problems.find((problem) => problem.startsWith("The body")) ?? null}
           />
         )}
-        <Buttons operation={operation} filled={filled} sender={sender} canSend={problems.length === 0}>
+        <Buttons operation={operation} current={current} sender={sender} canSend={problems.length === 0}>
           {canStream(operation) ? (
             <Switch
               label="Streamed"
               isOn={isStream === true}
               isDisabled={isStream === null}
-              onChange={(isOn) => setEdited(withStream(filled.body, isOn))}
+              onChange={(isOn) => setBody(withStream(current().body, isOn))}
             />
           ) : null}
-          {edited === null ? null : (
-            <Button kind="quiet" onClick={() => setEdited(null)}>
+          {typed.body === null ? null : (
+            <Button kind="quiet" onClick={() => setBody(null)}>
               Example again
             </Button>
           )}
@@ -84,16 +115,17 @@ export function TryIt(props: {
 
 function Buttons(props: {
   readonly operation: Operation;
-  readonly filled: FilledIn;
+  /** What is filled in at the moment. */
+  readonly current: () => FilledIn;
   readonly sender: Sender;
   readonly canSend: boolean;
   readonly children: ComponentChildren;
 }): JSX.Element {
-  const { operation, filled, sender, canSend, children } = props;
+  const { operation, current, sender, canSend, children } = props;
   const copy = async (): Promise<void> => {
     const hasKey = apiKey.value !== null;
     try {
-      await navigator.clipboard.writeText(curlCommand(readyRequest(operation, filled), addressOf("/"), hasKey));
+      await navigator.clipboard.writeText(curlCommand(readyRequest(operation, current()), addressOf("/"), hasKey));
       toast(hasKey ? "The command is copied; it reads the key from PUNCTUAL_API_KEY." : "The command is copied.");
     } catch {
       toast("The browser did not let the page copy.", { isBad: true });
