@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
-import { DEFAULT_WEIGHTS } from "../world/index.ts";
+import { DEFAULT_WEIGHTS, generateItem } from "../world/index.ts";
 import { drawTrainingItem } from "./draw.ts";
 
 const ITEMS = 2000;
@@ -20,5 +20,22 @@ describe("drawing by a mixture", () => {
     expect(shares[0]!.kind).toBeLessThan(0.1);
     expect(shares[1]!.kind).toBeGreaterThan(0.47);
     expect(shares[1]!.kind).toBeLessThan(0.6);
+  });
+
+  test("a stressed kind is drawn as by drawing until it comes, and one that there is not is an error", () => {
+    const none = Object.fromEntries(Object.keys(DEFAULT_WEIGHTS).map((skill) => [skill, 0])) as typeof DEFAULT_WEIGHTS;
+    const sums = { skills: { ...none, arithmetic: 1 }, conversations: 0 };
+    const [random, twin] = [createRandom(5), createRandom(5)];
+    for (let i = 0; i < 200; i++) {
+      twin.chance(0);
+      twin.uniform();
+      let item = generateItem("arithmetic", "train", twin);
+      if (twin.chance(0.5)) while (item.kind !== "two-products") item = generateItem("arithmetic", "train", twin);
+      const stressed = { kinds: ["two-products"], chance: 0.5 };
+      expect(drawTrainingItem({ ...sums, stressed }, random)).toEqual(item);
+    }
+    expect(random.uint32()).toBe(twin.uint32());
+    const stressed = { kinds: ["add-produce"], chance: 1 };
+    expect(() => drawTrainingItem({ ...sums, stressed }, random)).toThrow("add-produce");
   });
 });

@@ -1,7 +1,10 @@
 /** Items of the world's training split, drawn by a mixture. */
-import type { RandomStream } from "../core/index.ts";
+import { assert, type RandomStream } from "../core/index.ts";
 import { generateItem, multiTurnItem, SKILLS, withTail, type Skill, type WorldItem } from "../world/index.ts";
 import type { Mixture } from "./types.ts";
+
+/** Kinds of arithmetic come in every few dozen items: one that has not come in so many does not exist. */
+const MOST_DRAWS = 10_000;
 
 function drawSkill({ skills }: Mixture, random: RandomStream): Skill {
   let left = random.uniform() * SKILLS.reduce((sum, skill) => sum + skills[skill], 0);
@@ -23,6 +26,9 @@ export function drawTrainingItem(mixture: Mixture, random: RandomStream): WorldI
     return withTail(first, random);
   if (skill !== "arithmetic" || stressed === undefined || !random.chance(stressed.chance)) return first;
   let item = first;
-  while (!stressed.kinds.includes(item.kind)) item = generateItem(skill, "train", random);
+  for (let draws = 0; !stressed.kinds.includes(item.kind); draws++) {
+    assert(draws < MOST_DRAWS, `arithmetic has none of the stressed kinds: ${stressed.kinds.join(", ")}`);
+    item = generateItem(skill, "train", random);
+  }
   return item;
 }
