@@ -203,17 +203,16 @@ export class TestFleet implements AsyncDisposable {
     return answer;
   }
 
-  /** Waits for a view that is as wanted, and answers it. Rejects with the last one when it never comes. */
+  /**
+   * Waits for a view that is as wanted, and answers it. Rejects with the last one when it never comes, and at once when
+   * `wanted` throws. A view is of a moment: what is wanted should stay, or come again and again.
+   */
   async until(wanted: (view: FleetView) => boolean, withinMs = PATIENCE_MS): Promise<FleetView> {
     const limit = performance.now() + withinMs;
     let last: FleetView | string = "none";
     for (;;) {
-      try {
-        last = await this.view();
-        if (wanted(last)) return last;
-      } catch (error) {
-        last = String(error); // the router is being started, or was killed
-      }
+      last = await this.view().catch(String); // the router is being started, or was killed
+      if (typeof last !== "string" && wanted(last)) return last;
       if (performance.now() > limit)
         throw new Error(`not within ${withinMs} ms: ${wanted.toString()}\n${this.report(last)}`);
       await sleep(20);

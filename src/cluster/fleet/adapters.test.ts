@@ -56,8 +56,8 @@ function request(over: Partial<GenerateRequest> = {}): GenerateRequest {
   return { promptTokens, maxTokens: 12, ignoreEos: true, sampling: { temperature: 0 }, ...over };
 }
 
-async function ask(at: Engine, over: Partial<GenerateRequest> = {}): Promise<number[]> {
-  const tokens: number[] = [];
+/** @param tokens what has been read so far: it grows while the answer comes */
+async function ask(at: Engine, over: Partial<GenerateRequest> = {}, tokens: number[] = []): Promise<number[]> {
   for await (const event of at.submit(request(over))) if (event.kind === "token") tokens.push(event.id);
   return tokens;
 }
@@ -109,17 +109,19 @@ test("an adapter is loaded and unloaded at every instance that takes some", asyn
 });
 
 test("an instance with a request of an adapter that drains ends it there; one that dies has it go on where the adapter is", async () => {
-  const expected = await ask(engines[1]!, { adapter: "b", maxTokens: 150 });
-  const reading = ask(engine, { adapter: "b", maxTokens: 150 });
-  await until(() => fleet.view().requests.some(({ instance, answerTokens }) => instance === "i1" && answerTokens > 3));
+  const expected = await ask(engines[1]!, { adapter: "b", maxTokens: 400 });
+  const [ofB, ofA]: [number[], number[]] = [[], []];
+  const reading = ask(engine, { adapter: "b", maxTokens: 400 }, ofB);
+  await until(() => ofB.length > 3);
+  expect(fleet.view().requests.some(({ instance }) => instance === "i1")).toBe(true);
   await fleet.drain("i1");
   expect(await reading).toEqual(expected);
   await until(() => engines[1]!.stats().running === 0);
   hosts[1]!.undoDrain();
   await until(() => fleet.find("i1")?.draining !== true);
-  const a = await ask(engines[0]!, { adapter: "a", maxTokens: 300 });
-  const going = ask(engine, { adapter: "a", maxTokens: 300 });
-  await until(() => fleet.view().requests.some(({ answerTokens }) => answerTokens > 3));
+  const a = await ask(engines[0]!, { adapter: "a", maxTokens: 400 });
+  const going = ask(engine, { adapter: "a", maxTokens: 400 }, ofA);
+  await until(() => ofA.length > 3);
   const at = Number(fleet.view().requests[0]!.instance!.slice(1));
   await buses[at]![Symbol.asyncDispose](); // as if it were killed
   expect(await going).toEqual(a);

@@ -65,7 +65,7 @@ async function ask(
   message: ControlMessage extends infer M ? (M extends unknown ? Omit<M, "version"> : never) : never,
 ): Promise<ControlReply> {
   const bytes = encodeMessage({ version: FLEET_VERSION, ...message });
-  const answer = await mine.request(names.control(id), bytes, { timeoutMs: 5000 });
+  const answer = await mine.request(names.control(id), bytes, { timeoutMs: 20_000 });
   return decodeMessage(controlReplySchema, answer.data);
 }
 
@@ -171,7 +171,7 @@ describe("answers", () => {
       await reader.end();
       expect(reader.error).toMatchObject({ index: 0 });
     }
-    const answer = await mine.request(names.submit(host.id), new TextEncoder().encode("{}"), { timeoutMs: 5000 });
+    const answer = await mine.request(names.submit(host.id), new TextEncoder().encode("{}"), { timeoutMs: 20_000 });
     expect(new TextDecoder().decode(answer.data)).toContain("invalid_request");
     reader.close();
   });
@@ -211,7 +211,7 @@ describe("answers", () => {
   });
 
   test("cancelled requests and those of a router that is silent free everything", async () => {
-    await using host = await hosted({ routerSilenceMs: 600 });
+    await using host = await hosted({ routerSilenceMs: 2000 });
     const cancelled = new TestReader(mine, names, "cancelled", { window: 2, router: "r1" });
     const silent = new TestReader(mine, names, "silent", { window: 2, router: "r2" });
     const alive = new TestReader(mine, names, "alive", { window: 2, router: "r3" });
@@ -224,7 +224,7 @@ describe("answers", () => {
     }, 100);
     cancelled.tell(host.id, { kind: "cancel", requestId: "cancelled" });
     await until(() => host.open === 1);
-    await sleep(700);
+    await sleep(500);
     expect(host.port.request("alive")).not.toBeNull();
     expect(host.port.request("silent")).toBeNull();
     clearInterval(living);
@@ -241,15 +241,16 @@ describe("life of an instance", () => {
     const host = await hosted({ heartbeatMs: 20, role: "any" });
     const directory = await mine.keyValue(names.instances, { ttlMs: 30_000 });
     expect(await directory.keys()).toContain(host.id);
-    const reader = new TestReader(mine, names, "loads", { window: 400 });
-    await reader.submit(names.submitAny("tiny"), request(8, { maxTokens: 300 }));
+    const reader = new TestReader(mine, names, "loads", { window: 1000 });
+    // Long enough for several heartbeats on any machine.
+    await reader.submit(names.submitAny("tiny"), request(8, { maxTokens: 900 }));
     await until(() => loads.some(({ running, batch }) => running === 1 && batch > 0));
     const busy = loads.findLast(({ running, batch }) => running === 1 && batch > 0)!;
     expect(busy).toMatchObject({ id: host.id, state: "serving", totalPages: 96, waitingTokens: 0 });
     expect(busy.usedPages).toBeGreaterThan(0);
     expect(busy.stepMs).toBeGreaterThan(0);
     await reader.end();
-    await until(() => loads.at(-1)?.answerTokens === 300 && loads.at(-1)?.usedPages === 0);
+    await until(() => loads.at(-1)?.answerTokens === 900 && loads.at(-1)?.usedPages === 0);
     expect(loads.map(({ sequence }) => sequence)).toEqual(loads.map((_, i) => i));
     await host.stop();
     expect(await directory.keys()).not.toContain(host.id);
@@ -349,12 +350,12 @@ describe("life of an instance", () => {
   });
 
   test("the bus goes and comes back: it computes on, and tells what was missed", async () => {
-    await using host = await hosted({ routerSilenceMs: 500 });
+    await using host = await hosted({ routerSilenceMs: 1500 });
     const reader = new TestReader(mine, names, "offline", { window: 400 });
     await reader.submit(names.submit(host.id), request(21, { maxTokens: 300 }));
     await until(() => reader.events.length > 3);
     theirs.setConnected(false);
-    await sleep(800);
+    await sleep(2000);
     theirs.setConnected(true);
     await reader.end();
     expect(reader.tokens).toEqual((await direct(request(21, { maxTokens: 300 }))).tokens);

@@ -133,7 +133,7 @@ describe("a move", () => {
   test("an instance that drains is empty soon, and its answers are complete", async () => {
     const seeds = [21, 22, 23, 24];
     const readers = seeds.map((seed) => new TestReader(mine, names, `drains-${seed}`));
-    const wanted = seeds.map((seed) => request(seed, { maxTokens: 200 }));
+    const wanted = seeds.map((seed) => request(seed, { maxTokens: 400 }));
     await Promise.all(readers.map(async (reader, i) => await reader.submit(names.submit(first().id), wanted[i]!)));
     await until(() => readers.every(({ tokens }) => tokens.length > 2));
     first().host.drain();
@@ -157,7 +157,7 @@ describe("behind a router", () => {
     async (mode) => {
       const fleet = await Fleet.join({ bus: broker.connect(), fleet: names.fleet, id: `router-${mode}` });
       const engine = await fleet.ready("tiny");
-      const wanted = request(14, { maxTokens: 400 });
+      const wanted = request(14, { maxTokens: 900 });
       const expected = await direct(second().engine, wanted);
       const tokens: number[] = [];
       const stream = engine.submit({ ...wanted, id: `gap-${mode}` });

@@ -104,7 +104,7 @@ describe.each(buses)("over %s", (kind, connect) => {
     await using theirs = await connect();
     const work = await DurableWork.open(mine, names);
     const first = await host(theirs, "first");
-    await work.put("tiny", message("moves", { maxTokens: 600 }));
+    await work.put("tiny", message("moves", { maxTokens: 3000 }));
     await until(() => first.open === 1);
     await using second = await host(await connect(), "second");
     await first.stop({ graceMs: 1 });
@@ -132,7 +132,7 @@ test("the broker is killed and started again: what was accepted is done", async 
   await using mine = await connectBus(server.url);
   await using theirs = await connectBus(server.url);
   const work = await DurableWork.open(mine, names);
-  for (let i = 0; i < 4; i++) await work.put("tiny", message(`kept${i}`, { maxTokens: 200 + i }));
+  for (let i = 0; i < 4; i++) await work.put("tiny", message(`kept${i}`, { maxTokens: 1000 + i }));
   await using one = await InstanceHost.start({ bus: theirs, engine, fleet: "work", id: "survivor" });
   await until(() => one.open > 0);
   await server.kill();
@@ -140,6 +140,6 @@ test("the broker is killed and started again: what was accepted is done", async 
   await server.restart();
   for (let i = 0; i < 4; i++) {
     const result = await work.wait(`kept${i}`, { signal: patience });
-    expect(result).toMatchObject({ kind: "finished", summary: { completionTokens: 200 + i } });
+    expect(result).toMatchObject({ kind: "finished", summary: { completionTokens: 1000 + i } });
   }
 });

@@ -138,7 +138,7 @@ describe("the fleet", () => {
     await until(() => feed.last!.requests[0]!.instance === "instance-b");
     const count = feed.events.length;
     nowMs += FLEET_VIEW_LIMITS.idleMs;
-    await until(() => feed.events.length > count, 10_000);
+    await until(() => feed.events.length > count);
     feed.close();
     await until(() => feed.ended);
   });
@@ -167,7 +167,7 @@ describe("the fleet", () => {
       expect((await fetch(`${url}/admin/fleet/live`, { method: "HEAD" })).status).toBe(200);
     }
     const feeds = Array.from({ length: FLEET_VIEW_LIMITS.feeds }, () => new Feed());
-    await until(() => feeds.every(({ last }) => last !== undefined), 10_000);
+    await until(() => feeds.every(({ last }) => last !== undefined));
     const refused = await fetch(`${url}/admin/fleet/live`);
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "5"]);
     for (const feed of feeds) feed.close();

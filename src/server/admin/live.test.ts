@@ -1,13 +1,7 @@
 /** The live feed and the traces, from a real server on a real socket with a built-in model. */
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  ENDLESS,
-  ENDLESS_TOKENS,
-  startTestServer,
-  until as within,
-  type TestServer,
-} from "../../../test/support/engine.ts";
+import { ENDLESS, ENDLESS_TOKENS, startTestServer, until, type TestServer } from "../../../test/support/engine.ts";
 import { readEvents } from "../../../test/support/sse.ts";
 import { builtInModelDir } from "../../llm/index.ts";
 import {
@@ -25,7 +19,6 @@ const MODEL = "punctual-small";
 const ENGINE = { model: { dir: builtInModelDir("small") }, name: MODEL, kvPages: 512 };
 
 /** A machine under load is slow to notice things. */
-const until = (condition: () => boolean | Promise<boolean>): Promise<number> => within(condition, 30_000);
 
 let served: TestServer;
 beforeAll(async () => {
@@ -202,9 +195,7 @@ describe("the feed", () => {
   test("ends when the server does, without holding it up", async () => {
     const own = await startTestServer();
     const feed = await Feed.open(own.url);
-    const startMs = performance.now();
-    await own.server.close({ graceMs: 10_000 });
-    expect(performance.now() - startMs).toBeLessThan(5000);
+    await own.server.close({ graceMs: 3_600_000 }); // held up, it would not end within this test
     await until(() => feed.ended);
     await own.stop();
   });

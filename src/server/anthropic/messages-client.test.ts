@@ -1,7 +1,14 @@
 /** /v1/messages as its users meet it: Anthropic's own client, whose stream helper gathers every event, a real socket. */
 import Anthropic, { APIError } from "@anthropic-ai/sdk";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startTestServer, startTinyEngine, until, type TestServer } from "../../../test/support/engine.ts";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import {
+  ENDLESS,
+  ENDLESS_TOKENS,
+  startTestServer,
+  startTinyEngine,
+  until,
+  type TestServer,
+} from "../../../test/support/engine.ts";
 import { scripted, type Script } from "../../../test/support/scripted-engine.ts";
 import { PunctualError } from "../../core/index.ts";
 import { messageBodySchema } from "../../protocol/index.ts";
@@ -59,7 +66,6 @@ describe("random weights", () => {
     }) as Create;
   const textOf = (message: Anthropic.Message): string =>
     message.content.map((block) => (block.type === "text" ? block.text : "")).join("");
-  const idle = (): boolean => served.engine.stats().running === 0 && served.engine.stats().waiting === 0;
 
   test("a whole message: cut at its limit, counted", async () => {
     const message = messageBodySchema.parse(await client.messages.create(ask()));
@@ -139,18 +145,24 @@ describe("random weights", () => {
   });
 
   test("leaving frees the slot, streamed and not", async () => {
-    const long = ask({ max_tokens: 480 });
-    for await (const event of await client.messages.create({ ...long, stream: true })) {
+    // Its answers end by being left, or not within this test.
+    const endless = await startTestServer(ENDLESS);
+    onTestFinished(() => endless.stop());
+    const leaving = new Anthropic({ baseURL: endless.url, apiKey: "none", maxRetries: 0, timeout: 600_000 });
+    const stats = () => endless.engine.stats();
+    const isIdle = (): boolean => stats().running === 0 && stats().waiting === 0;
+    const long = ask({ max_tokens: ENDLESS_TOKENS });
+    for await (const event of await leaving.messages.create({ ...long, stream: true })) {
       if (event.type === "content_block_delta") break;
     }
-    await until(idle);
+    await until(isIdle);
     const controller = new AbortController();
-    const waiting = client.messages.create(long, { signal: controller.signal });
-    await until(() => served.engine.stats().running === 1);
+    const waiting = leaving.messages.create(long, { signal: controller.signal });
+    await until(() => stats().running === 1);
     controller.abort();
     await expect(waiting).rejects.toThrow(/abort/i);
-    await until(idle);
-    expect(served.engine.stats().kv.pagesUsed).toBe(0);
+    await until(isIdle);
+    expect(stats().kv.pagesUsed).toBe(0);
   });
 
   test.each([

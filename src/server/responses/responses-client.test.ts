@@ -1,7 +1,14 @@
 /** /v1/responses as its users meet it: the official client, whose stream helper checks every event, a real socket. */
 import OpenAI, { APIError } from "openai";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startTestServer, startTinyEngine, until, type TestServer } from "../../../test/support/engine.ts";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import {
+  ENDLESS,
+  ENDLESS_TOKENS,
+  startTestServer,
+  startTinyEngine,
+  until,
+  type TestServer,
+} from "../../../test/support/engine.ts";
 import { scripted, type Script } from "../../../test/support/scripted-engine.ts";
 import { PunctualError } from "../../core/index.ts";
 import { outputItemSchema, responseSchema } from "../../protocol/index.ts";
@@ -50,7 +57,13 @@ describe("random weights", () => {
 
   const ask = (extra: object = {}): Create =>
     ({ model: "tiny", input: "hi", temperature: 0, max_output_tokens: 12, ...plain, ...extra }) as Create;
-  const idle = (): boolean => served.engine.stats().running === 0 && served.engine.stats().waiting === 0;
+  /** A server whose answers end by being cancelled or left, or not within a test. */
+  async function endless(): Promise<TestServer & { readonly idle: () => boolean }> {
+    const server = await startTestServer(ENDLESS);
+    onTestFinished(() => server.stop());
+    const idle = (): boolean => server.engine.stats().running === 0 && server.engine.stats().waiting === 0;
+    return { ...server, idle };
+  }
 
   test("a whole response: cut at its limit, counted, as asked", async () => {
     const response = await client.responses.create(ask({ metadata: { a: "b" }, instructions: "be brief" }));
@@ -199,8 +212,9 @@ describe("random weights", () => {
   });
 
   test("cancelled in the background: the slot is free, twice is no error, an ended one cannot be", async () => {
-    const started = await client.responses.create(ask({ background: true, max_output_tokens: 480 }));
-    await until(() => served.engine.stats().running === 1);
+    const { client, engine, idle } = await endless();
+    const started = await client.responses.create(ask({ background: true, max_output_tokens: ENDLESS_TOKENS }));
+    await until(() => engine.stats().running === 1);
     expect((await client.responses.cancel(started.id)).status).toBe("cancelled");
     await until(idle);
     expect((await client.responses.cancel(started.id)).status).toBe("cancelled");
@@ -211,8 +225,9 @@ describe("random weights", () => {
   });
 
   test("a client that leaves frees the slot, and the store says cancelled", async () => {
-    await until(idle);
-    const stream = await client.responses.create({ ...ask({ max_output_tokens: 480 }), stream: true });
+    const { client, engine, idle } = await endless();
+    const long = ask({ max_output_tokens: ENDLESS_TOKENS });
+    const stream = await client.responses.create({ ...long, stream: true });
     let id = "";
     for await (const event of stream) {
       if (event.type === "response.created") id = event.response.id;
@@ -221,12 +236,12 @@ describe("random weights", () => {
     await until(idle);
     await until(async () => (await client.responses.retrieve(id)).status === "cancelled");
     const controller = new AbortController();
-    const waiting = client.responses.create(ask({ max_output_tokens: 480 }), { signal: controller.signal });
-    await until(() => served.engine.stats().running === 1);
+    const waiting = client.responses.create(long, { signal: controller.signal });
+    await until(() => engine.stats().running === 1);
     controller.abort();
     await expect(waiting).rejects.toThrow(/abort/i);
     await until(idle);
-    expect(served.engine.stats().kv.pagesUsed).toBe(0);
+    expect(engine.stats().kv.pagesUsed).toBe(0);
   });
 
   test.each([
