@@ -98,6 +98,29 @@ describe("moves", () => {
   });
 });
 
+test("of two that go on under one epoch whoever is heard first speaks, and the other can be told to stop", () => {
+  const error = { code: "engine_failed", message: "died", param: null, retryAfterMs: null } as const;
+  for (const [first, other] of [
+    ["a", "c"],
+    ["c", "a"],
+  ] as const) {
+    const join = new StreamJoin();
+    join.place("a");
+    join.receive(events("a", 0, range(0, 3)));
+    join.receive(events("b", 1, range(3, 5)));
+    // b has moved it on to c, and a, which has not heard of b, has taken it back.
+    join.receive({ ...base(first, 2), kind: "adopted", nextIndex: first === "a" ? 3 : 5 });
+    expect(join.receive({ ...base(other, 2), kind: "adopted", nextIndex: 5 }).kind).toBe("nothing");
+    expect(join.receive(events(other, 2, range(5, 8)))).toEqual({ kind: "stale", instance: other });
+    expect(join.receive({ ...base(other, 2), kind: "error", index: 5, error })).toEqual({
+      kind: "stale",
+      instance: other,
+    });
+    expect(join.owner).toBe(first);
+    expect(indices(join.receive(events(first, 2, range(5, 7))))).toEqual([5, 6]);
+  }
+});
+
 test("after a new placement the lost instance is stale, also where it had moved to", () => {
   const join = new StreamJoin();
   join.place("a");

@@ -9,6 +9,9 @@
  *   epoch 1             5 6 7            a move at 5: items below 5 are still taken from epoch 0, which may repeat them
  *   epoch 1007                8 9 end    the instance was lost after 7: placed again by the router, with a jump
  *
+ * An epoch is one instance's. Two may take the same one while they cannot hear each other: a source takes a request back from
+ * a target that does not answer, and that target has moved it on. Whoever is heard first speaks for it, the other is stale.
+ *
  * Pure. Nothing is kept of what came too early: a gap is asked for again from its beginning, as the instance keeps what is
  * not acknowledged.
  */
@@ -111,7 +114,8 @@ export class StreamJoin {
 
   #error(message: StreamMessage & { readonly kind: "error" }): Joined {
     const { epoch, index, instance, error, summary = null } = message;
-    if (epoch < this.#epoch && index >= this.#limitOf(epoch)) return { kind: "stale", instance };
+    const isOver = epoch < this.#epoch && index >= this.#limitOf(epoch);
+    if (isOver || this.#isAnothers(epoch, instance)) return { kind: "stale", instance };
     if (index > this.#nextIndex) return { kind: "gap" };
     if (index < this.#nextIndex || epoch < this.#epoch) return NOTHING;
     return { kind: "error", error, summary };
@@ -120,6 +124,7 @@ export class StreamJoin {
   #events(message: StreamMessage & { readonly kind: "events" }): Joined {
     const { epoch, firstIndex, instance, events, notices = [], summary = null } = message;
     if (epoch > this.#epoch) this.#moved(epoch, firstIndex, instance); // the word of the move was lost
+    if (this.#isAnothers(epoch, instance)) return { kind: "stale", instance };
     const limit = this.#limitOf(epoch);
     if (firstIndex >= limit) return epoch < this.#epoch ? { kind: "stale", instance } : NOTHING;
     if (firstIndex > this.#nextIndex) return { kind: "gap" };
@@ -130,6 +135,10 @@ export class StreamJoin {
     this.#nextIndex = end;
     this.#ended = fresh.at(-1)?.kind === "finish";
     return { kind: "items", events: fresh, notices, summary: this.#ended ? summary : null };
+  }
+
+  #isAnothers(epoch: number, instance: string): boolean {
+    return epoch === this.#epoch && instance !== this.#owner;
   }
 
   #handOver(epoch: number, firstIndex: number, owner: string): void {

@@ -226,6 +226,9 @@ export class Incoming {
   #keep(first: number, bytes: Uint8Array): boolean {
     this.#tail ??= { first, pieces: [], bytes: 0 };
     if (this.#tail.bytes + bytes.length > TAIL_BYTES) return false;
+    // They are put in place as one piece.
+    const next = this.#tail.first + this.#tail.bytes / this.#parts.host.engine.info.pageBytes;
+    if (first !== next) fail("invalid_request", `Expected page ${next}, got ${first}.`);
     this.#tail.pieces.push(bytes);
     this.#tail.bytes += bytes.length;
     return true;
