@@ -5,7 +5,7 @@
  * request is handed on and read by the chat schema.
  */
 import { z } from "zod";
-import { always, UNSUPPORTED_GENERATION } from "./common.ts";
+import { always, computeSchema, layersUsedSchema, UNSUPPORTED_GENERATION } from "./common.ts";
 import type { WireError } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
 import { functionName } from "./messages.ts";
@@ -148,6 +148,8 @@ export const messageRequestSchema = z.looseObject({
   top_p: z.number().gt(0).max(1).nullish(),
   /** Those of this interface, and OpenAI's, which say more. */
   service_tier: z.enum(["auto", "standard_only", "default", "flex", "scale", "priority"]).nullish(),
+  /** Ours: how much of a model with layer routes the answer goes through. */
+  compute: computeSchema.nullish(),
   /** Ours: keys and values of the prompt need not be exact where exact ones would come too late. */
   lossy_context: z.boolean().nullish(),
 });
@@ -200,6 +202,7 @@ export const messageUsageSchema = z.object({
   output_tokens: count,
   /** For requests that asked for a tier; this interface calls the default one "standard". */
   service_tier: z.enum(["standard", "flex", "scale", "priority"]).optional(),
+  compute: layersUsedSchema.optional(),
   /** At the end only. */
   slo: sloReportSchema.optional(),
 });

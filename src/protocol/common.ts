@@ -37,7 +37,8 @@ export const metadataSchema = z
     error: `expected at most ${LIMITS.metadataEntries} entries`,
   });
 
-const computeSchema = z.union([z.enum(["full", "auto"]), z.number().gt(0).max(1)], {
+/** How much of a model with layer routes an answer goes through: all layers, a share of them, or what its routers keep. */
+export const computeSchema = z.union([z.enum(["full", "auto"]), z.number().gt(0).max(1)], {
   error: 'expected "full", "auto", or a share of the layers above 0 and at most 1',
 });
 
@@ -67,7 +68,6 @@ export const generationFields = {
   ...constraintFields,
   // Ours
   slo: sloRequestSchema.nullish(),
-  /** How much of a model with layer routes an answer goes through: all layers, a share of them, or what its routers keep. */
   compute: computeSchema.nullish(),
   thinking_budget: integer.min(0).max(LIMITS.maxTokens).nullish(),
   /** A fleet may answer from keys and values of the prompt that are not exact when exact ones would come too late. */
@@ -124,6 +124,12 @@ function isTextOnly(value: unknown): boolean {
 
 const count = z.number().int();
 
+/** Of an answer that might leave layers out: of how many, and which did. */
+export const layersUsedSchema = z.object({
+  layers: z.number().int(),
+  skipped_layers: z.array(z.number().int()),
+});
+
 /** Tokens used, and what became of the deadline. */
 export const usageSchema = z.object({
   prompt_tokens: count,
@@ -143,7 +149,7 @@ export const usageSchema = z.object({
     rejected_prediction_tokens: count,
   }),
   /** Of answers that might leave layers out: of how many, and which did. Of several, the first. */
-  compute: z.object({ layers: count, skipped_layers: z.array(count) }).optional(),
+  compute: layersUsedSchema.optional(),
   /** Absent from the running counts of `continuous_usage_stats`: the outcome is known at the end. */
   slo: sloReportSchema.optional(),
 });

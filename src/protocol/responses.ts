@@ -5,7 +5,7 @@
  * (sampling, tools' schemas, a deadline) are handed on as they came and read by the chat schema.
  */
 import { z } from "zod";
-import { always, metadataSchema, UNSUPPORTED_GENERATION, unless } from "./common.ts";
+import { always, computeSchema, layersUsedSchema, metadataSchema, UNSUPPORTED_GENERATION, unless } from "./common.ts";
 import { LIMITS } from "./limits.ts";
 import { functionName } from "./messages.ts";
 import { parseRequest, type UnsupportedRules } from "./parse.ts";
@@ -198,6 +198,8 @@ export const responseRequestSchema = z
     user: name.nullish(),
     safety_identifier: name.nullish(),
     prompt_cache_key: name.nullish(),
+    /** Ours: how much of a model with layer routes the answer goes through. */
+    compute: computeSchema.nullish(),
     /** Ours: keys and values of the prompt need not be exact where exact ones would come too late. */
     lossy_context: z.boolean().nullish(),
   })
@@ -279,6 +281,7 @@ export const responseUsageSchema = z.object({
   output_tokens: z.number().int(),
   output_tokens_details: z.object({ reasoning_tokens: z.number().int() }),
   total_tokens: z.number().int(),
+  compute: layersUsedSchema.optional(),
   slo: sloReportSchema.optional(),
 });
 /** Tokens used, and what became of the deadline. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { writeRandomRoutes } from "../../test/support/routes.ts";
 import type { DecoderConfig } from "../llm/index.ts";
-import { requestTraceSchema, usageSchema } from "../protocol/index.ts";
+import { messageBodySchema, requestTraceSchema, responseSchema, usageSchema } from "../protocol/index.ts";
 import { Engine } from "../runtime/index.ts";
 import { createServer, type PunctualServer } from "./index.ts";
 
@@ -60,6 +60,25 @@ test("an answer says which layers it left out, and so does its record", async ()
   expect(record.route).toEqual({ layers: 6, skipped: compute!.skipped_layers });
   const full = (await (await ask({ compute: "full" })).json()) as { usage: unknown };
   expect(usageSchema.parse(full.usage).compute).toBeUndefined();
+});
+
+test("responses and messages ask for it and are told as well", async () => {
+  const post = async (path: string, body: object): Promise<{ readonly status: number; readonly body: unknown }> => {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(`${url}/v1/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    return { status: answer.status, body: await answer.json() };
+  };
+  const common = { model: "routed", ignore_eos: true };
+  const response = { ...common, input: "hi", max_output_tokens: 6 };
+  const message = { ...common, messages: [{ role: "user", content: "hi" }], max_tokens: 6 };
+  const told = [
+    responseSchema.parse((await post("responses", { ...response, compute: 0.5 })).body).usage?.compute,
+    messageBodySchema.parse((await post("messages", { ...message, compute: 0.5 })).body).usage.compute,
+  ];
+  for (const compute of told) expect([compute?.layers, compute?.skipped_layers.length]).toEqual([6, 3]);
+  expect(responseSchema.parse((await post("responses", response)).body).usage?.compute).toBeUndefined();
+  expect((await post("responses", { ...response, compute: 0 })).status).toBe(400);
+  expect((await post("messages", { ...message, compute: "most" })).status).toBe(400);
 });
 
 test("a request's trace tells what was drafted, taken and rejected, and the layers that were left out", async () => {

@@ -136,7 +136,7 @@ function usedTier({ service_tier: tier }: Pick<AnswerHead, "service_tier">): Pic
 }
 
 function endOf(event: ReplyEnd, calls: number, tier: Pick<MessageUsage, "service_tier">): End {
-  const { slo } = combineUsage([{ prompt: 0, usage: event.usage }]);
+  const { compute, slo } = combineUsage([{ prompt: 0, usage: event.usage }]);
   const { promptTokens, cachedTokens, lossyTokens, completionTokens } = event.usage;
   const ended: StopReason = calls > 0 ? "tool_use" : "end_turn";
   return {
@@ -149,6 +149,7 @@ function endOf(event: ReplyEnd, calls: number, tier: Pick<MessageUsage, "service
       ...(lossyTokens === undefined ? {} : { lossy_input_tokens: lossyTokens }),
       output_tokens: completionTokens,
       ...tier,
+      ...(compute === undefined ? {} : { compute }),
       ...(slo === undefined ? {} : { slo }),
     },
   };

@@ -33,6 +33,7 @@ const SAME = [
   "min_tokens",
   "ignore_eos",
   "slo",
+  "compute",
   "lossy_context",
 ] as const;
 

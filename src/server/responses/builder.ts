@@ -195,7 +195,7 @@ export class ResponseBuilder {
 }
 
 function usageOf(usage: Usage): ResponseUsage {
-  const { prompt_tokens, completion_tokens, total_tokens, slo } = combineUsage([{ prompt: 0, usage }]);
+  const { prompt_tokens, completion_tokens, total_tokens, compute, slo } = combineUsage([{ prompt: 0, usage }]);
   const { lossyTokens } = usage;
   return {
     input_tokens: prompt_tokens,
@@ -206,6 +206,7 @@ function usageOf(usage: Usage): ResponseUsage {
     output_tokens: completion_tokens,
     output_tokens_details: { reasoning_tokens: usage.reasoningTokens },
     total_tokens,
+    ...(compute === undefined ? {} : { compute }),
     ...(slo === undefined ? {} : { slo }),
   };
 }

@@ -36,6 +36,7 @@ const SAME = [
   "chat_template_kwargs",
   "slo",
   "thinking_budget",
+  "compute",
   "lossy_context",
 ] as const;
 
