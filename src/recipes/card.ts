@@ -5,8 +5,9 @@ import type { DecoderRecipe } from "./types.ts";
 
 export interface CardFacts {
   readonly recipe: DecoderRecipe;
-  readonly header: LogHeader;
-  /** Of the first plan, and of a refinement where there is one. */
+  /** Of the first plan and of the refinements, in order. */
+  readonly headers: readonly LogHeader[];
+  /** Of the same plans. */
   readonly ends: readonly LogEnd[];
   /** Bytes of model.safetensors. */
   readonly fileBytes: number;
@@ -36,7 +37,9 @@ function weakKinds(scores: readonly SetScore[]): string[] {
 }
 
 /** The Markdown of card.md. Kinds below nine in ten correct are listed as weak, from 20 items of the kind on. */
-export function renderCard({ recipe, header, ends, fileBytes, scores }: CardFacts): string {
+export function renderCard({ recipe, headers, ends, fileBytes, scores }: CardFacts): string {
+  const header = headers[0]!;
+  const told = (of: (header: LogHeader) => string): string => [...new Set(headers.map(of))].join(" and ");
   const { config } = recipe;
   const weak = weakKinds(scores);
   const sum = (of: (end: LogEnd) => number): number => ends.reduce((total, end) => total + of(end), 0);
@@ -52,9 +55,9 @@ ${recipe.summary}
 | Vocabulary | ${config.vocabSize} byte-level pieces, digits single; shared by the family |
 | Context | ${config.maxPositions} tokens |
 | File | model.safetensors, half precision, ${(fileBytes / 2 ** 20).toFixed(1)} MiB |
-| Recipe | \`punctual train ${recipe.name}\`, seed ${recipe.seed}, identity ${header.identity} |
+| Recipe | \`punctual train ${recipe.name}\`, ${headers.length > 1 ? "seeds" : "seed"} ${told(({ seed }) => `${seed}`)}, identity ${told(({ identity }) => identity)} |
 | Training | ${steps} steps, ${(sum(({ tokens }) => tokens) / 1e6).toFixed(1)} M tokens, ${minutes} minutes on ${header.machine.cores} cores (${header.machine.cpu}), shared with other work |
-| Source | ${header.revision ?? "not recorded"} |
+| Source | ${told(({ revision }) => revision ?? "not recorded")} |
 
 ## Scores on the test split
 

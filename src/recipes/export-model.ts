@@ -45,10 +45,10 @@ export async function writeCard(outDir: string, model: TrainedDecoder, scores: r
   for (let path = join(outDir, logFileOf(0)); existsSync(path); path = join(outDir, logFileOf(plans.length))) {
     plans.push(readTrainLog(path));
   }
-  const { header } = plans[0]!;
+  const headers = plans.map(({ header }) => header);
   const ends = plans.map(({ end }) => present(end, "the end of the log"));
   const { size } = await stat(join(outDir, WEIGHTS_FILE));
-  const facts = { recipe: model.recipe, header, ends, fileBytes: size, scores };
+  const facts = { recipe: model.recipe, headers, ends, fileBytes: size, scores };
   await writeFileAtomically(join(outDir, "scores.json"), `${JSON.stringify({ split: "test", scores }, null, 2)}\n`);
   await writeFileAtomically(join(outDir, "card.md"), renderCard(facts));
 }
