@@ -76,10 +76,11 @@ export async function openLoop(engine: Engine, arrivals: readonly TimedRequest[]
   const fromMs = clock.nowMs();
   const answers: Promise<RequestTimes>[] = [];
   for (const { atMs, request } of arrivals) {
-    const waitMs = fromMs + atMs - clock.nowMs();
-    if (waitMs > 0) await sleep(Math.ceil(waitMs)); // timers drop fractions
+    // Timers drop fractions and may fire early; nothing is sent before its time.
+    const dueMs = fromMs + atMs;
+    while (clock.nowMs() < dueMs) await sleep(Math.ceil(dueMs - clock.nowMs()));
     // Waiting behind a busy main thread is waiting too.
-    const sent = { ...request, arrivalMs: fromMs + atMs };
+    const sent = { ...request, arrivalMs: dueMs };
     answers.push(follow(engine.submit(sent), sent));
   }
   const requests = await Promise.all(answers);

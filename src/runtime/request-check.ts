@@ -48,7 +48,7 @@ export function checkRequest(request: GenerateRequest, seq: number, rules: Reque
   checkSampling(sampling, vocabSize);
   return {
     seq,
-    arrivalMs: checkArrival(request.arrivalMs),
+    arrivalMs: checkArrival(request.arrivalMs ?? liveClock.nowMs()),
     promptTokens,
     maxTokens: Math.min(maxTokens, room),
     minTokens: Math.min(minTokens, maxTokens, room),
@@ -67,16 +67,11 @@ export function checkRequest(request: GenerateRequest, seq: number, rules: Reque
   };
 }
 
-/**
- * When a request came: at the latest now. A caller that counts from a timetable may be a little ahead of it (timers
- * fire early), and latencies would come out negative.
- */
-function checkArrival(arrivalMs: number | undefined): number {
-  const nowMs = liveClock.nowMs();
-  if (arrivalMs === undefined) return nowMs;
-  if (!Number.isFinite(arrivalMs))
-    fail("invalid_request", `arrivalMs: expected a time, got ${arrivalMs}`, { param: "arrivalMs" });
-  return Math.min(arrivalMs, nowMs);
+/** @throws PunctualError invalid_request for what is no time. */
+function checkArrival(arrivalMs: number): number {
+  return Number.isFinite(arrivalMs)
+    ? arrivalMs
+    : fail("invalid_request", `arrivalMs: expected a time, got ${arrivalMs}`, { param: "arrivalMs" });
 }
 
 /** @throws PunctualError invalid_request naming the field. */

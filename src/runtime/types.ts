@@ -169,7 +169,7 @@ export interface GenerateRequest {
   readonly id?: string;
   /** At least one token. */
   readonly promptTokens: readonly number[];
-  /** When the request reached the server, in `liveClock` milliseconds; the moment of submit when absent or later than that. */
+  /** When the request reached the server, in `liveClock` milliseconds; the moment of submit when absent. */
   readonly arrivalMs?: number;
   /** Most tokens to generate, at least 1; clipped to what the context has room for. */
   readonly maxTokens: number;

@@ -98,7 +98,8 @@ export class ShareKeeper {
       return;
     }
     watched.markMs = atMs;
-    if (slo.ttftMs !== undefined) this.#controller?.observe("prefill", (atMs - arrivalMs) / slo.ttftMs);
+    // A caller that counts from a timetable may be ahead of the clock: timers fire early.
+    if (slo.ttftMs !== undefined) this.#controller?.observe("prefill", Math.max(0, atMs - arrivalMs) / slo.ttftMs);
   }
 
   #pace(watched: Watched, index: number, atMs: number | null): void {
