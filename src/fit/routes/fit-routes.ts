@@ -28,6 +28,7 @@ import type { Example, ExampleSource } from "../examples.ts";
 import { keptWeights, type GraphTrainer } from "../graph-trainer.ts";
 import type { FittedModel } from "../heads/fit-heads.ts";
 import { routeBatch } from "./batches.ts";
+import { calibrateRouters } from "./calibrate.ts";
 import { scoreRoutes, type RouteScores } from "./scores.ts";
 import { bestMask, randomMask, ROUTE_BASELINES, unifiedMask, type RouteBaseline } from "./masks.ts";
 import { routesIdentity, type RoutesPlan } from "./plan.ts";
@@ -96,8 +97,8 @@ export async function fitRoutes(
   const run = new RoutesRun(model.name, parts, options);
   const trained = await run.train("routers", plan.routerSchedule, plan.routerSteps, () => routerTrainer(parts));
   if (trained === null) return { finished: false, scores: null };
-  const routers = routersOf(config, plan, trained);
   await using prober = await RouteProber.create(config, weights, shape, options.threads);
+  const routers = await calibrateRouters(parts, prober, routersOf(config, plan, trained));
   const adapters = new Map<"routes" | RouteBaseline, ReadonlyMap<string, Float32Array>>();
   const arms = await run.arms(routers, prober);
   for (const [name, masks] of arms) {

@@ -6,6 +6,7 @@ import { randomAdapter } from "../../../test/support/adapters.ts";
 import { createRandom } from "../../core/index.ts";
 import { createSession, type TensorData } from "../../graph/index.ts";
 import {
+  decideMask,
   keptLayers,
   KvPages,
   loraNames,
@@ -16,13 +17,16 @@ import {
   routeForwardGraph,
   StepExecutor,
   type DecoderConfig,
+  type Router,
 } from "../../llm/index.ts";
 import { liveClock } from "../../runtime/index.ts";
 import type { Example, ExampleSource } from "../examples.ts";
 import { gateFeeds, promptTokens, routeBatch } from "./batches.ts";
+import { calibrateRouters } from "./calibrate.ts";
 import { fitRoutes } from "./fit-routes.ts";
 import { bestMask, influence, randomMask, unifiedMask } from "./masks.ts";
 import { routesPlan, sharpnessOf } from "./plan.ts";
+import { RouteProber } from "./prober.ts";
 
 const CONFIG: DecoderConfig = {
   vocabSize: 64,
@@ -129,6 +133,44 @@ describe("what is trained is what the engine computes", () => {
     const served = [...first!, ...second!].flatMap((row) => (row.kind === "row" ? [...row.logits] : []));
     const trained = logits!.data as Float32Array;
     expect(Math.max(...served.map((x, i) => Math.abs(x - trained[i]!)))).toBeLessThan(1e-4);
+  });
+});
+
+describe("routers after their training", () => {
+  it("keep at most the share that was asked for on average, and as close to it as examples allow; their order stays", async () => {
+    const random = createRandom(8, "routers");
+    const router = (bias: number): Router => ({
+      weight: Float32Array.from({ length: CONFIG.hidden }, () => random.normal()),
+      bias,
+    });
+    const weights = Object.fromEntries(
+      parameterSpecs(CONFIG).map(({ name, dims }): [string, TensorData] => [
+        name,
+        { dtype: "float32", dims, data: WEIGHTS.get(name, dims) },
+      ]),
+    );
+    const shape = { batch: 8, length: 16 };
+    await using prober = await RouteProber.create(CONFIG, weights, shape, 1);
+    for (const compute of [0.7, 0.8, 0.9]) {
+      const plan = routesPlan({ compute, length: 16 });
+      const parts = { config: CONFIG, weights, shape, source: SOURCE, plan, threads: 1 };
+      const given = [null, null, router(2), router(-1), null];
+      const moved = await calibrateRouters(parts, prober, given);
+      const shift = moved[2]!.bias - given[2]!.bias;
+      expect(moved[3]!.bias - given[3]!.bias).toBeCloseTo(shift, 5);
+      const drawn = createRandom(plan.seed, "routes/calibration");
+      const kept: number[] = [];
+      for (let i = 0; i < 32; i++) {
+        const batch = routeBatch(
+          shape,
+          Array.from({ length: 8 }, () => SOURCE.draw(drawn)),
+        );
+        for (const p of await prober.probabilities(batch, moved)) kept.push(keptLayers(decideMask(p, moved, "auto")));
+      }
+      const mean = kept.reduce((sum, layers) => sum + layers, 0) / kept.length / CONFIG.layers;
+      expect(mean).toBeLessThanOrEqual(compute);
+      expect(mean).toBeGreaterThan(compute - 0.02);
+    }
   });
 });
 
