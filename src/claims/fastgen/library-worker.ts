@@ -7,14 +7,19 @@ import type { DeploymentAnswer, DeploymentQuestion } from "./deployments.ts";
 const send = (message: unknown): boolean | undefined => process.send?.(message);
 
 async function answer({ dir, questions }: { dir: string; questions: readonly DeploymentQuestion[] }): Promise<void> {
-  const { collect, Engine } = await import("../../runtime/index.ts");
+  const { Engine } = await import("../../runtime/index.ts");
   await using engine = await Engine.start({ model: { dir }, threads: 1, exact: true });
   send({ kind: "ready" });
   const answers: DeploymentAnswer[] = [];
   for (const { prompt, maxTokens, seed, temperature } of questions) {
     const sampling = { seed, temperature };
-    const { text, tokens } = await collect(engine.submit({ promptTokens: prompt, maxTokens, sampling }));
-    answers.push({ text, tokens: tokens.length });
+    // Text continued as it is, whatever section a mark has begun: as /v1/completions gives it.
+    let [text, tokens] = ["", 0];
+    for await (const event of engine.submit({ promptTokens: prompt, maxTokens, sampling })) {
+      text += event.text;
+      if (event.kind === "token") tokens += 1;
+    }
+    answers.push({ text, tokens });
   }
   send({ kind: "answers", answers });
   await new Promise((resolve) => process.once("message", resolve));
