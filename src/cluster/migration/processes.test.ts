@@ -99,11 +99,11 @@ describe("between processes", () => {
     for (let times = 0; times < 3; times++) {
       await until(() => reader.tokens.length > 40 + 100 * times, 60_000);
       const to = owner === "one" ? "two" : "one";
-      const before = views.filter(({ stage }) => stage === "ended").length;
+      const before = views.filter(({ outcome }) => outcome !== null).length;
       const reply = await move(owner, "moves", to);
       if (reply.kind !== "extension") break; // it was quicker
-      await until(() => views.filter(({ stage }) => stage === "ended").length > before, 60_000);
-      if (views.findLast(({ stage }) => stage === "ended")?.outcome === "moved") owner = to;
+      await until(() => views.filter(({ outcome }) => outcome !== null).length > before, 60_000);
+      if (views.findLast(({ outcome }) => outcome !== null)?.outcome === "moved") owner = to;
     }
     await reader.end(120_000);
     expect(reader.tokens).toEqual(still.tokens);
@@ -148,8 +148,11 @@ describe("between processes", () => {
     );
     workers.get("three")!.kill();
     await workers.get("three")!.ended;
-    await until(() => views.slice(ended).some(({ stage }) => stage === "ended"), 60_000);
-    const outcome = views.findLast(({ stage }) => stage === "ended")!.outcome;
+    // What became of it is told after that it has ended; of earlier moves as well.
+    const over = (): FleetMoveView | undefined =>
+      views.slice(ended).find(({ request: moved, outcome }) => moved === "killed" && outcome !== null);
+    await until(() => over() !== undefined, 60_000);
+    const { outcome } = over()!;
     if (outcome !== "moved") await reader.end(120_000);
     expect(still.tokens.slice(0, reader.tokens.length)).toEqual(reader.tokens);
     if (outcome !== "moved") expect(reader.tokens).toEqual(still.tokens);
