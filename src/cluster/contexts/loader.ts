@@ -127,6 +127,7 @@ export class ContextLoader implements AsyncDisposable {
    */
   async load(request: LoadedRequest, signal: AbortSignal): Promise<LossyPrefix | undefined> {
     if (this.#end.signal.aborted) return undefined;
+    // One of its own: what AbortSignal.any makes of a signal that lives as long as the loader is not always let go (nodejs/node#54614).
     const leave = new AbortController();
     const loading = new PrefixLoad(this, request, AbortSignal.any([signal, leave.signal])).run();
     this.#loads.set(leave, loading);
