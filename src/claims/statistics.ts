@@ -18,6 +18,11 @@ export function medianInterval95(sample: readonly number[], seed = 1): [number, 
   return [quantile(medians, 0.025), quantile(medians, 0.975)];
 }
 
+/** The arithmetic mean; NaN for an empty list. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 type LineText = Pick<Measured, "metric" | "unit" | "better" | "kind" | "note"> & {
   readonly paper_says?: string;
   readonly curve?: Measured["curve"];

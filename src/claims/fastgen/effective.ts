@@ -5,6 +5,7 @@
  */
 import { quantile } from "../../core/index.ts";
 import type { LoadRun, RequestTimes } from "../live-load.ts";
+import { mean } from "../statistics.ts";
 
 /** Weight of the newest gap in the moving mean; the paper does not state one. */
 export const EMA_FACTOR = 0.1;
@@ -83,11 +84,6 @@ export function coefficientOfVariation(values: readonly number[]): number {
   const average = mean(values);
   const variance = values.reduce((sum, value) => sum + (value - average) ** 2, 0) / values.length;
   return Math.sqrt(variance) / average;
-}
-
-/** NaN for an empty list. */
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** What is told of one run of one arm. */

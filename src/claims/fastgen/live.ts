@@ -7,11 +7,11 @@ import { Engine, type EngineOptions } from "../../runtime/index.ts";
 import { generateTrace } from "../../workload/index.ts";
 import type { ClaimContext } from "../framework.ts";
 import { closedLoop, openLoop, type LoadRun, type TimedRequest } from "../live-load.ts";
+import { mean } from "../statistics.ts";
 import { calibrateStep } from "./calibrate-step.ts";
 import {
   effectivePerSecond,
   latenciesOf,
-  mean,
   secondsOf,
   summarise,
   type RunSummary,

@@ -7,10 +7,10 @@ import { createPolicy, roundRobin, type BatchPolicy, type SchedulerView } from "
 import { createDeployment, Simulation } from "../../sim/index.ts";
 import { fastGenLengths, generateTrace, type Trace, type TraceRequest } from "../../workload/index.ts";
 import type { LoadRun, RequestTimes } from "../live-load.ts";
+import { mean } from "../statistics.ts";
 import {
   effectivePerSecond,
   latenciesOf,
-  mean,
   secondsOf,
   summarise,
   type RunSummary,

@@ -13,7 +13,7 @@ import {
 } from "../../llm/index.ts";
 import type { Engine, GenerateRequest } from "../../runtime/index.ts";
 import type { ClaimContext, Measured } from "../framework.ts";
-import { compare, exact } from "../statistics.ts";
+import { compare, exact, mean } from "../statistics.ts";
 import { chatTokenizer, type Subject } from "./subject.ts";
 
 interface Size {
@@ -93,8 +93,6 @@ async function askTogether(
   );
   return { ms: mean(times.map(({ ms }) => ms)), skipped: mean(times.map(({ skipped }) => skipped)) };
 }
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** The prompts of one round. */
 function promptsOf({ items }: Subject, { together, mixed }: Load, round: number): string[] {

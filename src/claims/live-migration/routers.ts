@@ -8,7 +8,7 @@ import { createRandom } from "../../core/index.ts";
 import type { DecoderConfig } from "../../llm/index.ts";
 import { Engine, type EngineOptions } from "../../runtime/index.ts";
 import type { ClaimContext, Measured } from "../framework.ts";
-import { compare } from "../statistics.ts";
+import { compare, mean } from "../statistics.ts";
 
 /** How much is measured. */
 export interface RoutersSize {
@@ -73,7 +73,6 @@ export async function routerLines(size: RoutersSize, context: ClaimContext): Pro
   }
   const of = (name: string, what: (row: RouterRow) => number): number[] =>
     rows.filter(({ router }) => router === name).map(what);
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   return names.slice(1).map((name) => {
     const both = (what: (row: RouterRow) => number, text: (value: number) => string): string =>
       [name, BASELINE].map((one) => text(mean(of(one, what)))).join(" against ");

@@ -1,7 +1,7 @@
 /** Claim `structured-output`: the lines about a decoding step, ours and the rival's in turn. */
 import { median, quantile } from "../../core/index.ts";
 import type { Measured } from "../framework.ts";
-import { absolute, compare } from "../statistics.ts";
+import { absolute, compare, mean } from "../statistics.ts";
 import type { Run } from "./run.ts";
 import { StepShare, type RoundCost } from "./step-share.ts";
 import { answersOf, SERVICES } from "./workload.ts";
@@ -59,10 +59,6 @@ async function sample({ context, size, vocabulary, rival }: Run): Promise<Rounds
   } finally {
     await share.dispose();
   }
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Milliseconds of a round as a share of its steps without grammars: executor and plain choice. */
