@@ -137,34 +137,40 @@ export const fleetMoveReasonSchema = z.enum(["balance", "drain", "hand-off", "as
 /** Why something moves. */
 export type FleetMoveReason = z.infer<typeof fleetMoveReasonSchema>;
 
-/** One move of a request between instances. */
-export const fleetMoveViewSchema = z.object({
-  /** Of the transfer. */
-  id,
-  request: id,
-  model: z.string().max(LIMITS.modelNameCharacters),
-  from: id,
-  to: id,
-  reason: fleetMoveReasonSchema,
-  stage: fleetMoveStageSchema,
-  /** Copies so far. */
-  copies: count,
-  /** Pages that have arrived, and that the sequence has now. */
-  pages: count,
-  totalPages: count,
-  /** Sent so far, headers included. */
-  bytes: count,
-  /** Since it began. */
-  ageMs: ms,
-  /** Null while it is under way. `aborted`: it went on at its source; `failed`: an instance was lost meanwhile. */
-  outcome: z.enum(["moved", "aborted", "failed"]).nullable(),
-  /** How long it took; null while it is under way. */
-  tookMs: ms.nullable(),
-  /** From the last token of the source to the first of the target; null when it did not move, or is not known yet. */
-  gapMs: ms.nullable(),
-  /** Why it did not move. */
-  detail: z.string().max(FLEET_VIEW_LIMITS.detailCharacters).optional(),
-});
+/** One move of a request between instances. Its stage is "ended" exactly when it has an outcome and a time. */
+export const fleetMoveViewSchema = z
+  .object({
+    /** Of the transfer. */
+    id,
+    request: id,
+    model: z.string().max(LIMITS.modelNameCharacters),
+    from: id,
+    to: id,
+    reason: fleetMoveReasonSchema,
+    stage: fleetMoveStageSchema,
+    /** Copies so far. */
+    copies: count,
+    /** Pages that have arrived, and that the sequence has now. */
+    pages: count,
+    totalPages: count,
+    /** Sent so far, headers included. */
+    bytes: count,
+    /** Since it began. */
+    ageMs: ms,
+    /** Null while it is under way. `aborted`: it went on at its source; `failed`: an instance was lost meanwhile. */
+    outcome: z.enum(["moved", "aborted", "failed"]).nullable(),
+    /** How long it took; null while it is under way. */
+    tookMs: ms.nullable(),
+    /** From the last token of the source to the first of the target; null when it did not move, or is not known yet. */
+    gapMs: ms.nullable(),
+    /** Why it did not move. */
+    detail: z.string().max(FLEET_VIEW_LIMITS.detailCharacters).optional(),
+  })
+  .refine(
+    ({ stage, outcome, tookMs }) =>
+      (stage === "ended") === (outcome !== null) && (outcome === null) === (tookMs === null),
+    "a move that has ended has an outcome and a time, and no other has",
+  );
 /** One move of a request between instances. */
 export type FleetMoveView = z.infer<typeof fleetMoveViewSchema>;
 

@@ -1,10 +1,10 @@
 /** What migrations of an instance came to: counts and times since the start, and each as it is shown. */
-import { Histogram } from "../../core/index.ts";
+import { assert, Histogram } from "../../core/index.ts";
 import type { FleetMoveStage, FleetMoveView } from "../../protocol/index.ts";
 import { liveClock, type HistogramSnapshot } from "../../runtime/index.ts";
 import type { KvServerStats } from "../kv/server.ts";
 import type { MoveReport, Outgoing } from "./outgoing.ts";
-import type { SourceState } from "./source.ts";
+import { isOver, type SourceState } from "./source.ts";
 import { STAY_REASONS, type StayReason } from "./types.ts";
 
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] as const;
@@ -73,8 +73,12 @@ export class MigrationLedger {
     };
   }
 
-  /** A move as a fleet's page shows it. @param report null while it is under way */
+  /**
+   * A move as a fleet's page shows it: it has ended when it is known how, not when its state says so and pages are being freed.
+   * @param report null while it is under way
+   */
   view({ parts, state, startMs, bytes }: Outgoing, report: MoveReport | null): FleetMoveView {
+    assert(report !== null || !isOver(state), "a move that is over is told with what became of it");
     const { migration, hosted, host, to, reason, pages } = parts;
     const known = "pages" in state ? state.pages : 0;
     return {

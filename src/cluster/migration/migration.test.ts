@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TINY } from "../../../test/support/tiny.ts";
 import { createRandom } from "../../core/index.ts";
 import { fleetMoveViewSchema, type FleetMoveView } from "../../protocol/index.ts";
-import type { Engine, GenerateEvent } from "../../runtime/index.ts";
+import { sleep, type Engine, type GenerateEvent, type SequenceExport } from "../../runtime/index.ts";
 import { until } from "../bus/bus.conformance.ts";
 import { MemoryBroker, type MemoryBus } from "../bus/memory.ts";
 import type { Bus } from "../bus/types.ts";
@@ -92,6 +92,31 @@ describe("a move", () => {
       await quiet(sides);
     },
   );
+
+  test("is told as ended once, with what became of it, however long its pages take to be freed", async () => {
+    const views: unknown[] = [];
+    const told = mine.subscribe(names.moves, ({ data }) => views.push(JSON.parse(Buffer.from(data).toString())));
+    // Longer than how moves stand is held back.
+    const slow = await startSide(slowToLeave(engines[0]!, 100), broker);
+    sides.push(slow);
+    await acquainted(sides);
+    for (let i = 0; i < 5 && !views.some((view) => outcomeOf(view) === "moved"); i++) {
+      const reader = new TestReader(mine, names, `slow-${i}`);
+      await reader.submit(names.submit(slow.id), request(12, { maxTokens: 500 }));
+      await until(() => reader.tokens.length > 20);
+      await (
+        await slow.migration.move(`slow-${i}`, second().id).catch(() => null)
+      )?.done;
+      await reader.end();
+      reader.close();
+      await quiet(sides);
+    }
+    await until(() => views.some((view) => outcomeOf(view) === "moved"));
+    told.unsubscribe();
+    for (const view of views) expect(fleetMoveViewSchema.safeParse(view).error).toBeUndefined();
+    sides.pop();
+    await slow.host.stop({ graceMs: 0 });
+  });
 
   test("what cannot be moved is said in words, and goes on", async () => {
     const wanted = request(11);
@@ -269,3 +294,31 @@ describe("a soak", () => {
     60_000 + moves * 2000,
   );
 });
+
+const outcomeOf = (view: unknown): unknown => (view as { readonly outcome: unknown }).outcome;
+
+/** The same engine; what has left it is freed so much later. */
+function slowToLeave(engine: Engine, ms: number): Engine {
+  const { transfers } = engine;
+  const exporting = async (requestId: string): Promise<SequenceExport> => {
+    const exported = await transfers.export(requestId);
+    return replaced(exported, {
+      commit: async () => {
+        await sleep(ms);
+        await exported.commit();
+      },
+    });
+  };
+  return replaced(engine, { transfers: replaced(transfers, { export: exporting }) });
+}
+
+/** The same object but for these properties. */
+function replaced<T extends object>(object: T, own: Partial<T>): T {
+  return new Proxy(object, {
+    get: (target, key) => {
+      if (Object.hasOwn(own, key)) return own[key as keyof T];
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}

@@ -30,6 +30,7 @@ import { Incoming, type PromptMemory } from "./incoming.ts";
 import { MigrationLedger, type MigrationStats } from "./ledger.ts";
 import { Outgoing, resourceOf, type MoveReport } from "./outgoing.ts";
 import { withDefaults, type AllSettings, type MigrationSettings } from "./settings.ts";
+import { isOver } from "./source.ts";
 import { isSettled } from "./target.ts";
 import type { MigrationMode } from "./types.ts";
 import { FleetWatch, type FleetWatchOptions } from "./watch.ts";
@@ -409,7 +410,10 @@ export class Migration implements HostExtension {
   #tellMoves(): void {
     this.#disarmTelling?.();
     this.#disarmTelling = null;
-    for (const [one, report] of this.#untold) this.#publish(this.#ledger.view(one, report));
+    for (const [one, report] of this.#untold) {
+      // One that is over and has pages to free: its outcome follows, with its end.
+      if (report !== null || !isOver(one.state)) this.#publish(this.#ledger.view(one, report));
+    }
     this.#untold.clear();
   }
 
