@@ -143,6 +143,8 @@ export const wireTokenSchema = z.object({
   mark: z.enum(["open", "close"]).optional(),
   /** Minus infinity is null: JSON has no word for it. */
   logprobs: logprobsSchema.optional(),
+  /** Of the first, when a part of the prompt's keys and values may not be exact: what `usage` will say of them. */
+  lossy: z.object({ cachedTokens: count, lossyTokens: count }).optional(),
   ageMs,
 });
 /** One generated token. */

@@ -106,6 +106,7 @@ export {
   type GenerateRequest,
   type HistogramName,
   type HistogramSnapshot,
+  type LossyUse,
   type ModelSource,
   type PolicySwitch,
   type RandomModelSource,

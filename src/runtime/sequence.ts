@@ -27,7 +27,7 @@ import { SequenceRoute, type LoopRoutes } from "./routes/sequence-route.ts";
 import type { DraftUse } from "./speculation/types.ts";
 import { TextAssembler, type Piece, type Vocabulary } from "./text-assembler.ts";
 import type { SequenceState } from "./transfer/protocol.ts";
-import type { FinishCause, FinishEvent, RequestEnd, TokenEvent, Usage } from "./types.ts";
+import type { FinishCause, FinishEvent, LossyUse, RequestEnd, TokenEvent, Usage } from "./types.ts";
 
 /** A token that a sequence has taken, before it is known when. */
 export interface TakenToken {
@@ -383,6 +383,7 @@ export class LiveSequence {
     this.#lastTokenMs = nowMs;
     const { slo, arrivalMs } = this.spec;
     if (tokenInTime(slo, arrivalMs, this.#firstTokenMs, index, nowMs)) this.#tokensInTime += 1;
+    const lossy = this.#lossyUse();
     const event: TokenEvent = {
       kind: "token",
       id: sampled.id,
@@ -391,6 +392,7 @@ export class LiveSequence {
       section: piece.section,
       ...(piece.mark === null ? {} : { mark: piece.mark }),
       ...(sampled.logprobs === null ? {} : { logprobs: sampled.logprobs }),
+      ...(index > 0 || lossy === null ? {} : { lossy }),
       atMs: nowMs,
     };
     return { event, gapMs, cause };
@@ -438,9 +440,10 @@ export class LiveSequence {
     return { event, end };
   }
 
-  #lossyUse(): Pick<Usage, "lossyTokens"> {
-    const lossyTokens = (this.#cachedTokens ?? 0) - (this.spec.exactPrefixTokens ?? Infinity);
-    return lossyTokens > 0 ? { lossyTokens } : {};
+  #lossyUse(): LossyUse | null {
+    const cachedTokens = this.#cachedTokens ?? 0;
+    const lossyTokens = cachedTokens - (this.spec.exactPrefixTokens ?? Infinity);
+    return lossyTokens > 0 ? { cachedTokens, lossyTokens } : null;
   }
 
   /** For the books, however it ended. */

@@ -247,8 +247,19 @@ export interface TokenEvent {
   /** This token is a mark that opens or closes `section`; it has no text of its own. */
   readonly mark?: "open" | "close";
   readonly logprobs?: TokenLogprobs;
+  /**
+   * Of the first token, when keys and values that it was drawn from may not be exact: what `Usage` will say of them, for those
+   * who let another engine end the answer, which has not read them.
+   */
+  readonly lossy?: LossyUse;
   /** When the step that made it ended, in `liveClock` milliseconds. */
   readonly atMs: number;
+}
+
+/** What an answer had of its prompt from a cache, when a part of that may not be exactly the model's: the counts of `Usage`. */
+export interface LossyUse {
+  readonly cachedTokens: number;
+  readonly lossyTokens: number;
 }
 
 /** Why generation ended: the end token, a stop string, the token limit, or the deadline (onMiss "cut"). */

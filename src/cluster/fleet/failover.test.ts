@@ -4,7 +4,7 @@ import { codeOf } from "../../../test/support/error-code.ts";
 import { TINY } from "../../../test/support/tiny.ts";
 import { until } from "../../../test/support/engine.ts";
 import { createRandom } from "../../core/index.ts";
-import { Engine, type GenerateRequest, type TokenStream } from "../../runtime/index.ts";
+import { Engine, type GenerateRequest, type TokenStream, type Usage } from "../../runtime/index.ts";
 import { MemoryBroker } from "../bus/memory.ts";
 import type { Bus } from "../bus/types.ts";
 import { InstanceHost } from "../host/instance-host.ts";
@@ -154,6 +154,33 @@ test("an instance dies in the middle: its answers go on at another one, token by
     { id: "i0", state: "gone", lostBy: "dead", running: 0, usedPages: null },
   ]);
   await until(() => engines[0]!.stats().running === 0); // the orphans are cancelled where they were
+});
+
+test("what an answer began from is told though another instance ends it: keys and values that were not exact", async () => {
+  await using setup = await setUp();
+  // Under a salt, with what is known of it: as an instance asks its engine after it has put lossy pages in place.
+  const lossy = (first: number): GenerateRequest =>
+    request(2, {
+      promptTokens: Array.from({ length: 90 }, (_, i) => first + i),
+      cacheSalt: "lossy",
+      exactPrefixTokens: 16,
+      maxTokens: 300,
+    });
+  await read(engines[0]!.submit({ ...lossy(30), maxTokens: 1 }));
+  await read(engines[1]!.submit({ ...lossy(150), maxTokens: 1 }));
+  // One for each, in turn: neither finds anything where it goes on.
+  const usageOf = async (first: number, killsAt: number): Promise<Usage> => {
+    const stream = setup.engine.submit(lossy(first));
+    for await (const event of stream) {
+      if (event.kind === "finish") return event.usage;
+      if (event.index === killsAt) await kill(setup.instances.get("i0")!);
+    }
+    throw new Error("no finish");
+  };
+  const usages = await Promise.all([usageOf(30, 20), usageOf(150, -1)]);
+  const all = { cachedTokens: 80, lossyTokens: 64 };
+  expect(usages).toMatchObject([all, all]);
+  expect(setup.engine.stats().counters).toMatchObject({ restarts: 1 });
 });
 
 test("an instance leaves: the same, without waiting for a lease", async () => {

@@ -20,11 +20,13 @@ import type {
 import type {
   GenerateEvent,
   GenerateRequest,
+  LossyUse,
   RequestSummary,
   SequenceEvent,
   SignalFan,
   SubmitOptions,
   TokenStream,
+  Usage,
 } from "../../runtime/index.ts";
 import { BEST_EFFORT, priorityBySlo } from "../../sched/index.ts";
 import { BLOCK_TOKENS, type Placement } from "../routing/prefix-index.ts";
@@ -101,6 +103,8 @@ export class FleetStream implements TokenStream {
   #placement: { readonly on: Target; readonly made: Placement } | null = null;
   #placing = true;
   #losses = 0;
+  /** What its first token was drawn from, where that was not exact: who ends it may be another than who read that. */
+  #lossy: LossyUse | null = null;
   /** How often in a row its instance did not know of it. */
   #denials = 0;
   /** What the instance knows: items that have come, and up to where it may send. */
@@ -386,6 +390,7 @@ export class FleetStream implements TokenStream {
       const told = fromWireEvent(event, nowMs);
       if (told.kind === "token") {
         this.#generated.push(told.id);
+        this.#lossy ??= told.lossy ?? null;
         const gapMs = this.log.token(nowMs);
         this.#host.book({ kind: "token", seq: 0, token: told, gapMs });
         this.#options.observer?.token(nowMs);
@@ -393,7 +398,7 @@ export class FleetStream implements TokenStream {
         continue;
       }
       const slo = this.log.outcome(nowMs, told.cause !== "deadline");
-      const finish = { ...told, usage: { ...told.usage, slo } };
+      const finish = { ...told, usage: { ...withLossy(told.usage, this.#lossy), slo } };
       this.#buffer.push([...heard, finish]);
       this.#ack(nowMs, false);
       this.#end({ kind: "finish", finish }, null, summary);
@@ -510,6 +515,20 @@ export class FleetStream implements TokenStream {
     this.#at?.leave(this, this.request.promptTokens.length + this.#generated.length);
     this.#at = null;
   }
+}
+
+/**
+ * What an answer began from counts, whoever ended it: an instance that went on with what was seen has computed the prompt
+ * exactly, or found it so, but the tokens before were drawn from what the first one had.
+ */
+function withLossy(usage: Usage, lossy: LossyUse | null): Usage {
+  if (lossy === null) return usage;
+  const { cachedTokens, lossyTokens = 0 } = usage;
+  return {
+    ...usage,
+    cachedTokens: Math.max(cachedTokens, lossy.cachedTokens),
+    lossyTokens: Math.max(lossyTokens, lossy.lossyTokens),
+  };
 }
 
 function lostError(instance: string, why: string): PunctualError {

@@ -34,7 +34,7 @@ export function toWireRequest(request: GenerateRequest, id: string, seed: number
 /** An event that came at `atMs`. */
 export function fromWireEvent(event: WireEvent, atMs: number): GenerateEvent {
   if (event.kind === "token") {
-    const { id, index, text, section, mark, logprobs } = event;
+    const { id, index, text, section, mark, logprobs, lossy } = event;
     return {
       kind: "token",
       id,
@@ -43,6 +43,7 @@ export function fromWireEvent(event: WireEvent, atMs: number): GenerateEvent {
       section,
       ...(mark === undefined ? {} : { mark }),
       ...(logprobs === undefined ? {} : { logprobs: fromWireLogprobs(logprobs) }),
+      ...(lossy === undefined ? {} : { lossy }),
       atMs,
     };
   }

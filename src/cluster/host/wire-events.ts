@@ -17,7 +17,7 @@ export function toWireEvent(event: GenerateEvent, tokens: number, arrivalMs: num
   const { atMs } = event;
   const ageMs = atMs - arrivalMs;
   if (event.kind === "token") {
-    const { id, index, text, section, mark, logprobs } = event;
+    const { id, index, text, section, mark, logprobs, lossy } = event;
     return {
       kind: "token",
       id,
@@ -26,6 +26,7 @@ export function toWireEvent(event: GenerateEvent, tokens: number, arrivalMs: num
       section,
       ...(mark === undefined ? {} : { mark }),
       ...(logprobs === undefined ? {} : { logprobs: toWireLogprobs(logprobs) }),
+      ...(lossy === undefined ? {} : { lossy }),
       ageMs,
     };
   }
