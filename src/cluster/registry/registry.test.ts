@@ -123,6 +123,14 @@ async function watched(clock?: FakeClock) {
   return { bus, peer, told, registry, directory, put, listen };
 }
 
+/** Time goes by, and leases are looked at as they are. */
+function pass(clock: FakeClock, registry: InstanceRegistry, ms: number): void {
+  for (let left = ms; left > 0; left -= 250) {
+    clock.advance(Math.min(250, left));
+    registry.tick();
+  }
+}
+
 describe("directory", () => {
   test("who comes, changes, leaves, dies or starts again is told once", async () => {
     const { told, registry, directory, put, listen } = await watched();
@@ -153,12 +161,30 @@ describe("directory", () => {
     expect(told).toEqual(["joined dead", "gone dead dead"]);
     peer.subscribe(names.control("mute"), () => undefined);
     await put(card("mute"));
-    clock.advance(2999);
-    registry.tick();
+    pass(clock, registry, 2999);
     expect(registry.cards.has("mute")).toBe(true);
-    clock.advance(2);
-    registry.tick();
+    pass(clock, registry, 2);
     expect(told.at(-1)).toBe("gone mute expired");
+    await registry[Symbol.asyncDispose]();
+  });
+
+  test("a reader that stood still itself gives everybody a whole lease: their cards wait to be read", async () => {
+    const clock = new FakeClock(0);
+    const { told, registry, put, peer } = await watched(clock);
+    for (const id of ["renews", "mute"]) {
+      peer.subscribe(names.control(id), () => undefined);
+      await put(card(id));
+    }
+    pass(clock, registry, 1000);
+    clock.advance(60_000); // its threads did not run
+    registry.tick();
+    expect(told).toEqual(["joined renews", "joined mute"]);
+    await put(card("renews"));
+    pass(clock, registry, 2999);
+    expect([...registry.cards.keys()]).toEqual(["renews", "mute"]);
+    await put(card("renews"));
+    pass(clock, registry, 2);
+    expect(told.slice(2)).toEqual(["gone mute expired"]);
     await registry[Symbol.asyncDispose]();
   });
 
@@ -177,15 +203,12 @@ describe("directory", () => {
     const { bus, told, registry, put } = await watched(clock);
     await put(card("a"));
     bus.setConnected(false);
-    clock.advance(60_000);
-    registry.tick();
+    pass(clock, registry, 60_000);
     bus.setConnected(true);
-    clock.advance(2000);
-    registry.tick();
+    pass(clock, registry, 2000);
     expect(await registry.suspect("a")).toBe(true);
     expect(told).toEqual(["joined a"]);
-    clock.advance(1001);
-    registry.tick();
+    pass(clock, registry, 1001);
     expect(told).toEqual(["joined a", "gone a expired"]);
     await registry[Symbol.asyncDispose]();
   });

@@ -3,6 +3,8 @@
  * be those of the dead: their instances are asked. An instance is there from its first card
  * until it takes it away, its lease runs out, or the bus says that nobody listens where it did.
  *
+ * A reader that stood still itself (a paused machine) judges nobody by what it has missed: it begins to count anew.
+ *
  * A lease alone needs three seconds to tell that a process was killed. An instance whose card is late is therefore asked,
  * and so is one that a router suspects: a broker knows at once that a connection has ended.
  */
@@ -60,6 +62,8 @@ export class InstanceRegistry implements AsyncDisposable {
   readonly #cards = new Map<string, InstanceCard>();
   readonly #pings = new Map<string, Promise<boolean>>();
   readonly #undo: (() => void)[] = [];
+  /** When leases were looked at last. */
+  #lookedMs: number;
   /** Until then nobody is taken for dead by silence on the bus: others may still be reconnecting. */
   #patientUntilMs = -Infinity;
   /** Cards that were there before this reader: of instances, or of the dead of the last half minute. */
@@ -72,6 +76,7 @@ export class InstanceRegistry implements AsyncDisposable {
     this.#clock = options.clock ?? liveClock;
     this.#leaseMs = options.leaseMs ?? LEASE_MS;
     this.#leases = new Leases(this.#leaseMs);
+    this.#lookedMs = this.#clock.nowMs();
   }
 
   /** Resolves when everybody who is there has been told. @throws PunctualError unavailable, unsupported. */
@@ -108,6 +113,10 @@ export class InstanceRegistry implements AsyncDisposable {
   /** Judges the leases now; the registry does it by itself a few times a second. */
   tick(): void {
     const nowMs = this.#clock.nowMs();
+    const stoodStillMs = nowMs - this.#lookedMs;
+    this.#lookedMs = nowMs;
+    // What was put meanwhile waits to be read: everybody has a whole lease to be heard.
+    if (stoodStillMs > this.#leaseMs / 2) this.#leases.healed(nowMs);
     for (const id of this.#leases.expired(nowMs)) this.#gone(id, "expired");
     for (const id of this.#leases.olderThan(this.#leaseMs / 2, nowMs)) void this.suspect(id);
   }
