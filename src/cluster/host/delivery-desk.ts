@@ -157,6 +157,11 @@ export class DeliveryDesk {
     else delivery?.moved(outcome.to, liveClock.nowMs());
   }
 
+  /** See HostPort. */
+  quit(requestId: string): void {
+    this.#deliveries.get(requestId)?.quit();
+  }
+
   /** The bus was lost, or is back: then everything that is not acknowledged is said again. */
   onStatus(isConnected: boolean): void {
     this.#isConnected = isConnected;

@@ -256,6 +256,11 @@ export class Delivery {
     this.#schedule();
   }
 
+  /** Nobody reads what its stream still gives. No effect unless it has moved. */
+  quit(): void {
+    if (this.#phase === "moved") this.#stream.cancel();
+  }
+
   /** Tells that this instance speaks for it now, before anything else. */
   announce(): void {
     this.#send({ kind: "adopted", nextIndex: this.options.nextIndex });

@@ -363,6 +363,7 @@ export class InstanceHost implements AsyncDisposable {
       request: (requestId) => this.#desk.find(requestId),
       suspend: (requestId, nextIndex) => this.#desk.suspend(requestId, nextIndex),
       settle: (requestId, outcome) => this.#desk.settle(requestId, outcome),
+      quit: (requestId) => this.#desk.quit(requestId),
       adopt: (request, state, begin) => this.#desk.adopt(request, state, begin),
       setMoving: (counts) => {
         this.#moving = counts;

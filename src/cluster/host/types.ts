@@ -65,6 +65,8 @@ export interface HostPort {
     requestId: string,
     outcome: { readonly kind: "stays"; readonly epoch?: number } | { readonly kind: "moved"; readonly to: string },
   ): void;
+  /** What the engine still computes of a request that has moved from here is ended: it was not freed as one that leaves is. */
+  quit(requestId: string): void;
   /**
    * Tells a sequence's events from now on, under the state's epoch plus one: tells the reader (`adopted`), sends what it has
    * not acknowledged again, then what the stream yields.

@@ -114,8 +114,53 @@ describe("a move", () => {
     await until(() => views.some((view) => outcomeOf(view) === "moved"));
     told.unsubscribe();
     for (const view of views) expect(fleetMoveViewSchema.safeParse(view).error).toBeUndefined();
-    sides.pop();
+    sides.splice(2);
     await slow.host.stop({ graceMs: 0 });
+  });
+
+  test("the engine has given it up as frozen for too long: when it is heard that it moved, it ends here at once", async () => {
+    const engine = await startEngine({ transferTimeoutMs: 1000 });
+    let isHeldUp = true;
+    const held: (() => void)[] = [];
+    // Of a source that stands still, and hears everything late: the word of the target.
+    const late = (bus: Bus): Bus =>
+      replaced(bus, {
+        publish: (subject, data) => {
+          const isWord = Buffer.from(data).includes('"kind":"adopted","epoch"');
+          if (isHeldUp && isWord) held.push(() => bus.publish(subject, data));
+          else bus.publish(subject, data);
+        },
+      });
+    const source = await startSide(engine, broker, { giveUpMs: 60_000 });
+    const target = await startSide(engines[1]!, broker, {}, late);
+    sides.push(source, target);
+    await acquainted(sides);
+    const wanted = request(13, { maxTokens: 1900 });
+    const reader = new TestReader(mine, names, "given-up");
+    await reader.submit(names.submit(source.id), wanted);
+    await until(() => reader.tokens.length > 20);
+    const { done } = await source.migration.move("given-up", target.id);
+    await until(() => held.length > 0);
+    reader.acknowledges = false; // its answer is not to be over before that
+    const frozen = engine.stats().counters.generationTokens;
+    await until(() => engine.stats().counters.generationTokens > frozen + 5); // it goes on, to nobody
+    isHeldUp = false;
+    held.at(-1)!();
+    expect((await done).outcome).toBe("moved");
+    // Nor does it wait for its reader until it is stale.
+    await until(() => {
+      const { running, waiting, paused, kv } = engine.stats();
+      return running + waiting + paused + kv.pagesUsed === 0;
+    }, 3000);
+    expect(reader.ended).toBe(false); // it was cut off, it has not run out
+    reader.acknowledges = true;
+    reader.ack(true);
+    await reader.end();
+    expect(reader.tokens).toEqual((await direct(engines[1]!, wanted)).tokens);
+    reader.close();
+    await quiet(sides);
+    for (const { host } of sides.splice(2)) await host.stop({ graceMs: 0 });
+    await engine.stop({ graceMs: 0 });
   });
 
   test("what cannot be moved is said in words, and goes on", async () => {

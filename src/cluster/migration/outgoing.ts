@@ -302,11 +302,15 @@ export class Outgoing {
   }
 
   async #release(): Promise<void> {
-    const { exported, to } = this.parts;
+    const { exported, to, host, hosted } = this.parts;
     this.#stoodStill();
     this.#settle({ kind: "moved", to });
-    // It may have been cancelled here meanwhile: then there is nothing to free.
-    await exported.commit().catch(() => undefined);
+    try {
+      await exported.commit();
+    } catch {
+      // Cancelled here meanwhile, or given up by the engine because this process stood still for too long: then it goes on.
+      host.quit(hosted.requestId);
+    }
   }
 
   async #resume(epoch: number): Promise<void> {
