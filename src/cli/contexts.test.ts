@@ -64,6 +64,15 @@ it("puts, lists, gets from another machine, and removes", async () => {
       bytes,
       damaged: 0,
     });
+    // What is put while it serves is given, too.
+    const more = await contexts("put", "later", ...model, "--dir", here, "--text", TEXT.replaceAll("order", "letter"));
+    expect((await contexts("get", "later", ...from, "s")).out).toMatchObject({
+      tokens: (more.out as { tokens: number }).tokens,
+      damaged: 0,
+    });
+    const coarse = await contexts("get", "later", ...from, "s", "--level", "released-0");
+    expect(coarse.errors).toContain("nothing of the context 'later' at released-0");
+    expect(coarse.code).not.toBe(0);
     expect((await contexts("get", "nothing", ...from, "s")).errors).toContain("offers no context 'nothing'");
     expect((await contexts("get", "shop", ...from, "guess")).code).not.toBe(0);
   } finally {
@@ -71,6 +80,7 @@ it("puts, lists, gets from another machine, and removes", async () => {
     await once(server, "exit");
   }
   expect((await contexts("rm", "shop", "--dir", there)).out).toMatchObject({ name: "shop" });
+  expect((await contexts("rm", "later", "--dir", there)).out).toMatchObject({ name: "later" });
   expect((await contexts("ls", "--dir", there)).out).toEqual([]);
   expect((await contexts("rm", "shop", "--dir", there)).errors).toContain("no context 'shop'");
   expect((await contexts("put", "x", ...model, "--dir", there, "--text", "short")).errors).toContain(

@@ -216,12 +216,17 @@ async function get(name: string, flags: RemoteFlags): Promise<void> {
   }
   const { tokens, levels } = await sizesOf(store, context);
   const { damaged } = store.stats;
+  const all = chunkPlaces(context.tokens, CHUNK_TOKENS, PAGE_TOKENS).at(-1);
+  const isWhole = damaged === 0 && (all === undefined || tokens === all.firstPosition + all.tokens.length);
   if (flags.json === true) {
     console.log(
       JSON.stringify({ name, tokens, text_tokens: context.tokens.length, bytes: Object.fromEntries(levels), damaged }),
     );
-  } else say(name, tokens, levels, damaged === 0 ? ", whole" : `, ${damaged} damaged chunks removed`);
-  if (damaged > 0) process.exitCode = 1;
+  } else {
+    const parts = ` of ${context.tokens.length}: the rest is not there`;
+    say(name, tokens, levels, isWhole ? ", whole" : damaged === 0 ? parts : `, ${damaged} damaged chunks removed`);
+  }
+  if (!isWhole) process.exitCode = 1;
 }
 
 /** Copies a context, and the tables it was coded with, out of another store. */
@@ -235,7 +240,10 @@ async function bring(name: string, store: ContextStore, flags: RemoteFlags, mode
     (await remote.named(name)) ??
     fail("not_found", `${address.host}:${address.port} offers no context '${name}' of this model.`);
   const places = chunkPlaces(context.tokens, CHUNK_TOKENS, PAGE_TOKENS);
-  await copyContext(remote, store, places, flags.level);
+  if (places.length > 0 && (await copyContext(remote, store, places, flags.level)) === 0) {
+    const at = flags.level === undefined ? "" : ` at ${flags.level}`;
+    fail("not_found", `${address.host}:${address.port} has nothing of the context '${name}'${at} any more.`);
+  }
   await store.name(name, context.tokens, context.createdUnixMs);
 }
 

@@ -48,6 +48,15 @@ it("another instance gets chunks, levels, names and tables over TCP, byte by byt
   expect(await remote.chunk({ ...places[0]!, key: places[0]!.key.replace(/./g, "0") as never }, "lossless")).toBeNull();
   expect(await remote.named("nobody")).toBeNull();
   expect(await remote.tables("0123456789abcdef")).toBeNull();
+  // Another process puts something into the folder: with its name it is found.
+  const other = await ContextStore.open({ dir, fingerprint: FINGERPRINT });
+  const later = chunkPlaces(tokens.toReversed(), 32, 8);
+  await other.put(later[0]!, "lossless", sealed[0]!);
+  await other.name("later", later[0]!.tokens, 6);
+  expect(await remote.levels(later[0]!)).toBeNull();
+  expect((await remote.named("later"))!.tokens).toEqual(later[0]!.tokens);
+  expect(await remote.levels(later[0]!)).toEqual(new Map([["lossless", sealed[0]!.length]]));
+  await store.checkIntegrity();
   const stranger = new RemoteContexts(client, server.address, "guess");
   expect(await stranger.chunk(places[0]!, "lossless")).toBeNull();
   undo();

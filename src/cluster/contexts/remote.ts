@@ -42,6 +42,8 @@ function readerOf(store: ContextStore, name: string): (() => Promise<Uint8Array 
     case "name":
       return async () => {
         const named = await store.named(id);
+        // Its chunks are asked for next; another process may have put them there.
+        if (named !== null) await store.renew();
         return named === null ? null : json(named);
       };
     case "tables":

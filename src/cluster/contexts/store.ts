@@ -182,6 +182,14 @@ export class ContextStore {
     await this.#serially(() => this.#save(this.#contextPath(name), JSON.stringify(context)));
   }
 
+  /** Learns of what other processes have put into the folder since; what it knows keeps its order. */
+  renew(): Promise<void> {
+    return this.#serially(async () => {
+      await this.#learn(await readdir(join(this.#root, "chunks")));
+      await this.#makeRoom(0);
+    });
+  }
+
   /** A named prefix; null when there is none. */
   async named(name: string): Promise<NamedContext | null> {
     const text = await readOrNull(this.#contextPath(name));
@@ -324,6 +332,14 @@ export class ContextStore {
   async #scan(): Promise<void> {
     const folder = join(this.#root, "chunks");
     const files = await readdir(folder);
+    const known = await this.#learn(files);
+    const strays = files.filter((file) => !known.has(file)).map((file) => join(folder, file));
+    await removeAbandoned([...strays, ...(await this.#parts())], wallMs());
+  }
+
+  /** Takes in what lies there, but for what it knows. @returns files that belong to whole chunks */
+  async #learn(files: readonly string[]): Promise<Set<string>> {
+    const folder = join(this.#root, "chunks");
     const found: { readonly entry: Entry; readonly usedMs: number }[] = [];
     const known = new Set<string>();
     const byKey = new Map<string, string[]>();
@@ -334,37 +350,41 @@ export class ContextStore {
       else ofKey.push(file);
     }
     for (const file of files.filter((name) => name.endsWith(".json"))) {
-      const text = await readOrNull(join(folder, file));
-      const place = text === null ? null : readPlace(text);
       const key = file.slice(0, -5);
-      if (place === null || place.key !== key) {
-        // A file appears whole: what cannot be read is damaged, however young it is.
-        if (text !== null) await rm(join(folder, file), { force: true });
-        continue;
-      }
-      const levels = new Map<string, number>();
+      const place = this.#entries.get(key)?.place ?? (await this.#readPlace(key));
+      if (place === null) continue;
+      const levels = this.#entries.get(key)?.levels ?? new Map<string, number>();
       let usedMs = 0;
       for (const other of byKey.get(key) ?? []) {
         if (other === file || other.endsWith(".part")) continue;
         const facts = await statOrNull(join(folder, other));
         if (facts === null) continue; // another process has removed it
         const { size, mtimeMs } = facts;
+        this.#bytes += size - (levels.get(other.slice(key.length + 1)) ?? 0);
         levels.set(other.slice(key.length + 1), size);
         usedMs = Math.max(usedMs, mtimeMs);
         known.add(other);
       }
       if (levels.size === 0) continue;
       known.add(file);
-      found.push({ entry: { place, levels }, usedMs });
+      if (!this.#entries.has(key)) found.push({ entry: { place, levels }, usedMs });
     }
-    const strays = files.filter((file) => !known.has(file)).map((file) => join(folder, file));
-    await removeAbandoned([...strays, ...(await this.#parts())], wallMs());
     // Of equal times the later part of a prefix goes first.
     found.sort((a, b) => a.usedMs - b.usedMs || b.entry.place.firstPosition - a.entry.place.firstPosition);
-    for (const { entry } of found) {
-      this.#entries.set(entry.place.key, entry);
-      for (const size of entry.levels.values()) this.#bytes += size;
-    }
+    for (const { entry } of found) this.#entries.set(entry.place.key, entry);
+    return known;
+  }
+
+  /** Which chunk that is; null when it is gone, or damaged. */
+  async #readPlace(key: string): Promise<ChunkPlace | null> {
+    const path = this.#chunkPath(`${key}.json`);
+    const text = await readOrNull(path);
+    if (text === null) return null;
+    const place = readPlace(text);
+    if (place !== null && place.key === key) return place;
+    // A file appears whole: what cannot be read is damaged, however young it is.
+    await rm(path, { force: true });
+    return null;
   }
 
   /** What was begun to be written elsewhere than among the chunks. */
