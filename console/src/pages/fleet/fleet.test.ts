@@ -5,7 +5,7 @@ import { fleetView, instanceView, moveView, requestView, scalingView } from "../
 import { byteWords, chunkWords, contextSums, partWords } from "./context-sums.ts";
 import { endedAgeMs, FleetMemory, TRAIL_MS, type FleetPicture } from "./memory.ts";
 import { dotAt, DOT_PX, DOT_STEP_PX, lanesFit, middleOf, wayPath } from "./places.ts";
-import { countWords, lastWords, roomPlace, servingOf, standWords, switchWords } from "./scaling-words.ts";
+import { countWords, lastWords, rangeWords, roomPlace, servingOf, standWords, switchWords } from "./scaling-words.ts";
 import {
   gapWords,
   kindWords,
@@ -77,6 +77,24 @@ describe("the picture", () => {
       ["new", 0.5, null, null],
     ]);
     expect(endedAgeMs(view.endedMoves[1]!)).toBe(TRAIL_MS);
+  });
+
+  test("a way leads from where its request was to where it is, and stays there when it has ended", () => {
+    const memory = new FleetMemory();
+    const slots = ({ trails }: FleetPicture): unknown => trails.map(({ fromSlot, toSlot }) => [fromSlot, toSlot]);
+    const ended = { stage: "ended", outcome: "moved", tookMs: 20, gapMs: 8 } as const;
+    const gone = (ageMs: number): FleetView =>
+      fleetView({
+        requests: [requestView("x", "instance-b"), requestView("a", "instance-b")],
+        endedMoves: [moveView("m", "a", "instance-a", "instance-b", { ...ended, ageMs })],
+      });
+    // Between two views: never seen as being under way.
+    memory.take(withRequests(["y", "instance-a"], ["a", "instance-a"]), 0);
+    expect(slots(memory.take(gone(30), 250))).toEqual([[1, 1]]);
+    expect(slots(memory.take({ ...gone(280), requests: [] }, 500))).toEqual([[1, 1]]);
+    expect(slots(memory.take({ ...gone(530), requests: [] }, 750))).toEqual([[1, 1]]);
+    expect(slots(memory.take(withRequests(), 3500))).toEqual([]);
+    expect(slots(memory.take(gone(30), 3750))).toEqual([[null, 1]]);
   });
 
   test("gives no place twice, and nobody another one without a move, over any history", () => {
@@ -161,6 +179,13 @@ describe("scaling", () => {
     ]);
     expect([at(400), at(800)]).toEqual([1 / 3, 2 / 3]);
     expect(roomPlace({ lowSteps: 0, highSteps: 0, freenessSteps: 0 })).toBe(1 / 3);
+  });
+
+  test("says between which numbers, or that it is always one", () => {
+    expect([rangeWords({ least: 1, most: 1200 }), rangeWords({ least: 3, most: 3 })]).toEqual([
+      "between 1 and 1,200",
+      "always 3",
+    ]);
   });
 
   test("says what was done and why", () => {

@@ -27,7 +27,7 @@ export interface FleetTrail {
   readonly move: FleetMoveView;
   /** 1 while it is under way, then down to 0. */
   readonly strength: number;
-  /** The place of the request at the source, or at the target; null where it is not. */
+  /** The place of the request at the source, or at the target, now or when it was there last; null where it was not seen. */
   readonly fromSlot: number | null;
   readonly toSlot: number | null;
 }
@@ -42,6 +42,8 @@ export interface FleetPicture {
   readonly trails: readonly FleetTrail[];
 }
 
+type TrailEnds = Pick<FleetTrail, "fromSlot" | "toSlot">;
+
 interface Place {
   readonly instance: string;
   readonly slot: number;
@@ -51,11 +53,16 @@ interface Place {
 /** See the head of this file. */
 export class FleetMemory {
   #places = new Map<string, Place>();
+  /** Where requests of moves that are shown were, at both ends. */
+  #ends = new Map<string, TrailEnds>();
 
   /** The picture of a view that came at that moment of the page's clock. */
   take(view: FleetView, atMs: number): FleetPicture {
     const instances = view.instances.toSorted(byModelAndId);
+    const before = this.#places;
     this.#settle(view, new Set(instances.map(({ id }) => id)), atMs);
+    const trails = trailsOf(view, [this.#places, before], this.#ends);
+    this.#ends = new Map(trails.map(({ move, fromSlot, toSlot }) => [move.id, { fromSlot, toSlot }]));
     const byInstance = new Map<string, FleetDot[]>(instances.map(({ id }) => [id, []]));
     const homeless: FleetRequestView[] = [];
     for (const request of view.requests) {
@@ -67,7 +74,7 @@ export class FleetMemory {
     const lanes = instances.map((instance) => {
       return { instance, dots: byInstance.get(instance.id)!.toSorted((a, b) => a.slot - b.slot) };
     });
-    return { kind: "fleet", view, lanes, homeless, trails: trailsOf(view, this.#places) };
+    return { kind: "fleet", view, lanes, homeless, trails };
   }
 
   /** Everybody stays where they were; who is new or has moved takes the first place that is free. */
@@ -109,16 +116,23 @@ function byModelAndId(a: FleetInstanceView, b: FleetInstanceView): number {
   );
 }
 
-function trailsOf({ moves, endedMoves }: FleetView, places: ReadonlyMap<string, Place>): readonly FleetTrail[] {
+/** @param places now, and a view before: one that moved between two views was seen at its source in the first only */
+function trailsOf(
+  { moves, endedMoves }: FleetView,
+  places: readonly ReadonlyMap<string, Place>[],
+  known: ReadonlyMap<string, TrailEnds>,
+): readonly FleetTrail[] {
   const slotAt = (request: string, instance: string): number | null => {
-    const place = places.get(request);
-    return place?.instance === instance ? place.slot : null;
+    const place = places.map((each) => each.get(request)).find((each) => each?.instance === instance);
+    return place?.slot ?? null;
   };
   return [...moves, ...endedMoves]
     .map((move) => {
       const strength = move.outcome === null ? 1 : 1 - endedAgeMs(move) / TRAIL_MS;
-      const { request, from, to } = move;
-      return { move, strength, fromSlot: slotAt(request, from), toSlot: slotAt(request, to) };
+      const { id, request, from, to } = move;
+      const fromSlot = slotAt(request, from) ?? known.get(id)?.fromSlot ?? null;
+      const toSlot = slotAt(request, to) ?? known.get(id)?.toSlot ?? null;
+      return { move, strength, fromSlot, toSlot };
     })
     .filter(({ strength }) => strength > 0);
 }

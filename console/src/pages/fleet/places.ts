@@ -18,6 +18,8 @@ export interface Point {
 export const DOT_STEP_PX = 16;
 /** A dot's own size. */
 export const DOT_PX = 12;
+/** The middle of a way is half of that beside the straight line: it stays off the numbers above a lane. */
+const MOST_BEND_PX = 24;
 
 function columnsOf({ width }: LaneBox): number {
   return Math.max(1, Math.floor((width + DOT_STEP_PX - DOT_PX) / DOT_STEP_PX));
@@ -50,7 +52,7 @@ export function middleOf(box: LaneBox, slot: number | null): Point {
 export function wayPath({ x: x1, y: y1 }: Point, { x: x2, y: y2 }: Point): string {
   const [dx, dy] = [x2 - x1, y2 - y1];
   const length = Math.hypot(dx, dy);
-  const bend = length === 0 ? 0 : Math.min(48, length / 5) / length;
+  const bend = length === 0 ? 0 : Math.min(MOST_BEND_PX, length / 5) / length;
   const [cx, cy] = [(x1 + x2) / 2 + dy * bend, (y1 + y2) / 2 - dx * bend];
   return `M${round(x1)} ${round(y1)}Q${round(cx)} ${round(cy)} ${round(x2)} ${round(y2)}`;
 }

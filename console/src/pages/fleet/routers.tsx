@@ -80,6 +80,7 @@ const COLUMNS: readonly Column<FleetRouterView>[] = [
     key: "p90",
     title: "p90",
     isNumber: true,
+    isMinor: true,
     sortBy: ({ ttftMs }) => ttftMs?.p90 ?? null,
     cell: ({ ttftMs }) => formatMs(ttftMs?.p90),
   },

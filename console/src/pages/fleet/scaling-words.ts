@@ -28,6 +28,12 @@ export function servingOf({ instances }: FleetView, { model }: FleetScalingView)
   ).length;
 }
 
+/** "between 1 and 4", "always 3". */
+export function rangeWords({ least, most }: Pick<FleetScalingView, "least" | "most">): string {
+  if (least === most) return `always ${formatNumber(least)}`;
+  return `between ${formatNumber(least)} and ${formatNumber(most)}`;
+}
+
 /** Whether it scales, in a word or three. */
 export function standWords({ isActive, isEnabled }: FleetScalingView): string {
   if (!isEnabled) return "switched off";

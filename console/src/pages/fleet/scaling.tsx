@@ -7,7 +7,16 @@ import { formatNumber } from "../../lib/format.ts";
 import { Button } from "../../ui/button.tsx";
 import { Facts } from "../../ui/facts.tsx";
 import { toast } from "../../ui/toast.tsx";
-import { countWords, lastWords, roomPlace, roomWords, servingOf, standWords, switchWords } from "./scaling-words.ts";
+import {
+  countWords,
+  lastWords,
+  rangeWords,
+  roomPlace,
+  roomWords,
+  servingOf,
+  standWords,
+  switchWords,
+} from "./scaling-words.ts";
 
 interface Props {
   readonly view: FleetView;
@@ -16,7 +25,7 @@ interface Props {
 
 /** The card's content; for fleets whose router scales. */
 export function Scaling({ view, scaling }: Props): JSX.Element {
-  const { isActive, isEnabled, model, least, most, wanted, starting, draining, problem } = scaling;
+  const { isActive, isEnabled, model, wanted, starting, draining, problem } = scaling;
   const last = lastWords(scaling);
   return (
     <>
@@ -27,8 +36,8 @@ export function Scaling({ view, scaling }: Props): JSX.Element {
         <Switch isActive={isActive} isEnabled={isEnabled} />
       </header>
       <p class="soft small">
-        {model === null ? "Instances" : `Instances of ${model}`} by load, between {formatNumber(least)} and{" "}
-        {formatNumber(most)}. Room is what is free over the requests there are, in decode steps.
+        {model === null ? "Instances" : `Instances of ${model}`} by load, {rangeWords(scaling)}. Room is what is free
+        over the requests there are, in decode steps.
       </p>
       <Facts
         class="fl-facts fl-scaling-facts numbers"

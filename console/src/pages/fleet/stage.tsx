@@ -1,6 +1,7 @@
 /**
  * The instances as cards, and over them one layer of dots and lines: a dot is a request, and because all of them are in one
- * layer, one that moves travels from card to card. Where dots and lines stand is measured after every change of layout.
+ * layer, one that moves travels from card to card. Where dots and lines stand is measured after every view, since a line of
+ * text more or less in a card moves its lane, and after every change of layout.
  */
 import type { JSX } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
@@ -39,23 +40,35 @@ export function Stage(props: { readonly picture: FleetPicture; readonly onOpen: 
   );
 }
 
-/** Where the lane of each instance is within the stage, pixels; measured anew when anything changes its size. */
+/** Where the lane of each instance is within the stage, pixels; measured anew when anything may have changed its place. */
 function useLaneBoxes(
   place: { readonly current: HTMLDivElement | null },
   picture: FleetPicture,
 ): ReadonlyMap<string, LaneBox> {
   const [boxes, setBoxes] = useState<ReadonlyMap<string, LaneBox>>(new Map());
+  const measure = (): void => {
+    const now = measured(place.current!);
+    setBoxes((before) => (areSame(before, now) ? before : now));
+  };
   const cards = picture.lanes.map(({ instance: { id, state } }) => `${id} ${state}`).join("\n");
   useLayoutEffect(() => {
     const stage = place.current!;
-    const measure = (): void => setBoxes(measured(stage));
-    measure();
     const observer = new ResizeObserver(measure);
     observer.observe(stage);
     for (const lane of stage.querySelectorAll(".fl-lane")) observer.observe(lane);
     return () => observer.disconnect();
   }, [cards]);
+  useLayoutEffect(measure, [picture]);
   return boxes;
+}
+
+function areSame(a: ReadonlyMap<string, LaneBox>, b: ReadonlyMap<string, LaneBox>): boolean {
+  if (a.size !== b.size) return false;
+  for (const [id, { x, y, width, height }] of a) {
+    const other = b.get(id);
+    if (other?.x !== x || other.y !== y || other.width !== width || other.height !== height) return false;
+  }
+  return true;
 }
 
 function measured(stage: HTMLElement): ReadonlyMap<string, LaneBox> {
@@ -147,6 +160,10 @@ function Legend({ homeless }: { readonly homeless: number }): JSX.Element {
       <li>
         <i class="fl-swatch" aria-hidden="true" />
         the way of a move
+      </li>
+      <li>
+        <i class="fl-swatch fl-swatch-bad" aria-hidden="true" />
+        of one that was given up
       </li>
       {homeless === 0 ? null : <li class="bad">{countOf(homeless, "request")} without an instance at the moment</li>}
     </ul>
