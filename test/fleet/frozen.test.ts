@@ -82,7 +82,7 @@ test.each(MOVES.filter((names) => isFull || QUICK.has(names.join(" "))))(
 );
 
 test("the router: its answers go on where they were", async () => {
-  const before = await restarts();
+  const before = await lostInstances();
   const { answer, end, at } = await fleet.streaming(question("frozen-router", SEED, TOKENS));
   await frozenFor(fleet.router, FROZEN_MS);
   // Leases have run out by its clock; what renewed them was waiting for it.
@@ -90,13 +90,13 @@ test("the router: its answers go on where they were", async () => {
   if (!answer.done) expect((await fleet.request(answer.id))?.instance ?? at).toBe(at);
   await end;
   expect(faultsOf(answer, right, false)).toEqual([]);
-  expect(await restarts()).toBe(before);
+  expect(await lostInstances()).toBe(before);
   await fleet.whole();
   await fleet.quiesced();
 });
 
-/** How often an answer was begun again elsewhere, as the router counts. */
-async function restarts(): Promise<number> {
+/** How many instances were lost so far, as the router counts. */
+async function lostInstances(): Promise<number> {
   const text = await (await fetch(`${fleet.url}/metrics`)).text();
   return Number(/^punctual_engine_restarts_total\{[^}]*\} (\d+)$/m.exec(text)?.[1]);
 }

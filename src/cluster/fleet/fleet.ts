@@ -252,9 +252,14 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
     if (this.find(to) === null) return fail("not_found", `There is no instance '${to}'.`);
     const from = stream.instance?.id;
     if (from === undefined) return fail("unsupported", `The request '${request}' is at no instance at the moment.`);
+    if (from === to) return fail("invalid_request", `The request '${request}' is at '${to}' already.`, { param: "to" });
     const body = { kind: "move", requestId: stream.request.id, to, reason: "asked" };
     const reply = await this.link.ask(from, { kind: "extension", name: "migration", body }, CONTROL_TIMEOUT_MS);
-    if (reply.kind === "failed") throw fromWireError(reply.error);
+    if (reply.kind === "failed") {
+      // By the name that people know it by.
+      const message = reply.error.message.replaceAll(stream.request.id, request);
+      throw fromWireError({ ...reply.error, message });
+    }
     const answer = reply.kind === "extension" ? moveAnswer.safeParse(reply.body) : null;
     if (answer?.success !== true) return fail("unsupported", `The instance '${from}' cannot move requests.`);
     return { id: answer.data.migration, request, from, to };

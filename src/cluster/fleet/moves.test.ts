@@ -85,6 +85,22 @@ test("a request is moved when a person asks for it, and the console sees it go",
   expect(view.endedMoves[0]!.request).toMatch(/^q\d$/);
 });
 
+test("what cannot be moved is said in a person's words: by the id that it was asked for with", async () => {
+  const one = request(6, 900);
+  const tokens: number[] = [];
+  const reading = tokensOf(engine.submit(one), tokens);
+  await until(() => tokens.length > 0 && typeof viewOf(one.id!)?.instance === "string");
+  const at = viewOf(one.id!)!.instance!;
+  const said = (to: string): Promise<unknown> => fleet.move(one.id!, to).catch((error: unknown) => String(error));
+  expect(await said(at)).toContain(`The request '${one.id}' is at '${at}' already.`);
+  const other = at === "i0" ? "i1" : "i0";
+  const [first, second] = await Promise.all([said(other), said(other)]);
+  const refused = [first, second].filter((answer) => typeof answer === "string");
+  expect(refused).toHaveLength(1);
+  expect(refused[0]).toContain(`'${one.id}' leaves already`);
+  await reading;
+});
+
 test("an instance that drains sends away what it has; when its new place dies, the answers still come whole", async () => {
   const wanted = [11, 12, 13, 14].map((seed) => request(seed, 400));
   const begun = wanted.map((): number[] => []);
