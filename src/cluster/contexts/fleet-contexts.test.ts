@@ -19,6 +19,7 @@ import { FleetContexts } from "./fleet-contexts.ts";
 import { PrefixStore } from "./prefix-store.ts";
 import { withPrefixSpill, type SpillingEngine } from "./spill.ts";
 import { ContextStore } from "./store.ts";
+import { chunkPlaces } from "./types.ts";
 
 const PAGE_TOKENS = 16;
 const folders: string[] = [];
@@ -129,6 +130,26 @@ test("two prompts that begin alike fetch once, and what was fetched is kept wher
   await other.spilling.settled();
   expect(other.store!.stats.chunks).toBe(3);
   await other.store!.checkIntegrity();
+});
+
+test("who leaves while a chunk comes takes it from nobody else who waits for it", async () => {
+  const keeper = await sharing(engines[0]!, await folder());
+  const other = await sharing(engines[1]!, null);
+  const wanted = prompt(12);
+  await answerTo(keeper.spilling.engine, wanted);
+  await keeper.spilling.settled();
+  const [place] = chunkPlaces(wanted, 64, PAGE_TOKENS);
+  const [offer] = await other.contexts.offers([place!], ["lossless"], 20_000);
+  const leaves = new AbortController();
+  const take = (signal: AbortSignal): Promise<Uint8Array | null> =>
+    other.contexts.take(offer!, place!, "lossless", { bytes: 0, withinMs: 20_000, signal });
+  const taken = [take(leaves.signal), take(new AbortController().signal), take(new AbortController().signal)];
+  leaves.abort();
+  const [left, second, third] = await Promise.all(taken);
+  expect(left).toBeNull();
+  expect(second).toEqual(await keeper.store!.get(place!, "lossless"));
+  expect(third).toEqual(second);
+  expect(other.contexts.stats.fetchedChunks).toBe(1);
 });
 
 test("what is damaged, lossy or out of reach is computed, and nothing else changes", async () => {

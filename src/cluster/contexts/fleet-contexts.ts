@@ -118,6 +118,8 @@ export class FleetContexts implements HostExtension {
   readonly #token = randomBytes(18).toString("base64url");
   /** Chunks on their way here, by key: two prompts that begin alike fetch once. */
   readonly #coming = new Map<string, Promise<Uint8Array | null>>();
+  /** Of those, the ones that whoever fetched them gave up: who waits for one as well fetches it itself. */
+  readonly #cutOff = new WeakSet<Promise<Uint8Array | null>>();
   /** Until when nobody is asked for a chunk. */
   readonly #nobody = new Map<string, number>();
   readonly #counts = { asked: 0, fetchedChunks: 0, fetchedBytes: 0 };
@@ -229,13 +231,17 @@ export class FleetContexts implements HostExtension {
     const limit = new AbortController();
     const undo = after(options.withinMs, () => limit.abort());
     try {
-      const known = this.#coming.get(name);
-      if (known !== undefined) {
-        return await Promise.race([known, aborted(AbortSignal.any([limit.signal, options.signal]))]);
+      for (let known = this.#coming.get(name); known !== undefined; known = this.#coming.get(name)) {
+        const gone = AbortSignal.any([limit.signal, options.signal]);
+        const bytes = await Promise.race([known, aborted(gone)]);
+        if (bytes !== null || gone.aborted || !this.#cutOff.has(known)) return bytes;
       }
       const coming = this.#take(offer, place, level, options.bytes, limit.signal, options.signal);
       this.#coming.set(name, coming);
-      void coming.then(() => this.#coming.delete(name));
+      void coming.then((bytes) => {
+        this.#coming.delete(name);
+        if (bytes === null && (limit.signal.aborted || options.signal.aborted)) this.#cutOff.add(coming);
+      });
       return await coming;
     } finally {
       undo();

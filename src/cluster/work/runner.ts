@@ -66,6 +66,8 @@ export class WorkRunner {
   readonly #options: WorkRunnerOptions;
   readonly #results: ResultStore;
   readonly #running = new Map<string, Running>();
+  /** In its hands, from the moment they come. */
+  readonly #taken = new Set<string>();
   #taker: WorkTaker | null = null;
   #isPaused = false;
   #isStopped = false;
@@ -155,7 +157,17 @@ export class WorkRunner {
       return;
     }
     const requestId = message.request.id;
-    if (this.#running.has(requestId)) return item.release(REFUSED_DELAY_MS); // handed out again while it is computed here
+    if (this.#taken.has(requestId)) return item.release(REFUSED_DELAY_MS); // handed out again while it is here
+    this.#taken.add(requestId);
+    try {
+      await this.#do(item, message);
+    } finally {
+      this.#taken.delete(requestId);
+    }
+  }
+
+  async #do(item: WorkItem, message: WorkMessage): Promise<void> {
+    const requestId = message.request.id;
     if ((await this.#results.get(requestId)) !== null) return item.ack();
     const result = await this.#compute(message, item.deliveries);
     if (result === null) return item.release(this.#isStopped ? 0 : REFUSED_DELAY_MS);

@@ -7,7 +7,7 @@ import { until } from "../bus/bus.conformance.ts";
 import { connectBus } from "../bus/connect.ts";
 import { MemoryBroker } from "../bus/memory.ts";
 import { TestNatsServer } from "../bus/nats-server.conformance.ts";
-import type { Bus } from "../bus/types.ts";
+import type { Bus, WorkItem, WorkQueue } from "../bus/types.ts";
 import { InstanceHost } from "../host/instance-host.ts";
 import { fleetNames } from "../registry/names.ts";
 import { encodeMessage } from "../wire.ts";
@@ -20,6 +20,17 @@ const promptTokens = Array.from({ length: 20 }, (_, i) => 40 + i);
 function message(id: string, over: Partial<WireRequest> = {}, inbox?: string): WorkMessage {
   const request = { id, promptTokens, maxTokens: 24, ignoreEos: true, sampling: { seed: 1 }, ...over };
   return { version: FLEET_VERSION, request, ageMs: 0, putUnixMs: wallMs(), ...(inbox === undefined ? {} : { inbox }) };
+}
+
+/** The same object but for these properties. */
+function replaced<T extends object>(object: T, own: Partial<T>): T {
+  return new Proxy(object, {
+    get: (target, key) => {
+      if (Object.hasOwn(own, key)) return own[key as keyof T];
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
 }
 
 let engine: Engine;
@@ -111,6 +122,37 @@ describe.each(buses)("over %s", (kind, connect) => {
     const result = await work.wait("moves", { signal: patience });
     expect(result).toMatchObject({ kind: "finished", instance: second.id, attempts: 2 });
     await until(() => second.open === 0);
+  });
+
+  test("a piece that is handed out twice at once is begun once", async () => {
+    await using mine = await connect();
+    await using theirs = await connect();
+    const work = await DurableWork.open(mine, names);
+    let refused = 0;
+    const again = (item: WorkItem): WorkItem => ({
+      subject: item.subject,
+      data: item.data,
+      deliveries: item.deliveries + 1,
+      working: () => undefined,
+      ack: async () => undefined,
+      release: () => void (refused += 1),
+      discard: () => undefined,
+    });
+    // As a bus does that was lost for longer than it waits to hear of a piece.
+    const doubling = replaced(theirs, {
+      work: async (...given) => {
+        const queue = await theirs.work(...given);
+        const take: WorkQueue["take"] = (options, handle) =>
+          queue.take(options, async (item) => void (await Promise.all([handle(item), handle(again(item))])));
+        return replaced(queue, { take });
+      },
+    });
+    const before = engine.stats().counters.requests.length;
+    await using one = await host(doubling, "twice");
+    await work.put("tiny", message("twice"));
+    expect(await work.wait("twice", { signal: patience })).toMatchObject({ kind: "finished", attempts: 1 });
+    await until(() => one.open === 0);
+    expect([refused, engine.stats().counters.requests.length - before]).toEqual([1, 1]);
   });
 
   test("work that nobody can read is dropped, and a result may be larger than a message", async () => {
