@@ -230,6 +230,35 @@ test("when nobody is left a client reads one error; when somebody comes in time,
   expect((await read(engine.submit(request(7, { maxTokens: 8 })))).tokens).toHaveLength(8);
 });
 
+test("a model that nobody serves is forgotten after a while, with its vocabulary, and is back when somebody does", async () => {
+  let factsRead = 0;
+  const wrap = (bus: Bus): Bus => {
+    const publish: Bus["publish"] = (...given) => bus.publish(...given);
+    return overriding(bus, publish, (subject, data, options) => {
+      if (Buffer.from(data).includes('"kind":"facts"')) factsRead += 1;
+      return bus.request(subject, data, options);
+    });
+  };
+  const gone: string[] = [];
+  // Whoever waits for another instance keeps its model from being forgotten, not for ever.
+  const times = { recoverMs: 900, forgetMs: 300 };
+  await using setup = await setUp({ ...times, onModelGone: (name) => gone.push(name) }, wrap);
+  const { engine, fleet, instances } = setup;
+  const read1 = factsRead;
+  expect(read1).toBeGreaterThan(0);
+  const broken = engine.submit(request(9));
+  await broken.next();
+  for (const instance of instances.values()) await kill(instance);
+  instances.clear();
+  expect(await codeOf(read(stream2(broken)))).toBe("engine_failed");
+  await until(() => gone.length > 0);
+  expect([gone, fleet.engines.length, engine.state]).toEqual([["tiny"], 0, "stopped"]);
+  await setup.start(0);
+  const again = await fleet.ready("tiny");
+  expect((await read(again.submit(request(9, { maxTokens: 8 })))).tokens).toHaveLength(8);
+  expect(factsRead).toBe(2 * read1);
+});
+
 test("a silent instance gets nothing new until it has been punctual for a while", async () => {
   let muted = false;
   const wrap = (bus: Bus): Bus => {
@@ -296,8 +325,12 @@ test("messages are lost, repeated and late in both directions: every token once,
   for (const [i, one] of wanted.entries()) expect(answers[i]).toEqual(await read(engines[0]!.submit(one)));
 }, 60_000);
 
-/** The same bus but for what is published. */
-function overriding(bus: Bus, publish: Bus["publish"]): Bus {
+/** The same bus but for what is published, or asked. */
+function overriding(
+  bus: Bus,
+  publish: Bus["publish"],
+  request: Bus["request"] = (...given) => bus.request(...given),
+): Bus {
   return {
     kind: bus.kind,
     get status() {
@@ -306,7 +339,7 @@ function overriding(bus: Bus, publish: Bus["publish"]): Bus {
     maxMessageBytes: bus.maxMessageBytes,
     publish,
     subscribe: (...given) => bus.subscribe(...given),
-    request: (...given) => bus.request(...given),
+    request,
     inbox: () => bus.inbox(),
     keyValue: (...given) => bus.keyValue(...given),
     work: (...given) => bus.work(...given),

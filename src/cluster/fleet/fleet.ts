@@ -462,9 +462,13 @@ export class Fleet implements FleetViewSource, EngineHost, AsyncDisposable {
   }
 
   #forget(model: string): void {
-    this.#emptySinceMs.delete(model);
     const engine = this.#engines.get(model);
-    if (engine === undefined || engine.open.size > 0) return;
+    if (engine !== undefined && engine.open.size > 0) return; // looked at again when they have ended
+    this.#emptySinceMs.delete(model);
+    // Vocabularies are large: those that nobody serves any more are read again when somebody does.
+    const served = new Set(Array.from(this.#instances.values(), ({ card }) => card.facts.id));
+    for (const id of this.#facts.keys()) if (!served.has(id)) this.#facts.delete(id);
+    if (engine === undefined) return;
     this.#engines.delete(model);
     void engine.stop({ graceMs: 0 });
     this.#options.onModelGone?.(model);
