@@ -242,7 +242,7 @@ async function bring(name: string, store: ContextStore, flags: RemoteFlags, mode
   const places = chunkPlaces(context.tokens, CHUNK_TOKENS, PAGE_TOKENS);
   if (places.length > 0 && (await copyContext(remote, store, places, flags.level)) === 0) {
     const at = flags.level === undefined ? "" : ` at ${flags.level}`;
-    fail("not_found", `${address.host}:${address.port} has nothing of the context '${name}'${at} any more.`);
+    fail("not_found", `${address.host}:${address.port} has nothing of the context '${name}'${at}.`);
   }
   await store.name(name, context.tokens, context.createdUnixMs);
 }
