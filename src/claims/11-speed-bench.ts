@@ -7,6 +7,9 @@
  * The controller is measured in rounds: each has every load, no drafts, every fixed length and the controller one after the other,
  * on the same mixed prompts. Ratios are of one round; the best fixed length of a load is chosen on all other rounds (lengths.ts).
  * An unmeasured round goes before, in which every engine meets every load.
+ *
+ * Two engines of one model and the same options differ by up to a tenth, whoever they are, for as long as they live: which
+ * pages of memory they were given decides what is in whose way in the caches. So engines are started anew between rounds.
  */
 import { trapGroups, type Question } from "../bench/index.ts";
 import { createRandom } from "../core/index.ts";
@@ -47,7 +50,8 @@ interface Size {
   readonly batches: readonly number[];
   readonly rounds: number;
   readonly windowMs: number;
-  /** Of draft lengths by batch, which take most of the time. */
+  /** Of draft lengths by batch, which take most of the time: engines that are started anew, and rounds with each. */
+  readonly lengthSets: number;
   readonly lengthRounds: number;
   readonly lengthWindowMs: number;
   readonly trapBatch: number;
@@ -68,6 +72,7 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
     batches: [1, 2],
     rounds: 1,
     windowMs: 5,
+    lengthSets: 1,
     lengthRounds: 1,
     lengthWindowMs: 5,
     trapBatch: 1,
@@ -85,7 +90,8 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
     batches: [1, 2, 4, 8, 16],
     rounds: 2,
     windowMs: 200,
-    lengthRounds: 3,
+    lengthSets: 2,
+    lengthRounds: 2,
     lengthWindowMs: 100,
     trapBatch: 8,
     trapRounds: 2,
@@ -102,7 +108,8 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
     batches: [1, 2, 4, 8, 16],
     rounds: 12,
     windowMs: 600,
-    lengthRounds: 24,
+    lengthSets: 6,
+    lengthRounds: 4,
     lengthWindowMs: 400,
     trapBatch: 8,
     trapRounds: 8,
@@ -169,7 +176,7 @@ async function measureLoads(
   const random = createRandom(seed, "speed-bench/loads");
   const common = { windowMs, maxTokens, clock, random, rounds };
   const trap = await measureTrap(context, size, engines, [PLAIN, ...drafters]);
-  const pareto = await measureLengths(context, size, engines, prompts);
+  const pareto = await measureLengths(context, size, prompts);
   const full = batches.at(-1)!;
   const ngrams = await measureThroughput(engines, { ...common, arms: [PLAIN, ngram], batches: [full], prompts });
   return [
@@ -183,8 +190,27 @@ async function measureLoads(
 async function measureLengths(
   context: ClaimContext,
   size: Size,
+  prompts: readonly AskedIds[],
+): Promise<readonly ThroughputCell[]> {
+  const { mode } = context;
+  const { lengthSets, lengthRounds } = size;
+  const cells: ThroughputCell[] = [];
+  for (let set = 0; set < lengthSets; set++) {
+    context.progress(`draft length by batch: engines ${set + 1} of ${lengthSets} meet every load`);
+    await using engines = new SpeedEngines(BUDGET_TOKENS, mode === "smoke");
+    const measured = await measureSet(context, size, engines, prompts, set);
+    cells.push(...measured.map((cell) => ({ ...cell, round: cell.round + set * lengthRounds })));
+  }
+  return cells;
+}
+
+/** The same by engines of one start. */
+async function measureSet(
+  context: ClaimContext,
+  size: Size,
   engines: SpeedEngines,
   prompts: readonly AskedIds[],
+  set: number,
 ): Promise<readonly ThroughputCell[]> {
   const { seed, clock } = context;
   const { batches, maxTokens, lengthRounds, lengthWindowMs } = size;
@@ -193,16 +219,16 @@ async function measureLengths(
   const mixed = createRandom(seed, "speed-bench/mixed").shuffled(prompts);
   const common = { arms, batches, maxTokens, prompts: mixed, clock, leastAnswers: 1 };
   await warmUp(engines, arms, mixed, size);
-  context.progress("draft length by batch: every engine meets every load");
-  const random = createRandom(seed, "speed-bench/lengths");
+  const random = createRandom(seed, set === 0 ? "speed-bench/lengths" : `speed-bench/lengths/${set}`);
   await measureThroughput(engines, { ...common, rounds: 1, windowMs: 1, random });
   const cells: ThroughputCell[] = [];
   for (let round = 0; round < lengthRounds; round++) {
-    context.progress(`draft length by batch, round ${round + 1} of ${lengthRounds}`);
+    context.progress(`draft length by batch, round ${round + 1} of ${lengthRounds} of engines ${set + 1}`);
+    const first = round + set * lengthRounds;
     const measured = await measureThroughput(engines, {
       ...common,
       // Another arm first in each round.
-      arms: arms.map((_, i) => arms[(i + round) % arms.length]!),
+      arms: arms.map((_, i) => arms[(i + first) % arms.length]!),
       rounds: 1,
       windowMs: lengthWindowMs,
       random,

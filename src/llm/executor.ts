@@ -32,7 +32,15 @@ import { layeredView, packPages, RouteSums, type LayerMask, type RoutedRun } fro
 import type { StepLimits } from "./step-plan.ts";
 import { boundaryGraph, defaultBlockSize, needsEvenRows } from "./step-graphs.ts";
 import { StepRun, type StepParts } from "./step-run.ts";
-import type { KeptRow, KvOptions, StepBatch, StepExecutorOptions, StepResult, TokenScores } from "./types.ts";
+import type {
+  KeptRow,
+  KvOptions,
+  StepBatch,
+  StepExecutorOptions,
+  StepResult,
+  StepWants,
+  TokenScores,
+} from "./types.ts";
 
 const DEFAULT_MAX_ROWS = 512;
 const DEFAULT_TOP_K = 64;
@@ -149,16 +157,16 @@ export class StepExecutor implements AsyncDisposable {
    * Computes every token of the batch: keys and values go to the pages, scores come back. Sequences must
    * not share a page that is written. Fails with invalid_request or context_length_exceeded before anything runs.
    */
-  async step(batch: StepBatch): Promise<StepResult> {
+  async step(batch: StepBatch, wants: StepWants = {}): Promise<StepResult> {
     assert(!this.embedding, "an embedding executor has no scores");
     this.#split = null;
-    if (batch.some(({ route }) => route !== undefined)) return this.#stepApart(batch);
-    await this.#compute(batch);
+    if (batch.some(({ route }) => route !== undefined)) return this.#stepApart(batch, wants);
+    await this.#compute(batch, wants);
     return this.#run.result();
   }
 
   /** Rows that leave layers out and those that do not, one after the other: their weights are not the same. */
-  async #stepApart(batch: StepBatch): Promise<StepResult> {
+  async #stepApart(batch: StepBatch, wants: StepWants): Promise<StepResult> {
     const { run } = this.#routes;
     const routed = batch.flatMap((row, i) => {
       if (row.route === undefined) return [];
@@ -170,10 +178,16 @@ export class StepExecutor implements AsyncDisposable {
     const plain = batch.flatMap((row, i) => (row.route === undefined ? [{ row, at: i }] : []));
     const scores: TokenScores[][] = batch.map(() => []);
     if (plain.length > 0) {
-      await this.#compute(plain.map(({ row }) => row));
+      await this.#compute(
+        plain.map(({ row }) => row),
+        wants,
+      );
       for (const [i, group] of this.#run.result().scores.entries()) scores[plain[i]!.at] = [...group];
     }
-    const groups = await run.step(routed.map(({ row }) => row));
+    const groups = await run.step(
+      routed.map(({ row }) => row),
+      wants,
+    );
     for (const [i, group] of groups.entries()) scores[routed[i]!.at] = group;
     this.#split = batch.map(({ route }, at) => {
       const among = route === undefined ? plain : routed;
@@ -192,9 +206,9 @@ export class StepExecutor implements AsyncDisposable {
     return this.#run.states();
   }
 
-  async #compute(batch: StepBatch): Promise<void> {
+  async #compute(batch: StepBatch, wants: StepWants = {}): Promise<void> {
     if (this.#disposed) fail("invalid_request", "this executor has been disposed");
-    this.#run.begin(batch);
+    this.#run.begin(batch, wants);
     try {
       await this.#run.advance();
     } finally {
@@ -202,7 +216,7 @@ export class StepExecutor implements AsyncDisposable {
     }
   }
 
-  /** As StepRun.state, of the latest `step`. */
+  /** As StepRun.state, of the latest `step`, which was asked for states. */
   state(sequence: number, index = 0): Float32Array {
     const place = this.#placeOf(sequence);
     if (!place.routed) return this.#run.state(place.index, index);

@@ -221,6 +221,7 @@ export type {
   StepExecutorOptions,
   StepResult,
   StepRow,
+  StepWants,
   TokenLogprobs,
   TokenScores,
   TopScores,

@@ -18,7 +18,7 @@ import { StepLora, type LoraBank } from "./lora/index.ts";
 import type { RouteSums } from "./routes/route-sums.ts";
 import { StepPlan, type StepLimits } from "./step-plan.ts";
 import { StepScores } from "./step-scores.ts";
-import type { KeptRow, StepBatch, StepResult, TokenScores } from "./types.ts";
+import type { KeptRow, StepBatch, StepResult, StepWants, TokenScores } from "./types.ts";
 
 /** What all steps of an executor share. */
 export interface StepParts {
@@ -78,6 +78,7 @@ export class StepRun {
   #scores: readonly TokenScores[] = [];
   #hidden: readonly Float32Array[] = [];
   #complete = false;
+  #wants: StepWants = {};
 
   /** Use StepExecutor.open. */
   constructor(parts: StepParts) {
@@ -114,10 +115,11 @@ export class StepRun {
    * Prepares a step of at least one sequence; nothing is computed yet. Sequences must not share a page that is written.
    * @throws PunctualError invalid_request or context_length_exceeded before anything is touched.
    */
-  begin(batch: StepBatch): void {
+  begin(batch: StepBatch, wants: StepWants = {}): void {
     assert(!this.active, "one step at a time");
     this.#complete = false;
     this.#plan.prepare(batch);
+    this.#wants = wants;
     this.#sequences = batch.length;
     this.#scores = [];
     this.#hidden = [];
@@ -184,10 +186,10 @@ export class StepRun {
 
   /**
    * The state after the last norm [hidden] behind the scores of a token of the completed step, of an executor made with
-   * `states`: the `index`-th scored token of that `sequence` of the batch. Valid until the next step; not to be changed.
+   * `states` and a step that was asked for them: the `index`-th scored token of that `sequence` of the batch. Valid until
+   * the next step; not to be changed.
    */
   state(sequence: number, index = 0): Float32Array {
-    assert(this.#parts.states, "the executor was made with states");
     return this.#ends.stateOf(this.#scoredAt(sequence, index));
   }
 
@@ -248,7 +250,7 @@ export class StepRun {
     this.#ends.keep(this.#plan.scored, this.#attended, floats(this.#state["next"]));
     this.#state = {};
     if (embedding) this.#hidden = await this.#ends.states();
-    else this.#scores = await this.#ends.score();
+    else this.#scores = await this.#ends.score(this.#wants);
     this.#complete = true;
   }
 

@@ -2,12 +2,12 @@
  * The end of a step: the rows whose successors are scored, compacted, through the last boundary. What it made a row's
  * scores from is kept until the next step, so that a sampler which could not decide may ask for the whole row.
  */
-import { assert } from "../core/index.ts";
+import { assert, present } from "../core/index.ts";
 import type { Fetched, Session, TensorData } from "../graph/index.ts";
 import type { DecoderConfig } from "./config.ts";
 import { StepLora, type LoraBank } from "./lora/index.ts";
 import type { ScoredRow } from "./step-plan.ts";
-import type { KeptRow, TokenScores } from "./types.ts";
+import type { KeptRow, StepWants, TokenScores } from "./types.ts";
 
 const TOP_OUTPUTS = ["values", "indices", "logSumExp"];
 
@@ -34,8 +34,8 @@ export class StepScores {
   readonly #attended: Float32Array;
   readonly #x: Float32Array;
   #scored: readonly ScoredRow[] = [];
-  /** Behind the scores, [kept rows, hidden]. */
-  #states: Float32Array = new Float32Array(0);
+  /** Behind the scores, [kept rows, hidden]; null: not asked for. */
+  #states: Float32Array | null = null;
 
   constructor(parts: ScoreParts) {
     const { heads, headDim, hidden } = parts.config;
@@ -58,13 +58,15 @@ export class StepScores {
   }
 
   /** Scores of all kept rows, in order. */
-  async score(): Promise<TokenScores[]> {
+  async score({ states = true }: StepWants = {}): Promise<TokenScores[]> {
     const scored = this.#scored;
+    const hasStates = states && this.#parts.states;
+    this.#states = null;
     if (scored.length === 0) return [];
     const { topK, config } = this.#parts;
     const { vocabSize } = config;
-    const result = await this.#head(scored);
-    if (this.#parts.states) this.#states = floats(result["states"]);
+    const result = await this.#head(scored, hasStates);
+    if (hasStates) this.#states = floats(result["states"]);
     const ids = result["indices"] === undefined ? null : int32Of(result["indices"].data as BigInt64Array);
     let tops = 0;
     let wholes = 0;
@@ -97,7 +99,7 @@ export class StepScores {
   /** The state behind the scores of the kept row of that number, until the next step. */
   stateOf(at: number): Float32Array {
     const { hidden } = this.#parts.config;
-    return this.#states.subarray(at * hidden, (at + 1) * hidden);
+    return present(this.#states, "states").subarray(at * hidden, (at + 1) * hidden);
   }
 
   /** What `wholeRowOf` needs of the kept row of that number, in memory of its own. */
@@ -139,11 +141,15 @@ export class StepScores {
   }
 
   /** Runs the last boundary on the kept rows, fetching only the forms that are wanted. */
-  #head(scored: readonly ScoredRow[]): Promise<Fetched> {
-    const { session, states } = this.#parts;
+  #head(scored: readonly ScoredRow[], hasStates: boolean): Promise<Fetched> {
+    const { session } = this.#parts;
     const hasTops = scored.some(({ whole }) => !whole);
     const hasWholes = scored.some(({ whole }) => whole);
-    const fetches = [...(hasTops ? TOP_OUTPUTS : []), ...(hasWholes ? ["logits"] : []), ...(states ? ["states"] : [])];
+    const fetches = [
+      ...(hasTops ? TOP_OUTPUTS : []),
+      ...(hasWholes ? ["logits"] : []),
+      ...(hasStates ? ["states"] : []),
+    ];
     return session.run({ ...this.#keptRows(), ...selection(scored) }, fetches);
   }
 

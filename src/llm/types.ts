@@ -31,6 +31,12 @@ export interface StepRow {
 /** The sequences that advance in one step, in any order. */
 export type StepBatch = readonly StepRow[];
 
+/** What a step gives besides scores. */
+export interface StepWants {
+  /** The states behind its scores, where the executor was made with them: nobody need pay for those that nobody drafts from. True when absent. */
+  readonly states?: boolean;
+}
+
 /** What a sampler needs of each distribution (see Sampler.wants). */
 export interface ScoreForm {
   /** True: the whole row of logits. Otherwise the best `topK` of the executor and a log-sum-exp. */

@@ -424,7 +424,7 @@ export class StepLoop {
   /** Tells drafters that read states the one that a sequence's last token came from. @param at which of its scores that was */
   #see(sequence: LiveSequence, index: number, at: number): void {
     const { executor, speculator } = this.#options;
-    if (speculator?.readsStates !== true || !this.#places.running.has(sequence.spec.seq)) return;
+    if (speculator === undefined || !this.#rows.hasStates || !this.#places.running.has(sequence.spec.seq)) return;
     speculator.see(sequence, present(executor.state, "states").call(executor, index, at));
   }
 

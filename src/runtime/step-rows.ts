@@ -36,6 +36,7 @@ export class StepRows {
   readonly #options: StepRowsOptions;
   readonly #outlook: Outlook;
   readonly #refuse: (sequence: LiveSequence, error: unknown, stage: RecordedStage) => void;
+  #hasStates = false;
 
   /** @param refuse ends a sequence with what was thrown at it; what is no expected failure goes on */
   constructor(
@@ -46,6 +47,11 @@ export class StepRows {
     this.#options = options;
     this.#outlook = outlook;
     this.#refuse = refuse;
+  }
+
+  /** Whether the states behind the last step's scores were asked for. */
+  get hasStates(): boolean {
+    return this.#hasStates;
   }
 
   /** Rows with pages for all their tokens, in the order of the plan; sequences that have failed at their form of scores have none. */
@@ -94,7 +100,12 @@ export class StepRows {
   /** Computes them: keys and values are in place then, and nothing is said yet. One outcome per row. */
   async compute(parts: readonly StepPart[]): Promise<RowOutcome[]> {
     if (this.#options.executor.embedding === true) return this.#embed(parts);
-    const { scores } = await this.#options.executor.step(parts.map(({ row }) => row));
+    const { executor, speculator } = this.#options;
+    this.#hasStates = speculator?.wantsStates === true;
+    const { scores } = await executor.step(
+      parts.map(({ row }) => row),
+      { states: this.#hasStates },
+    );
     const outcomes: RowOutcome[] = [];
     // At once, before anything is awaited: loops that share pages see a step computed whole or not at all.
     for (const { sequence, row, draft } of parts) if (draft === null) this.#computed(sequence, row.tokens.length);

@@ -204,6 +204,32 @@ describe("the controller of draft lengths", () => {
     },
   );
 
+  test.each([1, 4])(
+    "%d at a time, where nothing pays, a calibration says otherwise and the first step of another kind is slow: nothing is drafted soon",
+    (clients) => {
+      for (let seed = 1; seed <= 4; seed++) {
+        const kinds = PRINTED_RATES.map((rates): Rates => ({ heads: rates }));
+        const stepMs = (_: number, tokens: number): number => between(MEASURED, tokens);
+        const world: DraftWorld = {
+          clients,
+          stepMs,
+          draftedMs: 0.5,
+          coldMs: 0.6,
+          passMs: (sequences, place) => (place === 1 ? 0.28 : 0.1) + 0.014 * Math.max(0, sequences - 2),
+          calibratedMs: (tokens) => stepMs(1, tokens) * (tokens === clients ? 1.8 : 1),
+          rates: (n) => kinds[n % kinds.length]!,
+          answerTokens: () => 45,
+          noise: 0.1,
+          seed,
+        };
+        const [from, to] = windowOf(clients, 0);
+        const ratio = throughput(world, controllerOf(world), from, to) / bestFixed(world, from, to).rate;
+        // Where what is slow once is taken for what is slow, it is 0.87.
+        expect(ratio, `seed ${seed}`).toBeGreaterThan(0.95);
+      }
+    },
+  );
+
   test("a decision holds for the next step of the same sequences, and for a few when it is to draft nothing", () => {
     const demands = [1, 2].map((id) => ({ id, options: [{ source: "heads" as const, most: 7 }] }));
     const round = { demands, decodes: 2, promptTokens: 0, roomTokens: 100 };

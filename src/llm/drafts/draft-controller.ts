@@ -13,8 +13,12 @@
  * sequence as far as it can, or by another drafter; and while nothing pays, a sequence drafts a little. What that is
  * expected to lose comes out of an allowance, a small share of all time: what hardly costs anything is tried often.
  *
+ * A drafter and the model take each other's place in the caches: the first step without drafts after some with, and the
+ * first with after some without, is slower than those that follow. So to draft nothing, or to draft again, is tried for a few
+ * steps in a row, and what the first of them takes is not learnt: it would keep every controller at what it does already.
+ *
  * To decide takes time as well, a few hundredths of a small model's step. So a decision is kept for the next step of the same
- * sequences, and for a few when it is to draft nothing.
+ * sequences, and for more when it is to draft nothing, the more the longer it has been.
  *
  * The largest part of its state is a belief per running sequence and drafter, until `release`.
  */
@@ -79,18 +83,20 @@ const ALLOWANCE: Readonly<Record<(typeof TRIALS)[number], number>> = {
   longer: 0.003,
   shorter: 0.001,
   farthest: 0.001,
-  none: 0.0015,
+  none: 0.003,
   other: 0.001,
-  probe: 0.003,
+  probe: 0.005,
 };
-const MOST_ALLOWANCE = 2;
+const MOST_ALLOWANCE = 4;
 const LEAST_LOSS = 0.04;
+const FIRST_ALLOWANCE = 0.3;
 /** What sequences are given where nothing pays, one of so many of a batch. */
 const PROBE_TOKENS = 2;
 const PROBED_EVERY = 4;
-/** Steps that a decision is kept for, beyond its own: to draft, and to draft nothing. */
+/** Steps that a decision is kept for, beyond its own: to draft; to draft nothing, for the first time, again, and ever after; to try one in place of the other. */
 const KEPT_STEPS = 1;
-const RESTED_STEPS = 3;
+const RESTED_STEPS = [3, 5, 7] as const;
+const TRIED_STEPS = { none: 3, probe: 1 } as const;
 /** Of the decodes of a decision to draft nothing, those that a step must have for it to hold. */
 const LEAST_RESTED = 0.75;
 /** How far around a step's size its slope is taken, as a factor: single sizes are noisy. */
@@ -110,6 +116,12 @@ interface Kept {
   left: number;
 }
 
+/** What is tried, and for how many steps beyond its own. */
+interface Tried {
+  readonly choices: DraftChoice[];
+  readonly steps: number;
+}
+
 /** The controller at the head of this file. */
 export class DraftController {
   readonly #options: DraftControllerOptions;
@@ -119,13 +131,18 @@ export class DraftController {
   /** By tokens: what the engine's own estimate said when it was first asked. */
   readonly #priorMs: number[] = [];
   /** Steps' worth of time that each of the trials may lose now. */
-  readonly #allowances = new Float64Array(TRIALS.length);
+  readonly #allowances = new Float64Array(TRIALS.length).fill(FIRST_ALLOWANCE);
   /** The trial whose turn it is. */
   #turn = 0;
   #trials = 0;
   #kept: Kept | null = null;
   /** Steps since the last decision that were carried out by it. */
   #keptSteps = 0;
+  #decisions = 0;
+  /** Decisions in a row that nothing pays. */
+  #rests = 0;
+  /** Whether the last step of decodes had drafts. */
+  #drafted = false;
 
   constructor(options: DraftControllerOptions) {
     this.#options = options;
@@ -146,6 +163,7 @@ export class DraftController {
     if (demands.length === 0) return [];
     const kept = this.#keep(round);
     if (kept !== null) return kept;
+    this.#decisions += 1;
     const costs = this.#costs(round);
     const chosen = this.#choose(round, costs);
     if (!this.#options.adaptive) return chosen.map(({ source, gains }) => ({ source, tokens: gains.length }));
@@ -154,7 +172,7 @@ export class DraftController {
     // What does not pay alone pays less beside a prompt.
     const { lengths } = promptTokens === 0 || !pays ? alone : this.#beside(chosen, round, costs, alone.tokensPerMs);
     const tried = promptTokens === 0 ? this.#trial(chosen, alone, round, costs) : null;
-    const choices = tried ?? chosen.map(({ source }, i) => ({ source, tokens: lengths[i]! }));
+    const choices = tried?.choices ?? chosen.map(({ source }, i) => ({ source, tokens: lengths[i]! }));
     const steps = 1 + this.#keptSteps;
     this.#keptSteps = 0;
     for (const [i, { id }] of demands.entries()) {
@@ -162,11 +180,11 @@ export class DraftController {
         if (source !== choices[i]!.source || choices[i]!.tokens === 0) belief.idle(steps);
       }
     }
-    const rests = !pays && choices.every(({ tokens }) => tokens === 0);
-    if (tried === null && (rests || promptTokens === 0)) {
-      const ids = demands.map(({ id }) => id);
-      this.#kept = { ids, choices, decodes, rests, left: rests ? RESTED_STEPS : KEPT_STEPS };
-    }
+    const rests = (!pays || tried !== null) && choices.every(({ tokens }) => tokens === 0);
+    const rested = RESTED_STEPS[Math.min(this.#rests, RESTED_STEPS.length - 1)]!;
+    const left = tried?.steps ?? (rests ? rested : promptTokens === 0 ? KEPT_STEPS : 0);
+    this.#rests = pays ? 0 : this.#rests + 1;
+    if (left > 0) this.#kept = { ids: demands.map(({ id }) => id), choices, decodes, rests, left };
     return choices;
   }
 
@@ -180,6 +198,16 @@ export class DraftController {
     kept.left -= 1;
     this.#keptSteps += 1;
     return true;
+  }
+
+  /** Made so far; plans between them are carried over. */
+  get decisions(): number {
+    return this.#decisions;
+  }
+
+  /** Whether `rests` will say so of the next step, unless it has fewer decodes: nobody need be able to draft after this one. */
+  get restsNext(): boolean {
+    return this.#kept?.rests === true && this.#kept.left > 0;
   }
 
   /** What was decided for the same sequences before, as long as it holds; else null. */
@@ -215,6 +243,11 @@ export class DraftController {
 
   /** A step of decodes and nothing else took so long, drafting not counted. @param tokens of all its rows, drafted ones included */
   stepped(decodes: number, tokens: number, ms: number): void {
+    const drafted = tokens > decodes;
+    const isFirst = drafted !== this.#drafted;
+    this.#drafted = drafted;
+    // Where others of its kind follow they say it better; where they take turns, each is as it is.
+    if (isFirst && this.#kept !== null && this.#kept.left > 0) return;
     this.#times.observe(decodes, tokens, ms);
   }
 
@@ -290,7 +323,7 @@ export class DraftController {
   }
 
   /** Something else than what seems best, when that can be afforded; else null. */
-  #trial(chosen: readonly Chosen[], best: DraftLengths, round: DraftRound, costs: DraftCosts): DraftChoice[] | null {
+  #trial(chosen: readonly Chosen[], best: DraftLengths, round: DraftRound, costs: DraftCosts): Tried | null {
     const { decodes, roomTokens } = round;
     const allowances = this.#allowances;
     const drafts = best.lengths.some((length) => length > 0);
@@ -300,16 +333,19 @@ export class DraftController {
     }
     const at = this.#affordable(drafts);
     if (at < 0 || !(best.tokensPerMs > 0)) return null;
-    const { who, lengths } = this.#variant(TRIALS[at]!, chosen, best.lengths, round);
+    const how = TRIALS[at]!;
+    const { who, lengths } = this.#variant(how, chosen, best.lengths, round);
     const isSame = lengths.every((length, i) => length === best.lengths[i] && who[i] === chosen[i]);
     if (isSame || lengths.reduce((sum, length) => sum + length, 0) > roomTokens) return null;
     const { tokens, ms } = draftYield(who, lengths, decodes, costs);
     const lostMs = ms - tokens / best.tokensPerMs;
-    const lost = Math.max(LEAST_LOSS, lostMs / draftYield(chosen, best.lengths, decodes, costs).ms);
+    // Another kind of step than before.
+    const steps = how === "none" || how === "probe" ? TRIED_STEPS[how] : 0;
+    const lost = Math.max(LEAST_LOSS, ((1 + steps) * lostMs) / draftYield(chosen, best.lengths, decodes, costs).ms);
     if (lost > allowances[at]!) return null;
     allowances[at]! -= lost;
     this.#trials += 1;
-    return who.map(({ source }, i) => ({ source, tokens: lengths[i]! }));
+    return { choices: who.map(({ source }, i) => ({ source, tokens: lengths[i]! })), steps };
   }
 
   /** The next trial in turn that there may be an allowance for; -1: none. One is looked at each time: looking takes time too. */

@@ -20,6 +20,10 @@ export interface DraftWorld {
   readonly stepMs: (decodes: number, tokens: number) => number;
   /** What a step takes longer behind a drafter's run, whatever its size: caches are the drafter's then. Nothing when absent. */
   readonly draftedMs?: number;
+  /** What the first step of decodes without drafts behind one with some takes longer, and the first with some behind one without. */
+  readonly coldMs?: number;
+  /** Milliseconds of a decision, where it is not carried over. */
+  readonly planMs?: number;
   /** Of steps with prompts in them. */
   readonly promptStepMs?: (tokens: number) => number;
   /** Of a pass of a drafter that takes any. */
@@ -77,6 +81,7 @@ class Run {
   readonly #noise: RandomStream;
   readonly #clients: Client[];
   #sequences = 0;
+  #drafted = false;
 
   constructor(world: DraftWorld, policy: DraftPolicy) {
     this.#world = world;
@@ -107,6 +112,7 @@ class Run {
       stepMs,
       passMs,
       draftedMs = 0,
+      coldMs = 0,
       promptTokens = 0,
       promptStepMs = (tokens: number) => stepMs(1, tokens),
     } = this.#world;
@@ -115,7 +121,9 @@ class Run {
     const drafts = this.#draft(decoding, prompts);
     const drafted = drafts.reduce((sum, { tokens }) => sum + tokens, 0);
     const tokens = decoding.length + prompts + drafted;
-    const onTopMs = drafted > 0 ? draftedMs : 0;
+    const isCold = prompts === 0 && this.#drafted !== drafted > 0;
+    if (prompts === 0) this.#drafted = drafted > 0;
+    const onTopMs = (drafted > 0 ? draftedMs : 0) + (isCold ? coldMs : 0);
     const ms = (onTopMs + (prompts > 0 ? promptStepMs(tokens) : stepMs(decoding.length, tokens))) * this.#luckOfTime();
     let draftingMs = 0;
     for (let place = 1; passMs !== undefined && place <= MOST_TOKENS; place++) {
@@ -147,6 +155,7 @@ class Run {
       calibratedMs = promptStepMs ?? ((tokens: number) => stepMs(1, tokens)),
     } = this.#world;
     const able = decoding.filter((client) => mostOf(client) > 0);
+    const decisions = policy.decisions;
     const choices = policy.plan({
       demands: able.map((client) => ({
         id: client.sequence,
@@ -157,6 +166,7 @@ class Run {
       roomTokens: 1000,
       stepMs: calibratedMs,
     });
+    this.ms += (policy.decisions - decisions) * (this.#world.planMs ?? 0);
     return decoding.map((client, i) => choices[able.indexOf(client)] ?? none[i]!);
   }
 

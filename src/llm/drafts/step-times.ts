@@ -19,7 +19,7 @@ import { assert } from "../../core/index.ts";
 const NOISE = 0.01;
 /** Variances to begin with, their growth a step, and where that ends. */
 const MOOD = { first: 0.05, growth: 5e-4, most: 0.05 } as const;
-const PART = { first: 0.03, growth: 2e-5, most: 0.03 } as const;
+const PART = { first: 0.09, growth: 2e-5, most: 0.03 } as const;
 /** The same of what some steps have on top, in steps of one token, and what it is taken for beforehand. */
 const EXTRA = { first: 0.04, growth: 2e-5, most: 0.04 } as const;
 const FIRST_EXTRA = 0.15;
@@ -32,6 +32,8 @@ const MOST_SLOW = 2;
 const MOST_QUICK = 9;
 /** Standard deviations by which hope is lower than expectation. */
 const HOPE = 0.8;
+/** Standard deviation, at most, that hope counts by. */
+const MOST_HOPED = 0.17;
 /** Sizes up to here are told apart; above, eight to an octave. */
 const EXACT = 16;
 const PER_OCTAVE = 8;
@@ -169,7 +171,7 @@ export class StepTimes {
       weights += weight;
       sum += weight * part.value;
     }
-    return sum / weights - (deviations === 0 ? 0 : deviations / Math.sqrt(weights));
+    return sum / weights - (deviations === 0 ? 0 : deviations * Math.min(MOST_HOPED, 1 / Math.sqrt(weights)));
   }
 }
 

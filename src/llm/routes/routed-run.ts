@@ -19,7 +19,7 @@ import type { AttentionExecutor } from "../attention.ts";
 import { layerRope, type DecoderConfig } from "../config.ts";
 import { StepPlan, type StepLimits } from "../step-plan.ts";
 import { StepScores } from "../step-scores.ts";
-import type { KeptRow, StepRow, TokenScores } from "../types.ts";
+import type { KeptRow, StepRow, StepWants, TokenScores } from "../types.ts";
 import type { RouteLora } from "./route-lora.ts";
 import { layerUnits, pagesFor, type RowPlace } from "./units.ts";
 
@@ -90,7 +90,7 @@ export class RoutedRun {
   }
 
   /** Computes a step. Answers scores as StepExecutor.step. @throws PunctualError invalid_request before anything runs. */
-  async step(batch: readonly RoutedRow[]): Promise<TokenScores[][]> {
+  async step(batch: readonly RoutedRow[], wants: StepWants = {}): Promise<TokenScores[][]> {
     this.#prepare(batch);
     const { layers } = this.#parts.config;
     for (let layer = 0; layer < layers; layer++) {
@@ -98,7 +98,7 @@ export class RoutedRun {
       await this.#attend(layer);
     }
     this.#ends.keep(this.#plan.scored, this.#attended, this.#x);
-    const scores = await this.#ends.score();
+    const scores = await this.#ends.score(wants);
     const groups: TokenScores[][] = batch.map(() => []);
     for (const [at, { sequence }] of this.#plan.scored.entries()) groups[sequence]!.push(scores[at]!);
     return groups;

@@ -85,6 +85,33 @@ describe("adaptive drafts", () => {
   });
 });
 
+test("states are asked for by who may draft after the step only: hardly ever where nothing pays", async () => {
+  const withStates = await createBench(3, true);
+  const lengths: number[] = [];
+  const drafter: Drafter = {
+    ...drafterOf(null, spec(0).promptTokens.length),
+    see: (_, tokens) => void lengths.push(tokens),
+    available: ({ tokens }, most) => (lengths.at(-1) === tokens.length ? most : 0),
+  };
+  const request = spec(0, { maxTokens: 100, sampling: { temperature: 0 } });
+  const run = async (adaptive: boolean): Promise<{ steps: number; states: number }> => {
+    const { loop, steps, stateSteps } = createLoop(withStates, {
+      drafters: () => [drafter],
+      speculation: { tokens: 3, adaptive },
+      stepMs: (tokens) => tokens,
+    });
+    loop.submit(request);
+    await drain(loop);
+    return { steps: steps.length, states: stateSteps() };
+  };
+  const resting = await run(true);
+  const always = await run(false);
+  expect(always.states).toBe(always.steps);
+  expect(resting.states).toBeGreaterThan(3);
+  expect(resting.states).toBeLessThan(resting.steps / 3);
+  await withStates.executor.dispose();
+});
+
 test("what checking drafts costs is measured up to the longest draft, and pages are given back", async () => {
   const pages = new KvPages({ pages: 8, pageTokens: 8 });
   const clock = new FakeClock();

@@ -9,6 +9,7 @@ import {
   type DecoderConfig,
   type Drafter,
   type StepBatch,
+  type StepWants,
 } from "../../llm/index.ts";
 import { BEST_EFFORT, createPolicy, StepCost, type BatchPolicy, type SchedulerLimits } from "../../sched/index.ts";
 import { loadFacts } from "../load-model.ts";
@@ -71,16 +72,18 @@ export function createLoop({ executor, vocabulary }: Bench, setup: LoopSetup = {
     speculator = new Speculator({ drafters, tokens: 5, adaptive: false, drawn: false, ...setup.speculation });
   }
   const steps: number[] = [];
+  let stateSteps = 0;
   const loop = new StepLoop({
     executor: {
       topK: executor.topK,
       wholeRow: (sequence, index) => executor.wholeRow(sequence, index),
       state: (sequence, index) => executor.state(sequence, index),
-      step: async (batch: StepBatch) => {
+      step: async (batch: StepBatch, wants?: StepWants) => {
         const tokens = batch.reduce((sum, row) => sum + row.tokens.length, 0);
         steps.push(tokens);
+        if (wants?.states === true) stateSteps += 1;
         clock.advance(stepMs(tokens));
-        return executor.step(batch);
+        return executor.step(batch, wants);
       },
     },
     pages: kv,
@@ -95,7 +98,7 @@ export function createLoop({ executor, vocabulary }: Bench, setup: LoopSetup = {
     ...(speculator === null ? {} : { speculator }),
     ...(setup.handOff === undefined ? {} : { handOff: setup.handOff }),
   });
-  return { loop, kv, clock, steps };
+  return { loop, kv, clock, steps, stateSteps: () => stateSteps };
 }
 
 /** A request of twelve made-up tokens that samples with its own seed. */

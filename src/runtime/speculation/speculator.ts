@@ -51,6 +51,7 @@ interface Subject {
 export class Speculator {
   readonly #options: SpeculatorOptions;
   readonly #controller: DraftController;
+  readonly #readsStates: boolean;
   readonly #subjects = new Map<number, Subject>();
   readonly #counts = new Map<
     DraftSource,
@@ -61,6 +62,7 @@ export class Speculator {
     this.#options = options;
     const { drafters, adaptive, passMs } = options;
     const sources = drafters.map(({ source }) => source);
+    this.#readsStates = drafters.some((drafter) => drafter.see !== undefined);
     this.#controller = new DraftController({ sources, adaptive, ...(passMs === undefined ? {} : { passMs }) });
   }
 
@@ -174,9 +176,9 @@ export class Speculator {
     this.#controller.stepped(decodes, tokens, ms);
   }
 
-  /** Whether somebody drafts from the model's states: then the executor keeps them, and `see` is told. */
-  get readsStates(): boolean {
-    return this.#options.drafters.some((drafter) => drafter.see !== undefined);
+  /** Whether somebody may draft from the model's states after the step to come: then the executor gives them, and `see` is told. */
+  get wantsStates(): boolean {
+    return this.#readsStates && !this.#controller.restsNext;
   }
 
   /** The state behind the scores that the last token of a running sequence was chosen from. */
