@@ -53,6 +53,37 @@ export const ADAPTIVE: SpeedArm = {
   speculation: { method: "heads", tokens: LENGTHS.at(-1)! },
 };
 
+/** What the request itself predicts, so many tokens at a time, whatever it brings. */
+export function predictionArm(tokens: number): SpeedArm {
+  return { name: `predictions, ${tokens}`, speculation: fixed({ method: "prediction" }, tokens) };
+}
+
+/** Predictions, as many tokens as pay. */
+export const ADAPTIVE_PREDICTION: SpeedArm = {
+  name: "predictions, adaptive",
+  speculation: { method: "prediction", tokens: LENGTHS.at(-1)! },
+};
+
+/** No drafts, every fixed length and as many as pay, by one way to draft. */
+export interface LengthArms {
+  readonly plain: SpeedArm;
+  /** By LENGTHS. */
+  readonly fixed: readonly SpeedArm[];
+  readonly adaptive: SpeedArm;
+}
+
+export const HEADS_LENGTHS: LengthArms = { plain: PLAIN, fixed: LENGTHS.map(lengthArm), adaptive: ADAPTIVE };
+export const PREDICTION_LENGTHS: LengthArms = {
+  plain: PLAIN,
+  fixed: LENGTHS.map(predictionArm),
+  adaptive: ADAPTIVE_PREDICTION,
+};
+
+/** In the order of measurements. */
+export function armsOf({ plain, fixed, adaptive }: LengthArms): readonly SpeedArm[] {
+  return [plain, ...fixed, adaptive];
+}
+
 /** Heads that know the most frequent tokens only. */
 export function prunedArm(vocabularyTokens: number): SpeedArm {
   const { speculation } = lengthArm(COMPARED_LENGTH);
@@ -64,12 +95,17 @@ export class SpeedEngines implements AsyncDisposable {
   readonly #started = new Map<string, Engine>();
   readonly #budgetTokens: number;
   readonly #sharesStarts: boolean;
+  readonly #model: EngineOptions["model"];
   #folder: string | null = null;
 
-  /** @param sharesStarts packed weights and costs of steps are found by the first engine and used by all: for smoke tests */
-  constructor(budgetTokens: number, sharesStarts: boolean) {
+  /**
+   * @param sharesStarts packed weights and costs of steps are found by the first engine and used by all: for smoke tests
+   * @param model the built-in one when absent
+   */
+  constructor(budgetTokens: number, sharesStarts: boolean, model: EngineOptions["model"] = { dir: builtInModelDir() }) {
     this.#budgetTokens = budgetTokens;
     this.#sharesStarts = sharesStarts;
+    this.#model = model;
   }
 
   async of({ name, speculation }: SpeedArm): Promise<Engine> {
@@ -77,7 +113,7 @@ export class SpeedEngines implements AsyncDisposable {
     if (known !== undefined) return known;
     if (this.#sharesStarts) this.#folder ??= await mkdtemp(join(tmpdir(), "punctual-claim-11-"));
     const options: EngineOptions = {
-      model: { dir: builtInModelDir() },
+      model: this.#model,
       threads: 1,
       maxRunning: MOST_SEQUENCES,
       budgetTokens: this.#budgetTokens,

@@ -16,6 +16,8 @@ export interface AskedIds {
   readonly id: string;
   readonly category: string;
   readonly promptIds: readonly number[];
+  /** What it predicts of its answer. */
+  readonly prediction?: readonly number[];
 }
 
 /** Held-out questions of the world, so many of each skill; the skill is the category. */

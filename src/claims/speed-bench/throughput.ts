@@ -15,6 +15,8 @@ export interface ThroughputOptions {
   readonly leastAnswers?: number;
   readonly maxTokens: number;
   readonly prompts: readonly AskedIds[];
+  /** Answers are as long as they may be. */
+  readonly ignoreEos?: boolean;
   readonly clock: Clock;
   readonly random: RandomStream;
 }
@@ -33,7 +35,18 @@ export async function measureThroughput(
   engines: SpeedEngines,
   options: ThroughputOptions,
 ): Promise<readonly ThroughputCell[]> {
-  const { arms, batches, rounds, windowMs, leastAnswers, maxTokens, prompts, clock, random } = options;
+  const {
+    arms,
+    batches,
+    rounds,
+    windowMs,
+    leastAnswers,
+    maxTokens,
+    prompts,
+    clock,
+    random,
+    ignoreEos = false,
+  } = options;
   const cells: ThroughputCell[] = [];
   let turn = 0;
   for (let round = 0; round < rounds; round++) {
@@ -47,11 +60,16 @@ export async function measureThroughput(
           windowMs,
           clock,
           ...(leastAnswers === undefined ? {} : { leastAnswers }),
-          request: () => ({
-            promptTokens: prompts[next++ % prompts.length]!.promptIds,
-            maxTokens,
-            sampling: { temperature: 0 },
-          }),
+          request: () => {
+            const { promptIds, prediction } = prompts[next++ % prompts.length]!;
+            return {
+              promptTokens: promptIds,
+              maxTokens,
+              ignoreEos,
+              sampling: { temperature: 0 },
+              ...(prediction === undefined ? {} : { prediction }),
+            };
+          },
         });
         const within = requests.map(({ tokenMs }) => tokenMs.filter((ms) => ms > fromMs && ms <= toMs));
         const tokens = within.reduce((sum, times) => sum + times.length, 0);
