@@ -6,6 +6,7 @@ import { checkSize, checkSubject, subjectMatcher } from "./subjects.ts";
 import type { WorkItem, WorkQueue, WorkQueueOptions, WorkTaker, WorkTakeOptions } from "./types.ts";
 
 const DEFAULTS = { maxItems: 10_000, maxBytes: 256 * 1024 * 1024, maxAgeMs: 3_600_000, duplicateMs: 120_000 } as const;
+const RETRY_MS = 250;
 
 interface Stored {
   readonly subject: string;
@@ -224,6 +225,6 @@ async function handle(item: WorkItem, handler: (item: WorkItem) => Promise<void>
   try {
     await handler(item);
   } catch {
-    item.release();
+    item.release(RETRY_MS); // what it failed at would fail again at once
   }
 }

@@ -247,7 +247,7 @@ class Taker implements WorkTaker {
     try {
       await this.#handler(item);
     } catch {
-      item.release();
+      item.release(RETRY_MS); // what it failed at would fail again at once
     }
   }
 

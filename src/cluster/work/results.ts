@@ -1,6 +1,10 @@
 /**
  * Results of durable work, kept for minutes under the id of their request. The first result of an id stands: whoever computes
  * it again finds it there. What a bus cannot carry in one message is kept in parts.
+ *
+ * Beside them, how often each piece was begun, and given back by who had begun it: the difference are the times that it took
+ * its instance with it. How often a bus handed it out says nothing of that: it does so again after every lost connection,
+ * and to instances that have no room.
  */
 import { z } from "zod";
 import { assert } from "../../core/index.ts";
@@ -16,6 +20,11 @@ const MAX_PARTS = 256;
 const MARGIN_BYTES = 4096;
 
 const headSchema = z.union([z.object({ parts: z.number().int().min(1).max(MAX_PARTS) }), workResultSchema]);
+
+const attemptsSchema = z.object({ begun: z.number().int().min(0), givenBack: z.number().int().min(0) });
+
+/** What became of a piece so far. */
+export type WorkAttempts = z.infer<typeof attemptsSchema>;
 
 /** See the head of this file. */
 export class ResultStore {
@@ -47,6 +56,24 @@ export class ResultStore {
       parts.push(stored.value);
     }
     return decodeMessage(workResultSchema, Buffer.concat(parts));
+  }
+
+  /** A piece is begun; answers that attempt with those before it. Errors: `unavailable`, and then it must not be begun. */
+  async begin(requestId: string): Promise<WorkAttempts> {
+    return this.#attempted(requestId, ({ begun, givenBack }) => ({ begun: begun + 1, givenBack }));
+  }
+
+  /** It is not done, and who had it is well. Errors: `unavailable`. */
+  async giveBack(requestId: string): Promise<void> {
+    await this.#attempted(requestId, ({ begun, givenBack }) => ({ begun, givenBack: givenBack + 1 }));
+  }
+
+  async #attempted(requestId: string, change: (attempts: WorkAttempts) => WorkAttempts): Promise<WorkAttempts> {
+    const key = `${subjectWord(requestId)}.attempts`;
+    const entry = await this.#directory.get(key);
+    const attempts = change(entry === null ? { begun: 0, givenBack: 0 } : decodeMessage(attemptsSchema, entry.value));
+    await this.#directory.put(key, encodeMessage(attempts));
+    return attempts;
   }
 
   /** Keeps a result unless there is one. @returns whether it was the first. Errors: `unavailable`, `out_of_space`. */

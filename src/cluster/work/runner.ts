@@ -1,7 +1,8 @@
 /**
  * An instance's side of durable work: takes a piece when the engine has room, says that it is at it, keeps the result, and
  * only then lets go of the piece. Whatever dies in between, somebody has the piece again; a result that is there already is
- * not computed again. A piece that fails too often fails for good, so that it does not take one instance after the other down.
+ * not computed again. A piece that was begun too often and not given back fails for good, so that it does not take one instance
+ * after the other down.
  */
 import { PunctualError } from "../../core/index.ts";
 import {
@@ -25,20 +26,14 @@ import { ResultStore } from "./results.ts";
 
 /** A piece of which nothing is heard for so long is given to another. */
 const ACK_WAIT_MS = 10_000;
-/** Handed out more often than that, it fails. */
-const MOST_DELIVERIES = 5;
+/** Begun as often as that by instances that did not come back with it, it fails. */
+const MOST_LOST = 5;
 const REFUSED_DELAY_MS = 500;
 const RETRY_MS = 250;
 
-/** Not the work's fault: another instance, or this one later, may do it. */
-const ELSEWHERE: ReadonlySet<string> = new Set([
-  "queue_full",
-  "shutting_down",
-  "engine_failed",
-  "unavailable",
-  "out_of_memory",
-  "moved",
-]);
+/** Another instance, or this one later, may do it: it is not the work's fault, or may not be. */
+const REFUSED: ReadonlySet<string> = new Set(["queue_full", "shutting_down", "unavailable", "moved"]);
+const FELL: ReadonlySet<string> = new Set(["engine_failed", "out_of_memory"]);
 
 /** What a runner needs. */
 export interface WorkRunnerOptions {
@@ -169,7 +164,7 @@ export class WorkRunner {
   async #do(item: WorkItem, message: WorkMessage): Promise<void> {
     const requestId = message.request.id;
     if ((await this.#results.get(requestId)) !== null) return item.ack();
-    const result = await this.#compute(message, item.deliveries);
+    const result = await this.#compute(message);
     if (result === null) return item.release(this.#isStopped ? 0 : REFUSED_DELAY_MS);
     await this.#keep(result);
     this.#tell(message.inbox);
@@ -177,19 +172,32 @@ export class WorkRunner {
   }
 
   /** Null: not now, or not here. */
-  async #compute(message: WorkMessage, deliveries: number): Promise<WorkResult | null> {
+  async #compute(message: WorkMessage): Promise<WorkResult | null> {
     const { instance } = this.#options;
-    const base = { version: FLEET_VERSION, requestId: message.request.id, instance, attempts: deliveries } as const;
-    if (deliveries > MOST_DELIVERIES) {
-      const error = new PunctualError("engine_failed", `it was begun ${deliveries - 1} times and never finished`);
+    const { id: requestId } = message.request;
+    const { begun, givenBack } = await this.#results.begin(requestId);
+    const base = { version: FLEET_VERSION, requestId, instance, attempts: begun } as const;
+    const lost = begun - 1 - givenBack;
+    if (lost >= MOST_LOST) {
+      const error = new PunctualError("engine_failed", `it was begun ${lost} times and never finished`);
       return { ...base, kind: "failed", error: toFleetError(error) };
     }
     try {
       return { ...base, kind: "finished", ...(await this.#generate(message)) };
     } catch (error) {
-      if (this.#isStopped) return null;
-      if (error instanceof PunctualError && ELSEWHERE.has(error.code)) return null;
-      return { ...base, kind: "failed", error: toFleetError(error) };
+      const code = error instanceof PunctualError ? error.code : "";
+      if (this.#isStopped || REFUSED.has(code)) await this.#giveBack(requestId);
+      else if (!FELL.has(code)) return { ...base, kind: "failed", error: toFleetError(error) };
+      return null;
+    }
+  }
+
+  /** Where that cannot be said, it counts as lost: one of several. */
+  async #giveBack(requestId: string): Promise<void> {
+    try {
+      await this.#results.giveBack(requestId);
+    } catch (error) {
+      this.#options.log?.(`That '${requestId}' was given back could not be noted: ${String(error)}`);
     }
   }
 

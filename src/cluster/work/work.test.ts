@@ -1,6 +1,7 @@
 /** Durable work over real engines, on both buses: done once, kept, given on when who had it is gone. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TINY } from "../../../test/support/tiny.ts";
+import { PunctualError } from "../../core/index.ts";
 import { FLEET_VERSION, type WireRequest, type WorkMessage } from "../../protocol/index.ts";
 import { Engine, sleep, wallMs } from "../../runtime/index.ts";
 import { until } from "../bus/bus.conformance.ts";
@@ -155,6 +156,57 @@ describe.each(buses)("over %s", (kind, connect) => {
     expect([refused, engine.stats().counters.requests.length - before]).toEqual([1, 1]);
   });
 
+  test("work that finds no room, or whose directory is away, waits and is done; what takes its instances with it is not", async () => {
+    await using mine = await connect();
+    await using theirs = await connect();
+    const work = await DurableWork.open(mine, names);
+    let refusals = 0;
+    const full = replaced(engine, {
+      submit: (...given) => {
+        if (refusals++ < 7) throw new PunctualError("queue_full", "no room");
+        return engine.submit(...given);
+      },
+    });
+    const failing = replaced(engine, {
+      submit: () => {
+        refusals += 1;
+        throw new PunctualError("engine_failed", "it fell");
+      },
+    });
+    // As a broker is that has just come back: its directories are there a moment later.
+    let lost = 0;
+    const late = replaced(theirs, {
+      keyValue: async (...given) => {
+        const directory = await theirs.keyValue(...given);
+        return replaced(directory, {
+          get: async (key) => {
+            if (lost++ < 7) throw new PunctualError("unavailable", "not yet");
+            return directory.get(key);
+          },
+        });
+      },
+    });
+    for (const [id, bus, own] of [
+      ["full", theirs, full],
+      ["late", late, engine],
+    ] as const) {
+      await work.put("tiny", message(id));
+      await using one = await InstanceHost.start({ bus, engine: own, fleet: "work", id, workItems: 1 });
+      expect(await work.wait(id, { signal: patience })).toMatchObject({ kind: "finished" });
+      await until(() => one.open === 0);
+    }
+    expect([refusals, lost].every((count) => count > 7)).toBe(true);
+    refusals = 0;
+    await work.put("tiny", message("falls"));
+    await using one = await InstanceHost.start({ bus: theirs, engine: failing, fleet: "work", id: "falls" });
+    expect(await work.wait("falls", { signal: patience })).toMatchObject({
+      kind: "failed",
+      error: { code: "engine_failed" },
+    });
+    await until(() => one.open === 0);
+    expect(refusals).toBe(5);
+  });
+
   test("work that nobody can read is dropped, and a result may be larger than a message", async () => {
     await using mine = await connect();
     await using theirs = await connect();
@@ -182,6 +234,9 @@ test("the broker is killed and started again: what was accepted is done", async 
   await server.restart();
   for (let i = 0; i < 4; i++) {
     const result = await work.wait(`kept${i}`, { signal: patience });
-    expect(result).toMatchObject({ kind: "finished", summary: { completionTokens: 1000 + i } });
+    expect(result, JSON.stringify(result).slice(0, 300)).toMatchObject({
+      kind: "finished",
+      summary: { completionTokens: 1000 + i },
+    });
   }
 });
