@@ -112,6 +112,7 @@ export {
   routerSpecs,
   routeStatesGraph,
   routeTrainingGraph,
+  stageSpecs,
   type RouteLoss,
   type RouteStage,
   type TrainableSpec,

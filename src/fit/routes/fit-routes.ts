@@ -1,8 +1,10 @@
 /**
  * Fits layer routes to a model (FiRST, arXiv 2410.12513) in a folder: routers, then low-rank weights for the gaps, both by
- * distillation from the model at full depth and from the answers. Each stage checkpoints and goes on where it stopped; the
- * end is a folder that an engine reads. Asked for, the baselines are trained as long and on the same examples: the
- * low-rank weights alone at full depth, and layers left out at intervals, by lot, and by influence.
+ * distillation from the model at full depth and from the answers. Routers have low-rank weights beside them in their training
+ * too, thrown away after it, so that they choose layers for a model whose gaps are made up for (the paper's choose for the bare
+ * one). Each stage checkpoints and goes on where it stopped; the end is a folder that an engine reads. Asked for, the baselines
+ * are trained as long and on the same examples: the low-rank weights alone at full depth, and layers left out at intervals, by
+ * lot, and by influence.
  */
 import { existsSync, rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -67,8 +69,8 @@ export interface FittedRoutes {
 const HELD_OUT = 400;
 const LENGTH_SAMPLE = 256;
 const CALIBRATION = 256;
-/** Half of the examples are taught by exactly the share of layers, half by what routers keep: both are asked for later. */
-const BY_SHARE = 0.5;
+/** Of the examples, how many are taught by exactly the share of layers; the others by what routers keep, which is asked for most. */
+const BY_SHARE = 0.25;
 
 /** Masks of a batch's examples, by what routers say of them. */
 type Masks = (probabilities: readonly Float64Array[], step: number) => readonly LayerMask[];

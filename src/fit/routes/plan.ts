@@ -80,7 +80,7 @@ export function routesPlan(options: RoutesPlanOptions = {}): RoutesPlan {
     routerSchedule: scheduleOf(routerSteps, 5e-3),
     adapterSchedule: scheduleOf(adapterSteps, 4e-3),
     temperature: { first: 1, last: 0.1 },
-    loss: { distillation: 0.5, compute: 40, entropy: 0.01 },
+    loss: { distillation: 0.5, compute: 200, entropy: 0.01 },
     rank,
     alpha: 2 * rank,
     adamw: { weightDecay: 0, beta2: 0.98, emaDecay: 0 },
@@ -98,4 +98,14 @@ export function routesIdentity(plan: RoutesPlan, model: string, data: string, pa
 export function sharpnessOf({ temperature, routerSteps }: RoutesPlan, step: number): number {
   const progress = Math.min(1, step / Math.max(1, 0.75 * routerSteps));
   return 1 / (temperature.first * (temperature.last / temperature.first) ** progress);
+}
+
+/** The mean gate that routers are held to at a step: it falls from one, so that what can be spared most goes first. */
+export function targetOf({ compute, routerSteps }: RoutesPlan, step: number): number {
+  return 1 - (1 - compute) * Math.min(1, step / Math.max(1, 0.5 * routerSteps));
+}
+
+/** Gates as routers are trained by, near 0 or 1 at their last temperature. @param probabilities what routers say of a prompt, by layer */
+export function softGates(probabilities: Float64Array, sharpness: number): Float64Array {
+  return probabilities.map((p) => 1 / (1 + ((1 - p) / p) ** sharpness));
 }

@@ -7,6 +7,7 @@ import { createRandom } from "../../core/index.ts";
 import { createSession, type TensorData } from "../../graph/index.ts";
 import {
   decideMask,
+  isRoutable,
   keptLayers,
   KvPages,
   loraNames,
@@ -15,6 +16,9 @@ import {
   randomWeights,
   readRoutes,
   routeForwardGraph,
+  routerName,
+  routeTrainingGraph,
+  stageSpecs,
   StepExecutor,
   type DecoderConfig,
   type Router,
@@ -25,7 +29,7 @@ import { gateFeeds, promptTokens, routeBatch } from "./batches.ts";
 import { calibrateRouters } from "./calibrate.ts";
 import { fitRoutes } from "./fit-routes.ts";
 import { bestMask, influence, randomMask, unifiedMask } from "./masks.ts";
-import { routesPlan, sharpnessOf } from "./plan.ts";
+import { routesPlan, sharpnessOf, softGates, targetOf } from "./plan.ts";
 import { RouteProber } from "./prober.ts";
 
 const CONFIG: DecoderConfig = {
@@ -136,6 +140,56 @@ describe("what is trained is what the engine computes", () => {
   });
 });
 
+describe("routers in their training", () => {
+  const { layers, hidden } = CONFIG;
+  const kept = { first: 2, last: 1 };
+  const tensor = (data: Float32Array, dims: readonly number[]): TensorData => ({ dtype: "float32", dims, data });
+
+  it("have gates that are what they say of a prompt at first, and the engine's own decision at last", async () => {
+    const weights = Object.fromEntries(
+      parameterSpecs(CONFIG).map(({ name, dims }) => [name, tensor(WEIGHTS.get(name, dims), dims)]),
+    );
+    const shape = { batch: 8, length: 16 };
+    const random = createRandom(9, "training routers");
+    const routers = Array.from({ length: layers }, (_, layer): Router | null =>
+      isRoutable(CONFIG, kept, layer)
+        ? { weight: Float32Array.from({ length: hidden }, () => random.normal() * 0.5), bias: 0 }
+        : null,
+    );
+    const batch = routeBatch(
+      shape,
+      Array.from({ length: 8 }, () => exampleOf(random)),
+    );
+    await using prober = await RouteProber.create(CONFIG, weights, shape, 1);
+    const probabilities = await prober.probabilities(batch, routers);
+    const masks = probabilities.map((p) => decideMask(p, routers, "auto"));
+    expect(new Set(masks.map(String)).size).toBeGreaterThan(1);
+    const loss = { distillation: 0.5, compute: 1, entropy: 0.01 };
+    const stage = { kind: "routers", protected: kept, rank: 2, alpha: 2, loss } as const;
+    await using session = await createSession(routeTrainingGraph(CONFIG, shape, stage), { threads: 1 });
+    const trained = Object.fromEntries(
+      stageSpecs(CONFIG, stage).map(({ name, dims }) => {
+        const data = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
+        for (const [layer, router] of routers.entries()) {
+          if (router !== null && name === routerName(layer, "weight")) data.set(router.weight);
+        }
+        return [name, tensor(data, dims)];
+      }),
+    );
+    const meanAt = async (sharpness: number): Promise<number> => {
+      const asked = { sharpness: tensor(Float32Array.of(sharpness), [1]), target: tensor(Float32Array.of(0.5), [1]) };
+      const results = await session.run({ ...weights, ...trained, ...batch.rows, ...batch.goals, ...asked }, ["kept"]);
+      return Number(results["kept"]!.data[0]);
+    };
+    const meanOf = (gates: readonly ArrayLike<number>[]): number =>
+      gates.reduce((sum, each) => sum + Array.from(each).reduce((a, b) => a + b, 0), 0) / (gates.length * layers);
+    for (const sharpness of [1, 3, 10]) {
+      expect(await meanAt(sharpness)).toBeCloseTo(meanOf(probabilities.map((p) => softGates(p, sharpness))), 4);
+    }
+    expect(await meanAt(5000)).toBeCloseTo(meanOf(masks), 2);
+  });
+});
+
 describe("routers after their training", () => {
   it("keep at most the share that was asked for on average, and as close to it as examples allow; their order stays", async () => {
     const random = createRandom(8, "routers");
@@ -227,6 +281,7 @@ describe("a run", () => {
   it("gates sharpen, and plans have limits", () => {
     expect(sharpnessOf(plan, 0)).toBeCloseTo(1, 6);
     expect(sharpnessOf(plan, 5)).toBeCloseTo(10, 6);
+    expect([0, 3, 5].map((step) => targetOf(plan, step))).toEqual([1, 0.8, 0.8].map((x) => expect.closeTo(x, 6)));
     expect(() => routesPlan({ compute: 1 })).toThrow(/compute/u);
     expect(() => routesPlan({ rank: 0 })).toThrow(/rank/u);
   });

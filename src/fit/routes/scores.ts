@@ -6,6 +6,7 @@ import { routeBatch } from "./batches.ts";
 import { RouteEvaluator, type AdapterWeights, type GatesOf } from "./evaluate.ts";
 import type { RouteBaseline } from "./masks.ts";
 import type { RouteProber } from "./prober.ts";
+import { softGates } from "./plan.ts";
 import type { StageParts } from "./stages.ts";
 
 /** One way to compute the held-out answers. */
@@ -61,7 +62,7 @@ export async function scoreRoutes(parts: StageParts, scored: ScoredRoutes): Prom
   await using plain = await RouteEvaluator.create(config, weights, shape, null, threads);
   await score("full", plain, () => every);
   await score("routers alone", plain, (i) => shared[i]!);
-  await score("routers alone, soft", plain, (i) => probabilities[i]!);
+  await score("routers alone, soft", plain, (i) => softGates(probabilities[i]!, 1 / plan.temperature.last));
   for (const [name, tensors] of adapters) {
     const adapter = adapterOf(parts, tensors);
     await using evaluator = await RouteEvaluator.create(config, weights, shape, adapter, threads);

@@ -17,7 +17,7 @@ import type { Parameter } from "../../nn/index.ts";
 import type { Example, ExampleSource } from "../examples.ts";
 import { GraphTrainer } from "../graph-trainer.ts";
 import { gateFeeds, routeBatch, type RouteBatch } from "./batches.ts";
-import { sharpnessOf, type RoutesPlan } from "./plan.ts";
+import { sharpnessOf, targetOf, type RoutesPlan } from "./plan.ts";
 
 /** What both stages work with. */
 export interface StageParts {
@@ -54,43 +54,58 @@ function drawBatch({ source, plan, shape }: StageParts, stage: string, step: num
   );
 }
 
-/** Trains the routers. @param watch the mean gate and the loss on answers, after every step */
+/**
+ * Trains the routers, and low-rank weights beside them that nobody keeps.
+ * @param watch the mean gate and the loss on answers, after every step
+ */
 export function routerTrainer(
   parts: StageParts,
   watch: (step: number, values: Readonly<Record<string, number>>) => void = () => undefined,
 ): Promise<GraphTrainer> {
   const { config, weights, shape, plan } = parts;
-  const specs = routerSpecs(config, plan.protected);
+  const { rank, alpha, loss } = plan;
+  const stage = { kind: "routers", protected: plan.protected, rank, alpha, loss } as const;
   const isBias = ({ dims }: TrainableSpec): boolean => dims[0] === 1;
   const scalar = (value: number): TensorData => ({ dtype: "float32", dims: [1], data: Float32Array.of(value) });
   return GraphTrainer.create({
-    graph: routeTrainingGraph(config, shape, { kind: "routers", protected: plan.protected, loss: plan.loss }),
-    parameters: parametersOf(specs, (spec) => () => (isBias(spec) ? FIRST_BIAS : 0)),
-    frozen: { ...weights, target: scalar(plan.compute) },
+    graph: routeTrainingGraph(config, shape, stage),
+    parameters: [
+      ...parametersOf(routerSpecs(config, plan.protected), (spec) => () => (isBias(spec) ? FIRST_BIAS : 0)),
+      ...adapterParameters(parts),
+    ],
+    frozen: weights,
     adamw: plan.adamw,
     threads: parts.threads,
     watched: ["kept", "answerLoss"],
     watch,
     batch: (step) => {
       const { rows, goals } = drawBatch(parts, "routers", step);
-      const feeds = { ...rows, ...goals, sharpness: scalar(sharpnessOf(plan, step)) };
-      return { feeds, tokens: shape.batch * shape.length };
+      const asked = { sharpness: scalar(sharpnessOf(plan, step)), target: scalar(targetOf(plan, step)) };
+      return { feeds: { ...rows, ...goals, ...asked }, tokens: shape.batch * shape.length };
     },
   });
 }
 
-/** Trained routers as they are used: at the last temperature, which is folded into them. */
+/** Trained routers as they are used. */
 export function routersOf(
   config: DecoderConfig,
   plan: RoutesPlan,
   trained: ReadonlyMap<string, Float32Array>,
 ): (Router | null)[] {
-  const sharpness = 1 / plan.temperature.last;
   return Array.from({ length: config.layers }, (_, layer) => {
     if (!isRoutable(config, plan.protected, layer)) return null;
     const weight = present(trained.get(routerName(layer, "weight")), "a router's weight");
     const [bias] = present(trained.get(routerName(layer, "bias")), "a router's bias");
-    return { weight: weight.map((value) => value * sharpness), bias: Math.fround(bias! * sharpness) };
+    return { weight, bias: bias! };
+  });
+}
+
+/** Low-rank weights as they begin: the same for every arm, and no change at all. */
+function adapterParameters({ config, plan }: StageParts): Parameter[] {
+  const random = createRandom(plan.seed, "routes/adapter-start");
+  return parametersOf(loraSpecs(config, plan.rank), ({ name, dims }) => {
+    const deviation = name.endsWith("/lora_A") ? 1 / Math.sqrt(dims[1]!) : 0; // B begins at zero
+    return () => (deviation === 0 ? 0 : random.normal() * deviation);
   });
 }
 
@@ -101,13 +116,9 @@ export function adapterTrainer(
 ): Promise<GraphTrainer> {
   const { config, weights, shape, plan } = parts;
   const { rank, alpha, loss } = plan;
-  const random = createRandom(plan.seed, "routes/adapter-start");
   return GraphTrainer.create({
     graph: routeTrainingGraph(config, shape, { kind: "adapter", rank, alpha, loss }),
-    parameters: parametersOf(loraSpecs(config, rank), ({ name, dims }) => {
-      const deviation = name.endsWith("/lora_A") ? 1 / Math.sqrt(dims[1]!) : 0; // B begins at zero
-      return () => (deviation === 0 ? 0 : random.normal() * deviation);
-    }),
+    parameters: adapterParameters(parts),
     frozen: weights,
     adamw: plan.adamw,
     threads: parts.threads,

@@ -4,9 +4,10 @@
  *
  *   x <- g layer(x) + (1 - g) x        g of the example and the layer
  *
- * so with g of 0 and 1 it is what the engine computes. Two graphs: in the first, g is what routers say of the prompt and the
- * routers are trained; in the second g is given and low-rank weights are trained, which act on answers alone. Both learn from
- * the answers and from the model's own distribution at full depth.
+ * so with g of 0 and 1 it is what the engine computes. Two graphs: in the first, g is what routers say of the prompt, and they
+ * are trained together with low-rank weights, which act on answers alone; in the second g is given and only low-rank weights
+ * are trained. Those of the first are there so that routers choose for a model whose gaps are made up for. Both learn from the
+ * answers and from the model's own distribution at full depth.
  */
 import {
   add,
@@ -90,14 +91,20 @@ export interface RouteLoss {
 }
 
 /** Which of the two graphs. */
-export type RouteStage =
+export type RouteStage = {
+  /** Of the low-rank weights. */
+  readonly rank: number;
+  readonly alpha: number;
+} & (
   | { readonly kind: "routers"; readonly protected: ProtectedLayers; readonly loss: RouteLoss }
-  | {
-      readonly kind: "adapter";
-      readonly rank: number;
-      readonly alpha: number;
-      readonly loss: Pick<RouteLoss, "distillation">;
-    };
+  | { readonly kind: "adapter"; readonly loss: Pick<RouteLoss, "distillation"> }
+);
+
+/** What a stage trains. */
+export function stageSpecs(config: DecoderConfig, stage: RouteStage): TrainableSpec[] {
+  const low = loraSpecs(config, stage.rank);
+  return stage.kind === "routers" ? [...routerSpecs(config, stage.protected), ...low] : low;
+}
 
 /** Rows of a batch and how tokens stand in them. */
 interface Rows {
@@ -177,18 +184,28 @@ function gateRows(rows: Rows, gate: Tensor): Tensor {
   return reshape(add(ones, wide), [batch * length, 1]);
 }
 
-/** p [batch, 1]: what a router says of each prompt. @param sharpness one over the temperature */
+/**
+ * A gate [batch, 1]: p / (1 - p) to the power of the sharpness, as odds, where p is what a router says of the prompt, the mean
+ * over its tokens. So it is p itself at a sharpness of one, and comes to the engine's own rule, p of one half and more, as that
+ * grows: to sharpen the tokens' gates alone would leave their mean between 0 and 1 wherever tokens are not of one mind.
+ * @param sharpness one over the temperature
+ */
 function routerGate(rows: Rows, x: Tensor, weight: Tensor, bias: Tensor, sharpness: Tensor): Tensor {
   const { batch, length } = rows.shape;
   const product = reduceSum(mul(x, reshape(weight, [1, -1])), { axes: [1] }); // [rows]
-  const kept = sigmoid(mul(add(product, bias), sharpness));
-  return reshape(reduceSum(reshape(mul(kept, rows.shares), [batch, length]), { axes: [1] }), [batch, 1]);
+  const kept = sigmoid(add(product, bias));
+  const p = reshape(reduceSum(reshape(mul(kept, rows.shares), [batch, length]), { axes: [1] }), [batch, 1]);
+  const safe = add(mul(p, 1 - 2 * LEAST_ODDS), LEAST_ODDS);
+  return sigmoid(mul(sub(log(safe), log(sub(1, safe))), sharpness));
 }
+
+/** Keeps logarithms of gates finite. */
+const LEAST_ODDS = 1e-6;
 
 /** -p log p - (1 - p) log(1 - p), mean. */
 function meanEntropy(gates: readonly Tensor[]): Tensor {
   const each = gates.map((p) => {
-    const safe = add(mul(p, 1 - 2e-6), 1e-6);
+    const safe = add(mul(p, 1 - 2 * LEAST_ODDS), LEAST_ODDS);
     const other = sub(1, safe);
     return reduceMean(neg(add(mul(safe, log(safe)), mul(other, log(other)))));
   });
@@ -211,9 +228,9 @@ function mean(scalars: readonly Tensor[]): Tensor {
 export function routeTrainingGraph(config: DecoderConfig, shape: PackedShape, stage: RouteStage): GraphModel {
   const builder = new GraphBuilder(`route-${stage.kind}`);
   const rows = inputRows(builder, config, shape);
-  const specs = stage.kind === "routers" ? routerSpecs(config, stage.protected) : loraSpecs(config, stage.rank);
+  const specs = stageSpecs(config, stage);
   const trained = new Map(specs.map(({ name, dims }) => [name, builder.input(name, "float32", dims)]));
-  const lora = stage.kind === "adapter" ? { tensors: trained, scale: stage.alpha / stage.rank } : null;
+  const lora = { tensors: trained, scale: stage.alpha / stage.rank };
   const { plain, changed } = parametersOf(builder, config, rows.answers, lora);
   const gates: Tensor[] = [];
   const gateOf = gatesOf(builder, config, rows, stage, trained);
