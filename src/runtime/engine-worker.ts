@@ -236,6 +236,8 @@ class WorkerLife {
       if (options.checkEachStep === true) desk.checkIntegrity();
       const idle = report.tokens === 0 && report.events.length === 0 && report.preemptions === 0;
       if (!idle) this.#tell(report);
+      // What waited for the end of the step waits for nothing else: a sequence that is to leave stands still from here on.
+      this.#drain();
       sink?.tick();
       // The tokens are on their way: what learning takes delays none of them.
       outlooks.settle();
