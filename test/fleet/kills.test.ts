@@ -15,7 +15,7 @@ import { PATIENCE_MS, TestFleet } from "./test-fleet.ts";
 const VICTIMS = ["source", "target", "router", "broker"] as const;
 type Victim = (typeof VICTIMS)[number];
 
-const CASES = killCases(VICTIMS, STAGES, ["source pages sent", "broker reserved lost"]);
+const CASES = killCases(VICTIMS, STAGES, ["source pages sent", "broker reserved lost", "source commit sent"]);
 
 const SEED = 11;
 let fleet: TestFleet;

@@ -19,6 +19,8 @@ export type Stage = (typeof STAGES)[number] | "ready" | "claim";
 const OF_TARGET: ReadonlySet<Stage> = new Set(["claim", "accepted", "reserved", "adopted"]);
 const KIND_AT = 5;
 const PAGES_KIND = 2;
+/** Pages with the commit of a live migration behind them; that of a hand-over comes over the bus. */
+const LAST_KIND = 6;
 
 /** Between which workers something moves. */
 export interface Way {
@@ -48,11 +50,13 @@ export function atStage(fleet: TestFleet, way: Way, stage: Stage, verdict: Verdi
 
 function watched(stage: Stage, source: TestWorker, target: TestWorker): readonly TestWorker["bus"][] {
   if (stage === "pages") return [source.kv, target.kv];
+  if (stage === "commit") return [source.bus, source.kv, target.kv];
   return [OF_TARGET.has(stage) ? target.bus : source.bus];
 }
 
 function isOf({ bytes, kind, subject, payload }: Frame, stage: Stage): boolean {
-  if (stage === "pages") return bytes[KIND_AT] === PAGES_KIND;
+  if (stage === "pages") return bytes[KIND_AT] === PAGES_KIND || bytes[KIND_AT] === LAST_KIND;
+  if (stage === "commit" && kind === "frame") return bytes[KIND_AT] === LAST_KIND;
   if (stage === "ready") return kind.endsWith("PUB") && subject.endsWith(".ready");
   return kind.endsWith("PUB") && payload.includes('"migration"') && payload.includes(`"kind":"${stage}"`);
 }

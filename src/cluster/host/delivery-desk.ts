@@ -105,7 +105,7 @@ export class DeliveryDesk {
     state: DeliveryState,
     begin: (options: SubmitOptions) => Promise<TokenStream>,
   ): Promise<void> {
-    const { requestId, router, inbox, observe, nextIndex, windowEnd, unacknowledged } = state;
+    const { requestId, router, inbox, observe, nextIndex, windowEnd, unacknowledged, resendFrom = 0 } = state;
     const first = nextIndex - unacknowledged.length;
     if (requestId !== request.id || unacknowledged.some((event, at) => event.index !== first + at)) {
       fail("invalid_request", `The state of '${requestId}' does not fit its request.`);
@@ -117,7 +117,7 @@ export class DeliveryDesk {
     this.alive(router);
     const arrivalMs = liveClock.nowMs() - state.ageMs;
     const entry = this.#options.book.enter(request, nextIndex, true);
-    const where = { request, router, inbox, observe, epoch, arrivalMs, nextIndex, windowEnd };
+    const where = { request, router, inbox, observe, epoch, arrivalMs, nextIndex, windowEnd, resendFrom };
     const opening = this.#open(where, entry);
     try {
       const stream = await begin(opening.options);
@@ -142,6 +142,12 @@ export class DeliveryDesk {
 
   cancel(requestId: string): void {
     this.#deliveries.get(requestId)?.cancel();
+  }
+
+  /** See HostPort. */
+  standing(requestId: string): DeliveryState | null {
+    const delivery = this.#deliveries.get(requestId);
+    return delivery?.isOpen === true ? delivery.state(liveClock.nowMs()) : null;
   }
 
   async suspend(requestId: string, nextIndex: number): Promise<DeliveryState> {

@@ -44,6 +44,8 @@ export interface DeliveryOptions {
   readonly nextIndex: number;
   /** The reader takes items below this. */
   readonly windowEnd: number;
+  /** Of the backlog, what is below this is sent when it is asked for; all is sent at once when absent. */
+  readonly resendFrom?: number;
   /** Most items kept. */
   readonly keptEvents: number;
   /** Sends to the inbox; false when it could not be sent just now. */
@@ -87,7 +89,7 @@ export class Delivery {
     this.#kept = [...backlog];
     this.#nextIndex = options.nextIndex;
     this.#firstKept = options.nextIndex - backlog.length;
-    this.#sentIndex = this.#firstKept;
+    this.#sentIndex = Math.min(this.#nextIndex, Math.max(this.#firstKept, options.resendFrom ?? 0));
     this.#windowEnd = options.windowEnd;
   }
 
@@ -219,6 +221,11 @@ export class Delivery {
     }
     this.#onSuspended = null;
     if (this.#phase !== "suspended") throw new PunctualError("not_found", `'${this.requestId}' has ended.`);
+    return this.state(nowMs);
+  }
+
+  /** Where it stands with its reader. */
+  state(nowMs: number): DeliveryState {
     const { router, inbox, observe, epoch, arrivalMs } = this.options;
     return {
       requestId: this.requestId,

@@ -388,33 +388,39 @@ describe("moves", () => {
     return host.port;
   }
 
-  test("suspended, taken over elsewhere with what was not acknowledged, told on under the next epoch", async () => {
-    await using from = await hosted();
-    await using to = await hosted();
-    const wanted = request(31, { maxTokens: 60 });
-    const reader = new TestReader(mine, names, "moves", { window: 4 });
-    reader.acknowledges = false;
-    await reader.submit(names.submit(from.id), wanted);
-    await until(() => reader.events.length === 4);
-    const state = await portOf(from).suspend("moves", 20);
-    expect(state).toMatchObject({ requestId: "moves", epoch: 0, nextIndex: 20, windowEnd: 4 });
-    expect(state.unacknowledged.map(({ index }) => index)).toEqual(Array.from({ length: 20 }, (_, i) => i));
-    expect(() => portOf(from).settle("unknown", { kind: "stays" })).not.toThrow();
-    const json = JSON.parse(JSON.stringify(state)) as typeof state;
-    await portOf(to).adopt({ ...wanted, id: "moves" }, json, async () => rest(wanted, 20));
-    portOf(from).settle("moves", { kind: "moved", to: to.id });
-    expect(from.open).toBe(0);
-    reader.acknowledges = true;
-    reader.ack(true);
-    await reader.end();
-    expect(reader.tokens).toEqual((await direct(wanted)).tokens);
-    expect(reader.epoch).toBe(1);
-    expect(reader.owner).toBe(to.id);
-    const kinds = reader.messages.map(({ kind }) => kind);
-    expect(kinds).toContain("moved");
-    expect(kinds).toContain("adopted");
-    reader.close();
-  });
+  test.each([0, 20])(
+    "suspended, taken over with what was not acknowledged, told on, sent again from %s",
+    async (resendFrom) => {
+      const id = `moves-${resendFrom}`;
+      await using from = await hosted();
+      await using to = await hosted();
+      const wanted = request(31, { maxTokens: 60 });
+      const reader = new TestReader(mine, names, id, { window: 4 });
+      reader.acknowledges = false;
+      await reader.submit(names.submit(from.id), wanted);
+      await until(() => reader.events.length === 4);
+      const state = await portOf(from).suspend(id, 20);
+      expect(state).toMatchObject({ requestId: id, epoch: 0, nextIndex: 20, windowEnd: 4 });
+      expect(portOf(from).standing(id)).toEqual({ ...state, ageMs: expect.any(Number) });
+      expect(portOf(from).standing("unknown")).toBeNull();
+      expect(state.unacknowledged.map(({ index }) => index)).toEqual(Array.from({ length: 20 }, (_, i) => i));
+      expect(() => portOf(from).settle("unknown", { kind: "stays" })).not.toThrow();
+      const json = JSON.parse(JSON.stringify({ ...state, resendFrom })) as typeof state;
+      await portOf(to).adopt({ ...wanted, id }, json, async () => rest(wanted, 20));
+      portOf(from).settle(id, { kind: "moved", to: to.id });
+      expect(from.open).toBe(0);
+      reader.acknowledges = true;
+      reader.ack(true);
+      await reader.end();
+      expect(reader.tokens).toEqual((await direct(wanted)).tokens);
+      expect(reader.epoch).toBe(1);
+      expect(reader.owner).toBe(to.id);
+      const kinds = reader.messages.map(({ kind }) => kind);
+      expect(kinds).toContain("moved");
+      expect(kinds).toContain("adopted");
+      reader.close();
+    },
+  );
 
   test("a move that comes to nothing leaves no trace", async () => {
     await using host = await hosted();

@@ -361,6 +361,7 @@ export class InstanceHost implements AsyncDisposable {
       },
       requests: () => [...this.#desk.hosted(), ...(this.#work?.hosted() ?? [])],
       request: (requestId) => this.#desk.find(requestId),
+      standing: (requestId) => this.#desk.standing(requestId),
       suspend: (requestId, nextIndex) => this.#desk.suspend(requestId, nextIndex),
       settle: (requestId, outcome) => this.#desk.settle(requestId, outcome),
       quit: (requestId) => this.#desk.quit(requestId),

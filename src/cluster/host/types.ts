@@ -21,6 +21,8 @@ export interface DeliveryState {
   readonly nextIndex: number;
   /** The reader takes items below this index. */
   readonly windowEnd: number;
+  /** Who adopts it sends again what is not acknowledged from here on, and the rest when it is asked for; all of it when absent. */
+  readonly resendFrom?: number;
   readonly ageMs: number;
 }
 
@@ -50,6 +52,8 @@ export interface HostPort {
   readonly isDraining: boolean;
   requests(): readonly HostedRequest[];
   request(requestId: string): HostedRequest | null;
+  /** Where a request stands with its reader now; null when it is not here. What `suspend` says later goes on from there. */
+  standing(requestId: string): DeliveryState | null;
   /**
    * Takes in all events of a request below `nextIndex` (the tokens that its snapshot has), whatever its reader's window, and
    * says where it stands: called when its sequence has left the schedule and before another instance adopts it. `settle` has
@@ -69,7 +73,7 @@ export interface HostPort {
   quit(requestId: string): void;
   /**
    * Tells a sequence's events from now on, under the state's epoch plus one: tells the reader (`adopted`), sends what it has
-   * not acknowledged again, then what the stream yields.
+   * not acknowledged again (see `resendFrom`), then what the stream yields.
    * @param begin makes the stream go on here, with these options (`SequenceImport.commit`); what it throws is thrown
    * @throws PunctualError invalid_request when the state does not fit, busy when the request is here under a later epoch.
    */

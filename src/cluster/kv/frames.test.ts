@@ -139,8 +139,9 @@ describe("sender and receiver", () => {
         seed: fc.string({ maxLength: 6 }),
         pages: fc.integer({ min: 1, max: 60 }),
         harm: fc.integer({ min: 0, max: 60 }),
+        isNoted: fc.boolean(),
       }),
-      async ({ seed, pages, harm }) => {
+      async ({ seed, pages, harm, isNoted }) => {
         const random = createRandom(seed, "link");
         const pageBytes = 64 * 1024; // eight pages a frame
         const data = Uint8Array.from({ length: pages * 16 }, () => random.uint32() & 0xff);
@@ -150,6 +151,7 @@ describe("sender and receiver", () => {
           return bytes;
         };
         const written = new Map<number, number>();
+        const notes: number[] = [];
         const sink = {
           pageBytes,
           write: async (first: number, bytes: Uint8Array): Promise<void> => {
@@ -158,6 +160,11 @@ describe("sender and receiver", () => {
               written.set(first + i, (written.get(first + i) ?? 0) + 1);
             }
             await Promise.resolve();
+          },
+          writeLast: async (first: number, bytes: Uint8Array, note: Uint8Array): Promise<void> => {
+            await sink.write(first, bytes);
+            expect(written.size).toBe(pages);
+            notes.push(...note);
           },
         };
         const receiver = new FrameReceiver(sink, new Map());
@@ -168,7 +175,9 @@ describe("sender and receiver", () => {
           windowBytes: 2 << 20,
         });
         let isSent = false;
-        const sent = sender.send(0, bytesOf(0, pages)).then(() => {
+        const all = bytesOf(0, pages);
+        const sending = isNoted ? sender.sendLast(0, all, Uint8Array.of(7, 8, 9)) : sender.send(0, all);
+        const sent = sending.then(() => {
           isSent = true;
         });
         for (let connection = 0; !isSent; connection++) {
@@ -199,8 +208,34 @@ describe("sender and receiver", () => {
         await sent;
         expect(written.size).toBe(pages);
         for (const times of written.values()) expect(times).toBe(1);
+        expect(notes).toEqual(isNoted ? [7, 8, 9] : []);
       },
     );
     await fc.assert(property, { seed: 3006, numRuns: 40 });
+  });
+
+  test("last pages that are not what their header says are refused, and nothing of them is written", async () => {
+    const written: number[] = [];
+    const write = async (first: number): Promise<void> => void written.push(first);
+    const base = { kind: "last", model: "0".repeat(16), transfer: "0".repeat(32), pages: 2, rawBytes: 8 } as const;
+    const payload = new Uint8Array(11);
+    const wrong: readonly Partial<Frame>[] = [
+      { rawBytes: 4 },
+      { rawBytes: 12 },
+      { pages: 3, rawBytes: 12 },
+      { pages: 0, rawBytes: 0 },
+      { codec: 1 },
+    ];
+    const receiver = new FrameReceiver({ pageBytes: 4, write, writeLast: write }, new Map());
+    for (const over of wrong) {
+      await expect(receiver.take(frame({ ...base, payload, ...over }))).rejects.toMatchObject({
+        code: "invalid_request",
+      });
+    }
+    const deaf = new FrameReceiver({ pageBytes: 4, write }, new Map());
+    await expect(deaf.take(frame({ ...base, payload }))).rejects.toMatchObject({ code: "unsupported" });
+    expect(written).toEqual([]);
+    await receiver.take(frame({ ...base, payload }));
+    expect(written).toEqual([0]);
   });
 });

@@ -31,8 +31,9 @@ const VERSION = 1;
  *   ack     all frames below `sequence` have been taken
  *   refuse  the transfer is over: it failed                                    payload: JSON
  *   close   the transfer is over: nobody wants more of it
+ *   last    pages that are not coded, and behind them (from rawBytes on) a note to who takes them; numbered as pages are
  */
-export const FRAME_KINDS = ["open", "opened", "pages", "ack", "refuse", "close"] as const;
+export const FRAME_KINDS = ["open", "opened", "pages", "ack", "refuse", "close", "last"] as const;
 
 /** One of FRAME_KINDS. */
 export type FrameKind = (typeof FRAME_KINDS)[number];

@@ -44,6 +44,15 @@ class Memory implements KvSink {
   }
 }
 
+/** Keeps notes, and whether all pages below the end of theirs were there by then. */
+class Listener extends Memory {
+  readonly notes: string[] = [];
+  async writeLast(first: number, bytes: Uint8Array, note: Uint8Array): Promise<void> {
+    await this.write(first, bytes);
+    this.notes.push(new TextDecoder().decode(note));
+  }
+}
+
 function randomPages(pages: number, seed: string): Uint8Array {
   const random = createRandom(seed, "pages");
   return Uint8Array.from({ length: pages * PAGE_BYTES }, () => random.uint32() & 0xff);
@@ -125,6 +134,30 @@ describe("push", () => {
     );
     for (const { data, sink } of all) expect(Buffer.compare(sink.bytes, data)).toBe(0);
     expect(server.stats).toMatchObject({ connections: 1, pagesIn: 2400, bytesIn: 2400 * PAGE_BYTES, faults: 0 });
+  });
+
+  test("a note comes in the very frame of the last pages, once; only where somebody listens", async () => {
+    const server = await serverOf();
+    const data = randomPages(300, "noted");
+    const [sink, deaf] = [new Listener(300), new Memory(300)];
+    server.offer("r", { token: "t", sink });
+    server.offer("deaf", { token: "t", sink: deaf });
+    const client = clientOf();
+    const to = (resource: string) =>
+      client.push({ address: server.address, resource, token: "t", pageBytes: PAGE_BYTES });
+    const push = await to("r");
+    expect(push.takesLast).toBe(true);
+    await push.send(0, data.subarray(0, 20 * PAGE_BYTES));
+    const note = new TextEncoder().encode('{"it":"is yours"}');
+    await push.sendLast(20, data.subarray(20 * PAGE_BYTES), note);
+    expect(Buffer.compare(sink.bytes, data)).toBe(0);
+    expect(sink.notes).toEqual(['{"it":"is yours"}']);
+    expect(sink.writes).toBe(4); // 20 pages, then 128 a frame: the note needed none of its own
+    const unheard = await to("deaf");
+    expect(unheard.takesLast).toBe(false);
+    expect(await codeOf(unheard.sendLast(0, data, note))).toBe("unsupported");
+    push.close();
+    unheard.close();
   });
 
   test("a slow sink holds the sender back: at most a window is under way", async () => {
@@ -249,7 +282,7 @@ describe("a bad link", () => {
     const data = randomPages(900, "harmed");
     for (const kind of ["cut", "falsify", "swallow"]) {
       const server = await serverOf({ windowBytes: 1 << 20 });
-      const sink = new Memory(900);
+      const sink = new Listener(900);
       server.offer("r", { token: "t", sink });
       const link = await Link.to(server.address.port);
       link.harm = (connection, chunk, total) => {
@@ -263,8 +296,9 @@ describe("a bad link", () => {
       const request = { address: link.address, resource: "r", token: "t", pageBytes: PAGE_BYTES };
       const push = await client.push(request);
       await push.send(0, data.subarray(0, 500 * PAGE_BYTES));
-      await push.send(500, data.subarray(500 * PAGE_BYTES));
+      await push.sendLast(500, data.subarray(500 * PAGE_BYTES), new TextEncoder().encode("all"));
       expect(Buffer.compare(sink.bytes, data), kind).toBe(0);
+      expect(sink.notes, kind).toEqual(["all"]);
       expect(push.report().reconnects, kind).toBeGreaterThan(0);
       push.close();
     }

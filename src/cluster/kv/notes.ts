@@ -31,6 +31,8 @@ export const openedNoteSchema = z.object({
   windowBytes: count,
   /** Codecs that both sides have. */
   codecs: z.array(z.number().int().min(1).max(255)).max(255),
+  /** Of a push: frames of kind "last" are taken. */
+  takesLast: z.boolean().optional(),
 });
 /** The payload of `opened`. */
 export type OpenedNote = z.infer<typeof openedNoteSchema>;

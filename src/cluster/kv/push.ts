@@ -19,6 +19,13 @@ export interface KvPush {
    * @throws PunctualError
    */
   send(first: number, bytes: Uint8Array, isUrgent?: boolean): Promise<void>;
+  /** Whether the other side takes notes with pages. */
+  readonly takesLast: boolean;
+  /**
+   * As `send` of pages for which somebody stands still, at least one, with a note in the very frame that has the last of them.
+   * Only where `takesLast`.
+   */
+  sendLast(first: number, bytes: Uint8Array, note: Uint8Array): Promise<void>;
   /** Nothing more comes: what has not been acknowledged fails with `cancelled`. */
   close(): void;
   report(): TransferReport;
@@ -28,6 +35,7 @@ export class Push implements KvPush, TransferOwner {
   readonly #transfer: OpenTransfer;
   readonly #sender: FrameSender;
   readonly #request: TransferRequest;
+  #takesLast = false;
   #pages = 0;
   #bytes = 0;
 
@@ -50,7 +58,8 @@ export class Push implements KvPush, TransferOwner {
     return { direction: "push" };
   }
 
-  onOpened({ next, windowBytes, codecs }: OpenedNote, send: (one: Frame) => void): void {
+  onOpened({ next, windowBytes, codecs, takesLast }: OpenedNote, send: (one: Frame) => void): void {
+    this.#takesLast = takesLast === true;
     const { codec } = this.#request;
     this.#sender.codec = codec !== undefined && codecs.includes(codec.id) ? codec : null;
     this.#sender.attach(next, windowBytes, (one) => {
@@ -74,6 +83,14 @@ export class Push implements KvPush, TransferOwner {
 
   get isWaiting(): boolean {
     return this.#sender.pendingBytes > 0;
+  }
+
+  get takesLast(): boolean {
+    return this.#takesLast;
+  }
+
+  async sendLast(first: number, bytes: Uint8Array, note: Uint8Array): Promise<void> {
+    await this.#sender.sendLast(first, bytes, note);
   }
 
   async send(first: number, bytes: Uint8Array, isUrgent = false): Promise<void> {

@@ -33,7 +33,7 @@ export class FrameReceiver {
   }
 
   /**
-   * Takes a frame of kind "pages".
+   * Takes a frame of kind "pages" or "last".
    * @throws PunctualError invalid_request for one that is ahead, or is not what it says; what the sink throws.
    */
   async take(one: Frame): Promise<void> {
@@ -41,12 +41,22 @@ export class FrameReceiver {
     if (one.sequence > this.#next) {
       fail("invalid_request", `Expected frame ${this.#next} of a transfer, got ${one.sequence}.`);
     }
-    await this.#sink.write(one.firstPage, this.#decode(one));
+    if (one.kind === "last") await this.#writeLast(one);
+    else await this.#sink.write(one.firstPage, this.#decode(one));
     // The same frame may have come over another connection meanwhile.
     if (one.sequence < this.#next) return;
     this.#next = one.sequence + 1;
     this.#pages += one.pages;
     this.#bytes += one.payload.length;
+  }
+
+  async #writeLast({ codec, firstPage, pages, payload, rawBytes }: Frame): Promise<void> {
+    const sink = this.#sink;
+    if (sink.writeLast === undefined) return fail("unsupported", "Nobody listens to notes here.");
+    if (codec !== 0 || pages === 0 || rawBytes !== pages * sink.pageBytes || rawBytes > payload.length) {
+      fail("invalid_request", `Expected ${pages} plain pages of ${sink.pageBytes} bytes, got ${rawBytes} bytes.`);
+    }
+    await sink.writeLast(firstPage, payload.subarray(0, rawBytes), payload.subarray(rawBytes));
   }
 
   #decode({ codec, firstPage, pages, payload, rawBytes }: Frame): Uint8Array {

@@ -60,7 +60,20 @@ export class FrameSender {
    * @throws what `fail` was given.
    */
   async send(first: number, bytes: Uint8Array, isUrgent = false): Promise<void> {
-    const sent = this.#last.then(async () => await this.#enqueue(first, bytes, isUrgent ? null : this.codec));
+    await this.#send(() => this.#enqueue(first, bytes, isUrgent ? null : this.codec));
+  }
+
+  /**
+   * The same for pages that somebody stands still for, with a note that goes in the last of their frames: who has it has them.
+   * There is at least one page. Only when the receiver takes such frames.
+   */
+  async sendLast(first: number, bytes: Uint8Array, note: Uint8Array): Promise<void> {
+    assert(bytes.length > 0, "a note goes with pages");
+    await this.#send(() => this.#enqueue(first, bytes, null, note));
+  }
+
+  async #send(enqueue: () => Promise<void>): Promise<void> {
+    const sent = this.#last.then(enqueue);
     // Those behind it fail by themselves.
     this.#last = sent.then(
       () => undefined,
@@ -70,13 +83,20 @@ export class FrameSender {
     await this.#until(this.#next);
   }
 
-  async #enqueue(first: number, bytes: Uint8Array, codec: FrameCodec | null): Promise<void> {
+  async #enqueue(
+    first: number,
+    bytes: Uint8Array,
+    codec: FrameCodec | null,
+    note: Uint8Array | null = null,
+  ): Promise<void> {
     const { pageBytes } = this.#options;
     assert(pageBytes > 0 && bytes.length % pageBytes === 0, "pages are sent whole");
     const step = Math.max(1, Math.floor(FRAME_BYTES / pageBytes)) * pageBytes;
     for (let at = 0; at < bytes.length; at += step) {
       const piece = bytes.subarray(at, Math.min(at + step, bytes.length));
-      const one = this.#frameOf(first + at / pageBytes, piece, codec);
+      const isLast = note !== null && at + step >= bytes.length;
+      const page = first + at / pageBytes;
+      const one = isLast ? this.#lastFrameOf(page, piece, note) : this.#frameOf(page, piece, codec);
       await this.#untilRoom(one.payload.length);
       this.#next += 1;
       this.#kept.push(one);
@@ -100,6 +120,16 @@ export class FrameSender {
       payload,
       rawBytes: raw.length,
     });
+  }
+
+  #lastFrameOf(firstPage: number, raw: Uint8Array, note: Uint8Array): Frame {
+    const { model, transfer, pageBytes } = this.#options;
+    const payload = new Uint8Array(raw.length + note.length);
+    payload.set(raw);
+    payload.set(note, raw.length);
+    const pages = raw.length / pageBytes;
+    const where = { sequence: this.#next, firstPage, pages, rawBytes: raw.length };
+    return frame({ kind: "last", model, transfer, ...where, payload });
   }
 
   /** A window smaller than a frame still lets one frame through. */

@@ -3,7 +3,7 @@
  * its secret (which the bus carries), so that knowing an address gives nobody anything. Transfers outlive connections: an
  * opener that comes back with the same transfer is told which frame is expected.
  *
- *   opener: open ─▶    ◀─ opened | refuse       pages ─▶  ◀─ ack         close ─▶      (a push; in a pull pages come back)
+ *   opener: open ─▶    ◀─ opened | refuse       pages, last ─▶  ◀─ ack         close ─▶      (a push; in a pull pages come back)
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from "node:net";
@@ -147,6 +147,7 @@ export class KvServer implements AsyncDisposable {
       case "open":
         return this.#refusing(connection, one, async () => this.#open(connection, opens, one));
       case "pages":
+      case "last":
         if (open?.kind !== "push") fail("invalid_request", "Pages of a transfer that was not opened.");
         return await this.#takePages(connection, opens, open, one);
       case "ack":
@@ -215,7 +216,14 @@ export class KvServer implements AsyncDisposable {
     }
     opens.set(one.transfer, { kind: "push", receiver, offered });
     const { windowBytes = DEFAULT_WINDOW_BYTES } = this.#options;
-    const opened = { pageBytes: sink.pageBytes, next: receiver.next, windowBytes, codecs: this.#shared(note) };
+    const takesLast = sink.writeLast !== undefined;
+    const opened = {
+      pageBytes: sink.pageBytes,
+      next: receiver.next,
+      windowBytes,
+      codecs: this.#shared(note),
+      takesLast,
+    };
     this.#say(connection, one, encodeNote(opened));
   }
 

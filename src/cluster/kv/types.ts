@@ -8,6 +8,8 @@ export interface KvSink {
   readonly pageBytes: number;
   /** Puts whole pages in place, `first` and those behind it. Rejects when they cannot be: the transfer is over. */
   write(first: number, bytes: Uint8Array): Promise<void>;
+  /** The same with what was said along with these pages, for sinks that listen. The note is unchecked. */
+  writeLast?(first: number, bytes: Uint8Array, note: Uint8Array): Promise<void>;
 }
 
 /** Where pages come from. */

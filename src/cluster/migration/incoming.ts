@@ -1,8 +1,9 @@
 /**
  * One migration at its target, live: carries out what its state machine (target.ts) wants, with the engine's import, a place
- * for pages and the host. The pages of the last stage are kept in memory until the commit is there, so that the engine puts
- * them in place and begins in one turn. Of a hand-over that is small enough these are all pages: they are pulled as soon as it
- * is offered, and the engine is asked nothing before it takes the sequence over whole, between two of its steps.
+ * for pages and the host. The pages of the last stage are kept in memory until the commit is there, which comes in the frame of
+ * the last of them, so that the engine puts them in place and begins in one turn. Of a hand-over that is small enough these are
+ * all pages: they are pulled as soon as it is offered, and the engine is asked nothing before it takes the sequence over whole,
+ * between two of its steps.
  */
 import { randomBytes } from "node:crypto";
 import { fail, PunctualError } from "../../core/index.ts";
@@ -18,11 +19,19 @@ import type { HostPort } from "../host/types.ts";
 import type { KvClient } from "../kv/client.ts";
 import type { KvServer } from "../kv/server.ts";
 import type { KvSink } from "../kv/types.ts";
+import { decodeMessage } from "../wire.ts";
 import { resourceOf } from "./outgoing.ts";
 import type { AllSettings } from "./settings.ts";
 import { freshTarget, isSettled, stepTarget, type TargetAction, type TargetEvent, type TargetState } from "./target.ts";
 import type { StayReason } from "./types.ts";
-import type { CommitMessage, FromSource, FromTarget, OfferMessage } from "./wire.ts";
+import {
+  commitSchema,
+  type Ahead,
+  type CommitMessage,
+  type FromSource,
+  type FromTarget,
+  type OfferMessage,
+} from "./wire.ts";
 
 /** Prompts that an instance remembers beyond its cache (contexts/spill.ts). Neither rejects or throws. */
 export interface PromptMemory {
@@ -49,6 +58,8 @@ export interface IncomingParts {
   readonly onSettled: () => void;
 }
 
+/** The source learns so much later that the sequence is here: it waits for nothing, the reader for the first token. */
+const TELL_ADOPTED_MS = 2;
 /** Most bytes of the last stage that are kept in memory; more are put in place as they come. */
 const TAIL_BYTES = 8 * 1024 * 1024;
 
@@ -59,6 +70,8 @@ export class Incoming {
   #from = "";
   #offer: OfferMessage | null = null;
   #commit: (CommitMessage & { readonly atMs: number }) | null = null;
+  /** What was told before the rest, the latest. */
+  #ahead: Ahead | null = null;
   #import: SequenceImport | null = null;
   #token = randomBytes(18).toString("base64url");
   #close: (() => void) | null = null;
@@ -68,6 +81,8 @@ export class Incoming {
   #pull: AbortController | null = null;
   /** All of it is kept until the commit; no import is open. */
   #isWhole = false;
+  /** The source was told that it is here, or is about to be. */
+  #isTold = false;
   #disarm: (() => void) | null = null;
   /** When it was settled; null before. */
   settledMs: number | null = null;
@@ -89,15 +104,26 @@ export class Incoming {
   receive(message: FromSource): void {
     this.#from = message.from;
     if (message.kind === "offer") this.#offer ??= message;
-    if (message.kind === "commit") this.#commit ??= { ...message, atMs: liveClock.nowMs() };
+    if (message.kind === "commit" && !this.#keepCommit(message)) return;
     if (message.kind === "reserve" && message.isLast) this.#isLast = true;
     this.#dispatch({ kind: "message", message });
-    if (message.kind === "reserve" && message.generated !== undefined) this.#foresee(message.generated);
+    if (message.kind === "reserve" && message.ahead !== undefined) this.#foresee(message.ahead);
+  }
+
+  /** False when it tells what is new since something that never came: as if it had been lost, it is said again, whole. */
+  #keepCommit(message: CommitMessage): boolean {
+    if (this.#commit !== null || isSettled(this.#state)) return true;
+    const whole = completed(message, this.#ahead);
+    if (whole !== null) this.#commit = { ...whole, atMs: liveClock.nowMs() };
+    return whole !== null;
   }
 
   /** Whatever comes of it: the commit has all tokens. */
-  #foresee(generated: readonly number[]): void {
-    this.#import?.foresee(generated).catch(() => undefined);
+  #foresee(ahead: Ahead): void {
+    const isLate = this.#ahead !== null && this.#ahead.generated.length > ahead.generated.length;
+    if (isLate || isSettled(this.#state)) return;
+    this.#ahead = ahead;
+    this.#import?.foresee(ahead.generated).catch(() => undefined);
   }
 
   /** Nothing more is taken here, if it is not here already. */
@@ -123,6 +149,7 @@ export class Incoming {
     this.#pull?.abort();
     this.#offer = null;
     this.#commit = null;
+    this.#ahead = null;
     this.#tail = null;
     this.#import = null;
     this.#parts.onSettled();
@@ -133,7 +160,7 @@ export class Incoming {
       case "send":
         // Refused before anything was heard: the message that follows is answered.
         if (this.#from === "") return;
-        return this.#parts.tell(this.#from, this.#messageOf(action.message));
+        return this.#tell(this.#messageOf(action.message));
       case "open":
         return void this.#open();
       case "hold":
@@ -148,6 +175,14 @@ export class Incoming {
       default:
         return action satisfies never;
     }
+  }
+
+  #tell(message: FromTarget): void {
+    const { tell } = this.#parts;
+    if (message.kind !== "adopted" || this.#isTold) return tell(this.#from, message);
+    this.#isTold = true;
+    const sinceMs = liveClock.nowMs();
+    after(TELL_ADOPTED_MS, () => tell(this.#from, { ...message, heldMs: liveClock.nowMs() - sinceMs }));
   }
 
   #messageOf(message: Extract<TargetAction, { kind: "send" }>["message"]): FromTarget {
@@ -168,7 +203,11 @@ export class Incoming {
       if (isSettled(this.#state)) return; // it was called off meanwhile
       const one = await host.engine.transfers.import({ snapshot: asOffered(offer), pages });
       this.#import = one;
-      const sink: KvSink = { pageBytes: one.pageBytes, write: async (first, bytes) => await this.#write(first, bytes) };
+      const sink: KvSink = {
+        pageBytes: one.pageBytes,
+        write: async (first, bytes) => await this.#write(first, bytes),
+        writeLast: async (first, bytes, note) => await this.#writeLast(first, bytes, note),
+      };
       this.#close = server.offer(resourceOf(migration), { token: this.#token, sink });
       this.#dispatch({ kind: "opened", cached: one.cachedPages });
     } catch (error) {
@@ -222,6 +261,15 @@ export class Incoming {
     this.#dispatch({ kind: "written", upTo: first + bytes.length / this.#parts.host.engine.info.pageBytes });
   }
 
+  /** The last pages, and with them the commit: it runs here as soon as they are looked at. */
+  async #writeLast(first: number, bytes: Uint8Array, note: Uint8Array): Promise<void> {
+    const message = decodeMessage(commitSchema, note);
+    if (message.migration !== this.#parts.migration) fail("invalid_request", "The commit is of another migration.");
+    this.#isLast = true;
+    await this.#write(first, bytes);
+    this.receive(message);
+  }
+
   /** False when it would be too much. */
   #keep(first: number, bytes: Uint8Array): boolean {
     this.#tail ??= { first, pieces: [], bytes: 0 };
@@ -259,8 +307,8 @@ export class Incoming {
 
   async #adopt(): Promise<void> {
     const { host, onAdopted, memory } = this.#parts;
-    const { snapshot, request, delivery, heldMs, atMs } = this.#commit!;
-    const whole = { ...request, promptTokens: this.#offer!.request.promptTokens };
+    const { snapshot, delivery, ahead, heldMs, atMs } = this.#commit!;
+    const whole = this.#offer!.request;
     const kept = this.#tail === null ? null : { first: this.#tail.first, bytes: joined(this.#tail.pieces) };
     const begin = async (options: SubmitOptions): Promise<TokenStream> => {
       const elapsedMs = heldMs + liveClock.nowMs() - atMs;
@@ -271,8 +319,10 @@ export class Incoming {
     };
     // On its way it has grown older.
     const ageMs = delivery.ageMs + heldMs + liveClock.nowMs() - atMs;
+    // What was sent before the sequence stood still has come by now, or is asked for.
+    const resendFrom = ahead?.events ?? 0;
     try {
-      await host.adopt(whole, { ...delivery, ageMs }, begin);
+      await host.adopt(whole, { ...delivery, ageMs, resendFrom }, begin);
       onAdopted(whole.id);
       if (snapshot.computed > 0 && whole.cacheSalt === undefined) memory?.keep(whole.promptTokens);
       this.#dispatch({ kind: "put_in_place" });
@@ -280,6 +330,19 @@ export class Incoming {
       this.#dispatch({ kind: "adopt_failed", reason: isFull(error) ? "no_room" : "failed" });
     }
   }
+}
+
+/** A commit with what was told ahead of it; null when that is not what it goes on from. */
+function completed(message: CommitMessage, told: Ahead | null): CommitMessage | null {
+  const { ahead, snapshot, delivery } = message;
+  if (ahead === undefined) return message;
+  if (told?.generated.length !== ahead.tokens || told.delivery.nextIndex !== ahead.events) return null;
+  const before = told.delivery.unacknowledged.filter(({ index }) => index >= ahead.acknowledged);
+  return {
+    ...message,
+    snapshot: { ...snapshot, generated: [...told.generated, ...snapshot.generated] },
+    delivery: { ...delivery, unacknowledged: [...before, ...delivery.unacknowledged] },
+  };
 }
 
 const joined = (pieces: readonly Uint8Array[]): Uint8Array =>

@@ -15,6 +15,9 @@ export type SourceMessage =
   /** It stays here, unless you have adopted it already: which? */
   | { readonly kind: "withdraw"; readonly migration: string; readonly reason: StayReason };
 
+/** The one after which the target decides. */
+export type SourceCommit = Extract<SourceMessage, { readonly kind: "commit" }>;
+
 /** From the target. */
 export type TargetMessage =
   /** Yes; it has the first `cached` pages already. */

@@ -1,5 +1,6 @@
 /** Live migration between real engines in one process: a bus in memory, pages over TCP, the same tokens as without. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { TINY } from "../../../test/support/tiny.ts";
 import { createRandom } from "../../core/index.ts";
 import { fleetMoveViewSchema, type FleetMoveView } from "../../protocol/index.ts";
@@ -12,7 +13,7 @@ import { losslessFrameCodec } from "../codec/frame-codec.ts";
 import { cacheShape } from "../codec/shape.ts";
 import { Fleet } from "../fleet/fleet.ts";
 import { TestReader } from "../host/reader.conformance.ts";
-import { decodeMessage } from "../wire.ts";
+import { decodeMessage, encodeMessage } from "../wire.ts";
 import {
   acquainted,
   direct,
@@ -288,6 +289,55 @@ describe("a word that is lost", () => {
     await reader.end();
     expect(reader.tokens).toEqual(expected.tokens);
     expect([reader.epoch, reader.owner]).toEqual([2, first().id]);
+    reader.close();
+    await quiet(sides);
+  });
+});
+
+/** A bus on which bodies of control messages are looked at, and may be changed. */
+function overheard(bus: Bus, hear: (body: Record<string, unknown>) => void): Bus {
+  return new Proxy(bus, {
+    get: (target, key) => {
+      if (key !== "publish") {
+        const value: unknown = Reflect.get(target, key);
+        return typeof value === "function" ? (value as () => unknown).bind(target) : value;
+      }
+      return (subject: string, data: Uint8Array) => {
+        if (!subject.endsWith(".control")) return target.publish(subject, data);
+        const message = decodeMessage(z.record(z.string(), z.unknown()), data);
+        if (message["body"] !== undefined) hear(message["body"] as Record<string, unknown>);
+        target.publish(subject, encodeMessage(message));
+      };
+    },
+  });
+}
+
+describe("the commit", () => {
+  test.each([false, true])("goes with the last pages; what went ahead of it is lost: %s", async (isLost) => {
+    for (const { host } of sides) await host.stop({ graceMs: 0 });
+    const said: unknown[] = [];
+    const hear = (body: Record<string, unknown>): void => {
+      said.push(body["kind"]);
+      if (isLost) delete body["ahead"];
+    };
+    sides = [
+      await startSide(engines[0]!, broker, { retryMs: isLost ? 100 : 60_000 }, (bus) => overheard(bus, hear)),
+      await startSide(engines[1]!, broker),
+    ];
+    await acquainted(sides);
+    const wanted = request(17, { maxTokens: 600 });
+    const expected = await direct(first().engine, wanted);
+    const reader = new TestReader(mine, names, `rides-${isLost}`);
+    await reader.submit(names.submit(first().id), wanted);
+    await until(() => reader.tokens.length > 20);
+    const { done } = await first().migration.move(`rides-${isLost}`, second().id);
+    expect(await done).toMatchObject({ outcome: "moved" });
+    await reader.end(120_000);
+    expect(reader.tokens).toEqual(expected.tokens);
+    expect(said).toContain("reserve");
+    // What tells only what is new since something that never came is as good as lost: it is said again, whole, by itself.
+    if (isLost) expect(said).toContain("commit");
+    else expect(said).not.toContain("commit");
     reader.close();
     await quiet(sides);
   });

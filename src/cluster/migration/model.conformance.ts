@@ -15,6 +15,7 @@ import {
   setTarget,
   spend,
   type Case,
+  type CopyOp,
   type EngineState,
   type HostMessage,
   type Message,
@@ -95,8 +96,13 @@ function sourceAction(options: Case, world: World, action: SourceAction): World 
     case "freeze":
       return setSource(world, { ops: [...ops, { kind: action.kind }] });
     case "copy": {
-      const op: Op = { kind: "copy", upTo: action.first + action.count, arrived: false };
-      return setSource(world, { ops: [...ops, op] });
+      const { commit } = action;
+      const upTo = action.first + action.count;
+      const op: CopyOp = { kind: "copy", upTo, arrived: false, rides: commit !== null };
+      const copying = setSource(world, { ops: [...ops, op] });
+      if (commit === null) return copying;
+      const { acknowledged, said } = engine;
+      return post(copying, { to: "target", body: commit, acknowledged, said, upTo });
     }
     case "release": {
       if (engine.kind === "absent") return world;
@@ -184,10 +190,13 @@ function targetOp(options: Case, world: World, op: Op): World {
       assert(op.kind === "adopt", "that is all a target does");
       assert(target.importing && stream !== null && machine.commit !== null, "what is adopted is there");
       assert(machine.written >= machine.commit.pages, "nothing is adopted before its pages are there");
-      const engine: EngineState = { kind: "running", epoch: machine.commit.epoch, ...stream };
+      const { said, acknowledged } = stream;
+      const engine: EngineState = { kind: "running", epoch: machine.commit.epoch, said, acknowledged };
       const adopted = setTarget(done, { engine, importing: false });
       const told = targetEvent(options, adopted, { kind: "put_in_place" });
-      return stream.said > stream.acknowledged ? say(told, "target", stream.acknowledged, stream.said, options) : told;
+      // What was sent ahead of a commit in a frame is not sent again until it is asked for: here, nothing is.
+      const resends = !stream.rode && stream.said > stream.acknowledged;
+      return resends ? say(told, "target", stream.acknowledged, stream.said, options) : told;
     }
   }
 }
@@ -337,7 +346,7 @@ function opTransitions(options: Case, world: World, add: Add): void {
   const { source, target, left } = world;
   if (source.alive) {
     for (const op of source.ops) {
-      if (op.kind === "copy") copyTransitions(options, world, op as Extract<Op, { arrived: boolean }>, add);
+      if (op.kind === "copy") copyTransitions(options, world, op as CopyOp, add);
       else add("progress", `source ${op.kind}`, () => sourceOp(options, world, op));
     }
   }
@@ -365,12 +374,22 @@ function opTransitions(options: Case, world: World, add: Add): void {
   }
 }
 
-function copyTransitions(options: Case, world: World, op: Extract<Op, { arrived: boolean }>, add: Add): void {
-  const { source, target, left } = world;
+/** Whether a target takes pages. */
+function takesPages({ target }: World): boolean {
+  return target.alive && target.importing && target.machine.kind !== "aborted";
+}
+
+function copyTransitions(options: Case, world: World, op: CopyOp, add: Add): void {
+  const { source, left } = world;
   const without = (): World => setSource(world, { ops: source.ops.filter((one) => one !== op) });
   const fails = (from: World): World => sourceEvent(options, from, { kind: "copy_failed" });
-  const open = target.alive && target.importing && target.machine.kind !== "aborted";
-  if (op.arrived) add("progress", "source copied", () => sourceOp(options, world, op));
+  const open = takesPages(world);
+  // The frame is in the network and may be on its way though the link breaks: see `frameArrives`.
+  if (op.rides && open) {
+    const lost = (): World => ({ ...without(), network: world.network.filter((one) => !isFrame(one)) });
+    if (left.linkFailures > 0)
+      add("fault", "the link breaks before the frame", () => fails(spend(lost(), "linkFailures")));
+  } else if (op.arrived) add("progress", "source copied", () => sourceOp(options, world, op));
   else if (open) {
     add("progress", "pages arrive", () => {
       const ops = source.ops.map((one) => (one === op ? { ...op, arrived: true } : one));
@@ -378,6 +397,32 @@ function copyTransitions(options: Case, world: World, op: Extract<Op, { arrived:
     });
   } else add("progress", "nobody takes pages", () => fails(without()));
   if (left.linkFailures > 0) add("fault", "the link breaks", () => fails(spend(without(), "linkFailures")));
+}
+
+function isFrame(number: number): boolean {
+  const message = messageOf(number);
+  return message.to === "target" && "body" in message && message.upTo !== undefined;
+}
+
+/** The last pages come together with the commit, or are refused. */
+function frameArrives(options: Case, world: World, message: Extract<Message, { to: "target"; body: unknown }>): World {
+  const upTo = message.upTo!;
+  const riding = world.source.ops.find((op) => op.kind === "copy" && (op as CopyOp).rides);
+  const ops = world.source.ops.filter((op) => op !== riding);
+  if (!takesPages(world)) {
+    const refused = setSource(world, { ops });
+    return riding === undefined || !world.source.alive ? world : sourceEvent(options, refused, { kind: "copy_failed" });
+  }
+  const written = targetEvent(options, setSource(world, { ops }), { kind: "written", upTo });
+  return commitArrives(options, written, message);
+}
+
+function commitArrives(options: Case, world: World, message: Extract<Message, { to: "target"; body: unknown }>): World {
+  const { acknowledged, said } = message;
+  const rode = message.upTo !== undefined;
+  const carries = message.body.kind === "commit" && world.target.stream === null;
+  const told = carries ? setTarget(world, { stream: { acknowledged, said, rode } }) : world;
+  return targetEvent(options, told, { kind: "message", message: message.body });
 }
 
 function networkTransitions(options: Case, world: World, add: Add): void {
@@ -402,11 +447,8 @@ function deliver(options: Case, world: World, message: Message): World {
     case "source":
       return world.source.alive ? sourceEvent(options, world, { kind: "message", message: message.body }) : world;
     case "target": {
-      if (!world.target.alive) return world;
-      const { acknowledged, said } = message;
-      const carries = message.body.kind === "commit" && world.target.stream === null;
-      const told = carries ? setTarget(world, { stream: { acknowledged, said } }) : world;
-      return targetEvent(options, told, { kind: "message", message: message.body });
+      if (message.upTo !== undefined) return frameArrives(options, world, message);
+      return world.target.alive ? commitArrives(options, world, message) : world;
     }
     case "router":
       return routerEvent(options, world, message.body);

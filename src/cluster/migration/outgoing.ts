@@ -9,10 +9,12 @@ import { after, liveClock, type FrozenSequence, type SequenceExport } from "../.
 import type { DeliveryState, HostedRequest, HostPort } from "../host/types.ts";
 import type { KvClient } from "../kv/client.ts";
 import type { KvPush } from "../kv/push.ts";
+import { encodeMessage } from "../wire.ts";
+import type { SourceCommit } from "./messages.ts";
 import type { AllSettings } from "./settings.ts";
 import { isOver, startSource, stepSource, type SourceAction, type SourceEvent, type SourceState } from "./source.ts";
 import type { MigrationMode, StayReason } from "./types.ts";
-import type { CommitMessage, Door, FromSource, FromTarget } from "./wire.ts";
+import type { Ahead, CommitMessage, Door, FromSource, FromTarget } from "./wire.ts";
 
 /** What became of a move, and what it took. */
 export interface MoveReport {
@@ -34,7 +36,7 @@ export interface MoveReport {
   readonly tokens: number;
   /** From the beginning to the end. */
   readonly tookMs: number;
-  /** From leaving the schedule here until the target's word came, or until it was back; 0 when it never left. */
+  /** From leaving the schedule here until it was in the target's, by its word, or until it was back; 0 when it never left. */
   readonly standstillMs: number;
 }
 
@@ -76,6 +78,10 @@ export class Outgoing {
   #delivery: DeliveryState | null = null;
   /** The answer when it was measured last. */
   #generated: readonly number[] = [];
+  /** What the target was told before the rest, once for each measuring; null when it was not. */
+  #ahead: Ahead | null = null;
+  /** When it began to run at the target, by the target's word; null before. */
+  #adoptedMs: number | null = null;
   #standstillMs = 0;
   #disarm: (() => void) | null = null;
   /** When the present phase gives up. */
@@ -115,6 +121,7 @@ export class Outgoing {
       // The way is open before anything stands still; if it cannot be had, whoever copies finds out.
       if (message.door !== null) void this.#pushing().catch(() => undefined);
     }
+    if (message.kind === "adopted") this.#adoptedMs = liveClock.nowMs() - (message.heldMs ?? 0);
     this.#dispatch({ kind: "message", message });
   }
 
@@ -163,7 +170,7 @@ export class Outgoing {
       case "measure":
         return this.#run(async () => await this.#measure());
       case "copy":
-        return this.#run(async () => await this.#copy(action.first, action.count));
+        return this.#run(async () => await this.#copy(action.first, action.count, action.commit));
       case "freeze":
         return this.#run(async () => await this.#freeze());
       case "release":
@@ -197,11 +204,12 @@ export class Outgoing {
       case "reserve": {
         const isLast =
           this.#state.kind === "topping" || (this.#state.kind === "reserving" && this.#state.upTo === null);
-        const generated = isLast && this.#generated.length > 0 ? { generated: [...this.#generated] } : {};
-        return { ...base, kind: "reserve", pages: message.pages, isLast, ...generated };
+        if (isLast) this.#ahead ??= this.#tellAhead();
+        const ahead = isLast && this.#ahead !== null ? { ahead: this.#ahead } : {};
+        return { ...base, kind: "reserve", pages: message.pages, isLast, ...ahead };
       }
       case "commit":
-        return { ...base, ...this.#commit(), kind: "commit", pages: message.pages, epoch: message.epoch };
+        return this.#commit(message, null);
       case "withdraw":
         return { ...base, kind: "withdraw", reason: message.reason };
       default:
@@ -209,17 +217,33 @@ export class Outgoing {
     }
   }
 
-  #commit(): Pick<CommitMessage, "snapshot" | "request" | "delivery" | "heldMs"> {
+  /** How far it is now; null when there is nothing to be told, or it has ended. */
+  #tellAhead(): Ahead | null {
+    const { host, hosted } = this.parts;
+    const delivery = host.standing(hosted.requestId);
+    if (delivery === null || this.#generated.length === 0) return null;
+    return { generated: [...this.#generated], delivery: { ...delivery, unacknowledged: [...delivery.unacknowledged] } };
+  }
+
+  /** @param ahead what of it the target has been told */
+  #commit({ pages, epoch }: SourceCommit, ahead: Ahead | null): CommitMessage {
+    const { mode, migration, host } = this.parts;
     const { snapshot, atMs } = this.#frozen!;
-    const { request, ...rest } = snapshot;
-    const { promptTokens: _, ...asked } = request as WireRequest;
-    const { mode } = this.parts;
+    const { request: _, generated, ...rest } = snapshot;
+    const { unacknowledged, nextIndex, ...where } = this.#delivery!;
     const counts = { ...rest.counts, ...(mode === "hand-over" ? { transferMs: sinceFirst(snapshot) } : {}) };
     const computed = mode === "recompute" ? 0 : rest.computed;
+    const [tokens, events] = [ahead?.generated.length ?? 0, ahead?.delivery.nextIndex ?? 0];
+    const acknowledged = nextIndex - unacknowledged.length;
     return {
-      snapshot: { ...rest, computed, counts, generated: [...rest.generated] } as CommitMessage["snapshot"],
-      request: asked,
-      delivery: { ...this.#delivery!, unacknowledged: [...this.#delivery!.unacknowledged] },
+      from: host.id,
+      migration,
+      kind: "commit",
+      pages,
+      epoch,
+      snapshot: { ...rest, computed, counts, generated: generated.slice(tokens) } as CommitMessage["snapshot"],
+      delivery: { ...where, nextIndex, unacknowledged: unacknowledged.filter(({ index }) => index >= events) },
+      ...(ahead === null ? {} : { ahead: { tokens, events, acknowledged } }),
       heldMs: liveClock.nowMs() - atMs,
     };
   }
@@ -229,6 +253,7 @@ export class Outgoing {
     try {
       const { computed, wholePages, running, generated } = await exported.progress();
       this.#generated = generated;
+      this.#ahead = null;
       const pages = Math.ceil(computed / exported.pageTokens);
       this.#dispatch({ kind: "measured", pages, whole: wholePages, waiting: !running && mode !== "hand-over" });
     } catch (error) {
@@ -236,17 +261,20 @@ export class Outgoing {
     }
   }
 
-  async #copy(first: number, count: number): Promise<void> {
+  async #copy(first: number, count: number, commit: SourceCommit | null): Promise<void> {
     try {
       const push = await this.#pushing();
-      const { exported } = this.parts;
+      const { exported, tell, to } = this.parts;
+      const rides = commit !== null && push.takesLast;
+      if (commit !== null && !rides) tell(to, this.#commit(commit, null));
       const step = Math.max(1, Math.floor(READ_BYTES / exported.pageBytes));
       let last: Promise<void> = Promise.resolve();
       for (let at = first; at < first + count; at += step) {
         const bytes = await this.#pagesOf(at, Math.min(step, first + count - at));
         await last;
         // What is left while it stands still is little: coding it would only add to the pause.
-        last = push.send(at, bytes, this.#frozen !== null);
+        if (!rides || at + step < first + count) last = push.send(at, bytes, this.#frozen !== null);
+        else last = push.sendLast(at, bytes, encodeMessage(this.#commit(commit, this.#ahead)));
         last.catch(() => undefined); // seen at the next await
       }
       await last;
@@ -329,7 +357,8 @@ export class Outgoing {
   }
 
   #stoodStill(): void {
-    if (this.#frozen !== null) this.#standstillMs = liveClock.nowMs() - this.#frozen.atMs;
+    if (this.#frozen === null) return;
+    this.#standstillMs = Math.max(0, (this.#adoptedMs ?? liveClock.nowMs()) - this.#frozen.atMs);
   }
 
   #arm(): void {

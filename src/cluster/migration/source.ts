@@ -12,7 +12,7 @@
  * itself only when the target has said that it never will adopt (same epoch), or is taken for dead (an epoch above the
  * one that was offered, so that whoever reads the stream can tell the two apart). No clock: timers are events.
  */
-import type { SourceMessage, TargetMessage } from "./messages.ts";
+import type { SourceCommit, SourceMessage, TargetMessage } from "./messages.ts";
 import type { MigrationMode, StayReason } from "./types.ts";
 
 /** What a migration was started with. */
@@ -79,8 +79,8 @@ export type SourceAction =
   | { readonly kind: "send"; readonly message: SourceMessage }
   /** Ask the engine how far it is: `measured` or `lost`. */
   | { readonly kind: "measure" }
-  /** Copy pages [first, first + count): `copied` or `copy_failed`. */
-  | { readonly kind: "copy"; readonly first: number; readonly count: number }
+  /** Copy pages [first, first + count): `copied` or `copy_failed`. A commit goes with the last of them, as one. */
+  | { readonly kind: "copy"; readonly first: number; readonly count: number; readonly commit: SourceCommit | null }
   /** Take it out of the schedule after the step that runs: `frozen` or `lost`. */
   | { readonly kind: "freeze" }
   /** It is the target's: free the pages, say so to whoever reads the stream. */
@@ -227,7 +227,8 @@ function begin(state: SourceState, upTo: number | null): SourceStep {
   if (upTo === null) return { state: { ...next, kind: "freezing" }, actions: [{ kind: "freeze" }] };
   const count = upTo - state.copied;
   if (count <= 0) return measureNext(state, state.copied);
-  return { state: { ...next, kind: "copying", upTo }, actions: [{ kind: "copy", first: state.copied, count }] };
+  const copy: SourceAction = { kind: "copy", first: state.copied, count, commit: null };
+  return { state: { ...next, kind: "copying", upTo }, actions: [copy] };
 }
 
 function onFrozen(state: SourceState, held: number): SourceStep {
@@ -243,13 +244,17 @@ function onLateFreeze(state: SourceState): SourceStep {
   return state.kind === "stayed" ? { state, actions: [{ kind: "resume", epoch: state.config.epoch }] } : stay(state);
 }
 
-/** The commit goes out with the last pages; whichever arrives first waits for the other. */
+/**
+ * The commit goes out with the last pages, where there are some: nothing is said of its own. Said again, it goes by itself, and
+ * whichever arrives first waits for the other.
+ */
 function hand(state: SourceState, pages: number): SourceStep {
+  const { migration, mode, epoch } = state.config;
   const next: SourceState = { ...common(state), kind: "handing", pages, withdrawing: null };
   const count = pages - state.copied;
-  const pushed = state.config.mode !== "hand-over" && count > 0;
-  const copy: SourceAction[] = pushed ? [{ kind: "copy", first: state.copied, count }] : [];
-  return { state: next, actions: [...copy, ...repeat(next)] };
+  if (mode === "hand-over" || count <= 0) return { state: next, actions: repeat(next) };
+  const commit: SourceCommit = { kind: "commit", migration, pages, epoch: epoch + 1 };
+  return { state: next, actions: [{ kind: "copy", first: state.copied, count, commit }] };
 }
 
 /** What was said last, once more. */

@@ -1,6 +1,7 @@
 /**
- * Messages of migration as they travel: bodies of the control messages that hosts hand to their extension "migration". The
- * state machines see the part that they decide by (messages.ts); the rest is what a move carries. Bounded, checked before use.
+ * Messages of migration as they travel: bodies of the control messages that hosts hand to their extension "migration", and the
+ * commit behind the last pages, too. The state machines see the part that they decide by (messages.ts); the rest is what a move
+ * carries. Bounded, checked before use.
  */
 import { z } from "zod";
 import {
@@ -86,23 +87,29 @@ const reserveSchema = z.object({
   pages: count,
   /** What comes from now on is the rest. */
   isLast: z.boolean(),
-  /** Tokens of the answer so far: who goes through them now need not when it comes. */
-  generated: z.array(count).max(LIMITS.maxTokens).optional(),
+  /** How far it is: who goes through that now need not when the commit comes, which then says only what is new (`ahead`). */
+  ahead: z.object({ generated: z.array(count).max(LIMITS.maxTokens), delivery: deliverySchema }).optional(),
 });
+/** How far a sequence was when room for the rest of it was asked for. */
+export type Ahead = NonNullable<z.infer<typeof reserveSchema>["ahead"]>;
 
-const commitSchema = z.object({
+/** All of a sequence but its pages and its request, which is the offer's. */
+export const commitSchema = z.object({
   ...base,
   kind: z.literal("commit"),
   pages: count,
   epoch: count,
   snapshot: snapshotSchema,
-  /** With every default filled in; the prompt is the offer's. */
-  request: wireRequestSchema.omit({ promptTokens: true }),
   delivery: deliverySchema,
+  /**
+   * Tokens of the answer, and events, that were told ahead: `generated` and `unacknowledged` begin behind them. Events below
+   * `acknowledged` are not needed any more. All is said when absent.
+   */
+  ahead: z.object({ tokens: count, events: count, acknowledged: count }).optional(),
   /** Since the snapshot was taken, when this was said. */
   heldMs: ms,
 });
-/** All of a sequence but its pages. */
+/** All of a sequence but its pages and its request. */
 export type CommitMessage = z.infer<typeof commitSchema>;
 
 /** What one instance says to another about a migration, and what a watcher or a person asks of an instance. */
@@ -114,7 +121,8 @@ export const migrationMessageSchema = z.discriminatedUnion("kind", [
   z.object({ ...base, kind: z.literal("accepted"), cached: count, door: doorSchema.nullable() }),
   z.object({ ...base, kind: z.literal("reserved"), pages: count }),
   z.object({ ...base, kind: z.literal("aborted"), reason }),
-  z.object({ ...base, kind: z.literal("adopted"), epoch: count }),
+  /** `heldMs`: since it runs there, when this was said. */
+  z.object({ ...base, kind: z.literal("adopted"), epoch: count, heldMs: ms.optional() }),
   /** Asked: move that request there. Answered when it has begun. */
   z.object({
     kind: z.literal("move"),

@@ -45,12 +45,25 @@ export interface EngineState {
   readonly acknowledged: number;
 }
 
-export type Op =
-  | { readonly kind: "copy"; readonly upTo: number; readonly arrived: boolean }
-  | { readonly kind: string };
+/** `rides`: a commit goes with these pages, as one message of the network. */
+export type CopyOp = {
+  readonly kind: "copy";
+  readonly upTo: number;
+  readonly arrived: boolean;
+  readonly rides: boolean;
+};
+
+export type Op = CopyOp | { readonly kind: string };
 
 export type Message =
-  | { readonly to: "target"; readonly body: SourceMessage; readonly acknowledged: number; readonly said: number }
+  | {
+      readonly to: "target";
+      readonly body: SourceMessage;
+      readonly acknowledged: number;
+      readonly said: number;
+      /** Of a commit that comes in the frame of the last pages: those below are there with it; absent over the bus. */
+      readonly upTo?: number;
+    }
   | { readonly to: "source"; readonly body: TargetMessage }
   | { readonly to: "router"; readonly body: ObserverEvent }
   | { readonly to: Party | "spare"; readonly host: HostMessage };
@@ -73,7 +86,7 @@ export interface TargetSide {
   readonly engine: EngineState;
   readonly importing: boolean;
   /** What came with the commit. */
-  readonly stream: { readonly said: number; readonly acknowledged: number } | null;
+  readonly stream: { readonly said: number; readonly acknowledged: number; readonly rode: boolean } | null;
   readonly ops: readonly Op[];
 }
 

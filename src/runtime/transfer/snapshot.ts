@@ -55,6 +55,7 @@ export function snapshotOf(
 
 /** Whether two requests are one, so that what was made of the first need not be made of the second. */
 export function isSameRequest(a: WireRequest, b: WireRequest): boolean {
+  if (a === b) return true;
   const { promptTokens: mine, ...rest } = a;
   const { promptTokens: other, ...others } = b;
   const isSamePrompt = mine === other || (mine.length === other.length && mine.every((id, i) => id === other[i]));
