@@ -37,7 +37,10 @@ export const sloReportSchema = z.object({
   tpot_ms: z.number().nullable(),
   e2e_ms: z.number().nullable(),
   slack_ms: z.number().nullable(),
-  /** Of the time to the second token, that of moving keys and values to where tokens are made; absent where nothing moved. */
+  /**
+   * Of the time to the second token, that of moving keys and values to where tokens are made: from the first token on, what was
+   * moved while the prompt was computed does not count. Absent where nothing moved.
+   */
   kv_transfer_ms: z.number().optional(),
 });
 /** What became of the deadline. */

@@ -32,6 +32,7 @@ import type { RecordingSink } from "./recording-sink.ts";
 import { headsOf } from "./speculation/heads.ts";
 import { loadSpeculator, measureDraftCosts, type LoadedSpeculator } from "./speculation/load.ts";
 import { speculates } from "./speculation/options.ts";
+import type { HandOffPort } from "./step-loop-options.ts";
 import { StepLoop } from "./step-loop.ts";
 import type { Calibration, EngineOptions } from "./types.ts";
 import { TransferDesk } from "./transfer/desk.ts";
@@ -100,6 +101,7 @@ async function load(setup: WorkerSetup & WithVocabulary): Promise<Parts> {
   const { ortRowThreshold } = executor;
   const speculation = await loadSpeculator(options, plan, { config, endTokens, ortRowThreshold }, heads, liveClock);
   const prefixCache = options.prefixCache ?? true;
+  const handOff = handOffBy(() => ({ desk, loop }));
   const loop = new StepLoop({
     executor,
     pages,
@@ -113,7 +115,7 @@ async function load(setup: WorkerSetup & WithVocabulary): Promise<Parts> {
     recordDecisions: options.recordDecisions ?? 0,
     checkEachStep: options.checkEachStep ?? false,
     ...(speculation === null ? {} : { speculator: speculation.speculator }),
-    ...(options.handOff === undefined ? {} : { handOff: (sequence) => desk.ready(sequence) }),
+    ...(options.handOff === undefined ? {} : { handOff }),
     ...(routes === null ? {} : { routes: { executor, routers: routes.routers } }),
     ...(recorder === null ? {} : { recorder }),
   });
@@ -180,11 +182,29 @@ function knee(calibration: Calibration | null): Pick<SchedulerLimits, "kneeToken
   return found === null ? {} : { kneeTokens: found };
 }
 
-/** Pages of sequences that are ready go to the other thread without another copy. */
+/** Tells of sequences that leave. Both parts are made after what they are given to. */
+function handOffBy(parts: () => Pick<Parts, "desk" | "loop">): HandOffPort {
+  return {
+    begun: (sequence) => {
+      const { desk, loop } = parts();
+      const coming = desk.begun(sequence);
+      if (coming === null) return;
+      const event = { kind: "coming", seq: sequence.spec.seq, coming } as const;
+      const { gauges } = loop;
+      // The step that begins it may be long: who is to take it has that time.
+      send({ kind: "step", atMs: coming.atMs, tokens: 0, stepMs: 0, preemptions: 0, gauges, events: [event] });
+    },
+    grown: (sequence) => parts().desk.grown(sequence),
+    setBack: (sequence) => parts().desk.setBack(sequence),
+    ready: (sequence) => parts().desk.ready(sequence),
+  };
+}
+
+/** Pages of sequences that leave go to the other thread without another copy. */
 function buffersOf({ events }: StepReport): ArrayBuffer[] {
   return events.flatMap((event) => {
-    const bytes = event.kind === "ready" ? (event.leaving?.bytes ?? null) : null;
-    return bytes === null ? [] : [bytes.buffer as ArrayBuffer];
+    const told = event.kind === "ready" ? event.leaving?.told : event.kind === "grown" ? event.grown.told : null;
+    return told ? [told.bytes.buffer as ArrayBuffer] : [];
   });
 }
 

@@ -437,6 +437,9 @@ export class Engine implements AsyncDisposable {
       open?.stream.push(event.token);
       return;
     }
+    if (event.kind === "coming") return this.#transfers.tellComing(event.seq, event.coming);
+    if (event.kind === "grown") return this.#transfers.tellGrown(event.seq, event.grown);
+    if (event.kind === "set_back") return this.#transfers.tellSetBack(event.seq);
     if (event.kind === "ready") return this.#transfers.tellReady(event.seq, event.leaving);
     this.#tellWatcher(event.seq, event);
     if (open === undefined) return; // cancelled meanwhile

@@ -61,6 +61,7 @@ export type {
   ImportCommitOptions,
   ImportOffer,
   InstallOptions,
+  LeavingStage,
   PrefixOptions,
   PrefixReader,
   ResumeRequest,

@@ -13,7 +13,13 @@ import type { RouteUse } from "./routes/options.ts";
 import type { RouteRequest } from "./routes/sequence-route.ts";
 import type { DraftCount, DraftUse } from "./speculation/types.ts";
 import type { StepTrace } from "./step-trace.ts";
-import type { LeavingSequence, TransferAnswer, TransferCall } from "./transfer/protocol.ts";
+import type {
+  ComingSequence,
+  GrownSequence,
+  LeavingSequence,
+  TransferAnswer,
+  TransferCall,
+} from "./transfer/protocol.ts";
 import type {
   Calibration,
   EngineInfo,
@@ -104,6 +110,12 @@ export type SequenceEvent =
   | { readonly kind: "token"; readonly seq: number; readonly token: TokenEvent; readonly gapMs: number | null }
   | { readonly kind: "finish"; readonly seq: number; readonly finish: FinishEvent; readonly end: SequenceEnd }
   | { readonly kind: "error"; readonly seq: number; readonly error: ErrorRecord; readonly end: SequenceEnd }
+  /** Will leave after its first token; its prompt is begun. In a report of its own, before the step that begins it is over. */
+  | { readonly kind: "coming"; readonly seq: number; readonly coming: ComingSequence }
+  /** More of its prompt is computed, of one that will leave. */
+  | { readonly kind: "grown"; readonly seq: number; readonly grown: GrownSequence }
+  /** Of one that will leave: it has lost its pages, and its prompt begins anew when it is admitted again. */
+  | { readonly kind: "set_back"; readonly seq: number }
   /** Has had its first token and waits, frozen, to be taken by another engine. `leaving` null: too many do; it is asked for. */
   | { readonly kind: "ready"; readonly seq: number; readonly leaving: LeavingSequence | null }
   /** Goes on in another engine: the last that is told of it. */

@@ -135,6 +135,9 @@ export class EngineMetrics {
       case "error":
         this.#end(event.end);
         return;
+      case "coming":
+      case "grown":
+      case "set_back":
       case "ready":
       case "moved": // counted where it ends
         return;

@@ -22,7 +22,7 @@ import { estimateMemory } from "./memory-estimate.ts";
 import { mergeStats, statsBefore } from "./merge-stats.ts";
 import { planEngine } from "./plan.ts";
 import { PooledTransfers } from "./transfer/pooled-transfers.ts";
-import type { SequenceTransfers } from "./transfer/types.ts";
+import type { LeavingStage, SequenceTransfers } from "./transfer/types.ts";
 import { withRoutes } from "./routes/options.ts";
 import { WaitingStream, type EngineWait } from "./waiting-stream.ts";
 import type { EngineInfo, EngineOptions, EngineState, EngineStats, PolicySwitch, WatchedStep } from "./types.ts";
@@ -84,7 +84,7 @@ interface Entry {
   adapters: readonly AdapterSource[];
   readonly watchers: Set<(step: WatchedStep) => void>;
   /** Told of sequences that wait to be exported. */
-  readonly listeners: Set<(requestId: string) => void>;
+  readonly listeners: Set<(requestId: string, stage: LeavingStage) => void>;
   /** Ends watching the engine that is loaded, where somebody does. */
   unwatch: (() => void) | null;
 }
@@ -336,8 +336,8 @@ export class ModelPool implements AsyncDisposable {
           await live.setPolicy(set);
         }
         entry.live = live;
-        live.transfers.onReady((requestId) => {
-          for (const tell of entry.listeners) tell(requestId);
+        live.transfers.onLeaving((requestId, stage) => {
+          for (const tell of entry.listeners) tell(requestId, stage);
         });
         updateWatch(entry);
       } catch (error) {

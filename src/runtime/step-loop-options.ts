@@ -7,7 +7,7 @@ import type { LoopRoutes } from "./routes/sequence-route.ts";
 import type { LiveSequence } from "./sequence.ts";
 import type { Speculator } from "./speculation/speculator.ts";
 import type { Vocabulary } from "./text-assembler.ts";
-import type { LeavingSequence } from "./transfer/protocol.ts";
+import type { GrownSequence, LeavingSequence } from "./transfer/protocol.ts";
 import type { FinishCause } from "./types.ts";
 
 /** Sequences that hold no pages. */
@@ -35,6 +35,18 @@ export interface RevivedSequence {
   readonly cause: FinishCause | null;
 }
 
+/** Who tells of sequences that leave after their first token. */
+export interface HandOffPort {
+  /** It has its first pages, and its prompt is about to be computed. */
+  begun(sequence: LiveSequence): void;
+  /** More of its prompt is computed; what is to be told of that, or null. */
+  grown(sequence: LiveSequence): GrownSequence | null;
+  /** It has lost its pages and waits again; whether that is to be told. */
+  setBack(sequence: LiveSequence): boolean;
+  /** It has had its first token and is frozen: all that leaves with it, or null when it has to be asked for. */
+  ready(sequence: LiveSequence): LeavingSequence | null;
+}
+
 export interface StepLoopOptions {
   /** What of a StepExecutor the loop uses. */
   readonly executor: Pick<StepExecutor, "step" | "wholeRow" | "topK"> &
@@ -58,8 +70,8 @@ export interface StepLoopOptions {
   readonly routes?: LoopRoutes;
   /** Absent: one token a step. */
   readonly speculator?: Speculator;
-  /** Freezes sequences that have had their first token and go on, and tells of each, with what this answers; absent: they just go on. */
-  readonly handOff?: (sequence: LiveSequence) => LeavingSequence | null;
+  /** Freezes sequences that have had their first token and go on, and tells of each; absent: they just go on. */
+  readonly handOff?: HandOffPort;
   /** Absent: it computes everything itself. */
   readonly phase?: LoopPhase;
 }

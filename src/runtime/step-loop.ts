@@ -238,6 +238,7 @@ export class StepLoop {
     const sequence = this.#places.waiting.get(seq) ?? this.#places.running.get(seq);
     if (sequence === undefined) return;
     this.#options.recorder?.moved("pause", seq, this.#options.clock.nowMs());
+    this.#setBack(sequence);
     this.#drop(sequence);
     this.#places.paused.set(seq, sequence);
     this.#changed = true;
@@ -360,6 +361,7 @@ export class StepLoop {
   #preempt(id: number): void {
     const sequence = this.#places.running.get(id);
     assert(sequence !== undefined, "only a running sequence is preempted");
+    this.#setBack(sequence);
     this.#drop(sequence);
     this.#places.enqueue(sequence);
     this.#preemptions += 1;
@@ -373,6 +375,8 @@ export class StepLoop {
     this.#places.waiting.delete(id);
     this.#places.running.set(id, sequence);
     const first = sequence.admit(prefixCache ? pages.open(sequence.sought, sequence.salt) : pages.open(), nowMs);
+    const isToLeave = sequence.generated === 0 && sequence.movable && sequence.spec.maxTokens > 1;
+    if (isToLeave) this.#options.handOff?.begun(sequence);
     if (!first) {
       this.#tracer?.resumed(id);
       return;
@@ -406,8 +410,8 @@ export class StepLoop {
     const nowMs = this.#options.clock.nowMs();
     for (const [index, { sequence, draft }] of parts.entries()) {
       const outcome = outcomes[index] ?? null;
-      if (outcome === null) continue;
-      if (outcome instanceof Float32Array) this.#finish(sequence, "end", nowMs, outcome);
+      if (outcome === null) this.#grew(sequence);
+      else if (outcome instanceof Float32Array) this.#finish(sequence, "end", nowMs, outcome);
       else if (isVerified(outcome)) {
         const { accepted, taken } = outcome;
         this.#tracer?.drafted(sequence.spec.seq, present(draft, "a draft").tokens.length, accepted, taken.length);
@@ -451,7 +455,20 @@ export class StepLoop {
     if (phase?.handOff !== undefined) return phase.handOff(this.surrender(sequence.spec.seq));
     if (handOff === undefined || event.index > 0 || !sequence.movable) return;
     this.freeze(sequence);
-    this.#events.push({ kind: "ready", seq: sequence.spec.seq, leaving: handOff(sequence) });
+    this.#events.push({ kind: "ready", seq: sequence.spec.seq, leaving: handOff.ready(sequence) });
+  }
+
+  /** It is computed further and has said nothing. */
+  #grew(sequence: LiveSequence): void {
+    const grown = sequence.holdsPages ? (this.#options.handOff?.grown(sequence) ?? null) : null;
+    if (grown !== null) this.#events.push({ kind: "grown", seq: sequence.spec.seq, grown });
+  }
+
+  /** It is about to lose its pages. */
+  #setBack(sequence: LiveSequence): void {
+    if (this.#options.handOff?.setBack(sequence) === true) {
+      this.#events.push({ kind: "set_back", seq: sequence.spec.seq });
+    }
   }
 
   #finish(sequence: LiveSequence, cause: FinishCause, nowMs: number, embedding?: Float32Array): void {

@@ -134,7 +134,7 @@ export interface EngineOptions {
   /** Low-rank adapters that requests may ask for by name; none when absent. Colocated engines only, and none that are recorded. */
   readonly lora?: LoraOptions;
   /**
-   * Sequences freeze after their first token and wait for another engine to take them over (`transfers.onReady`), so that this
+   * Sequences freeze after their first token and wait for another engine to take them over (`transfers.onLeaving`), so that this
    * one computes prompts only; their pages stay here until then. Whom nobody takes within `transferTimeoutMs` goes on here.
    * Colocated engines that are not recorded only.
    */

@@ -10,8 +10,8 @@ import type { TestFleet, TestWorker } from "./test-fleet.ts";
 
 /** In the order in which they come; `pages` is the first frame of keys and values. */
 export const STAGES = ["offer", "accepted", "reserve", "reserved", "pages", "commit", "adopted"] as const;
-/** Of a hand-over: pages are pulled by the target as soon as it is offered something, and no room is asked for before the commit. */
-export const HAND_OVER_STAGES: readonly Stage[] = ["ready", "claim", "offer", "pages", "accepted", "commit", "adopted"];
+/** Of a hand-over: told of with the prompt, pages are pulled by the target as they become whole, and room is made with the offer. */
+export const HAND_OVER_STAGES: readonly Stage[] = ["ready", "claim", "offer", "accepted", "pages", "commit", "adopted"];
 /** A stage of a migration or of a hand-over. */
 export type Stage = (typeof STAGES)[number] | "ready" | "claim";
 

@@ -7,7 +7,7 @@ import { KvClient, type KvClientOptions } from "./client.ts";
 import { encodeFrame, fingerprintHash, frame } from "./frames.ts";
 import { encodeNote } from "./notes.ts";
 import { KvServer, type KvServerOptions } from "./server.ts";
-import type { FrameCodec, KvSink } from "./types.ts";
+import type { FrameCodec, KvSink, KvSource } from "./types.ts";
 
 const PAGE_BYTES = 4096;
 const FINGERPRINT = "model-a";
@@ -265,6 +265,61 @@ describe("pull", () => {
     expect(await codeOf(client.pull(request, sink, 600, 101))).toBe("invalid_request");
     expect(await codeOf(client.pull({ ...request, resource: "ctx/2" }, sink, 0, 1))).toBe("not_found");
     expect(await client.pull(request, sink, 0, 0)).toMatchObject({ pages: 0 });
+  });
+
+  test("pages that are not there yet are waited for, over whatever connection; what is urgent goes as it is", async () => {
+    let coded = 0;
+    const encode: FrameCodec["encode"] = (bytes, { count }) => {
+      coded += count;
+      return bytes;
+    };
+    const codec: FrameCodec = { id: 7, name: "same", encode, decode: (bytes) => bytes };
+    const server = await serverOf({ codecs: [codec] });
+    const data = randomPages(40, "growing");
+    let [there, isGone] = [0, false];
+    const waiting: (() => void)[] = [];
+    const growing: KvSource = {
+      ...sourceOf(data),
+      available: async (first) => {
+        while (there <= first) {
+          if (isGone) throw new PunctualError("not_found", "over");
+          await new Promise<void>((resolve) => {
+            waiting.push(resolve);
+          });
+        }
+        return there - first;
+      },
+      isUrgent: () => there === 40,
+    };
+    server.offer("r", { token: "t", source: growing });
+    const link = await Link.to(server.address.port);
+    const client = clientOf({ codecs: [codec] });
+    const request = { address: link.address, resource: "r", token: "t", pageBytes: PAGE_BYTES };
+    const sink = new Memory(40);
+    const pulled = client.pull(request, sink, 4, 36);
+    const grow = async (pages: number): Promise<void> => {
+      there = pages;
+      for (const wake of waiting.splice(0)) wake();
+      const last = (bytes: Uint8Array): Uint8Array => bytes.subarray((pages - 1) * PAGE_BYTES, pages * PAGE_BYTES);
+      while (Buffer.compare(last(sink.bytes), last(data)) !== 0) await new Promise((resolve) => setImmediate(resolve));
+    };
+    await grow(9);
+    await grow(10);
+    // The next acknowledgement breaks the link: the pull waits over another connection.
+    link.harm = (connection, chunk) => (connection === 0 ? null : chunk);
+    await grow(25);
+    await grow(40);
+    const report = await pulled;
+    expect(report.pages).toBe(36);
+    expect(report.reconnects).toBe(1);
+    expect(coded).toBe(21);
+    expect(Buffer.compare(sink.bytes.subarray(4 * PAGE_BYTES), data.subarray(4 * PAGE_BYTES))).toBe(0);
+    there = 10;
+    const late = codeOf(client.pull(request, new Memory(40), 0, 40));
+    while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    isGone = true;
+    for (const wake of waiting.splice(0)) wake();
+    expect(await late).toBe("not_found");
   });
 
   test("a source that fails ends it with its own words", async () => {

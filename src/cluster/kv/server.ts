@@ -281,12 +281,15 @@ export class KvServer implements AsyncDisposable {
     const { pageBytes } = source!;
     const step = Math.max(1, Math.floor(READ_BYTES / pageBytes));
     let last: Promise<void> = Promise.resolve();
-    for (let at = first; at < first + count; at += step) {
-      const bytes = await source!.read(at, Math.min(step, first + count - at));
+    for (let at = first; at < first + count;) {
+      const there = (await source!.available?.(at)) ?? step;
+      const pages = Math.min(step, there, first + count - at);
+      const bytes = await source!.read(at, pages);
       await last;
-      last = sender.send(at, bytes);
+      last = sender.send(at, bytes, source!.isUrgent?.() === true);
       // Read ahead by one; its failure is seen at the next await.
       last.catch(() => undefined);
+      at += pages;
     }
     await last;
   }

@@ -16,6 +16,13 @@ export interface KvSink {
 export interface KvSource {
   readonly pageBytes: number;
   readonly pages: number;
+  /**
+   * How many pages from that one on can be read now: waits until there is one. Absent: all can. Rejects when they cannot be
+   * had any more.
+   */
+  available?(first: number): Promise<number>;
+  /** Somebody stands still until what is read next is there: it goes as it is, coding it would take longer. False when absent. */
+  isUrgent?(): boolean;
   /** Pages `first` to `first + count`. Rejects when they cannot be had any more: the transfer is over. */
   read(first: number, count: number): Promise<Uint8Array>;
 }

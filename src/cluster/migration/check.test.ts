@@ -5,6 +5,7 @@ import type { Case, Party } from "./world.conformance.ts";
 
 const QUIET: Case = {
   mode: "live",
+  growing: false,
   tokens: 2,
   promptPages: 2,
   maxStages: 3,
@@ -21,6 +22,7 @@ const QUIET: Case = {
   timers: 0,
   spare: true,
 };
+const GROWING: Partial<Case> = { mode: "hand-over", growing: true };
 const ANYBODY: readonly Party[] = ["source", "target", "router"];
 /** More of everything, for `npm run test:slow`. */
 const isThorough = process.env["MIGRATIONS"] !== undefined;
@@ -47,6 +49,13 @@ const QUICK: readonly (readonly [string, Partial<Case>, readonly string[]])[] = 
   ["computed again", { mode: "recompute", crashes: 1, mayCrash: ["source", "target"] }, ["finished"]],
   ["handed over", { mode: "hand-over", crashes: 1, mayCrash: ["source", "target"] }, ["finished"]],
   ["handed over, no room", { mode: "hand-over", refusals: 1, drops: 1 }, ["finished"]],
+  ["handed over page by page", { ...GROWING, crashes: 1, mayCrash: ["source", "target"] }, ["finished"]],
+  ["handed over page by page, no room, broken pulls, a loss", { ...GROWING, refusals: 1, drops: 1 }, ["finished"]],
+  [
+    "handed over page by page, everything comes again, the client may leave",
+    { ...GROWING, unbounded: true, cancels: 1 },
+    ["cancelled", "finished"],
+  ],
 ];
 
 const SLOW: readonly (readonly [string, Partial<Case>, readonly string[]])[] = [
@@ -69,6 +78,13 @@ const SLOW: readonly (readonly [string, Partial<Case>, readonly string[]])[] = [
     { mode: "hand-over", timers: 1, crashes: 1, mayCrash: ANYBODY },
     ["finished", "no router"],
   ],
+  [
+    "handed over page by page, early timer",
+    { ...GROWING, timers: 1, crashes: 1, mayCrash: ANYBODY },
+    ["finished", "no router"],
+  ],
+  ["handed over page by page, a suspicion", { ...GROWING, suspicions: 1 }, ["finished"]],
+  ["handed over page by page, longer", { ...GROWING, promptPages: 3, drops: 1, acknowledges: false }, ["finished"]],
   ["computed again, loss, early timer", { mode: "recompute", timers: 1, drops: 1 }, ["finished"]],
   ["longer", { tokens: 3, drops: 1, acknowledges: false }, ["finished"]],
   [

@@ -3,7 +3,8 @@
  * true, and lets each one come to rest without further faults, which it must, with nothing left behind.
  */
 import { assert } from "../../core/index.ts";
-import { transitions, beginning } from "./model.conformance.ts";
+import { beginning } from "./model.conformance.ts";
+import { transitions } from "./transitions.conformance.ts";
 import { messageOf, spend, type Case, type Transition, type World } from "./world.conformance.ts";
 
 /** What a walk has seen. */

@@ -3,7 +3,8 @@
  * for pages and the host. The pages of the last stage are kept in memory until the commit is there, which comes in the frame of
  * the last of them, so that the engine puts them in place and begins in one turn. Of a hand-over that is small enough these are
  * all pages: they are pulled as soon as it is offered, and the engine is asked nothing before it takes the sequence over whole,
- * between two of its steps.
+ * between two of its steps. Of a hand-over whose prompt is still being computed pages are put in place as they come: after the
+ * first token only the commit is left.
  */
 import { randomBytes } from "node:crypto";
 import { fail, PunctualError } from "../../core/index.ts";
@@ -54,6 +55,8 @@ export interface IncomingParts {
   readonly tell: (to: string, message: FromTarget) => void;
   /** It is here: of that request. */
   readonly onAdopted: (requestId: string) => void;
+  /** Room is made for it. */
+  readonly onHeld: (requestId: string) => void;
   /** Nothing is held for it any more but what became of it. */
   readonly onSettled: () => void;
 }
@@ -81,6 +84,8 @@ export class Incoming {
   #pull: AbortController | null = null;
   /** All of it is kept until the commit; no import is open. */
   #isWhole = false;
+  /** Bytes that the engine was told to put in place and has not yet. */
+  #postedBytes = 0;
   /** The source was told that it is here, or is about to be. */
   #isTold = false;
   #disarm: (() => void) | null = null;
@@ -98,6 +103,11 @@ export class Incoming {
   /** Whose it is; null before it was offered. */
   get requestId(): string | null {
     return this.#offer?.request.id ?? null;
+  }
+
+  /** It comes while its prompt is computed. */
+  get isGrowing(): boolean {
+    return this.#offer?.growing === true;
   }
 
   /** The source says something. */
@@ -201,23 +211,32 @@ export class Incoming {
       const isShared = offer.request.cacheSalt === undefined;
       if (pages > 0 && isShared) await this.#parts.memory?.warm(offer.request.promptTokens);
       if (isSettled(this.#state)) return; // it was called off meanwhile
-      const one = await host.engine.transfers.import({ snapshot: asOffered(offer), pages });
+      const holds = this.isGrowing;
+      const one = await host.engine.transfers.import({ snapshot: asOffered(offer), pages, holds });
       this.#import = one;
+      if (holds) return this.#openGrowing(one, offer);
       const sink: KvSink = {
         pageBytes: one.pageBytes,
         write: async (first, bytes) => await this.#write(first, bytes),
         writeLast: async (first, bytes, note) => await this.#writeLast(first, bytes, note),
       };
       this.#close = server.offer(resourceOf(migration), { token: this.#token, sink });
-      this.#dispatch({ kind: "opened", cached: one.cachedPages });
+      this.#dispatch({ kind: "opened", cached: one.cachedPages, held: 0 });
     } catch (error) {
       this.#dispatch({ kind: "open_failed", reason: isFull(error) ? "no_room" : "refused" });
     }
   }
 
-  #comesWhole({ mode, door, pages, fingerprint }: OfferMessage): boolean {
+  #openGrowing({ cachedPages }: SequenceImport, { request, pages }: OfferMessage): void {
+    this.#parts.onHeld(request.id);
+    this.#dispatch({ kind: "opened", cached: cachedPages, held: pages });
+    // One pull for all of them: they come as they become whole.
+    if (!isSettled(this.#state)) void this.#fetch(cachedPages, pages);
+  }
+
+  #comesWhole({ mode, door, pages, fingerprint, growing }: OfferMessage): boolean {
     const { info } = this.#parts.host.engine;
-    const isSmall = pages > 0 && pages * info.pageBytes <= TAIL_BYTES;
+    const isSmall = pages > 0 && pages * info.pageBytes <= TAIL_BYTES && growing !== true;
     return mode === "hand-over" && door !== undefined && isSmall && fingerprint === info.modelFingerprint;
   }
 
@@ -226,7 +245,7 @@ export class Incoming {
     this.#isLast = true;
     void this.#fetch(0, pages);
     await Promise.resolve(); // actions report back after the step that wanted them
-    this.#dispatch({ kind: "opened", cached: 0 });
+    this.#dispatch({ kind: "opened", cached: 0, held: 0 });
   }
 
   async #hold(pages: number): Promise<void> {
@@ -250,7 +269,9 @@ export class Incoming {
     }
     const { written } = this.#state;
     if (first > written) fail("invalid_request", `Expected page ${written}, got ${first}.`);
-    if (this.#isLast && this.#keep(first, bytes)) {
+    if (this.isGrowing && one !== null) {
+      await this.#post(one, first, bytes);
+    } else if (this.#isLast && this.#keep(first, bytes)) {
       // Held until the commit.
     } else if (one === null) {
       fail("invalid_request", "More pages come than were offered.");
@@ -268,6 +289,19 @@ export class Incoming {
     this.#isLast = true;
     await this.#write(first, bytes);
     this.receive(message);
+  }
+
+  /**
+   * Has pages put in place without waiting for a step of the engine, unless too much waits for one already: questions to it are
+   * answered in order, so that they are there before it is asked to go on from them.
+   */
+  async #post(one: SequenceImport, first: number, bytes: Uint8Array): Promise<void> {
+    this.#postedBytes += bytes.length;
+    const put = one.write(first, bytes).finally(() => {
+      this.#postedBytes -= bytes.length;
+    });
+    put.catch(() => this.#dispatch({ kind: "link_failed" }));
+    if (this.#postedBytes > TAIL_BYTES) await put;
   }
 
   /** False when it would be too much. */

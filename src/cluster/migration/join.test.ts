@@ -6,12 +6,14 @@ import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import { FLEET_VERSION, type StreamMessage, type WireEvent } from "../../protocol/index.ts";
 import { StreamJoin } from "../fleet/stream-join.ts";
-import { beginning, transitions } from "./model.conformance.ts";
+import { beginning } from "./model.conformance.ts";
+import { transitions } from "./transitions.conformance.ts";
 import type { ObserverEvent } from "./observer.conformance.ts";
 import { messageOf, type Case, type World } from "./world.conformance.ts";
 
 const CASE: Case = {
   mode: "live",
+  growing: false,
   tokens: 5,
   promptPages: 2,
   maxStages: 3,

@@ -107,7 +107,9 @@ function outcomeOf({ outcome, stayReason }: MoveReport): "moved" | "aborted" | "
   return stayReason === "target_gone" || stayReason === "no_answer" ? "failed" : "aborted";
 }
 
-function stageOf({ kind }: SourceState): FleetMoveStage {
+function stageOf({ kind, stages, config }: SourceState): FleetMoveStage {
+  // Between two pages of a prompt that is being computed nothing is asked for.
+  if (kind === "measuring" && config.promptPages > 0 && stages > 0) return "copy";
   switch (kind) {
     case "offering":
     case "measuring":

@@ -21,7 +21,7 @@ import {
 import type { HostExtension, HostPort } from "../host/types.ts";
 import { KvClient } from "../kv/client.ts";
 import { KvServer } from "../kv/server.ts";
-import type { FrameCodec, KvAddress, KvTls } from "../kv/types.ts";
+import type { FrameCodec, KvAddress, KvSource, KvTls } from "../kv/types.ts";
 import { decodeBody, encodeMessage } from "../wire.ts";
 import { bestTarget } from "./destination.ts";
 import { FleetEye } from "./fleet-eye.ts";
@@ -124,7 +124,15 @@ export class Migration implements HostExtension {
   }
   /** How many more migrations to here may begin now. */
   get incomingLeft(): number {
-    return Math.max(0, this.settings.maxIncoming - this.#moving().incoming);
+    return Math.max(0, this.settings.maxIncoming - this.#comingIn(false));
+  }
+  /** The same for prompts that are being computed. */
+  get growingLeft(): number {
+    return Math.max(0, this.settings.maxGrowing - this.growing);
+  }
+  /** Sequences that come here while their prompts are computed: they have a place and pages. */
+  get growing(): number {
+    return this.#comingIn(true);
   }
   /** True in the instance that watches over the fleet now. */
   get isWatching(): boolean {
@@ -170,16 +178,35 @@ export class Migration implements HostExtension {
     try {
       const exported = this.#waiting.get(requestId) ?? (await host.engine.transfers.export(requestId));
       if (mode === "hand-over") this.#waiting.set(requestId, exported);
-      const { computed } = await exported.progress();
+      const { computed, running } = await exported.progress();
       const migration = randomBytes(16).toString("hex");
-      const pages = Math.ceil(computed / exported.pageTokens);
-      const source = { pageBytes: exported.pageBytes, pages, read: exported.read.bind(exported) };
+      const isGrowing = mode === "hand-over" && running && exported.whenGrown !== undefined;
+      const tokens = isGrowing ? exported.request.promptTokens.length : computed;
+      const pages = Math.ceil(tokens / exported.pageTokens);
+      const { pageBytes } = exported;
+      const available = async (first: number): Promise<number> => await one.available(first);
+      const isUrgent = (): boolean => one.isUrgent;
+      const source: KvSource = { pageBytes, pages, available, isUrgent, read: exported.read.bind(exported) };
       const door: Door | null = mode === "hand-over" ? { address, token: randomBytes(18).toString("base64url") } : null;
       const undo = door === null ? null : server.offer(resourceOf(migration), { token: door.token, source });
       const tell = (target: string, message: FromSource): void => this.#tell(target, message);
       const { settings } = this;
-      const parts = { migration, host, client, settings, hosted, exported, to, mode, reason, pages, door, tell };
-      const one = new Outgoing({ ...parts, onChange: () => this.#onChange(one) });
+      const parts = {
+        migration,
+        host,
+        client,
+        settings,
+        hosted,
+        exported,
+        to,
+        mode,
+        reason,
+        pages,
+        isGrowing,
+        door,
+        tell,
+      };
+      const one: Outgoing = new Outgoing({ ...parts, onChange: () => this.#onChange(one) });
       this.#outgoing.set(migration, one);
       this.#onChange(one);
       void one.done.then((report) => {
@@ -193,6 +220,16 @@ export class Migration implements HostExtension {
     } finally {
       this.#beginning.delete(requestId);
     }
+  }
+
+  /** Pages of a request on its way from here that its target may have; null when it does not leave. */
+  pagesGiven(requestId: string): number | null {
+    return this.#leaving(requestId)?.state.copied ?? null;
+  }
+
+  /** It is to stay for now, if that is still possible. */
+  holdBack(requestId: string): void {
+    this.#leaving(requestId)?.cancel("cancelled");
   }
 
   /** A request that waits to be handed over is decoded here. @throws PunctualError not_found, busy (it moves) */
@@ -292,8 +329,12 @@ export class Migration implements HostExtension {
   }
 
   #leaves(requestId: string): boolean {
-    for (const { parts } of this.#outgoing.values()) if (parts.hosted.requestId === requestId) return true;
-    return false;
+    return this.#leaving(requestId) !== null;
+  }
+
+  #leaving(requestId: string): Outgoing | null {
+    for (const one of this.#outgoing.values()) if (one.parts.hosted.requestId === requestId) return one;
+    return null;
   }
 
   #fromSource(message: FromSource): void {
@@ -305,8 +346,8 @@ export class Migration implements HostExtension {
         if (one.parts.hosted.requestId === message.request.id) one.comesBack(message.epoch);
       }
     }
-    const comes = this.#moving().incoming;
-    const isFull = comes >= this.settings.maxIncoming;
+    const isGrowing = message.kind === "offer" && message.growing === true;
+    const isFull = (isGrowing ? this.growingLeft : this.incomingLeft) === 0;
     // Beyond what can be remembered nothing is said: a refusal that is forgotten could be contradicted.
     if (this.#incoming.size >= MAX_REMEMBERED) return;
     const one = this.#newIncoming(message.migration);
@@ -331,6 +372,7 @@ export class Migration implements HostExtension {
         this.#arrivals.set(requestId, liveClock.nowMs());
         this.#ledger.adopted();
       },
+      onHeld: (requestId) => this.#handOver?.held(requestId),
       onSettled: () => this.#tellMoving(),
     });
   }
@@ -383,6 +425,13 @@ export class Migration implements HostExtension {
     let incoming = 0;
     for (const { state } of this.#incoming.values()) if (!isSettled(state)) incoming += 1;
     return { outgoing: this.#outgoing.size, incoming };
+  }
+
+  /** Of those that come, the ones whose prompts are being computed, or the others. */
+  #comingIn(isGrowing: boolean): number {
+    let count = 0;
+    for (const one of this.#incoming.values()) if (!isSettled(one.state) && one.isGrowing === isGrowing) count += 1;
+    return count;
   }
 
   #tellMoving(): void {

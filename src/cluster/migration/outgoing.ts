@@ -3,9 +3,15 @@
  * host's delivery and a push of pages. The parts of a move that are in order: pages before the commit that needs them,
  * events before the state that counts them.
  */
-import { PunctualError } from "../../core/index.ts";
+import { fail, PunctualError } from "../../core/index.ts";
 import type { FleetMoveReason, WireRequest } from "../../protocol/index.ts";
-import { after, liveClock, type FrozenSequence, type SequenceExport } from "../../runtime/index.ts";
+import {
+  after,
+  liveClock,
+  type ExportProgress,
+  type FrozenSequence,
+  type SequenceExport,
+} from "../../runtime/index.ts";
 import type { DeliveryState, HostedRequest, HostPort } from "../host/types.ts";
 import type { KvClient } from "../kv/client.ts";
 import type { KvPush } from "../kv/push.ts";
@@ -51,8 +57,10 @@ export interface OutgoingParts {
   readonly to: string;
   readonly mode: MigrationMode;
   readonly reason: FleetMoveReason;
-  /** Pages when it was begun. */
+  /** Pages when it was begun, or that its prompt will fill. */
   readonly pages: number;
+  /** Of a hand-over: its prompt is being computed. */
+  readonly isGrowing: boolean;
   /** Of a hand-over: where the target pulls from. */
   readonly door: Door | null;
   readonly tell: (to: string, message: FromSource) => void;
@@ -83,6 +91,11 @@ export class Outgoing {
   /** When it began to run at the target, by the target's word; null before. */
   #adoptedMs: number | null = null;
   #standstillMs = 0;
+  /** Pages that the target may have; those who wait for more. */
+  #granted: number;
+  #waiters: (() => void)[] = [];
+  readonly #over: Promise<null>;
+  #tellOver: () => void = () => undefined;
   #disarm: (() => void) | null = null;
   /** When the present phase gives up. */
   #giveUpAtMs = Infinity;
@@ -92,8 +105,13 @@ export class Outgoing {
   constructor(parts: OutgoingParts) {
     this.parts = parts;
     const { lastStagePages, maxStages, slackPages } = parts.settings;
-    const { migration, mode, hosted } = parts;
-    const started = startSource({ migration, mode, epoch: hosted.epoch, lastStagePages, maxStages, slackPages });
+    const { migration, mode, hosted, isGrowing, pages } = parts;
+    const config = { migration, mode, epoch: hosted.epoch, lastStagePages, maxStages, slackPages };
+    const started = startSource({ ...config, promptPages: isGrowing ? pages : 0 });
+    this.#granted = isGrowing ? 0 : pages;
+    this.#over = new Promise((resolve) => {
+      this.#tellOver = () => resolve(null);
+    });
     this.#state = started.state;
     this.done = new Promise((resolve) => {
       this.#resolve = resolve;
@@ -112,6 +130,26 @@ export class Outgoing {
   /** Bytes sent so far. */
   get bytes(): number {
     return this.#push?.report().bytes ?? 0;
+  }
+
+  /** Of a hand-over: how many pages from that one on may be pulled; waits until there is one. @throws PunctualError not_found when it is over. */
+  async available(first: number): Promise<number> {
+    while (this.#granted <= first) {
+      if (isOver(this.#state)) fail("not_found", "The hand-over is over.");
+      await new Promise<void>((resolve) => {
+        this.#waiters.push(resolve);
+      });
+    }
+    return this.#granted - first;
+  }
+
+  /** What is read now is waited for by a sequence that stands still, and is little. */
+  get isUrgent(): boolean {
+    return this.parts.isGrowing && this.#frozen !== null;
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters.splice(0)) wake();
   }
 
   /** The target says something. */
@@ -155,6 +193,10 @@ export class Outgoing {
     }
     this.#act(actions);
     if (state !== before) this.parts.onChange(state);
+    if (isOver(state)) {
+      this.#tellOver();
+      this.#wake();
+    }
     this.#arm();
     this.#settleIfOver();
   }
@@ -169,8 +211,11 @@ export class Outgoing {
         return this.parts.tell(this.parts.to, this.#messageOf(action.message));
       case "measure":
         return this.#run(async () => await this.#measure());
-      case "copy":
-        return this.#run(async () => await this.#copy(action.first, action.count, action.commit));
+      case "copy": {
+        const { first, count, commit } = action;
+        const isPulled = this.parts.mode === "hand-over";
+        return this.#run(async () => await (isPulled ? this.#grant(first + count) : this.#copy(first, count, commit)));
+      }
       case "freeze":
         return this.#run(async () => await this.#freeze());
       case "release":
@@ -191,14 +236,15 @@ export class Outgoing {
   }
 
   #messageOf(message: Extract<SourceAction, { kind: "send" }>["message"]): FromSource {
-    const { host, hosted, exported, mode, pages, door } = this.parts;
+    const { host, hosted, exported, mode, pages, door, isGrowing } = this.parts;
     const base = { from: host.id, migration: message.migration };
     switch (message.kind) {
       case "offer": {
         const request = exported.request as WireRequest;
         const fingerprint = host.engine.info.modelFingerprint ?? "";
         const { ageMs, epoch } = hosted;
-        const offer = { ...base, kind: "offer", mode, epoch, fingerprint, request, ageMs, pages } as const;
+        const growing = isGrowing ? ({ growing: true } as const) : {};
+        const offer = { ...base, kind: "offer", mode, epoch, fingerprint, request, ageMs, pages, ...growing } as const;
         return door === null ? offer : { ...offer, door };
       }
       case "reserve": {
@@ -250,15 +296,39 @@ export class Outgoing {
 
   async #measure(): Promise<void> {
     const { exported, mode } = this.parts;
+    const isHandOver = mode === "hand-over";
     try {
-      const { computed, wholePages, running, generated } = await exported.progress();
+      const progress = await this.#progress();
+      if (progress === null) return;
+      const { computed, wholePages: whole, running, generated } = progress;
       this.#generated = generated;
       this.#ahead = null;
       const pages = Math.ceil(computed / exported.pageTokens);
-      this.#dispatch({ kind: "measured", pages, whole: wholePages, waiting: !running && mode !== "hand-over" });
+      this.#dispatch({
+        kind: "measured",
+        pages,
+        whole,
+        waiting: !running && !isHandOver,
+        stands: !running && isHandOver,
+      });
     } catch (error) {
       this.#dispatch({ kind: "lost", reason: lostBy(error) });
     }
+  }
+
+  /** How far it is; of one whose prompt is being computed, when it is further. Null when the move is over before that. */
+  async #progress(): Promise<ExportProgress | null> {
+    const { exported, isGrowing } = this.parts;
+    const grown = isGrowing ? exported.whenGrown?.(this.#state.copied) : undefined;
+    return grown === undefined ? await exported.progress() : await Promise.race([grown, this.#over]);
+  }
+
+  /** The target may pull pages up to that one: it has asked for all of them. */
+  async #grant(upTo: number): Promise<void> {
+    this.#granted = Math.max(this.#granted, upTo);
+    this.#wake();
+    await Promise.resolve(); // actions report back after the step that wanted them
+    this.#dispatch({ kind: "copied" });
   }
 
   async #copy(first: number, count: number, commit: SourceCommit | null): Promise<void> {

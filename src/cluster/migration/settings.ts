@@ -11,6 +11,8 @@ export interface MigrationSettings {
   /** Migrations at once from here, and to here; 4 each. */
   readonly maxOutgoing?: number;
   readonly maxIncoming?: number;
+  /** Beside them: prompts at once that are being computed elsewhere and come here page by page; 8. */
+  readonly maxGrowing?: number;
   /** A message that is not answered is said again after so long, milliseconds; 200. */
   readonly retryMs?: number;
   /** A side that does not answer is given up after so long, milliseconds; 2000. A commit that is not answered is asked back then, and given up after as long again. */
@@ -34,6 +36,7 @@ export function withDefaults(settings: MigrationSettings = {}): AllSettings {
     slackPages: 1,
     maxOutgoing: 4,
     maxIncoming: 4,
+    maxGrowing: 8,
     retryMs: 200,
     giveUpMs: 2000,
     silenceMs: 5000,

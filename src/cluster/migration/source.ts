@@ -6,6 +6,8 @@
  *   offering ─accepted─▶ measuring ─▶ reserving ─reserved─▶ copying ─copied─▶ measuring …      decoding goes on
  *                            └─ last stage ─▶ reserving ─▶ freezing ─frozen─▶ handing          stands still
  *   hand-over: offering ─accepted─▶ measuring ─▶ freezing ─▶ handing: it stands still already, the target makes room by itself
+ *     begun while its prompt is computed: measuring ─▶ copying ─▶ measuring … ─it stands still─▶ freezing ─▶ handing. To copy is
+ *     to let the target have pages: it pulls, and adopts nothing before they are all there
  *   handing ─adopted─▶ moved        handing ─aborted─▶ stayed        any before handing ─▶ stayed
  *
  * Only the target decides whether it adopts. From the moment the commit is sent the source is in doubt: it goes on by
@@ -27,6 +29,8 @@ export interface SourceConfig {
   readonly maxStages: number;
   /** Pages reserved beyond those that are there: what decoding may fill until the sequence is out of the schedule. */
   readonly slackPages: number;
+  /** Of a hand-over that begins while its prompt is computed: pages that the prompt will fill. 0: its first token is there. */
+  readonly promptPages: number;
 }
 
 /** See the head of this file. Plain data. */
@@ -34,7 +38,7 @@ export type SourceState = {
   readonly config: SourceConfig;
   /** Stages begun. */
   readonly stages: number;
-  /** Pages at the target, from the first. */
+  /** Pages at the target, from the first; of a hand-over, those that it may have. */
   readonly copied: number;
   /** Pages that the target holds for the sequence. */
   readonly reserved: number;
@@ -57,8 +61,17 @@ type SourcePhase =
 /** What may happen to it. */
 export type SourceEvent =
   | { readonly kind: "message"; readonly message: TargetMessage }
-  /** `pages` in use, `whole` of them full; `waiting` when it holds none and is queued. */
-  | { readonly kind: "measured"; readonly pages: number; readonly whole: number; readonly waiting: boolean }
+  /**
+   * `pages` in use, `whole` of them full; `waiting` when it holds none and is queued, `stands` when it has frozen itself. Of
+   * a hand-over only when more is whole than was copied, or it stands still.
+   */
+  | {
+      readonly kind: "measured";
+      readonly pages: number;
+      readonly whole: number;
+      readonly waiting: boolean;
+      readonly stands: boolean;
+    }
   | { readonly kind: "copied" }
   | { readonly kind: "copy_failed" }
   /** Out of the schedule, holding so many pages. */
@@ -191,10 +204,11 @@ function measureNext(state: SourceState, copied: number): SourceStep {
 
 function onMeasured(
   state: SourceState,
-  { pages, whole, waiting }: Extract<SourceEvent, { kind: "measured" }>,
+  { pages, whole, waiting, stands }: Extract<SourceEvent, { kind: "measured" }>,
 ): SourceStep {
-  const { mode, lastStagePages, maxStages, slackPages } = state.config;
+  const { mode, lastStagePages, maxStages, slackPages, promptPages } = state.config;
   const next = { ...common(state), stages: state.stages + 1 };
+  if (promptPages > 0 && !stands) return begin(whole > state.copied ? { ...next, kind: "measuring" } : state, whole);
   // What stands still does not grow: the commit says how many pages it needs.
   if (waiting || mode === "recompute" || mode === "hand-over") {
     return { state: { ...next, kind: "freezing" }, actions: [{ kind: "freeze" }] };
@@ -249,12 +263,18 @@ function onLateFreeze(state: SourceState): SourceStep {
  * whichever arrives first waits for the other.
  */
 function hand(state: SourceState, pages: number): SourceStep {
-  const { migration, mode, epoch } = state.config;
+  const { migration, mode, epoch, promptPages } = state.config;
   const next: SourceState = { ...common(state), kind: "handing", pages, withdrawing: null };
   const count = pages - state.copied;
-  if (mode === "hand-over" || count <= 0) return { state: next, actions: repeat(next) };
+  const last = { kind: "copy", first: state.copied, count } as const;
+  if (mode === "hand-over") {
+    // Pages that it may not have yet it may have now; those are pulled, so the commit goes by itself.
+    const given: SourceAction[] = promptPages > 0 && count > 0 ? [{ ...last, commit: null }] : [];
+    return { state: next, actions: [...given, ...repeat(next)] };
+  }
+  if (count <= 0) return { state: next, actions: repeat(next) };
   const commit: SourceCommit = { kind: "commit", migration, pages, epoch: epoch + 1 };
-  return { state: next, actions: [{ kind: "copy", first: state.copied, count, commit }] };
+  return { state: next, actions: [{ ...last, commit }] };
 }
 
 /** What was said last, once more. */

@@ -38,8 +38,8 @@ export interface TargetState {
 /** What may happen to it. */
 export type TargetEvent =
   | { readonly kind: "message"; readonly message: SourceMessage }
-  /** The engine takes it, with so many pages cached. */
-  | { readonly kind: "opened"; readonly cached: number }
+  /** The engine takes it, with so many pages cached, and so many held already. */
+  | { readonly kind: "opened"; readonly cached: number; readonly held: number }
   | { readonly kind: "open_failed"; readonly reason: StayReason }
   | { readonly kind: "held"; readonly pages: number }
   | { readonly kind: "no_room" }
@@ -94,7 +94,7 @@ export function stepTarget(state: TargetState, event: TargetEvent): TargetStep {
     case "message":
       return event.message.migration === state.migration ? onMessage(state, event.message) : stay(state);
     case "opened":
-      return state.kind === "opening" ? onOpened(state, event.cached) : stay(state);
+      return state.kind === "opening" ? onOpened(state, event) : stay(state);
     case "open_failed":
       return state.kind === "opening" ? abort(state, state.withdrawn ?? event.reason, false) : stay(state);
     case "held":
@@ -160,9 +160,10 @@ function onCommit(state: TargetState, { pages, epoch }: Commit): TargetStep {
   return proceed({ ...state, commit: { pages, epoch }, wanted: Math.max(state.wanted, pages) });
 }
 
-function onOpened(state: TargetState, cached: number): TargetStep {
+function onOpened(state: TargetState, { cached, held }: Extract<TargetEvent, { kind: "opened" }>): TargetStep {
   if (state.withdrawn !== null) return abort(state, state.withdrawn);
-  const open: TargetState = { ...state, kind: "open", cached, written: Math.max(state.written, cached) };
+  const reserved = Math.max(state.reserved, held);
+  const open: TargetState = { ...state, kind: "open", cached, reserved, written: Math.max(state.written, cached) };
   const next = proceed(open);
   return { state: next.state, actions: [accepted(open), ...next.actions] };
 }

@@ -6,7 +6,8 @@
  *   live       whole pages are copied in stages while it decodes, then the rest (Llumnix)
  *   blocking   it stands still while everything is copied
  *   recompute  its tokens are sent, keys and values are computed again at the target
- *   hand-over  it stands still already, its prompt computed; the target pulls (DistServe)
+ *   hand-over  the target pulls (DistServe): page by page while the prompt is computed, then the rest; or everything when
+ *              it stands still already, its prompt computed
  */
 export type MigrationMode = "live" | "blocking" | "recompute" | "hand-over";
 

@@ -73,8 +73,10 @@ const offerSchema = z.object({
   /** As the source's engine has it: with every default and the seed filled in, clipped to its context. */
   request: wireRequestSchema,
   ageMs: ms,
-  /** Pages that it has now. */
+  /** Pages that it has now, or will have when `growing`. */
   pages: count,
+  /** Of a hand-over: its prompt is being computed. Room is made at once, and pages are pulled as they become whole. */
+  growing: z.literal(true).optional(),
   /** Of a hand-over: where its pages are pulled from. */
   door: doorSchema.optional(),
 });
@@ -144,11 +146,20 @@ export const migrationMessageSchema = z.discriminatedUnion("kind", [
 /** What is said about migrations. */
 export type MigrationMessage = z.infer<typeof migrationMessageSchema>;
 
-/** What a prefill instance tells all: prompts that are done and wait to be fetched, the longest waiting first. */
+/** What a prefill instance tells all: prompts that are done and wait to be fetched, the longest waiting first, then those that come. */
 export const readyMessageSchema = z.object({
   from: fleetIdSchema,
   fingerprint: z.string().min(1).max(FLEET_LIMITS.idCharacters),
-  requests: z.array(z.object({ requestId: fleetRequestIdSchema, pages: count })).max(64),
+  requests: z
+    .array(
+      z.object({
+        requestId: fleetRequestIdSchema,
+        pages: count,
+        /** Its prompt is being computed; it can be taken page by page. */
+        coming: z.literal(true).optional(),
+      }),
+    )
+    .max(64),
 });
 /** What a prefill instance tells all. */
 export type ReadyMessage = z.infer<typeof readyMessageSchema>;

@@ -1,6 +1,6 @@
 /**
- * What the small world of the exhaustive check consists of (model.conformance.ts says what may happen in it). Its network is
- * a set: messages arrive in any order. Losing one, or having it arrive twice, takes from a budget; with `unbounded` nothing
+ * What the small world of the exhaustive check consists of (transitions.conformance.ts says what may happen in it). Its network
+ * is a set: messages arrive in any order. Losing one, or having it arrive twice, takes from a budget; with `unbounded` nothing
  * that was ever said goes away, so that everything may arrive any number of times at any later time.
  */
 import type { SourceMessage, TargetMessage } from "./messages.ts";
@@ -12,6 +12,8 @@ import type { MigrationMode } from "./types.ts";
 /** What a case consists of. Budgets count how often a thing may happen. */
 export interface Case {
   readonly mode: MigrationMode;
+  /** Of a hand-over: it begins with the prompt, and pages are pulled as they become whole. */
+  readonly growing: boolean;
   /** Tokens of the answer, and pages before the first; every token fills one. */
   readonly tokens: number;
   readonly promptPages: number;
@@ -77,6 +79,10 @@ export interface SourceSide {
   readonly alive: boolean;
   readonly machine: SourceState;
   readonly engine: EngineState;
+  /** Pages of the prompt that are computed. */
+  readonly prompt: number;
+  /** Pages that may be pulled. */
+  readonly granted: number;
   readonly ops: readonly Op[];
 }
 

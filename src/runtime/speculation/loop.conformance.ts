@@ -14,10 +14,9 @@ import {
 import { BEST_EFFORT, createPolicy, StepCost, type BatchPolicy, type SchedulerLimits } from "../../sched/index.ts";
 import { loadFacts } from "../load-model.ts";
 import type { SequenceEvent, SequenceSpec, StepReport } from "../messages.ts";
-import type { LiveSequence } from "../sequence.ts";
+import type { HandOffPort } from "../step-loop-options.ts";
 import { StepLoop } from "../step-loop.ts";
 import { createVocabulary, type Vocabulary } from "../text-assembler.ts";
-import type { LeavingSequence } from "../transfer/protocol.ts";
 import { Speculator, type SpeculatorOptions } from "./speculator.ts";
 
 export const SPECULATED: DecoderConfig = { ...TINY, maxPositions: 256 };
@@ -57,7 +56,7 @@ export interface LoopSetup {
   readonly stepMs?: (tokens: number) => number;
   readonly recordDecisions?: number;
   /** Absent: sequences go on after their first token. */
-  readonly handOff?: (sequence: LiveSequence) => LeavingSequence | null;
+  readonly handOff?: HandOffPort;
 }
 
 export function createLoop({ executor, vocabulary }: Bench, setup: LoopSetup = {}) {

@@ -119,7 +119,8 @@ describe("an engine that hands over", () => {
     const asked = request(7, { id: "handed", maxTokens: 40 });
     const whole = await collect(other.submit({ ...asked, id: "whole" }));
     const ready = new Promise<string>((resolve) => {
-      const undo = one.transfers.onReady((id) => {
+      const undo = one.transfers.onLeaving((id, stage) => {
+        if (stage !== "ready") return;
         undo();
         resolve(id);
       });

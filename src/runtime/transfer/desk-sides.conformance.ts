@@ -3,11 +3,11 @@ import { expect } from "vitest";
 import { fromErrorRecord, type FakeClock } from "../../core/index.ts";
 import type { KvPages } from "../../llm/index.ts";
 import type { SequenceEvent, SequenceSpec } from "../messages.ts";
-import type { LiveSequence } from "../sequence.ts";
 import { createLoop, said, tokensOf, type Bench, type LoopSetup } from "../speculation/loop.conformance.ts";
+import type { HandOffPort } from "../step-loop-options.ts";
 import type { StepLoop } from "../step-loop.ts";
 import { TransferDesk } from "./desk.ts";
-import type { LeavingSequence, TransferCall, TransferKind, TransferProtocol } from "./protocol.ts";
+import type { ComingSequence, TransferCall, TransferKind, TransferProtocol } from "./protocol.ts";
 
 export const TIMEOUT_MS = 1000;
 
@@ -18,6 +18,8 @@ export interface Side {
   readonly kv: KvPages;
   readonly clock: FakeClock;
   readonly events: SequenceEvent[];
+  /** Told of sequences that will leave. */
+  readonly coming: readonly ComingSequence[];
   /** Two steps of one engine may not be under way at once; between them everything is checked. */
   step(): Promise<void>;
   ask<K extends TransferKind>(ask: K, args: TransferProtocol[K]["args"]): TransferProtocol[K]["result"];
@@ -25,7 +27,16 @@ export interface Side {
 }
 
 export function createSide(bench: Bench, setup: LoopSetup = {}, handsOff = false): Side {
-  const handOff = (sequence: LiveSequence): LeavingSequence | null => desk.ready(sequence);
+  const coming: ComingSequence[] = [];
+  const handOff: HandOffPort = {
+    begun: (sequence) => {
+      const one = desk.begun(sequence);
+      if (one !== null) coming.push(one);
+    },
+    grown: (sequence) => desk.grown(sequence),
+    setBack: (sequence) => desk.setBack(sequence),
+    ready: (sequence) => desk.ready(sequence),
+  };
   const { loop, kv, clock } = createLoop(bench, { ...setup, ...(handsOff ? { handOff } : {}) });
   const { executor } = bench;
   const prefixCache = setup.prefixCache ?? true;
@@ -42,6 +53,7 @@ export function createSide(bench: Bench, setup: LoopSetup = {}, handsOff = false
     kv,
     clock,
     events,
+    coming,
     check,
     step: async () => {
       events.push(...(loop.hasWork ? await loop.step() : loop.flush()).events);

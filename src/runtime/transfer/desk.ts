@@ -13,6 +13,8 @@ import type { LiveSequence } from "../sequence.ts";
 import type { StepLoop } from "../step-loop.ts";
 import type { RevivedSequence } from "../step-loop-options.ts";
 import type {
+  ComingSequence,
+  GrownSequence,
   LeavingSequence,
   Newcomer,
   PageBytes,
@@ -25,7 +27,7 @@ import { IncomingPages, readPages } from "./page-transfer.ts";
 
 /** Exports, imports and prefixes under way at once, each. */
 const MOST_OPEN = 64;
-/** Bytes of pages that are told with one sequence that is ready, and with all that are: others' are read when they are wanted. */
+/** Bytes of pages that are told of one sequence that comes or is ready, and of all that are: others are read when they are wanted. */
 const LEAVING_BYTES = 8 * 1024 * 1024;
 const ALL_LEAVING_BYTES = 64 * 1024 * 1024;
 
@@ -46,10 +48,25 @@ interface Export {
   readonly hadPages: boolean;
   /** Somebody has asked: until then it only waits to be exported. */
   isAsked: boolean;
-  /** Bytes that were told when it became ready. */
-  readonly toldBytes: number;
+  /** Told by itself how far it is. */
+  readonly isFollowed: boolean;
+  /** Leading pages that were told; null when no more are. */
+  toldPages: number | null;
+  toldBytes: number;
   touchedMs: number;
 }
+
+/** An export that has just been opened. */
+type Opened = Omit<Export, "touchedMs">;
+/** One that somebody has asked for. */
+const ASKED: Omit<Opened, "sequence" | "hadPages"> = {
+  isAsked: true,
+  isFollowed: false,
+  toldPages: null,
+  toldBytes: 0,
+};
+/** One of a sequence that tells of itself. */
+const FOLLOWED: Omit<Opened, "sequence"> = { ...ASKED, hadPages: true, isAsked: false, isFollowed: true, toldPages: 0 };
 
 interface Import {
   readonly incoming: IncomingPages | null;
@@ -92,23 +109,67 @@ export class TransferDesk {
     }
   }
 
+  /** The prompt of a sequence that will leave is begun. Null when too many are on their way: it is told when it is ready. */
+  begun(sequence: LiveSequence): ComingSequence | null {
+    this.#prune();
+    if (this.#exports.size >= MOST_OPEN) return null;
+    return this.#coming(this.#add<Opened>(this.#exports, { sequence, ...FOLLOWED }), sequence);
+  }
+
+  /** More of its prompt is computed. Null when nothing is to be told. */
+  grown(sequence: LiveSequence): GrownSequence | null {
+    const id = this.#followed(sequence);
+    if (id === null) return null;
+    const entry = this.#touch(this.#exports, id, "export");
+    const whole = Math.floor(sequence.computed / this.#options.pages.pageTokens);
+    if (whole === entry.toldPages) return null;
+    return { id, computed: sequence.computed, told: this.#tell(entry, whole) };
+  }
+
+  /** It has lost its pages. False when nothing was told of it. */
+  setBack(sequence: LiveSequence): boolean {
+    const id = this.#followed(sequence);
+    return id !== null && this.#exports.delete(id);
+  }
+
   /** A sequence has frozen itself and waits to be exported. Answers all that leaves with it; null when too many wait. */
   ready(sequence: LiveSequence): LeavingSequence | null {
-    const { clock, executor, timeoutMs } = this.#options;
-    const atMs = clock.nowMs();
-    if (this.#exports.size >= MOST_OPEN) {
-      this.#ready.set(sequence, atMs);
+    const known = this.#followed(sequence);
+    if (known === null && this.#exports.size >= MOST_OPEN) {
+      this.#ready.set(sequence, this.#options.clock.nowMs());
       return null;
     }
+    const id = known ?? this.#add<Opened>(this.#exports, { sequence, ...FOLLOWED });
     const pages = this.#pagesOf(sequence);
-    const toldBytes = pages * executor.pageData(0).byteLength;
-    let before = 0;
-    for (const other of this.#exports.values()) before += other.toldBytes;
-    const tells = toldBytes <= LEAVING_BYTES && before + toldBytes <= ALL_LEAVING_BYTES;
-    const bytes = tells ? readPages(executor, sequence.pages.pages, 0, pages) : null;
-    const entry = { sequence, hadPages: true, isAsked: false, toldBytes: tells ? toldBytes : 0 };
-    const id = this.#add(this.#exports, entry);
-    return { id, spec: sequence.spec, state: sequence.state(atMs), pages, bytes, atMs, leaseMs: timeoutMs / 2 };
+    const told = this.#tell(this.#touch(this.#exports, id, "export"), pages);
+    return { ...this.#coming(id, sequence), pages, told };
+  }
+
+  #coming(id: number, sequence: LiveSequence): ComingSequence {
+    const { clock, timeoutMs } = this.#options;
+    const atMs = clock.nowMs();
+    return { id, spec: sequence.spec, state: sequence.state(atMs), atMs, leaseMs: timeoutMs / 2 };
+  }
+
+  /** The export by which a sequence tells of itself; null when there is none. */
+  #followed(sequence: LiveSequence): number | null {
+    for (const [id, other] of this.#exports) if (other.sequence === sequence && other.isFollowed) return id;
+    return null;
+  }
+
+  /** Pages up to that one, without those told before; from the first that is too many on, none. */
+  #tell(entry: Export, upTo: number): PageBytes | null {
+    const { executor } = this.#options;
+    const first = entry.toldPages;
+    if (first === null) return null;
+    let all = 0;
+    for (const other of this.#exports.values()) all += other.toldBytes;
+    const added = (upTo - first) * executor.pageData(0).byteLength;
+    const tells = entry.toldBytes + added <= LEAVING_BYTES && all + added <= ALL_LEAVING_BYTES;
+    entry.toldPages = tells ? upTo : null;
+    if (!tells) return null;
+    entry.toldBytes += added;
+    return { first, bytes: readPages(executor, entry.sequence.pages.pages, first, upTo - first) };
   }
 
   /** When `tick` has something to do; null when nothing is under way. */
@@ -278,7 +339,7 @@ export class TransferDesk {
       this.#leaving(id);
       return id;
     }
-    const id = this.#add(this.#exports, { sequence, hadPages: sequence.holdsPages, isAsked: true, toldBytes: 0 });
+    const id = this.#add<Opened>(this.#exports, { sequence, hadPages: sequence.holdsPages, ...ASKED });
     this.#ready.delete(sequence);
     return id;
   }
@@ -328,7 +389,13 @@ export class TransferDesk {
     return null;
   }
 
-  #import({ tokens, salt, pages, newcomer }: TransferProtocol["import"]["args"]): TransferProtocol["import"]["result"] {
+  #import({
+    tokens,
+    salt,
+    pages,
+    holds = false,
+    newcomer,
+  }: TransferProtocol["import"]["args"]): TransferProtocol["import"]["result"] {
     const { loop, pages: kv, prefixCache, executor, maxRunning } = this.#options;
     const add = (incoming: IncomingPages | null, revived: RevivedSequence | null): number =>
       this.#add<Omit<Import, "touchedMs">>(this.#imports, { incoming, revived });
@@ -342,6 +409,10 @@ export class TransferDesk {
       newcomer === undefined ? null : loop.revive(newcomer.spec, { ...newcomer.state, computed: 0 }, newcomer.atMs);
     const held = prefixCache ? kv.open(tokens, cacheRoot(salt)) : kv.open();
     const incoming = new IncomingPages(held, tokens, { pages: kv, executor });
+    if (holds && !incoming.reserve(pages, places.running.size)) {
+      held.release();
+      fail("out_of_memory", "no pages are left for the sequence");
+    }
     places.guests.add(held);
     places.promised += 1;
     return { id: add(incoming, revived), cachedPages: incoming.cachedPages };

@@ -10,13 +10,14 @@ import type { EngineInfo, GenerateRequest, SubmitOptions, TokenStream } from "..
 import type { EngineLink } from "../worker-link.ts";
 import { askOf, type Ask } from "./ask.ts";
 import { LeavingExport } from "./leaving.ts";
-import type { LeavingSequence, Newcomer } from "./protocol.ts";
+import type { ComingSequence, GrownSequence, LeavingSequence, Newcomer } from "./protocol.ts";
 import { checkContext, checkModel, isSameRequest, snapshotOf, stateOf, wireRequest } from "./snapshot.ts";
 import type {
   FrozenSequence,
   ImportCommitOptions,
   ImportOffer,
   InstallOptions,
+  LeavingStage,
   PrefixOptions,
   PrefixReader,
   ResumeRequest,
@@ -56,9 +57,9 @@ export interface TransfersOwner {
 /** See the head of this file. */
 export class EngineTransfers implements SequenceTransfers {
   readonly #owner: TransfersOwner;
-  readonly #listeners = new Set<(requestId: string) => void>();
-  /** What came with the word that sequences are ready, by their numbers. */
-  readonly #ready = new Map<number, { readonly leaving: LeavingSequence; readonly link: EngineLink }>();
+  readonly #listeners = new Set<(requestId: string, stage: LeavingStage) => void>();
+  /** Sequences that tell of themselves, by their numbers. */
+  readonly #leaving = new Map<number, Leaving>();
 
   constructor(owner: TransfersOwner) {
     this.#owner = owner;
@@ -78,11 +79,8 @@ export class EngineTransfers implements SequenceTransfers {
     const seq = this.#owner.seqOf(requestId);
     if (seq === null) return fail("not_found", `there is no request '${requestId}' here`, { param: "requestId" });
     const { pageTokens } = this.#owner.info;
-    const leaving = this.#takeReady(seq);
-    if (leaving !== null) {
-      const isOpen = (): boolean => this.#owner.idOf(seq) === requestId;
-      return new LeavingExport({ requestId, model, pageBytes: this.#pageBytes(), pageTokens, leaving, ask, isOpen });
-    }
+    const leaving = this.#takeLeaving(seq);
+    if (leaving !== null) return leaving;
     const { id, spec } = await ask("export", { seq });
     const request = wireRequest(spec, requestId);
     return {
@@ -101,16 +99,15 @@ export class EngineTransfers implements SequenceTransfers {
     };
   }
 
-  /** What came with the word that it is ready, once, unless its worker may have given it up by now. */
-  #takeReady(seq: number): LeavingSequence | null {
-    const found = this.#ready.get(seq);
-    this.#ready.delete(seq);
-    if (found === undefined || found.link !== this.#owner.link) return null;
-    const { atMs, leaseMs } = found.leaving;
-    return liveClock.nowMs() < atMs + leaseMs ? found.leaving : null;
+  /** What tells of itself, once, unless its worker may have given it up by now. */
+  #takeLeaving(seq: number): LeavingExport | null {
+    const found = this.#leaving.get(seq);
+    if (found === undefined || found.isTaken || found.link !== this.#owner.link || !found.one.isFresh) return null;
+    found.isTaken = true;
+    return found.one;
   }
 
-  async import({ snapshot, pages }: ImportOffer): Promise<SequenceImport> {
+  async import({ snapshot, pages, holds = false }: ImportOffer): Promise<SequenceImport> {
     const ask = this.#ask();
     const { info } = this.#owner;
     const known = this.#check(snapshot);
@@ -122,7 +119,7 @@ export class EngineTransfers implements SequenceTransfers {
     // What has no seed yet is not what will be committed.
     const ready = pages > 0 && request.sampling?.seed !== undefined ? this.#newcomer(snapshot, 0) : null;
     const newcomer = ready === null ? {} : { newcomer: ready };
-    const { id, cachedPages } = await ask("import", { tokens: known, salt, pages, ...newcomer });
+    const { id, cachedPages } = await ask("import", { tokens: known, salt, pages, holds, ...newcomer });
     return {
       requestId,
       pageBytes: this.#pageBytes(),
@@ -214,25 +211,62 @@ export class EngineTransfers implements SequenceTransfers {
     return stream;
   }
 
-  onReady(listener: (requestId: string) => void): () => void {
-    const own = (requestId: string): void => listener(requestId); // the same function may listen twice
+  onLeaving(listener: (requestId: string, stage: LeavingStage) => void): () => void {
+    const own: typeof listener = (requestId, stage) => listener(requestId, stage); // the same function may listen twice
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);
   }
 
+  /** For the engine: the prompt of a sequence that will leave is begun. */
+  tellComing(seq: number, coming: ComingSequence): void {
+    if (this.#follow(seq, coming) !== null) this.#tell(seq, "coming");
+  }
+
+  /** For the engine: more of that prompt is computed. */
+  tellGrown(seq: number, grown: GrownSequence): void {
+    const found = this.#leaving.get(seq);
+    if (found?.one.id === grown.id) found.one.grew(grown);
+  }
+
+  /** For the engine: it has lost its pages. */
+  tellSetBack(seq: number): void {
+    this.#leaving.get(seq)?.one.end("busy");
+    this.#leaving.delete(seq);
+    this.#tell(seq, "set_back");
+  }
+
   /** For the engine: a sequence has frozen itself. @param leaving null: it has to be asked for */
   tellReady(seq: number, leaving: LeavingSequence | null): void {
-    const { link } = this.#owner;
-    for (const other of this.#ready.keys()) if (this.#owner.idOf(other) === null) this.#ready.delete(other);
+    const known = this.#leaving.get(seq)?.one ?? null;
+    if (leaving !== null) {
+      const one = known?.id === leaving.id ? known : this.#follow(seq, leaving);
+      one?.stands(leaving);
+    }
+    this.#tell(seq, "ready");
+  }
+
+  /** Null when it has ended meanwhile. */
+  #follow(seq: number, coming: ComingSequence): LeavingExport | null {
+    this.forget(seq);
+    const { link, info } = this.#owner;
     const requestId = this.#owner.idOf(seq);
-    if (requestId === null) return;
-    if (leaving !== null) this.#ready.set(seq, { leaving, link });
-    for (const tell of this.#listeners) tell(requestId);
+    if (requestId === null) return null;
+    const { modelFingerprint, pageBytes, pageTokens } = info;
+    const model = modelFingerprint ?? ""; // then it is not exported
+    const one = new LeavingExport({ requestId, model, pageBytes, pageTokens, coming, ask: askOf(link) });
+    this.#leaving.set(seq, { one, link, isTaken: false });
+    return one;
+  }
+
+  #tell(seq: number, stage: LeavingStage): void {
+    const requestId = this.#owner.idOf(seq);
+    if (requestId !== null) for (const tell of this.#listeners) tell(requestId, stage);
   }
 
   /** For the engine: a sequence has ended. */
   forget(seq: number): void {
-    this.#ready.delete(seq);
+    this.#leaving.get(seq)?.one.end("not_found");
+    this.#leaving.delete(seq);
   }
 
   async readPrefix(tokens: readonly number[], { salt = "" }: PrefixOptions = {}): Promise<PrefixReader | null> {
@@ -303,6 +337,14 @@ export class EngineTransfers implements SequenceTransfers {
     const atMs = momentBefore(elapsedMs);
     return { spec, state: stateOf(from, spec.promptTokens.length, this.#owner.info), atMs };
   }
+}
+
+/** A sequence that tells of itself. */
+interface Leaving {
+  readonly one: LeavingExport;
+  readonly link: EngineLink;
+  /** Somebody exports it. */
+  isTaken: boolean;
 }
 
 /** An import that is to be committed. */

@@ -12,7 +12,7 @@ export function noTransfers(why: string): SequenceTransfers {
     import: refuseLater,
     takeOver: refuseLater,
     resume: refuse,
-    onReady: () => () => undefined,
+    onLeaving: () => () => undefined,
     readPrefix: refuseLater,
     installPrefix: refuseLater,
   };

@@ -9,6 +9,7 @@ import { WaitingStream, type EngineWait } from "../waiting-stream.ts";
 import type {
   ImportOffer,
   InstallOptions,
+  LeavingStage,
   PrefixOptions,
   PrefixReader,
   ResumeRequest,
@@ -28,8 +29,8 @@ export interface PooledTransfersLink {
   ask(): Engine | null;
   readonly ready: EngineWait;
   readonly clock: Clock;
-  /** Told of sequences that wait to be exported, over all its loads. */
-  readonly listeners: Set<(requestId: string) => void>;
+  /** Told of sequences that leave, over all its loads. */
+  readonly listeners: Set<(requestId: string, stage: LeavingStage) => void>;
 }
 
 /** See the head of this file. */
@@ -69,9 +70,9 @@ export class PooledTransfers implements SequenceTransfers {
     return new WaitingStream(known, options, ready, clock, open);
   }
 
-  onReady(listener: (requestId: string) => void): () => void {
+  onLeaving(listener: (requestId: string, stage: LeavingStage) => void): () => void {
     const { listeners } = this.#link;
-    const own = (requestId: string): void => listener(requestId); // the same function may listen twice
+    const own: typeof listener = (requestId, stage) => listener(requestId, stage); // the same function may listen twice
     listeners.add(own);
     return () => void listeners.delete(own);
   }

@@ -30,19 +30,33 @@ export interface PageBytes {
   readonly bytes: Uint8Array;
 }
 
-/** A sequence that has frozen itself, with all that leaves with it. */
-export interface LeavingSequence {
+/** A sequence that will leave after its first token, when its prompt is begun. */
+export interface ComingSequence {
   /** Of its export, which is open; nobody has asked about it yet. */
   readonly id: number;
   readonly spec: SequenceSpec;
   readonly state: SequenceState;
-  readonly pages: number;
-  /** Of all its pages; null when they are many: they are read when they are wanted. */
-  readonly bytes: Uint8Array | null;
   /** The moment of the state, on this clock. */
   readonly atMs: number;
   /** For so long after a question it is not given up, milliseconds. */
   readonly leaseMs: number;
+}
+
+/** How far the prompt of a coming sequence is. */
+export interface GrownSequence {
+  /** Of its export. */
+  readonly id: number;
+  /** Tokens with keys and values in place. */
+  readonly computed: number;
+  /** Whole pages behind those that were told before; null when they are too many: they are read when they are wanted. */
+  readonly told: PageBytes | null;
+}
+
+/** A sequence that has frozen itself, with all that leaves with it and was not told before. */
+export interface LeavingSequence extends ComingSequence {
+  readonly pages: number;
+  /** Pages behind those that were told before, to the end; null as with `GrownSequence`. */
+  readonly told: PageBytes | null;
 }
 
 /** Every question and its answer. */
@@ -72,6 +86,8 @@ export interface TransferProtocol {
       readonly tokens: Int32Array;
       readonly salt: string;
       readonly pages: number;
+      /** Room for all pages is made at once, or it throws out_of_memory. */
+      readonly holds?: boolean;
       /** Made ready beforehand, to go on from a later state (`foresee`, `arrive`). */
       readonly newcomer?: Newcomer;
     };

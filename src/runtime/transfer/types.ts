@@ -3,6 +3,7 @@
  * and the calls of both sides. Plain data and signatures; who calls whom over which wire is cluster/'s business.
  *
  *   source   export -> read ... read -> freeze -> (read) -> commit | resume
+ *            of one that tells of itself (`onLeaving`): export -> whenGrown, read ... -> freeze -> commit | resume
  *   target   import -> reserve -> write ... write -> commit | abort
  *
  * Pages are counted by position within their sequence, from 0; bytes of a page are those of the cache, all layers. A page
@@ -104,6 +105,12 @@ export interface SequenceExport {
   readonly request: WireRequest;
   progress(): Promise<ExportProgress>;
   /**
+   * Of a sequence that tells of itself (`SequenceTransfers.onLeaving`), absent otherwise: resolves when more than that many
+   * leading pages are whole, or it stands still after its first token (`running` is false). What was told is read at once.
+   * @throws PunctualError busy when it has lost its pages.
+   */
+  whenGrown?(pages: number): Promise<ExportProgress>;
+  /**
    * A copy of pages `first` to `first + count`, in order: whole ones while it runs, any when it is frozen.
    * @throws PunctualError invalid_request beyond those, busy when it has lost its pages (preempted or paused).
    */
@@ -132,7 +139,18 @@ export interface ImportOffer {
   readonly snapshot: SequenceSnapshot;
   /** Pages that will be written; 0: it is computed again when it is admitted. */
   readonly pages: number;
+  /** Room for all of them is made at once. False when absent. */
+  readonly holds?: boolean;
 }
+
+/**
+ * What becomes of a sequence that leaves after its first token (`EngineOptions.handOff`).
+ *
+ *   coming    its prompt is begun: it can be exported, and pages read as they become whole
+ *   set_back  it has lost its pages and waits again
+ *   ready     it has had its first token and stands still until somebody takes it
+ */
+export type LeavingStage = "coming" | "set_back" | "ready";
 
 /** How an import ends. */
 export interface ImportCommitOptions extends SubmitOptions {
@@ -219,7 +237,8 @@ export interface SequenceTransfers {
   export(requestId: string): Promise<SequenceExport>;
   /**
    * @throws PunctualError unsupported for another model or too small a context, queue_full when no more sequences can
-   * run (or wait, for one without pages) here, invalid_request for a snapshot that is not possible.
+   * run (or wait, for one without pages) here, invalid_request for a snapshot that is not possible, out_of_memory when there
+   * is no room for what it is to hold.
    */
   import(offer: ImportOffer): Promise<SequenceImport>;
   /**
@@ -235,8 +254,8 @@ export interface SequenceTransfers {
    * @throws PunctualError as `submit`, and unsupported for another model.
    */
   resume(request: ResumeRequest, options?: SubmitOptions): TokenStream;
-  /** Tells of sequences that have had their first token and wait to be exported (`EngineOptions.handOff`). Answers the undo. */
-  onReady(listener: (requestId: string) => void): () => void;
+  /** Tells of sequences that leave after their first token (`EngineOptions.handOff`). Answers the undo. */
+  onLeaving(listener: (requestId: string, stage: LeavingStage) => void): () => void;
   /** The longest prefix of `tokens` that is cached, in whole pages; null when there is none. */
   readPrefix(tokens: readonly number[], options?: PrefixOptions): Promise<PrefixReader | null>;
   /**
