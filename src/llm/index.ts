@@ -141,7 +141,7 @@ export { hashBlock, rootHash, type BlockHash, type BlockHasher } from "./block-h
 export { KvPages, SequencePages, type KvPagesOptions } from "./kv-pages.ts";
 export { StepExecutor } from "./executor.ts";
 export type { StepRun } from "./step-run.ts";
-export { checkSampling, Sampler, samplingStream, type SamplerOptions } from "./sampler.ts";
+export { checkSampling, Sampler, samplingStream, type SamplerLooks, type SamplerOptions } from "./sampler.ts";
 export {
   checkGrammar,
   checkPieces,

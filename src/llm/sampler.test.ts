@@ -113,6 +113,28 @@ describe("Sampler", () => {
     expect(decided).toBeGreaterThan(500);
   });
 
+  it("goes on with what another has learnt of looks, and chooses the same", () => {
+    const options = { sampling: { temperature: 1 }, vocabSize: 2048 };
+    const first = new Sampler({ ...options, random: samplingStream(7) });
+    const random = createRandom(7, "rows");
+    const flat = (): Float32Array => randomRow(random, 2048, 0.2);
+    const said: number[] = [];
+    for (let i = 0; i < 12; i++) {
+      const row = flat();
+      const { inverseTemperature, row: wanted } = first.wants();
+      const scores = wanted ? rowOf(row) : topOf(row, 64, inverseTemperature);
+      said.push((first.sample(scores) ?? first.sample(rowOf(row)))!.id);
+    }
+    const [knowing, fresh] = [0, 1].map(() => new Sampler({ ...options, random: samplingStream(7) }));
+    for (const id of said) for (const sampler of [knowing!, fresh!]) sampler.replay(id);
+    knowing!.learn(first.looks);
+    expect(knowing!.looks).toEqual(first.looks);
+    expect([first, knowing!, fresh!].map((sampler) => sampler.wants().row)).toEqual([true, true, false]);
+    const row = flat();
+    const ids = [first, knowing!, fresh!].map((sampler) => sampler.sample(rowOf(row))!.id);
+    expect(new Set(ids).size).toBe(1);
+  });
+
   it("says what it draws from, by the book, after any output", () => {
     const property = fc.property(
       samplingArbitrary,

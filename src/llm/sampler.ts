@@ -53,6 +53,12 @@ export interface SamplerOptions {
   readonly topScores?: number;
 }
 
+/** How often the best tokens were looked at, and did not decide: where many tokens are possible, and where a grammar leaves few. */
+export interface SamplerLooks {
+  readonly attempts: readonly [number, number];
+  readonly misses: readonly [number, number];
+}
+
 /** The stream of a request with that seed. */
 export function samplingStream(seed: number): RandomStream {
   return createRandom(seed, "sampling");
@@ -121,8 +127,8 @@ export class Sampler {
   #generated = 0;
   /** The draws of the token at hand, kept when the first attempt ended with null; the last one is for what a grammar leaves. */
   #draws: Float64Array | null = null;
-  readonly #attempts = [0, 0];
-  readonly #misses = [0, 0];
+  readonly #attempts: [number, number] = [0, 0];
+  readonly #misses: [number, number] = [0, 0];
 
   constructor(options: SamplerOptions) {
     const { sampling, vocabSize } = options;
@@ -147,6 +153,19 @@ export class Sampler {
   /** Tokens sampled so far. */
   get generated(): number {
     return this.#generated;
+  }
+
+  /** How often looking at the best tokens was enough so far. */
+  get looks(): SamplerLooks {
+    return { attempts: [...this.#attempts], misses: [...this.#misses] };
+  }
+
+  /** Asks for scores as a sampler that has looked so often would; what is chosen does not depend on it. */
+  learn({ attempts, misses }: SamplerLooks): void {
+    for (const kind of [MANY, FEW] as const) {
+      this.#attempts[kind] = attempts[kind];
+      this.#misses[kind] = misses[kind];
+    }
   }
 
   /** Books a token that was sampled elsewhere, by a sampler of the same options and seed. Between two tokens. */

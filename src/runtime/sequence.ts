@@ -251,6 +251,7 @@ export class LiveSequence {
         reachedTokens: this.#reached,
         transferMs: this.#transferMs,
         drafts: this.#drafts,
+        looks: this.#sampler.looks,
       },
     };
   }
@@ -294,6 +295,7 @@ export class LiveSequence {
     this.#reached = counts.reachedTokens;
     this.#transferMs = counts.transferMs;
     this.#drafts = counts.drafts;
+    if (counts.looks !== undefined) this.#sampler.learn(counts.looks);
     return cause;
   }
 

@@ -1,9 +1,17 @@
 /** Frames as bytes: their checksum against a plain twin, every cut of a stream, and whatever else may come. */
+import { crc32 } from "node:zlib";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom, PunctualError } from "../../core/index.ts";
-import { crc32c } from "./crc32c.ts";
-import { encodeFrame, FRAME_HEADER_BYTES, FRAME_KINDS, frame, FrameParser, type Frame } from "./frames.ts";
+import {
+  encodeFrame,
+  encodeHeader,
+  FRAME_HEADER_BYTES,
+  FRAME_KINDS,
+  frame,
+  FrameParser,
+  type Frame,
+} from "./frames.ts";
 import { FrameReceiver } from "./receiver.ts";
 import { FrameSender } from "./sender.ts";
 
@@ -11,7 +19,7 @@ function bitByBit(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) {
     crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
   }
   return ~crc >>> 0;
 }
@@ -55,11 +63,10 @@ function parsed(bytes: Uint8Array, cuts: readonly number[] = []): { frames: Fram
 
 describe("checksum", () => {
   test("the known answer, and its plain twin on any bytes", () => {
-    expect(crc32c(new TextEncoder().encode("123456789"))).toBe(0xe3069283);
-    const property = fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(), (bytes, at) => {
-      expect(crc32c(bytes)).toBe(bitByBit(bytes));
-      const cut = at % (bytes.length + 1);
-      expect(crc32c(bytes.subarray(cut), crc32c(bytes.subarray(0, cut)))).toBe(bitByBit(bytes));
+    expect(crc32(new TextEncoder().encode("123456789"))).toBe(0xcbf43926);
+    const property = fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
+      const one = frame({ kind: "pages", model: "0".repeat(16), transfer: "0".repeat(32), payload: bytes });
+      expect(new DataView(encodeHeader(one).buffer).getUint32(56, true)).toBe(bitByBit(bytes));
     });
     fc.assert(property, { seed: 3001, numRuns: 200 });
   });

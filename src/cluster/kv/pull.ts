@@ -65,10 +65,11 @@ export class Pull implements TransferOwner {
     // Pages of a connection before come in order too, but nobody counts on them.
     const receiver = this.#receiver;
     const before = receiver.next;
+    const { length } = one.payload; // the sink may have given the bytes away by then
     await receiver.take(one);
     if (receiver !== this.#receiver || receiver.next === before) return;
     this.#pages += one.pages;
-    this.#bytes += one.payload.length;
+    this.#bytes += length;
     this.#send(frame({ kind: "ack", model, transfer: this.#transfer.id, sequence: receiver.next }));
     if (this.#pages >= this.#count) this.#settle?.resolve();
   }

@@ -41,13 +41,14 @@ export class FrameReceiver {
     if (one.sequence > this.#next) {
       fail("invalid_request", `Expected frame ${this.#next} of a transfer, got ${one.sequence}.`);
     }
+    const { length } = one.payload; // the sink may have given the bytes away by then
     if (one.kind === "last") await this.#writeLast(one);
     else await this.#sink.write(one.firstPage, this.#decode(one));
     // The same frame may have come over another connection meanwhile.
     if (one.sequence < this.#next) return;
     this.#next = one.sequence + 1;
     this.#pages += one.pages;
-    this.#bytes += one.payload.length;
+    this.#bytes += length;
   }
 
   async #writeLast({ codec, firstPage, pages, payload, rawBytes }: Frame): Promise<void> {

@@ -268,6 +268,7 @@ export class Incoming {
       return fail("not_found", "Nobody waits for these pages any more.");
     }
     const { written } = this.#state;
+    const upTo = first + bytes.length / this.#parts.host.engine.info.pageBytes;
     if (first > written) fail("invalid_request", `Expected page ${written}, got ${first}.`);
     if (this.isGrowing && one !== null) {
       await this.#post(one, first, bytes);
@@ -277,9 +278,9 @@ export class Incoming {
       fail("invalid_request", "More pages come than were offered.");
     } else {
       await this.#flushTail(one);
-      await one.write(first, bytes);
+      await one.write(first, bytes, true);
     }
-    this.#dispatch({ kind: "written", upTo: first + bytes.length / this.#parts.host.engine.info.pageBytes });
+    this.#dispatch({ kind: "written", upTo });
   }
 
   /** The last pages, and with them the commit: it runs here as soon as they are looked at. */
@@ -296,9 +297,10 @@ export class Incoming {
    * answered in order, so that they are there before it is asked to go on from them.
    */
   async #post(one: SequenceImport, first: number, bytes: Uint8Array): Promise<void> {
-    this.#postedBytes += bytes.length;
-    const put = one.write(first, bytes).finally(() => {
-      this.#postedBytes -= bytes.length;
+    const { length } = bytes;
+    this.#postedBytes += length;
+    const put = one.write(first, bytes, true).finally(() => {
+      this.#postedBytes -= length;
     });
     put.catch(() => this.#dispatch({ kind: "link_failed" }));
     if (this.#postedBytes > TAIL_BYTES) await put;

@@ -45,6 +45,7 @@ const snapshotSchema = z.object({
     reachedTokens: count,
     transferMs: ms.nullable(),
     drafts: wireFinishSchema.shape.usage.shape.drafts.unwrap().nullable(),
+    looks: z.object({ attempts: z.tuple([count, count]), misses: z.tuple([count, count]) }).optional(),
   }),
 });
 

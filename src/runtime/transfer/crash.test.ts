@@ -189,7 +189,12 @@ describe("what is refused", () => {
       rejectedTokens: fc.nat(),
       draftsByAccepted: fc.oneof(strange, fc.array(strange, { maxLength: 3 })),
     });
-    const counts = fc.record({ reachedTokens: strange, drafts: fc.oneof(draftUse, strange) }, { requiredKeys: [] });
+    const pair = fc.oneof(fc.array(strange, { maxLength: 3 }), strange);
+    const looks = fc.oneof(fc.record({ attempts: pair, misses: pair }, { requiredKeys: [] }), strange);
+    const counts = fc.record(
+      { reachedTokens: strange, drafts: fc.oneof(draftUse, strange), looks },
+      { requiredKeys: [] },
+    );
     const numbers = fc.record(
       { computed: strange, ageMs: strange, firstTokenAgeMs: strange, version: strange, counts },
       { requiredKeys: [] },

@@ -126,9 +126,9 @@ export class EngineTransfers implements SequenceTransfers {
       pageTokens: info.pageTokens,
       cachedPages,
       reserve: (count) => ask("reserve", { id, pages: count }),
-      write: async (first, bytes) => {
-        const copy = bytes.slice();
-        await ask("write", { id, first, bytes: copy }, [copy.buffer]);
+      write: async (first, bytes, isGiven = false) => {
+        const own = isGiven && isAlone(bytes) ? bytes : bytes.slice();
+        await ask("write", { id, first, bytes: own }, [own.buffer as ArrayBuffer]);
       },
       foresee: async (generated) => {
         if (ready !== null) await ask("foresee", { id, generated });
@@ -354,6 +354,11 @@ interface Entry {
   readonly hasPages: boolean;
   /** Of the one that was made ready; null when none was, or of another request. */
   readonly spec: SequenceSpec | null;
+}
+
+/** Nothing else is in its buffer, which may go to another thread. */
+function isAlone({ buffer, byteLength }: Uint8Array): boolean {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
 }
 
 /** @throws PunctualError invalid_request */

@@ -1,6 +1,7 @@
 /** From a sequence to a snapshot and back: what is written, and what is checked of one that somebody else wrote. */
 import { isDeepStrictEqual } from "node:util";
 import { fail } from "../../core/index.ts";
+import type { SamplerLooks } from "../../llm/index.ts";
 import type { SequenceSpec } from "../messages.ts";
 import { checkTokens } from "../request-check.ts";
 import type { DraftUse } from "../speculation/types.ts";
@@ -108,6 +109,7 @@ export function stateOf(
   checkNumber(all.reachedTokens, known, "counts.reachedTokens", true);
   if (all.transferMs !== null) checkNumber(all.transferMs, Infinity, "counts.transferMs");
   if (all.drafts !== null) checkDrafts(all.drafts);
+  if (all.looks !== undefined) checkLooks(all.looks);
   return { generated, computed, ageMs, ...ages, counts: all };
 }
 
@@ -115,6 +117,16 @@ function checkDrafts({ acceptedTokens, rejectedTokens, draftsByAccepted }: Draft
   const counts = Array.isArray(draftsByAccepted) ? draftsByAccepted : [-1];
   if (counts.length > MOST_DRAFT_TOKENS) fail("invalid_request", "counts.drafts: too many places", { param: "counts" });
   for (const count of [acceptedTokens, rejectedTokens, ...counts]) checkNumber(count, Infinity, "counts.drafts", true);
+}
+
+function checkLooks(looks: SamplerLooks | null): void {
+  const numbers = (list: unknown): readonly unknown[] => (Array.isArray(list) ? list : []);
+  const [attempts, misses] = [numbers(looks?.attempts), numbers(looks?.misses)];
+  for (const kind of [0, 1]) {
+    const most = attempts[kind] as number;
+    checkNumber(most, Number.MAX_SAFE_INTEGER, "counts.looks", true);
+    checkNumber(misses[kind] as number, most, "counts.looks", true);
+  }
 }
 
 function checkNumber(value: number, most: number, param: string, whole = false): void {

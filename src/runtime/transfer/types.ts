@@ -10,6 +10,7 @@
  * whose tokens are all computed does not change any more, so it can be copied while its sequence goes on (Llumnix 2024).
  * What is left frozen or half imported is given up by a watchdog (`EngineOptions.transferTimeoutMs`).
  */
+import type { SamplerLooks } from "../../llm/index.ts";
 import type { SequenceView } from "../../sched/index.ts";
 import type { DraftUse } from "../speculation/types.ts";
 import type { GenerateRequest, SubmitOptions, TokenStream } from "../types.ts";
@@ -29,6 +30,8 @@ export interface SequenceCounts {
   readonly transferMs: number | null;
   /** What became of its drafts; null when nothing was drafted. */
   readonly drafts: DraftUse | null;
+  /** What its sampler has learnt of looking at the best tokens only: saves looks, and chooses the same. Nothing when absent. */
+  readonly looks?: SamplerLooks;
 }
 
 /**
@@ -177,8 +180,12 @@ export interface SequenceImport {
    * stands still. For an import whose offer had the snapshot's own request; of others, and of pages that never come, no effect.
    */
   foresee(generated: readonly number[]): Promise<void>;
-  /** Puts whole pages in place, `first` and those behind it. The bytes are copied. @throws PunctualError invalid_request beyond what is reserved. */
-  write(first: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * Puts whole pages in place, `first` and those behind it.
+   * @param isGiven the bytes are given away, if nothing else is in their buffer; they are copied otherwise
+   * @throws PunctualError invalid_request beyond what is reserved.
+   */
+  write(first: number, bytes: Uint8Array, isGiven?: boolean): Promise<void>;
   /**
    * It goes on here; its first event is of the token after the snapshot's last. All `computed` tokens must have been written.
    * @throws PunctualError invalid_request for a snapshot that is not of this sequence or not possible, out_of_memory when
