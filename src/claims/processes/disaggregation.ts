@@ -141,6 +141,12 @@ function linesOf(
       each(apart, share),
       SHARE,
     ),
+    // The same however long an answer is: a share of long ones is smaller.
+    absolute(
+      line("handing keys and values over, per request, median"),
+      each(apart, (answers) => median(answers.map(({ transferMs }) => transferMs))),
+      null,
+    ),
     compare(
       line("widest gap between tokens, p90, phases in processes of their own"),
       each(apart, gap),

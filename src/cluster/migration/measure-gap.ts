@@ -42,7 +42,9 @@ export async function measureGap({ stream, afterTokens, move }: GapOptions): Pro
     if (event.kind !== "token") continue;
     madeMs.push(event.atMs);
     atMs.push(liveClock.nowMs());
-    if (atMs.length === afterTokens) moving = move();
+    if (atMs.length !== afterTokens) continue;
+    moving = move();
+    moving.catch(() => undefined); // thrown when the answer has been read
   }
   assert(moving !== null, "the answer is longer than the tokens after which it moves");
   const report = await moving;
