@@ -67,7 +67,7 @@ const SIZES: Readonly<Record<ClaimContext["mode"], Size>> = {
     gap: { ...MODEL, lengths: [256, 1024, 3072], rounds: 3, tokensAfter: 160, modes: MODES },
     larger: [
       { ...LARGER, lengths: [256, 1024], rounds: 3 },
-      { ...SERVED, lengths: [256], rounds: 4 },
+      { ...SERVED, lengths: [256], rounds: 3 },
     ],
     routers: { ...MODEL, instances: 3, rounds: 1, requests: 24, ratePerSecond: 16 },
   },
