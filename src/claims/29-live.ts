@@ -43,6 +43,7 @@ const SERVED = {
   model: decoder(1024, 16),
   modelName: "1024x16 int8",
   weights: "int8",
+  budgetTokens: 256,
   tokensAfter: 24,
 } as const;
 const MODEL = { model: decoder(256, 4), modelName: "256x4" };

@@ -18,6 +18,8 @@ export interface GapSize {
   readonly modelName: string;
   /** How its weights are stored; as they are when absent. */
   readonly weights?: EngineOptions["weights"];
+  /** Of a step; measured by each engine when absent. Prompts only: a sequence that decodes alone is far below it. */
+  readonly budgetTokens?: number;
   /** Tokens before the move, ascending. */
   readonly lengths: readonly number[];
   readonly rounds: number;
@@ -139,6 +141,7 @@ export async function measureMoves(size: GapSize, context: ClaimContext): Promis
     model: { random: size.model, seed: context.seed },
     name: size.modelName,
     ...(size.weights === undefined ? {} : { weights: size.weights }),
+    ...(size.budgetTokens === undefined ? {} : { budgetTokens: size.budgetTokens }),
     threads: 1,
     pageTokens,
     prefixCache: false, // a second copy of the same prompt would make computing again free
