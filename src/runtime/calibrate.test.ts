@@ -91,12 +91,3 @@ test("few pages mean few decodes, and none the knee of a lone chunk", async () =
   expect(await decodesOf(40)).toBe(6);
   expect(await decodesOf(4)).toBe(0);
 });
-
-test("where steps are to be no larger than pays, the budget is the knee: within the target, and with room for all that run", async () => {
-  const { kneeTokens } = await calibrated(affine, { decodes: 16 });
-  const stopping = { decodes: 16, stopsAtKnee: true };
-  expect((await calibrated(affine, { decodes: 16 })).budgetTokens).toBe(1024);
-  expect((await calibrated(affine, stopping)).budgetTokens).toBe(kneeTokens);
-  expect((await calibrated(affine, { ...stopping, minTokens: kneeTokens! + 7 })).budgetTokens).toBe(kneeTokens! + 7);
-  expect((await calibrated(affine, { ...stopping, targetStepMs: 10 })).budgetTokens).toBeLessThan(kneeTokens!);
-});

@@ -25,8 +25,6 @@ export interface CalibrationPlan {
   readonly vocabSize: number;
   /** Sequences that decode beside the chunks that the knee is looked for with; 0 where prompts run alone. */
   readonly decodes: number;
-  /** Steps no larger than pays: what is computed of a prompt can leave while the rest is. False when absent. */
-  readonly stopsAtKnee?: boolean;
 }
 
 const REPEATS = 4;
@@ -62,12 +60,10 @@ export async function calibrate(
   const fitting = Math.floor(largestWithin(points, targetOf(points, plan)));
   const kneeUntilMs = clock.nowMs() + Math.max(LEAST_KNEE_MS, clock.nowMs() - startMs);
   const beside = await pointsBeside(bench, pages, plan, targetOf(points, plan), kneeUntilMs);
-  const kneeTokens = kneeOfSteps(beside.length > 0 ? beside : points);
-  const most = plan.stopsAtKnee === true ? Math.min(fitting, kneeTokens ?? fitting) : fitting;
   return {
-    budgetTokens: Math.max(plan.minTokens, Math.min(plan.maxTokens, most)),
+    budgetTokens: Math.max(plan.minTokens, Math.min(plan.maxTokens, fitting)),
     points,
-    kneeTokens,
+    kneeTokens: kneeOfSteps(beside.length > 0 ? beside : points),
     targetStepMs: plan.targetStepMs,
     tookMs: clock.nowMs() - startMs,
   };

@@ -170,10 +170,8 @@ function limitsOf(options: EngineOptions, plan: EnginePlan, calibration: Calibra
     budgetTokens,
     maxChunk: options.maxChunk ?? budgetTokens,
     maxStepTokens: plan.maxRows,
-    // A budget that somebody set is kept whatever runs, and so is one that lets pages leave early.
-    ...(plan.budgetTokens === null && options.handOff === undefined
-      ? { promptStepTokens: promptStepTokens(budgetTokens, plan.maxRows) }
-      : {}),
+    // A budget that somebody set is kept whatever runs.
+    ...(plan.budgetTokens === null ? { promptStepTokens: promptStepTokens(budgetTokens, plan.maxRows) } : {}),
     ...knee(plan.budgetTokens === null ? calibration : null),
   };
 }

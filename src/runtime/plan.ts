@@ -80,7 +80,6 @@ export function planEngine(options: EngineOptions, config: DecoderConfig, name: 
     vocabSize: config.vocabSize,
     // Vectors of texts are prompts only; where phases are apart, prompts have steps of their own.
     decodes: options.embedding === undefined && info.phases === "colocated" ? kneeDecodes(maxRunning) : 0,
-    ...(options.handOff === undefined ? {} : { stopsAtKnee: true }),
   };
   const outlook = options.outlook ?? outlookOf(policy.name);
   const switchable = info.fixedPolicy === undefined && options.outlook === undefined;

@@ -135,8 +135,7 @@ export interface EngineOptions {
   readonly lora?: LoraOptions;
   /**
    * Sequences freeze after their first token and wait for another engine to take them over (`transfers.onLeaving`), so that this
-   * one computes prompts only; their pages stay here until then. A budget that is measured is no larger than pays (the knee of
-   * the cost curve), also where prompts are alone: pages can leave while the rest of a long prompt is computed. Whom nobody takes within `transferTimeoutMs` goes on here.
+   * one computes prompts only; their pages stay here until then. Whom nobody takes within `transferTimeoutMs` goes on here.
    * Colocated engines that are not recorded only.
    */
   readonly handOff?: "after-first-token";
