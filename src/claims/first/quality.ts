@@ -95,14 +95,14 @@ export async function measureQuality(context: ClaimContext, subject: Subject): P
         routed!,
         answers!,
         `both with low-rank weights trained as long on the same examples; ${layersNote(routed!, layers)}`,
-        { target: 0, isFair },
+        isFair,
       ),
       differenceLine(
         `the same before low-rank weights, more than ${way}`,
         alone!,
         bare[i]!,
-        "the model's own weights, which is not what routers learn to choose for: published so that it is seen what low-rank weights are worth",
-        { target: null, isFair },
+        "the choice of layers alone, the model's own weights",
+        isFair,
       ),
     );
   }
@@ -182,7 +182,7 @@ function differenceLine(
   ours: readonly RoutedAnswer[],
   theirs: readonly RoutedAnswer[],
   note: string,
-  { target, isFair }: { readonly target: number | null; readonly isFair: boolean },
+  isFair: boolean,
 ): Measured {
   const interval95 = pairedInterval(ours, theirs, (a, b) => a - b);
   const [low, high] = interval95;
@@ -193,12 +193,12 @@ function differenceLine(
     ours: shareOf(ours) - shareOf(theirs),
     baseline: null,
     ratio: null,
-    target,
+    target: 0,
     target_on: "ours",
     samples: ours.length,
     interval95,
     // Who keeps more layers proves nothing by being better.
-    holds: target === null ? null : low > 0 && isFair ? true : high <= 0 ? false : null,
+    holds: low > 0 && isFair ? true : high <= 0 ? false : null,
     kind: "trained",
     paper_says: "better than other layer selection strategies",
     note: `${shareOf(ours).toFixed(3)} against ${shareOf(theirs).toFixed(3)}; ${note}`,
