@@ -12,5 +12,6 @@ export {
 } from "./errors.ts";
 export { Histogram, median, quantile } from "./histogram.ts";
 export { createRandom, hashString, RandomStream, type RandomState } from "./random.ts";
+export { replacing } from "./replacing.ts";
 export { BoundedQueue } from "./ring.ts";
 export { FakeClock, type Clock } from "./time.ts";

@@ -7,7 +7,7 @@
  *
  * Coding happens on this thread, chunk by chunk. What cannot be kept or put back costs time, never an answer.
  */
-import { BoundedQueue } from "../../core/index.ts";
+import { BoundedQueue, replacing } from "../../core/index.ts";
 import {
   laterResume,
   liveClock,
@@ -69,17 +69,6 @@ export function withPrefixSpill(engine: Engine, prefixes: PrefixStore, options: 
     warm: (tokens) => spill.warm(tokens),
     keep: (tokens) => spill.keep(tokens),
   };
-}
-
-/** The same object but for these properties. Engines keep their state in private fields: what is theirs is called on them. */
-function replacing<T extends object>(object: T, own: Partial<T>): T {
-  return new Proxy(object, {
-    get(target, key) {
-      if (Object.hasOwn(own, key)) return own[key as keyof T];
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
-    },
-  });
 }
 
 /** From where a prompt may be put back; `others` undefined: from here. Null: from nowhere. */

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { TINY } from "../../../test/support/tiny.ts";
-import { createRandom } from "../../core/index.ts";
+import { createRandom, replacing } from "../../core/index.ts";
 import { fleetMoveViewSchema, type FleetMoveView } from "../../protocol/index.ts";
 import { sleep, type Engine, type GenerateEvent, type SequenceExport } from "../../runtime/index.ts";
 import { until } from "../bus/bus.conformance.ts";
@@ -125,7 +125,7 @@ describe("a move", () => {
     const held: (() => void)[] = [];
     // Of a source that stands still, and hears everything late: the word of the target.
     const late = (bus: Bus): Bus =>
-      replaced(bus, {
+      replacing(bus, {
         publish: (subject, data) => {
           const isWord = Buffer.from(data).includes('"kind":"adopted","epoch"');
           if (isHeldUp && isWord) held.push(() => bus.publish(subject, data));
@@ -397,23 +397,12 @@ function slowToLeave(engine: Engine, ms: number): Engine {
   const { transfers } = engine;
   const exporting = async (requestId: string): Promise<SequenceExport> => {
     const exported = await transfers.export(requestId);
-    return replaced(exported, {
+    return replacing(exported, {
       commit: async () => {
         await sleep(ms);
         await exported.commit();
       },
     });
   };
-  return replaced(engine, { transfers: replaced(transfers, { export: exporting }) });
-}
-
-/** The same object but for these properties. */
-function replaced<T extends object>(object: T, own: Partial<T>): T {
-  return new Proxy(object, {
-    get: (target, key) => {
-      if (Object.hasOwn(own, key)) return own[key as keyof T];
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
-    },
-  });
+  return replacing(engine, { transfers: replacing(transfers, { export: exporting }) });
 }

@@ -1,7 +1,7 @@
 /** Durable work over real engines, on both buses: done once, kept, given on when who had it is gone. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TINY } from "../../../test/support/tiny.ts";
-import { PunctualError } from "../../core/index.ts";
+import { PunctualError, replacing } from "../../core/index.ts";
 import { FLEET_VERSION, type WireRequest, type WorkMessage } from "../../protocol/index.ts";
 import { Engine, sleep, wallMs } from "../../runtime/index.ts";
 import { until } from "../bus/bus.conformance.ts";
@@ -21,17 +21,6 @@ const promptTokens = Array.from({ length: 20 }, (_, i) => 40 + i);
 function message(id: string, over: Partial<WireRequest> = {}, inbox?: string): WorkMessage {
   const request = { id, promptTokens, maxTokens: 24, ignoreEos: true, sampling: { seed: 1 }, ...over };
   return { version: FLEET_VERSION, request, ageMs: 0, putUnixMs: wallMs(), ...(inbox === undefined ? {} : { inbox }) };
-}
-
-/** The same object but for these properties. */
-function replaced<T extends object>(object: T, own: Partial<T>): T {
-  return new Proxy(object, {
-    get: (target, key) => {
-      if (Object.hasOwn(own, key)) return own[key as keyof T];
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
-    },
-  });
 }
 
 let engine: Engine;
@@ -140,12 +129,12 @@ describe.each(buses)("over %s", (kind, connect) => {
       discard: () => undefined,
     });
     // As a bus does that was lost for longer than it waits to hear of a piece.
-    const doubling = replaced(theirs, {
+    const doubling = replacing(theirs, {
       work: async (...given) => {
         const queue = await theirs.work(...given);
         const take: WorkQueue["take"] = (options, handle) =>
           queue.take(options, async (item) => void (await Promise.all([handle(item), handle(again(item))])));
-        return replaced(queue, { take });
+        return replacing(queue, { take });
       },
     });
     const before = engine.stats().counters.requests.length;
@@ -161,13 +150,13 @@ describe.each(buses)("over %s", (kind, connect) => {
     await using theirs = await connect();
     const work = await DurableWork.open(mine, names);
     let refusals = 0;
-    const full = replaced(engine, {
+    const full = replacing(engine, {
       submit: (...given) => {
         if (refusals++ < 7) throw new PunctualError("queue_full", "no room");
         return engine.submit(...given);
       },
     });
-    const failing = replaced(engine, {
+    const failing = replacing(engine, {
       submit: () => {
         refusals += 1;
         throw new PunctualError("engine_failed", "it fell");
@@ -175,10 +164,10 @@ describe.each(buses)("over %s", (kind, connect) => {
     });
     // As a broker is that has just come back: its directories are there a moment later.
     let lost = 0;
-    const late = replaced(theirs, {
+    const late = replacing(theirs, {
       keyValue: async (...given) => {
         const directory = await theirs.keyValue(...given);
-        return replaced(directory, {
+        return replacing(directory, {
           get: async (key) => {
             if (lost++ < 7) throw new PunctualError("unavailable", "not yet");
             return directory.get(key);
