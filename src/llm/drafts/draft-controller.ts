@@ -78,7 +78,7 @@ const MODELLED: ReadonlySet<DraftSource> = new Set<DraftSource>(["model", "heads
 const LEAST_GAIN = 0.01;
 /** What is tried, each when it can afford it: by all that draft, or by one of them; a little where nothing pays. */
 const TRIALS = ["longer", "shorter", "farthest", "none", "other", "probe"] as const;
-/** Share of its time that each may lose, for how many steps' worth that is saved up at most, and the least it counts for. */
+/** Share of its time that each may lose. */
 const ALLOWANCE: Readonly<Record<(typeof TRIALS)[number], number>> = {
   longer: 0.003,
   shorter: 0.001,
@@ -87,9 +87,10 @@ const ALLOWANCE: Readonly<Record<(typeof TRIALS)[number], number>> = {
   other: 0.001,
   probe: 0.005,
 };
+/** Steps' worth of that which are saved up at most, and are there to begin with; and the least that a trial counts for. */
 const MOST_ALLOWANCE = 4;
-const LEAST_LOSS = 0.04;
 const FIRST_ALLOWANCE = 0.3;
+const LEAST_LOSS = 0.04;
 /** What sequences are given where nothing pays, one of so many of a batch. */
 const PROBE_TOKENS = 2;
 const PROBED_EVERY = 4;
@@ -138,7 +139,6 @@ export class DraftController {
   #kept: Kept | null = null;
   /** Steps since the last decision that were carried out by it. */
   #keptSteps = 0;
-  #decisions = 0;
   /** Decisions in a row that nothing pays. */
   #rests = 0;
   /** Whether the last step of decodes had drafts. */
@@ -163,7 +163,6 @@ export class DraftController {
     if (demands.length === 0) return [];
     const kept = this.#keep(round);
     if (kept !== null) return kept;
-    this.#decisions += 1;
     const costs = this.#costs(round);
     const chosen = this.#choose(round, costs);
     if (!this.#options.adaptive) return chosen.map(({ source, gains }) => ({ source, tokens: gains.length }));
@@ -198,11 +197,6 @@ export class DraftController {
     kept.left -= 1;
     this.#keptSteps += 1;
     return true;
-  }
-
-  /** Made so far; plans between them are carried over. */
-  get decisions(): number {
-    return this.#decisions;
   }
 
   /** Whether `rests` will say so of the next step, unless it has fewer decodes: nobody need be able to draft after this one. */

@@ -22,8 +22,6 @@ export interface DraftWorld {
   readonly draftedMs?: number;
   /** What the first step of decodes without drafts behind one with some takes longer, and the first with some behind one without. */
   readonly coldMs?: number;
-  /** Milliseconds of a decision, where it is not carried over. */
-  readonly planMs?: number;
   /** Of steps with prompts in them. */
   readonly promptStepMs?: (tokens: number) => number;
   /** Of a pass of a drafter that takes any. */
@@ -155,7 +153,6 @@ class Run {
       calibratedMs = promptStepMs ?? ((tokens: number) => stepMs(1, tokens)),
     } = this.#world;
     const able = decoding.filter((client) => mostOf(client) > 0);
-    const decisions = policy.decisions;
     const choices = policy.plan({
       demands: able.map((client) => ({
         id: client.sequence,
@@ -166,7 +163,6 @@ class Run {
       roomTokens: 1000,
       stepMs: calibratedMs,
     });
-    this.ms += (policy.decisions - decisions) * (this.#world.planMs ?? 0);
     return decoding.map((client, i) => choices[able.indexOf(client)] ?? none[i]!);
   }
 
