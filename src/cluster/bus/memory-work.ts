@@ -6,6 +6,7 @@ import { checkSize, checkSubject, subjectMatcher } from "./subjects.ts";
 import type { WorkItem, WorkQueue, WorkQueueOptions, WorkTaker, WorkTakeOptions } from "./types.ts";
 
 const DEFAULTS = { maxItems: 10_000, maxBytes: 256 * 1024 * 1024, maxAgeMs: 3_600_000, duplicateMs: 120_000 } as const;
+/** As over NATS: so long after its handler threw an item is handed out again. */
 const RETRY_MS = 250;
 
 interface Stored {

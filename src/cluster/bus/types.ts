@@ -162,7 +162,7 @@ export interface WorkQueue {
    * @param id the same id within `duplicateMs` is put there once
    */
   put(subject: string, data: Uint8Array, id: string): Promise<{ readonly isDuplicate: boolean }>;
-  /** Hands items to the handler, one call each. A handler that throws releases its item. */
+  /** Hands items to the handler, one call each. A handler that throws releases its item, for a quarter of a second later. */
   take(options: WorkTakeOptions, handler: (item: WorkItem) => Promise<void>): Promise<WorkTaker>;
   /** Items that are not done. */
   size(): Promise<number>;
