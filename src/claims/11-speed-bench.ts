@@ -37,7 +37,12 @@ import {
   type AskedIds,
 } from "./speed-bench/questions.ts";
 import { biasLine, selectionLine } from "./speed-bench/selection.ts";
-import { measureThroughput, type ThroughputCell, type ThroughputOptions } from "./speed-bench/throughput.ts";
+import {
+  measureRounds,
+  measureThroughput,
+  type ThroughputCell,
+  type ThroughputOptions,
+} from "./speed-bench/throughput.ts";
 
 interface Size {
   /** Questions of each category that are answered one at a time, and of Spec-Bench altogether. */
@@ -195,13 +200,12 @@ async function measureLengths(
   prompts: readonly AskedIds[],
 ): Promise<readonly ThroughputCell[]> {
   const { mode } = context;
-  const { lengthSets, lengthRounds } = size;
+  const { lengthSets } = size;
   const cells: ThroughputCell[] = [];
   for (let set = 0; set < lengthSets; set++) {
     context.progress(`draft length by batch: engines ${set + 1} of ${lengthSets} meet every load`);
     await using engines = new SpeedEngines(BUDGET_TOKENS, mode === "smoke");
-    const measured = await measureSet(context, size, engines, prompts, set);
-    cells.push(...measured.map((cell) => ({ ...cell, round: cell.round + set * lengthRounds })));
+    cells.push(...(await measureSet(context, size, engines, prompts, set)));
   }
   return cells;
 }
@@ -215,29 +219,25 @@ async function measureSet(
   set: number,
 ): Promise<readonly ThroughputCell[]> {
   const { seed, clock } = context;
-  const { batches, maxTokens, lengthRounds, lengthWindowMs } = size;
+  const { batches, maxTokens, lengthSets, lengthRounds, lengthWindowMs } = size;
   const arms = armsOf(HEADS_LENGTHS);
   // Kinds of questions lie in a row: mixed, so that a short round is no round of one kind.
   const mixed = createRandom(seed, "speed-bench/mixed").shuffled(prompts);
-  const common = { arms, batches, maxTokens, prompts: mixed, clock, leastAnswers: 1 };
   await warmUp(engines, arms, mixed, size);
-  const random = createRandom(seed, set === 0 ? "speed-bench/lengths" : `speed-bench/lengths/${set}`);
-  await measureThroughput(engines, { ...common, rounds: 1, windowMs: lengthWindowMs, random });
-  const cells: ThroughputCell[] = [];
-  for (let round = 0; round < lengthRounds; round++) {
-    context.progress(`draft length by batch, round ${round + 1} of ${lengthRounds} of engines ${set + 1}`);
-    const first = round + set * lengthRounds;
-    const measured = await measureThroughput(engines, {
-      ...common,
-      // Another arm first in each round.
-      arms: arms.map((_, i) => arms[(i + first) % arms.length]!),
-      rounds: 1,
-      windowMs: lengthWindowMs,
-      random,
-    });
-    cells.push(...measured.map((cell) => ({ ...cell, round })));
-  }
-  return cells;
+  return measureRounds(engines, {
+    arms,
+    batches,
+    rounds: lengthRounds,
+    windowMs: lengthWindowMs,
+    maxTokens,
+    leastAnswers: 1,
+    prompts: mixed,
+    clock,
+    random: createRandom(seed, set === 0 ? "speed-bench/lengths" : `speed-bench/lengths/${set}`),
+    first: set * lengthRounds,
+    learntMs: lengthWindowMs,
+    progress: (round) => context.progress(`draft length by batch, round ${round + 1} of ${lengthSets * lengthRounds}`),
+  });
 }
 
 /** Real prompts and random tokens in turn. */

@@ -99,7 +99,8 @@ export class SpeedEngines implements AsyncDisposable {
   #folder: string | null = null;
 
   /**
-   * @param sharesStarts packed weights and costs of steps are found by the first engine and used by all: for smoke tests
+   * @param sharesStarts packed weights and costs of steps are found by the first engine and used by all: starts that are quick,
+   *   and weights of many megabytes that are there once
    * @param model the built-in one when absent
    */
   constructor(budgetTokens: number, sharesStarts: boolean, model: EngineOptions["model"] = { dir: builtInModelDir() }) {

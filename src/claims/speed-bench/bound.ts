@@ -13,7 +13,7 @@ import type { ClaimContext, Measured } from "../framework.ts";
 import { armsOf, PLAIN, PREDICTION_LENGTHS, SpeedEngines } from "./arms.ts";
 import { lengthLines } from "./lengths.ts";
 import type { AskedIds } from "./questions.ts";
-import { measureThroughput, type ThroughputCell } from "./throughput.ts";
+import { measureRounds, type ThroughputCell } from "./throughput.ts";
 
 interface Size {
   readonly model: DecoderConfig;
@@ -65,7 +65,7 @@ const LEARNT_WINDOWS = 2;
 /** The lines of that shape. */
 export async function boundLines(context: ClaimContext): Promise<Measured[]> {
   const size = SIZES[context.mode];
-  const { model, batches, sets, rounds } = size;
+  const { model, batches, sets, rounds, windowMs, maxTokens } = size;
   const random = createRandom(context.seed, "speed-bench/bound");
   const cells: ThroughputCell[] = [];
   let prompts: readonly AskedIds[] | null = null;
@@ -73,8 +73,21 @@ export async function boundLines(context: ClaimContext): Promise<Measured[]> {
     context.progress(`draft length by batch, ${nameOf(model)}, engines ${set + 1} of ${sets}`);
     await using engines = new SpeedEngines(BUDGET_TOKENS, true, { random: model, seed: context.seed });
     prompts ??= await predictedPrompts(await engines.of(PLAIN), size, random);
-    const measured = await measureSet(context, size, engines, prompts, random);
-    cells.push(...measured.map((cell) => ({ ...cell, round: cell.round + set * rounds })));
+    const measured = await measureRounds(engines, {
+      arms: armsOf(PREDICTION_LENGTHS),
+      batches,
+      rounds,
+      windowMs,
+      maxTokens,
+      leastAnswers: 1,
+      ignoreEos: true,
+      prompts,
+      clock: context.clock,
+      random,
+      first: set * rounds,
+      learntMs: LEARNT_WINDOWS * windowMs,
+    });
+    cells.push(...measured);
   }
   const suffix = `, ${nameOf(model)}, answers predicted but for ${100 * WRONG_SHARE} % of their tokens`;
   return lengthLines(cells, batches, { arms: PREDICTION_LENGTHS, suffix });
@@ -82,26 +95,6 @@ export async function boundLines(context: ClaimContext): Promise<Measured[]> {
 
 function nameOf({ hidden, layers }: DecoderConfig): string {
   return `${hidden}x${layers}`;
-}
-
-async function measureSet(
-  { clock }: ClaimContext,
-  { batches, rounds, windowMs, maxTokens }: Size,
-  engines: SpeedEngines,
-  prompts: readonly AskedIds[],
-  random: RandomStream,
-): Promise<readonly ThroughputCell[]> {
-  const arms = armsOf(PREDICTION_LENGTHS);
-  const common = { batches, maxTokens, prompts, clock, random, ignoreEos: true, leastAnswers: 1 };
-  // What is learnt of costs is learnt before anything counts.
-  await measureThroughput(engines, { ...common, arms, rounds: 1, windowMs: LEARNT_WINDOWS * windowMs });
-  const cells: ThroughputCell[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const turned = arms.map((_, i) => arms[(i + round) % arms.length]!);
-    const measured = await measureThroughput(engines, { ...common, arms: turned, rounds: 1, windowMs });
-    cells.push(...measured.map((cell) => ({ ...cell, round })));
-  }
-  return cells;
 }
 
 /** Random prompts with their answers, wrong in places. */

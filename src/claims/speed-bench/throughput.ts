@@ -92,6 +92,32 @@ export async function measureThroughput(
   return cells;
 }
 
+/** How rounds begin. */
+export interface RoundsOptions extends ThroughputOptions {
+  /** The number of the first. */
+  readonly first: number;
+  /** Milliseconds of the cells of an unmeasured round before it: what is learnt of costs is learnt before anything counts. */
+  readonly learntMs: number;
+  readonly progress?: (round: number) => void;
+}
+
+/** Rounds in which every engine meets every load, another arm first in each, behind one that does not count. */
+export async function measureRounds(
+  engines: SpeedEngines,
+  { first, learntMs, progress, ...options }: RoundsOptions,
+): Promise<readonly ThroughputCell[]> {
+  const { arms, rounds } = options;
+  await measureThroughput(engines, { ...options, rounds: 1, windowMs: learntMs });
+  const cells: ThroughputCell[] = [];
+  for (let round = first; round < first + rounds; round++) {
+    progress?.(round);
+    const turned = arms.map((_, i) => arms[(i + round) % arms.length]!);
+    const measured = await measureThroughput(engines, { ...options, arms: turned, rounds: 1 });
+    cells.push(...measured.map((cell) => ({ ...cell, round })));
+  }
+  return cells;
+}
+
 /** Of one arm and batch, by round. */
 export function roundsOf(cells: readonly ThroughputCell[], { name }: SpeedArm, batch: number): number[] {
   return cells
